@@ -1,0 +1,37 @@
+"""Music classification beyond supervised learning, in JAX.
+
+The names below are imported when they are first used, so that `import mclf_jax` costs
+nothing: neither jax nor matplotlib is loaded until something needs them.
+"""
+
+import importlib
+from typing import Any
+
+# public name -> "module" or "module:attribute"
+_PUBLIC = {
+    "Report": "mclf_jax.report.result:Report",
+    "Tagger": "mclf_jax.api:Tagger",
+    "build_model": "mclf_jax.models:build",
+    "evaluate": "mclf_jax.evaluation:evaluate",
+    "features": "mclf_jax.audio.features",
+    "from_torch": "mclf_jax.convert.from_torch:from_torch",
+    "load": "mclf_jax.api:load",
+    "losses": "mclf_jax.losses",
+}
+
+__all__ = sorted(_PUBLIC)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PUBLIC:
+        raise AttributeError(f"module 'mclf_jax' has no attribute {name!r}")
+    module, _, attribute = _PUBLIC[name].partition(":")
+    value = importlib.import_module(module)
+    if attribute:
+        value = getattr(value, attribute)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__
