@@ -1,0 +1,48 @@
+"""Short-chunk CNN (Won et al., SMC 2020): seven 3x3 blocks on 3.69 s, global max over time.
+
+Input 59,049 samples at 16 kHz -> 231 frames of 128 mels. Any longer input works too,
+because time is pooled away. 3,687,348 parameters for 50 tags.
+"""
+
+import flax.linen as nn
+
+from mclf_jax.audio.features import LogMel
+from mclf_jax.models.blocks import ConvBlock, batch_norm, dense
+
+FEATURES = LogMel(sample_rate_hz=16000, n_fft=512, hop_length=256, n_mels=128)
+WINDOW_SAMPLES = 59_049
+
+
+class ShortChunkCNN(nn.Module):
+    """A VGG-like stack with 2x2 poolings, then the maximum over time and two dense layers.
+
+    Attributes:
+        num_labels: K.
+        n_channels: channels of the first block; the seven have 1, 1, 2, 2, 2, 2 and 4 times
+            as many, and the dense layer 4 times as many.
+        num_blocks: 1 to 7. Seven need 128 mels and 128 frames; frequencies that fewer blocks
+            leave are kept apart as channels of the dense layer.
+        dropout_rate: before the last layer.
+    """
+
+    num_labels: int
+    n_channels: int = 128
+    num_blocks: int = 7
+    dropout_rate: float = 0.5
+
+    @nn.compact
+    def __call__(self, x, *, train: bool):
+        """[B, F, M] -> {"logits": [B, K], "embedding": [B, 4 * n_channels]}."""
+        x = batch_norm(x[..., None], name="spec_bn", train=train)
+        multipliers = (1, 1, 2, 2, 2, 2, 4)
+        if not 1 <= self.num_blocks <= len(multipliers):
+            raise ValueError(f"model.args.num_blocks is {self.num_blocks}; allowed: 1 to 7")
+        for i, multiplier in enumerate(multipliers[: self.num_blocks]):
+            block = ConvBlock(self.n_channels * multiplier, (2, 2), name=f"layer{i + 1}")
+            x = block(x, train=train)
+        # [B, F, M, C] -> [B, C * M]: the maximum over time, flattened channel first.
+        x = x.max(axis=1).swapaxes(1, 2).reshape(x.shape[0], -1)
+        x = dense(x, 4 * self.n_channels, name="dense1")
+        x = nn.relu(batch_norm(x, name="bn", train=train))
+        embedding = nn.Dropout(self.dropout_rate, deterministic=not train)(x)
+        return {"logits": dense(embedding, self.num_labels, name="dense2"), "embedding": embedding}
