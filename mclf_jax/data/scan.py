@@ -1,0 +1,210 @@
+"""One pass over audio files before training: which are usable, and how long they really are.
+
+A header does not say whether a file is silent, broken off or full of NaN, so each file is decoded
+once, on all cores; what was found is kept in the user's cache directory for the next start.
+"""
+
+import contextlib
+import dataclasses
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from pathlib import Path
+
+import soundfile
+from tqdm import tqdm
+
+from mclf_jax.audio import decode
+
+SILENT = "silent to the last sample"
+
+# Peak to peak. A third of the last bit of 16: silence that went through a lossy codec, dither of
+# 24 bits and a constant offset lie below, any sound in a 16-bit file lies above.
+_SILENCE_SPAN = 1e-5
+_BLOCK_FRAMES = 1 << 16
+_PROGRESS = {"auto": None, "always": False, "never": True}  # tqdm's `disable`; None asks the tty
+_FORMAT = f"1, libsndfile {soundfile.__libsndfile_version__}"
+
+
+@dataclasses.dataclass(frozen=True)
+class ScanResult:
+    """What was found in one file.
+
+    Attributes:
+        path: as given.
+        num_samples: length at the rate asked for, of what can be decoded; 0 where nothing can.
+        reason: why the file is not usable, in words; None where it is.
+    """
+
+    path: str
+    num_samples: int
+    reason: str | None
+
+
+@dataclasses.dataclass(frozen=True)
+class _Measured:
+    num_frames: int
+    source_rate_hz: int
+    silent: bool
+
+
+def scan(
+    paths: Sequence[str | os.PathLike],
+    *,
+    sample_rate_hz: int,
+    min_duration_s: float,
+    cache_file: str | os.PathLike | None = None,
+    show_progress: str = "auto",
+) -> list[ScanResult]:
+    """Decodes each file once, on all cores, unless it is in the cache unchanged.
+
+    Args:
+        paths: the files.
+        sample_rate_hz: at which lengths are counted.
+        min_duration_s: anything shorter gets a reason.
+        cache_file: JSON of earlier findings, by absolute path, size and time of last change; None
+            takes one for the files' common directory in `$XDG_CACHE_HOME/mclf_jax` or
+            `~/.cache/mclf_jax`. A cache that is damaged or cannot be written does no harm.
+        show_progress: "auto" (where stderr is a terminal), "always" or "never".
+
+    Returns:
+        One result for each path, in order.
+
+    Raises:
+        ValueError: an unknown `show_progress`.
+    """
+    if show_progress not in _PROGRESS:
+        raise ValueError(f"show_progress must be one of {list(_PROGRESS)}, got {show_progress!r}")
+    if not paths:
+        return []
+    absolute = [os.path.abspath(path) for path in paths]
+    cache_file = _default_cache_file(absolute) if cache_file is None else Path(cache_file)
+    cache = _load(cache_file)
+    stamps = {path: _stamp(path) for path in absolute}
+    found: dict[str, _Measured | str] = {
+        path: _Measured(*cache[path][2:])
+        for path, stamp in stamps.items()
+        if stamp and path in cache and cache[path][:2] == stamp
+    }
+    todo = [path for path in stamps if path not in found]
+    if todo:
+        try:
+            _measure_all(todo, found=found, disable=_PROGRESS[show_progress])
+        finally:  # also when interrupted: the next start goes on from here
+            fresh = {
+                path: [*stamps[path], *dataclasses.astuple(found[path])]
+                for path in todo
+                # Failures are looked at again: they are few, and a permission can be mended.
+                if stamps[path] and isinstance(found.get(path), _Measured)
+            }
+            _save(cache_file, fresh)
+    return [
+        _result(str(path), found[key], sample_rate_hz=sample_rate_hz, min_duration_s=min_duration_s)
+        for path, key in zip(paths, absolute, strict=True)
+    ]
+
+
+def _result(
+    path: str, found: _Measured | str, *, sample_rate_hz: int, min_duration_s: float
+) -> ScanResult:
+    if isinstance(found, str):
+        return ScanResult(path, 0, found)
+    num_samples = decode.resampled_length(
+        found.num_frames, source_rate_hz=found.source_rate_hz, sample_rate_hz=sample_rate_hz
+    )
+    reason = None
+    duration_s = found.num_frames / found.source_rate_hz
+    if duration_s < min_duration_s:
+        reason = f"too short: {duration_s:.3f} s, less than min_duration_s={min_duration_s:g}"
+    elif found.silent:
+        reason = SILENT
+    return ScanResult(path, num_samples, reason)
+
+
+def _measure_all(paths: list[str], *, found: dict, disable: bool | None) -> None:
+    # Threads are enough: libsndfile decodes outside of Python's lock.
+    with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
+        futures = {pool.submit(_measure, path): path for path in paths}
+        bar = tqdm(total=len(paths), desc="checking audio", unit=" files", disable=disable)
+        try:
+            with bar:
+                for future in as_completed(futures):
+                    found[futures[future]] = future.result()
+                    bar.update()
+        except BaseException:
+            pool.shutdown(wait=True, cancel_futures=True)
+            raise
+
+
+def _measure(path: str) -> _Measured | str:
+    num_frames = 0
+    lowest, highest = float("inf"), float("-inf")
+    try:
+        rate_hz = decode.audio_info(path).sample_rate_hz
+        for block in decode.stream_audio(path, sample_rate_hz=rate_hz, block_samples=_BLOCK_FRAMES):
+            num_frames += len(block)
+            lowest = min(lowest, float(block.min()))
+            highest = max(highest, float(block.max()))
+    except decode.AudioError as error:
+        return error.reason
+    return _Measured(num_frames, rate_hz, silent=highest - lowest < _SILENCE_SPAN)
+
+
+def _stamp(path: str) -> list[int] | None:
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return [status.st_size, status.st_mtime_ns]
+
+
+def _default_cache_file(absolute: list[str]) -> Path:
+    home = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
+    # One file for each data set: small to read, and two data sets do not write the same file.
+    try:
+        common = os.path.commonpath([os.path.dirname(path) for path in absolute])
+    except ValueError:  # several drives
+        common = ""
+    name = hashlib.sha256(common.encode("utf-8", "surrogateescape")).hexdigest()[:12]
+    return Path(home) / "mclf_jax" / f"scan-{name}.json"
+
+
+def _load(cache_file: Path) -> dict[str, list]:
+    try:
+        content = json.loads(cache_file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    if not isinstance(content, dict) or content.get("format") != _FORMAT:
+        return {}
+    files = content.get("files")
+    if not isinstance(files, dict):
+        return {}
+    return {path: entry for path, entry in files.items() if _is_entry(entry)}
+
+
+def _is_entry(entry: object) -> bool:
+    """Whether it is [size, mtime_ns, num_frames, source_rate_hz, silent]."""
+    return (
+        isinstance(entry, list)
+        and len(entry) == 5
+        and all(isinstance(value, int) and value >= 0 for value in entry)
+        and entry[3] > 0
+    )
+
+
+def _save(cache_file: Path, fresh: dict[str, list]) -> None:
+    """Adds to what is there now, which another process may have written since it was read."""
+    with contextlib.suppress(OSError):
+        cache_file.parent.mkdir(parents=True, exist_ok=True)
+        content = {"format": _FORMAT, "files": {**_load(cache_file), **fresh}}
+        handle, temporary = tempfile.mkstemp(dir=cache_file.parent, prefix=cache_file.name)
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8") as file:
+                json.dump(content, file)
+            os.replace(temporary, cache_file)  # readers see the old file or the new, never half
+        except BaseException:
+            os.unlink(temporary)
+            raise

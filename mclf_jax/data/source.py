@@ -1,0 +1,87 @@
+"""What every data set gives to the pipeline: items by index, and what they are."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Protocol, TypedDict
+
+import numpy as np
+
+TASKS = ("single_label", "multi_label", "regression")
+
+
+class Example(TypedDict):
+    """One item as the pipeline passes it on, before batching.
+
+    audio: float32 [T], mono, at `Info.sample_rate_hz`.
+    label: int32 [] for `single_label`, float32 [K] for `multi_label` and `regression`.
+    valid: float32 [], 0 on padding rows.
+    index: int32 [], the position in the source.
+    """
+
+    audio: np.ndarray
+    label: np.ndarray
+    valid: np.ndarray
+    index: np.ndarray
+
+
+@dataclasses.dataclass(frozen=True)
+class Info:
+    """What a user should know of a data set before training on it.
+
+    Attributes:
+        name: the name under which `data.build` finds it.
+        task: one of `TASKS`.
+        labels: the K label names in the order of the model's outputs.
+        sample_rate_hz: rate of the audio that the source yields.
+        splits: item indices of each split ("train", "valid", "test", "unlabelled").
+        groups: for each item the artist, album or track that must not cross splits.
+        version: of the data set.
+        fingerprint: hex digest of everything that decides what the items are.
+        licence: of the audio.
+        skipped: (path, reason) of everything that was found and left out.
+        notes: sentences worth printing once, such as "splits were made by group".
+    """
+
+    name: str
+    task: str
+    labels: tuple[str, ...]
+    sample_rate_hz: int
+    splits: Mapping[str, np.ndarray]
+    groups: tuple[str, ...]
+    version: str
+    fingerprint: str
+    licence: str
+    skipped: tuple[tuple[str, str], ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+class Source(Protocol):
+    """Random access to songs; picklable, because worker processes get a copy."""
+
+    info: Info
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int) -> Example:
+        """The whole song."""
+        ...
+
+    def read(self, index: int, *, start_sample: int, num_samples: int) -> np.ndarray:
+        """Float32 [<= num_samples] of the song, decoding nothing else; shorter at its end.
+
+        Raises:
+            AudioError: the audio cannot be read (`mclf_jax.audio.decode`).
+        """
+        ...
+
+    def label(self, index: int) -> np.ndarray:
+        """The label alone, without touching audio."""
+        ...
+
+    def num_samples(self, index: int) -> int:
+        """Length of the song at `info.sample_rate_hz`, without decoding it."""
+        ...
+
+    def item_id(self, index: int) -> str:
+        """Path or track id, for people."""
+        ...

@@ -1,0 +1,421 @@
+"""A folder of songs becomes a data set; what is wrong with it is listed or said."""
+
+import csv
+import pickle
+import shutil
+import unicodedata
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from mclf_jax import data
+from mclf_jax.audio.decode import read_audio
+from mclf_jax.data.folder import folder
+
+AUDIO = Path(__file__).parents[2] / ".." / "shared" / "audio"
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path_factory, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+
+
+def _song(path, *, seconds=0.5, rate_hz=8000, num_channels=1, seed=0, **options):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    rng = np.random.default_rng(seed)
+    sound = 0.1 * rng.standard_normal((int(seconds * rate_hz), num_channels))
+    soundfile.write(path, sound, rate_hz, **options)
+
+
+def _manifest(root, rows, *, encoding="utf-8"):
+    with (root / "manifest.csv").open("w", encoding=encoding, newline="") as file:
+        writer = csv.DictWriter(file, fieldnames=list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def _songs(root, rows, *, encoding="utf-8"):
+    """A folder with a song for each row of its manifest."""
+    for seed, row in enumerate(rows):
+        _song(root / row["path"], seed=seed)
+    _manifest(root, rows, encoding=encoding)
+    return root
+
+
+def _open(root, **arguments):
+    return folder(path=root, sample_rate_hz=16000, **arguments)
+
+
+def _items(source, split):
+    return [source.item_id(i) for i in source.info.splits[split]]
+
+
+def test_manifest_with_splits(tmp_path):
+    rows = [
+        {"path": f"{label}/{i}.wav", "label": label, "split": split, "group": f"{label}{i}", "x": i}
+        for label in ("rock", "jazz")
+        for i, split in enumerate(["train", "train", "validation", "Test"])
+    ]
+    rows.append({"path": "new.wav", "label": "", "split": "", "group": "", "x": ""})
+    source = _open(_songs(tmp_path, rows, encoding="utf-8-sig"))
+    info = source.info
+    assert (info.name, info.task, info.labels) == ("folder", "single_label", ("jazz", "rock"))
+    assert (info.version, info.licence, info.skipped) == ("unversioned", "unknown", ())
+    assert info.notes == ()
+    assert _items(source, "train") == ["jazz/0.wav", "jazz/1.wav", "rock/0.wav", "rock/1.wav"]
+    assert _items(source, "valid") == ["jazz/2.wav", "rock/2.wav"]
+    assert _items(source, "test") == ["jazz/3.wav", "rock/3.wav"]
+    assert _items(source, "unlabelled") == ["new.wav"]
+    assert [int(source.label(i)) for i in info.splits["train"]] == [0, 0, 1, 1]
+    assert info.groups[:2] == ("jazz0", "jazz1")
+
+    last = info.splits["test"][-1]
+    example = source[last]
+    whole = read_audio(tmp_path / "rock/3.wav", sample_rate_hz=16000)
+    np.testing.assert_array_equal(example["audio"], whole)
+    assert source.num_samples(last) == len(whole)
+    assert {key: (value.dtype, value.shape) for key, value in example.items()} == {
+        "audio": (np.float32, (8000,)),
+        "label": (np.int32, ()),
+        "valid": (np.float32, ()),
+        "index": (np.int32, ()),
+    }
+    assert (example["label"], example["valid"], example["index"]) == (1, 1, last)
+    window = source.read(last, start_sample=1000, num_samples=500)
+    np.testing.assert_allclose(window, whole[1000:1500], atol=1e-5)
+    copy = pickle.loads(pickle.dumps(source))
+    assert copy.info.fingerprint == info.fingerprint
+    np.testing.assert_array_equal(copy[last]["audio"], whole)
+
+
+def test_it_is_found_by_name(tmp_path):
+    root = _songs(tmp_path, [{"path": f"{i}.wav", "label": "ab"[i % 2]} for i in range(8)])
+    source = data.build("folder", sample_rate_hz=22050, path=str(root))
+    assert source.info.sample_rate_hz == 22050
+
+
+def test_everything_that_can_be_wrong_is_listed(tmp_path):
+    names = {
+        "whole.mp3": {"seconds": 4, "rate_hz": 44100},
+        "eight_bit.wav": {"subtype": "PCM_U8"},
+        "high_rate.wav": {"rate_hz": 192000},
+        "six_channels.wav": {"num_channels": 6},
+        "clip.wav": {"seconds": 0.1},
+        "Café del Mar/piñata song.flac": {},
+        "twice.wav": {},
+        **{f"plain{i}.ogg": {} for i in range(4)},
+    }
+    for seed, (name, options) in enumerate(names.items()):
+        _song(tmp_path / name, seed=seed, **options)
+    mp3 = (tmp_path / "whole.mp3").read_bytes()
+    (tmp_path / "cut.mp3").write_bytes(mp3[: len(mp3) // 2])
+    (tmp_path / "empty.wav").touch()
+    (tmp_path / "text.wav").write_text("not a wave\n" * 100)
+    soundfile.write(tmp_path / "nan.wav", np.full(8000, np.nan, np.float32), 8000, subtype="FLOAT")
+    soundfile.write(tmp_path / "silent.wav", np.zeros(8000), 8000)
+    listed = [*names, "cut.mp3", "empty.wav", "text.wav", "nan.wav", "silent.wav", "missing.wav"]
+    rows = [{"path": name, "label": "ab"[i % 2]} for i, name in enumerate(listed)]
+    _manifest(tmp_path, [*rows, {"path": "./twice.wav", "label": rows[6]["label"]}])
+
+    source = _open(tmp_path)
+    assert dict(source.info.skipped) == {
+        "clip.wav": "too short: 0.100 s, less than min_duration_s=0.125",
+        "empty.wav": "the file is empty (0 bytes)",
+        "missing.wav": "no such file (manifest.csv, line 18)",
+        "nan.wav": "contains NaN or infinity at 0.000 s",
+        "silent.wav": "silent to the last sample",
+        "text.wav": "not audio: it seems to be text",
+        "twice.wav": "listed again in line 19 of manifest.csv: line 8 counts",
+    }
+    assert len(source.info.skipped) == 7
+    kept = {*names, "cut.mp3"} - {"clip.wav"}
+    assert set(source.item_ids) == kept
+    assert len(source) == len(kept)
+    for i in range(len(source)):
+        audio = source[i]["audio"]
+        assert len(audio) == source.num_samples(i), source.item_id(i)
+        assert np.isfinite(audio).all()
+        assert audio.std() > 0
+    cut = source.item_ids.index("cut.mp3")
+    assert 1.5 * 16000 < source.num_samples(cut) < 2.5 * 16000
+
+
+def test_unknown_split(tmp_path):
+    rows = [{"path": "a.wav", "label": "a", "split": "train"}]
+    rows.append({"path": "b.wav", "label": "b", "split": "dev"})
+    root = _songs(tmp_path, rows)
+    with pytest.raises(ValueError, match=r"line 3: split is 'dev'; allowed are train, valid"):
+        _open(root)
+
+
+def test_duplicate_with_another_label(tmp_path):
+    rows = [{"path": f"{i}.wav", "label": "ab"[i % 2]} for i in range(8)]
+    root = _songs(tmp_path, [*rows, {"path": "3.wav", "label": "a"}])
+    source = _open(root)
+    assert source.info.skipped == (
+        (
+            "3.wav",
+            "listed again in line 10 of manifest.csv with other entries (a): line 5 counts (b)",
+        ),
+    )
+    assert len(source) == 8
+    assert source.label(3) == 1
+
+
+def test_no_label_but_a_split(tmp_path):
+    rows = [{"path": f"{i}.wav", "label": "ab"[i % 2], "split": "train"} for i in range(8)]
+    rows.append({"path": "c.wav", "label": "", "split": "test"})
+    rows.append({"path": "d.wav", "label": "", "split": "unlabelled"})
+    # a label of an unlabelled item is not looked at
+    rows.append({"path": "e.wav", "label": "never heard", "split": "unlabelled"})
+    source = _open(_songs(tmp_path, rows))
+    assert source.info.skipped == (
+        ("c.wav", "in the split 'test' but without a label (manifest.csv, line 10)"),
+    )
+    assert _items(source, "unlabelled") == ["d.wav", "e.wav"]
+    assert source.info.labels == ("a", "b")
+    assert source.label(len(source) - 1) == 0
+
+
+def test_subfolders_are_a_manifest(tmp_path):
+    paths = [f"{label}/{album}/{i}.ogg" for label in "ab" for album in "xy" for i in range(4)]
+    (tmp_path / "with").mkdir()
+    root = _songs(tmp_path / "with", [{"path": path, "label": path[0]} for path in paths])
+    bare = tmp_path / "bare"
+    shutil.copytree(root, bare)
+    (bare / "manifest.csv").unlink()
+    (bare / "a" / "cover.jpg").write_bytes(b"\xff\xd8\xff")
+    (bare / "a" / "._0.ogg").write_bytes(b"what macOS leaves behind")
+    (bare / "b" / "again").symlink_to(bare)  # must not go round
+    with_manifest, without = _open(root), _open(bare)
+    assert without.item_ids == with_manifest.item_ids == tuple(sorted(paths))
+    assert without.info.fingerprint == with_manifest.info.fingerprint
+    assert without.info.labels == ("a", "b")
+    assert without.info.notes == with_manifest.info.notes
+    np.testing.assert_array_equal(without.labels, with_manifest.labels)
+    for split, indices in with_manifest.info.splits.items():
+        np.testing.assert_array_equal(without.info.splits[split], indices)
+
+
+def test_subfolders_list_what_cannot_be_read(tmp_path):
+    for i in range(8):
+        _song(tmp_path / "ab"[i % 2] / f"{i}.WAV", seed=i)
+    (tmp_path / "a" / "x.m4a").write_bytes(b"\0\0\0\x20ftypM4A " + bytes(100))
+    _song(tmp_path / "loose.wav")
+    source = _open(tmp_path)
+    assert source.info.skipped == (
+        ("a/x.m4a", "cannot be decoded: it seems to be an MPEG-4 file (m4a, mp4, AAC)"),
+    )
+    assert _items(source, "unlabelled") == ["loose.wav"]
+
+
+def test_accents_composed_or_not(tmp_path):
+    composed, decomposed = (unicodedata.normalize(form, "é è.wav") for form in ("NFC", "NFD"))
+    for listed, stored in ((composed, decomposed), (decomposed, composed)):
+        root = tmp_path / str(len(listed))
+        for i in range(8):
+            _song(root / f"{i}.wav", seed=i)
+        _song(root / stored)
+        paths = [listed, *(f"{i}.wav" for i in range(8))]
+        _manifest(root, [{"path": p, "label": "ab"[i % 2]} for i, p in enumerate(paths)])
+        source = _open(root)
+        assert source.info.skipped == ()
+        assert len(source[8]["audio"]) == 8000
+
+
+def test_tags(tmp_path):
+    tags = ["rock | guitar", "guitar|guitar|", "voice", "rock|voice"]
+    rows = [{"path": f"{i}.wav", "labels": tags[i % 4]} for i in range(40)]
+    rows.append({"path": "x.wav", "labels": " | "})
+    source = _open(_songs(tmp_path, rows))
+    assert (source.info.task, source.info.labels) == ("multi_label", ("guitar", "rock", "voice"))
+    assert source.labels.dtype == np.float32
+    label = {source.item_id(i): source.label(i).tolist() for i in range(len(source))}
+    assert [label[f"{i}.wav"] for i in range(4)] == [[1, 1, 0], [1, 0, 0], [0, 0, 1], [0, 1, 1]]
+    assert label["x.wav"] == [0, 0, 0]
+    assert _items(source, "unlabelled") == ["x.wav"]
+    assert source[0]["label"].shape == (3,)
+
+
+def test_numbers(tmp_path):
+    rows = [{"path": f"{i}.wav", "valence": i / 10, "Arousal": -i} for i in range(20)]
+    rows.append({"path": "none.wav", "valence": "", "Arousal": ""})
+    rows.append({"path": "half.wav", "valence": "1", "Arousal": ""})
+    rows.append({"path": "word.wav", "valence": "high", "Arousal": "1"})
+    root = _songs(tmp_path, rows)
+    source = _open(root, targets="valence|arousal")
+    assert (source.info.task, source.info.labels) == ("regression", ("valence", "arousal"))
+    seven = source.item_ids.index("7.wav")
+    np.testing.assert_allclose(source.label(seven), [0.7, -7])
+    assert source.label(seven).dtype == np.float32
+    assert _items(source, "unlabelled") == ["none.wav"]
+    assert dict(source.info.skipped) == {
+        "half.wav": "arousal is '', not a number (manifest.csv, line 23)",
+        "word.wav": "valence is 'high', not a number (manifest.csv, line 24)",
+    }
+    with pytest.raises(ValueError, match="columns path, valence, arousal; regression needs"):
+        _open(root, targets="valence|energy")
+    with pytest.raises(ValueError, match="targets='valence' are for regression"):
+        _open(root, targets="valence", task="multi_label")
+
+
+def test_splits_made_by_group(tmp_path):
+    rows = [
+        {"path": f"{i}.wav", "label": "ab"[i % 2], "group": f"band {i // 4}"} for i in range(80)
+    ]
+    root = _songs(tmp_path, rows)
+    source = _open(root, seed=3)
+    assert source.info.notes == (
+        "no splits given: made 70/15/15 by group with seed 3: train 56, valid 12, test 12",
+    )
+    members = [
+        {source.info.groups[i] for i in source.info.splits[split]}
+        for split in ("train", "valid", "test")
+    ]
+    assert sum(map(len, members)) == len(set.union(*members)) == 20
+    other = _open(root, seed=4)
+    assert _items(other, "test") != _items(source, "test")
+    assert other.info.fingerprint != source.info.fingerprint
+
+
+def test_valid_made_from_train(tmp_path):
+    rows = [
+        {"path": f"{i}.wav", "label": "ab"[i % 2], "split": "train" if i < 40 else "test"}
+        for i in range(50)
+    ]
+    source = _open(_songs(tmp_path, rows))
+    assert source.info.notes == (
+        "no valid split given: made from train by group with seed 0: train 34, valid 6",
+    )
+    assert set(_items(source, "test")) == {f"{i}.wav" for i in range(40, 50)}
+
+
+def test_some_rows_without_split(tmp_path):
+    rows = [
+        {"path": f"{i:02}.wav", "label": "ab"[i % 2], "group": f"g{i // 2}", "split": ""}
+        for i in range(30)
+    ]
+    for i, split in ((0, "test"), (2, "train"), (4, "valid")):
+        rows[i]["split"] = split
+    source = _open(_songs(tmp_path, rows))
+    assert source.info.notes == (
+        "27 of 30 rows had no split: 3 joined the split of their group, by group with seed 0:"
+        " train 16, valid 4, test 4",
+    )
+    assert {"00.wav", "01.wav"} <= set(_items(source, "test"))
+    assert {"04.wav", "05.wav"} <= set(_items(source, "valid"))
+
+
+def test_notes_on_leakage_and_labels(tmp_path):
+    rows = [
+        {"path": f"{i}.wav", "label": "ab"[i % 2], "split": split, "group": f"g{i}"}
+        for i, split in enumerate(["train"] * 4 + ["valid"] * 2 + ["test"] * 2)
+    ]
+    rows[6]["group"] = "g1"
+    rows[7]["label"] = "only here"
+    root = _songs(tmp_path, [*rows, {**rows[0], "path": "lost.wav", "label": "lost"}])
+    (root / "lost.wav").write_bytes(b"")
+    assert _open(root).info.notes == (
+        "labels without any usable file, left out: lost",
+        "leakage: 1 of the groups in more than one of the given splits, such as 'g1' in train and"
+        " test; scores on valid or test will be too good",
+        "labels that valid or test has and train has not, so cannot be learnt: only here",
+    )
+
+
+def test_silence_may_be_a_label(tmp_path):
+    for i in range(8):
+        _song(tmp_path / "music" / f"{i}.wav", seed=i)
+        (tmp_path / "silence").mkdir(exist_ok=True)
+        soundfile.write(tmp_path / "silence" / f"{i}.wav", np.zeros(8000), 8000)
+    source = _open(tmp_path)
+    assert (len(source), source.info.skipped) == (16, ())
+    assert source.info.notes[0] == (
+        "silent to the last sample, but kept because the label is 'silence': 8 of 16 files,"
+        " such as silence/0.wav"
+    )
+    with pytest.raises(ValueError, match=r"1 label\(s\) with usable audio \(music\)"):
+        _open(tmp_path, silent_label="nothing")
+
+
+def test_fingerprint(tmp_path):
+    rows = [{"path": f"{i}.wav", "label": "ab"[i % 2]} for i in range(8)]
+    (tmp_path / "one").mkdir()
+    root = _songs(tmp_path / "one", rows)
+    fingerprint = _open(root).info.fingerprint
+    copy = tmp_path / "copy"
+    shutil.copytree(root, copy, copy_function=shutil.copyfile)  # other times of change
+    _manifest(copy, rows[::-1])
+    assert _open(copy).info.fingerprint == fingerprint
+    assert folder(path=copy, sample_rate_hz=8000).info.fingerprint != fingerprint
+    _song(copy / "3.wav", seconds=0.6, seed=3)
+    assert _open(copy).info.fingerprint != fingerprint
+    _manifest(root, [{**rows[0], "label": "b"}, *rows[1:]])
+    assert _open(root).info.fingerprint != fingerprint
+
+
+def test_licences_are_named(tmp_path):
+    rows = [
+        {"path": f"{i}.wav", "label": "ab"[i % 2], "licence": ["CC0", "CC-BY"][i % 2]}
+        for i in range(8)
+    ]
+    assert _open(_songs(tmp_path, rows)).info.licence == "CC-BY; CC0"
+
+
+@pytest.mark.parametrize(
+    ("content", "arguments", "message"),
+    [
+        ("", {}, r"columns \(none\); it needs path, and label or labels"),
+        ("file;label\n", {}, "columns file;label; it needs path"),
+        ("path,genre\na.wav,x\n", {}, "columns path, genre; it needs label"),
+        ("path,label,labels\na.wav,x,x\n", {}, "say which to use"),
+        ("path,labels\na.wav,x\n", {"task": "single_label"}, "it needs label"),
+        ("path,label\na.wav,x\n", {"task": "regression"}, "needs targets="),
+        ("path,label\na.wav,x\n", {"task": "tags"}, r"task must be one of \('auto'"),
+        ("path,label\nb.wav,x\nc.wav,y\n", {}, "is usable: b.wav: no such file"),
+        ("path,label\na.wav,x\n", {}, "at least two"),
+        ("path,label\na.wav,x\nd.wav,y\n", {}, "at least 3 groups, got 2"),
+        ("path,label,split\na.wav,x,test\nd.wav,y,test\n", {}, "no usable labelled item"),
+    ],
+)
+def test_manifests_that_cannot_be_used(tmp_path, content, arguments, message):
+    _song(tmp_path / "a.wav")
+    _song(tmp_path / "d.wav")
+    (tmp_path / "manifest.csv").write_text(content)
+    with pytest.raises(ValueError, match=message):
+        _open(tmp_path, **arguments)
+
+
+def test_folders_that_cannot_be_used(tmp_path):
+    with pytest.raises(ValueError, match="no such folder"):
+        _open(tmp_path / "nowhere")
+    with pytest.raises(ValueError, match=r"no manifest.csv and no audio in it"):
+        _open(tmp_path)
+    with pytest.raises(ValueError, match="subfolders give one label"):
+        _open(tmp_path, task="multi_label")
+    (tmp_path / "manifest.csv").write_bytes("path,label\né.wav,x\n".encode("latin-1"))
+    with pytest.raises(ValueError, match="not UTF-8"):
+        _open(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "task_labels", "sizes"),
+    [
+        pytest.param("soundtracks", 6, (86, 30, 31, 60), marks=pytest.mark.slow),
+        ("instruments", 9, (267, 88, 88, 0)),
+        ("speech_music", 3, (72, 24, 24, 0)),
+    ],
+)
+def test_real_music(name, task_labels, sizes):
+    if not (AUDIO / name).is_dir():
+        pytest.skip("../shared/audio is not there")
+    source = _open(AUDIO / name)
+    assert source.info.skipped == ()
+    assert len(source.info.labels) == task_labels
+    splits = ("train", "valid", "test", "unlabelled")
+    assert tuple(len(source.info.splits.get(split, ())) for split in splits) == sizes
+    assert not [note for note in source.info.notes if "leakage" in note]
+    last = len(source) - 1
+    assert len(source[last]["audio"]) == source.num_samples(last)
