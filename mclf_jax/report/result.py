@@ -1,0 +1,155 @@
+"""What an evaluation found, in memory and on disk: every score, every metric, every exclusion.
+
+N songs, K labels. Three files hold a report, so that each can be read by what reads it best:
+`<split>.json` (metrics, for people and programs), `<split>_scores.npz` (arrays, no pickles) and
+`<split>_per_label.csv` (a spreadsheet). The JSON file is written last: where it is, all are.
+"""
+
+import csv
+import dataclasses
+import json
+import math
+import os
+import re
+from pathlib import Path
+
+import numpy as np
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Report:
+    """The result of scoring one split of a data set with one run.
+
+    Attributes:
+        run_name: of the run directory.
+        dataset: name of the data set.
+        split: such as "test".
+        task: "single_label", "multi_label" or "regression".
+        labels: the K names in the order of the columns.
+        items: the N song ids, paths or track ids.
+        scores: float [N, K], probabilities or predicted values.
+        targets: int [N] for `single_label`, else [N, K].
+        metrics: name to value, NaN where undefined.
+        per_label: label to name to value, NaN where undefined.
+        undefined: labels left out of a macro mean.
+        intervals: metric name to {"low", "high"}, 95 %.
+        num_windows: windows scored in all songs together.
+        skipped: (item, reason) of the songs that could not be scored.
+        meta: JSON values only, shown in the report as they are; `step` is the optimiser step of
+            the scored checkpoint and is marked on the learning curves.
+    """
+
+    run_name: str
+    dataset: str
+    split: str
+    task: str
+    labels: tuple[str, ...]
+    items: tuple[str, ...]
+    scores: np.ndarray
+    targets: np.ndarray
+    metrics: dict[str, float]
+    per_label: dict[str, dict[str, float]]
+    undefined: tuple[str, ...]
+    intervals: dict[str, dict[str, float]]
+    num_windows: int
+    skipped: tuple[tuple[str, str], ...]
+    meta: dict
+
+    @property
+    def confusion(self) -> np.ndarray | None:
+        """Int [K, K], rows true and columns predicted; None for other tasks."""
+        if self.task != "single_label":
+            return None
+        counts = np.zeros((len(self.labels), len(self.labels)), np.int64)
+        np.add.at(counts, (self.targets, self.scores.argmax(axis=1)), 1)
+        return counts
+
+    def save(self, directory: str | os.PathLike) -> Path:
+        """Write the three files under `directory` and return the path of the JSON file.
+
+        Raises:
+            ValueError: the split's name cannot be a file name.
+        """
+        directory = Path(directory)
+        directory.mkdir(parents=True, exist_ok=True)
+        path = _json_path(directory, self.split)
+        np.savez_compressed(
+            directory / f"{self.split}_scores.npz",
+            scores=self.scores,
+            targets=self.targets,
+            items=np.array(self.items, dtype=np.str_),
+        )
+        self._write_csv(directory / f"{self.split}_per_label.csv")
+        fields = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+        for name in ("scores", "targets", "items"):
+            del fields[name]
+        # Labels keep their order as a list; the objects below them are sorted for stable diffs.
+        text = json.dumps(_nan_to_null(fields), indent=2, sort_keys=True, allow_nan=False)
+        partial = path.with_suffix(".json.partial")
+        partial.write_text(text + "\n", encoding="utf-8")
+        os.replace(partial, path)
+        return path
+
+    def _write_csv(self, path: Path) -> None:
+        columns = list(next(iter(self.per_label.values()), {}))
+        # "backslashreplace": a label taken from a folder name need not be valid Unicode.
+        with path.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file:
+            writer = csv.writer(file)
+            writer.writerow(["label", *columns])
+            for label, values in self.per_label.items():
+                cells = ["" if math.isnan(values[c]) else f"{values[c]:.6g}" for c in columns]
+                writer.writerow([label, *cells])
+
+
+def load_report(directory: str | os.PathLike, split: str) -> Report:
+    """Read back what `Report.save` wrote, to the last bit.
+
+    Raises:
+        FileNotFoundError: the split has no report there; names those that have.
+    """
+    directory = Path(directory)
+    path = _json_path(directory, split)
+    if not path.exists():
+        there = ", ".join(saved_splits(directory)) or "none"
+        raise FileNotFoundError(
+            f"no report of split {split!r} in {directory} (there: {there}); evaluate it first"
+        )
+    fields = json.loads(path.read_text(encoding="utf-8"))
+    with np.load(directory / f"{split}_scores.npz", allow_pickle=False) as arrays:
+        fields |= {"scores": arrays["scores"], "targets": arrays["targets"]}
+        fields["items"] = tuple(arrays["items"].tolist())
+    for name in ("labels", "undefined"):
+        fields[name] = tuple(fields[name])
+    fields["skipped"] = tuple((item, reason) for item, reason in fields["skipped"])
+    fields["metrics"] = _null_to_nan(fields["metrics"])
+    for name in ("per_label", "intervals"):
+        fields[name] = {key: _null_to_nan(values) for key, values in fields[name].items()}
+    fields["per_label"] = {label: fields["per_label"][label] for label in fields["labels"]}
+    return Report(**fields)
+
+
+def saved_splits(directory: str | os.PathLike) -> list[str]:
+    """The splits that have a report in `directory`, sorted."""
+    arrays = sorted(Path(directory).glob("*_scores.npz"))
+    splits = [path.name.removesuffix("_scores.npz") for path in arrays]
+    return [split for split in splits if _json_path(Path(directory), split).exists()]
+
+
+def _json_path(directory: Path, split: str) -> Path:
+    if not re.fullmatch(r"[\w.-]+", split):
+        raise ValueError(f"split must be letters, digits, '_', '.' and '-', got {split!r}")
+    return directory / f"{split}.json"
+
+
+def _nan_to_null(value):
+    if isinstance(value, dict):
+        return {key: _nan_to_null(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_nan_to_null(each) for each in value]
+    if isinstance(value, np.generic):
+        value = value.item()
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _null_to_nan(values: dict) -> dict[str, float]:
+    return {key: math.nan if value is None else value for key, value in values.items()}
