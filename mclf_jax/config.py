@@ -1,0 +1,247 @@
+"""An experiment's settings: the fields with their defaults, overrides, and checks in words."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ml_collections import ConfigDict
+from ml_collections.config_dict import placeholder
+
+
+def base() -> ConfigDict:
+    """Every field there is, with defaults; an experiment changes what it is about.
+
+    A field that holds None takes the model's published value (features, model.window_s) or
+    leaves the choice to its neighbour (num_steps or num_epochs). Only fields of `runtime`
+    may differ when a run is continued: they never change results.
+    """
+    config = ConfigDict()
+    config.seed = 0
+
+    config.data = ConfigDict()
+    config.data.name = "synthetic"
+    config.data.args = ConfigDict()  # keyword arguments of the data set, see `data.SOURCES`
+    config.data.level = "window"  # "song": train on whole clips of data.song_s
+    config.data.song_s = 30.0
+    config.data.short = "tile"  # a clip shorter than its window is tiled, or "pad": with zeros
+
+    config.features = ConfigDict()
+    config.features.on = "pipeline"  # or "device": inside the jitted step
+    config.features.sample_rate_hz = placeholder(int)
+    config.features.n_fft = placeholder(int)
+    config.features.hop_length = placeholder(int)
+    config.features.n_mels = placeholder(int)
+    config.features.f_min_hz = placeholder(float)
+    config.features.f_max_hz = placeholder(float)
+    config.features.mel_scale = placeholder(str)
+    config.features.mel_norm = placeholder(str)
+    config.features.pad_mode = placeholder(str)
+    config.features.amin = placeholder(float)
+    config.features.top_db = placeholder(float)
+
+    config.model = ConfigDict()
+    config.model.name = "short_chunk_cnn"
+    config.model.args = ConfigDict()  # attributes of the module, such as n_channels
+    config.model.window_s = placeholder(float)
+
+    config.objective = ConfigDict()
+    config.objective.name = "supervised"
+    config.objective.label_smoothing = 0.0  # one label of many
+    config.objective.pos_weight = "none"  # tags; "balanced": negatives / positives of each
+
+    config.optim = ConfigDict()
+    config.optim.name = "adam"  # see `optim.OPTIMIZERS`
+    config.optim.learning_rate = 1e-3
+    config.optim.schedule = "constant"  # or "cosine", "linear", both down to zero
+    config.optim.warmup_steps = 0
+    config.optim.weight_decay = 0.0
+    config.optim.decay_mask = "kernels"  # or "all": biases and normalisation too
+    config.optim.grad_clip_norm = 0.0  # 0: no clipping
+    config.optim.ema_decay = 0.0  # 0: evaluate the weights themselves, not their average
+
+    config.train = ConfigDict()
+    config.train.batch_size = 16  # over all devices
+    config.train.num_steps = placeholder(int)
+    config.train.num_epochs = placeholder(float)
+
+    config.eval = ConfigDict()
+    config.eval.every_steps = placeholder(int)  # and save a checkpoint
+    config.eval.every_epochs = placeholder(float)
+    config.eval.metric = "loss"  # decides which checkpoint is the best
+    config.eval.patience = 0  # stop after so many evaluations without a better one; 0: never
+    config.eval.batch_size = 32
+    config.eval.num_windows = 16  # evenly spaced in a song
+    config.eval.hop_s = placeholder(float)  # or a window every so many seconds
+
+    config.parallel = ConfigDict()
+    config.parallel.params = "replicated"  # or "fsdp": large arrays split over the devices
+
+    config.runtime = ConfigDict()
+    config.runtime.num_devices = 0  # 0: all
+    config.runtime.num_workers = 0  # processes that decode and transform; 0: threads only
+    config.runtime.num_threads = 2
+    config.runtime.prefetch = 8  # examples a thread pool may be ahead
+    config.runtime.log_every_steps = 20
+    config.runtime.progress = "auto"  # a bar on terminals; "on", "off"
+    return config
+
+
+_CHOICES = {
+    "data.level": ("window", "song"),
+    "data.short": ("tile", "pad"),
+    "features.on": ("pipeline", "device"),
+    "optim.schedule": ("constant", "cosine", "linear"),
+    "optim.decay_mask": ("kernels", "all"),
+    "objective.pos_weight": ("none", "balanced"),
+    "parallel.params": ("replicated", "fsdp"),
+    "runtime.progress": ("auto", "on", "off"),
+}
+_POSITIVE = (
+    "data.song_s",
+    "optim.learning_rate",
+    "train.batch_size",
+    "eval.batch_size",
+    "eval.num_windows",
+    "runtime.num_threads",
+    "runtime.prefetch",
+    "runtime.log_every_steps",
+)
+
+
+def validate(config: ConfigDict) -> ConfigDict:
+    """The same config, if its fields make sense together.
+
+    Raises:
+        ValueError: naming the field, what it holds and what it may hold.
+    """
+    flat = flatten(config)
+    for field, allowed in _CHOICES.items():
+        if flat[field] not in allowed:
+            raise ValueError(f"{field} is {flat[field]!r}; allowed: {', '.join(allowed)}")
+    for field in _POSITIVE:
+        if not flat[field] > 0:
+            raise ValueError(f"{field} is {flat[field]}; it must be positive")
+    if not 0 <= config.optim.ema_decay < 1:
+        raise ValueError(f"optim.ema_decay is {config.optim.ema_decay}; it must be in [0, 1)")
+    if not 0 <= config.objective.label_smoothing < 1:
+        raise ValueError(
+            f"objective.label_smoothing is {config.objective.label_smoothing}; it must be in [0, 1)"
+        )
+    for first, second in (
+        ("train.num_steps", "train.num_epochs"),
+        ("eval.every_steps", "eval.every_epochs"),
+    ):
+        given = [field for field in (first, second) if flat[field] is not None]
+        if len(given) != 1:
+            raise ValueError(f"set exactly one of {first} and {second}; got {given or 'neither'}")
+        if flat[given[0]] <= 0:
+            raise ValueError(f"{given[0]} is {flat[given[0]]}; it must be positive")
+    return config
+
+
+def load(path: str, *, overrides: Sequence[str] = ()) -> ConfigDict:
+    """The config of a file, with overrides, locked and checked.
+
+    Args:
+        path: "configs/x.py" or "configs/x.py:key=value,flag", where what follows the colon
+            is the argument of the file's `get_config`.
+        overrides: "--config.optim.learning_rate=1e-3" and the like.
+
+    Raises:
+        ValueError: the file is not there, a field is unknown or of another type.
+    """
+    # Slow to import and only the command line needs it.
+    from absl import flags
+    from ml_collections import config_flags
+
+    values = flags.FlagValues()
+    config_flags.DEFINE_config_file("config", flag_values=values)
+    try:
+        values(["mclf", f"--config={path}", *overrides])
+        config = values.config
+    except FileNotFoundError as error:
+        raise ValueError(f"--config {path}: no such file ({error.filename})") from error
+    except (flags.Error, KeyError, AttributeError) as error:
+        raise ValueError(f"--config {path}: {error}") from error
+    return validate(config)
+
+
+def parse_arg(arg: str | None, **defaults: Any) -> ConfigDict:
+    """What follows the colon in "configs/x.py:task=tags,small" as typed values.
+
+    Args:
+        arg: "key=value,key=value"; a key alone means true.
+        **defaults: the keys that the config knows; their types decide how values are read.
+
+    Raises:
+        ValueError: an unknown key, or a value of another type.
+    """
+    values = ConfigDict(defaults)
+    for part in (arg or "").split(",") if arg else ():
+        key, _, text = part.partition("=")
+        if key not in defaults:
+            raise ValueError(f"config argument {key!r}; allowed: {', '.join(defaults)}")
+        kind = type(defaults[key])
+        try:
+            values[key] = (text or "true").lower() == "true" if kind is bool else kind(text)
+        except ValueError as error:
+            raise ValueError(f"config argument {key}={text!r} is no {kind.__name__}") from error
+    return values
+
+
+def flatten(config: Mapping[str, Any] | ConfigDict, prefix: str = "") -> dict[str, Any]:
+    """Nested fields as {"optim.learning_rate": 1e-3, ...}."""
+    flat = {}
+    for key, value in config.items():
+        if isinstance(value, Mapping | ConfigDict):
+            flat |= flatten(value, f"{prefix}{key}.")
+        else:
+            flat[prefix + key] = value
+    return flat
+
+
+def override(config: ConfigDict, changes: Mapping[str, Any]) -> ConfigDict:
+    """A copy with {"model.args.n_channels": 8, ...} set; unknown fields are an error."""
+    changed = config.copy_and_resolve_references()
+    flat = flatten(config)
+    for field, value in changes.items():
+        if field not in flat:
+            raise ValueError(f"override of an unknown field {field!r}; known: {', '.join(flat)}")
+        changed.update_from_flattened_dict({field: value})
+    return validate(changed)
+
+
+def to_json(config: ConfigDict) -> str:
+    """The resolved config, for run directories and for reading."""
+    return json.dumps(config.to_dict(), indent=2, sort_keys=True) + "\n"
+
+
+def from_json(text: str) -> ConfigDict:
+    """The config that `to_json` wrote."""
+    return ConfigDict(json.loads(text))
+
+
+def to_steps(config: ConfigDict, name: str, *, batch_size: int, num_examples: int) -> float:
+    """A duration given as `{name}_steps` or as `{name}_epochs`, in steps; not rounded."""
+    steps, epochs = config[f"{name}_steps"], config[f"{name}_epochs"]
+    return steps if steps is not None else epochs * num_examples / batch_size
+
+
+def evaluation_steps(config: ConfigDict, *, num_examples: int) -> list[int]:
+    """The steps after which a run is evaluated and saved, rising; the last one ends the run."""
+    sizes = {"batch_size": config.train.batch_size, "num_examples": num_examples}
+    total = max(1, round(to_steps(config.train, "num", **sizes)))
+    every = max(1.0, to_steps(config.eval, "every", **sizes))
+    steps = {round(every * count) for count in range(1, int(total / every) + 1)}
+    return sorted({step for step in steps if step < total} | {total})
+
+
+def differences(old: ConfigDict, new: ConfigDict) -> dict[str, dict[str, Any]]:
+    """Fields outside `runtime` that differ, as {field: {"old": ..., "new": ...}}."""
+    flat_old, flat_new = (json.loads(json.dumps(flatten(c))) for c in (old, new))
+    return {
+        field: {"old": flat_old.get(field, "absent"), "new": flat_new.get(field, "absent")}
+        for field in sorted(flat_old.keys() | flat_new.keys())
+        if not field.startswith("runtime.")
+        and flat_old.get(field, "absent") != flat_new.get(field, "absent")
+    }

@@ -1,0 +1,201 @@
+"""From songs to batches with grain: data position = step, the same for any number of workers.
+
+The training chain is one `MapDataset`, so any batch can be asked for by its number and a
+run is resumed by `dataset[step:]`. It is numpy only: workers never touch a device.
+"""
+
+import dataclasses
+import os
+from collections.abc import Iterator, Sequence
+
+import grain
+import numpy as np
+
+from mclf_jax.audio.decode import AudioError
+from mclf_jax.audio.features import LogMel, log_mel
+from mclf_jax.data.source import Source
+from mclf_jax.data.windows import fit_length
+
+Batch = dict[str, np.ndarray]
+
+
+@dataclasses.dataclass(frozen=True)
+class Input:
+    """What an example must look like for a model.
+
+    Attributes:
+        num_samples: T of a window.
+        short: what to do with clips that are shorter, "tile" or "pad".
+        features: computed here if given; None leaves the "audio" to the device.
+    """
+
+    num_samples: int
+    short: str
+    features: LogMel | None
+
+
+def training_batches(
+    source: Source,
+    indices: np.ndarray,
+    *,
+    inputs: Input,
+    batch_size: int,
+    seed: int,
+    process_index: int = 0,
+    process_count: int = 1,
+) -> grain.MapDataset:
+    """An endless dataset of batches; element `step` is the batch of that training step.
+
+    Each epoch visits every song once, in a new order, at a new random window. Processes
+    get disjoint rows of the same global batches. Rows whose audio could not be read hold
+    the next readable song instead, and say so in "failed".
+
+    Args:
+        source: where the songs come from.
+        indices: the songs of the training split.
+        inputs: length, padding and features of an example.
+        batch_size: over all processes.
+        seed: of order and windows.
+        process_index, process_count: which rows are wanted here.
+
+    Returns:
+        Batches of "features" [b, F, M] or "audio" [b, T], "label", "valid" and "index" [b],
+        and "failed" [b]: the song that could not be read, or -1; b = batch_size / process_count.
+    """
+    if batch_size % process_count:
+        raise ValueError(
+            f"train.batch_size is {batch_size}; it must be a multiple of the "
+            f"{process_count} processes"
+        )
+
+    def draw_window(position, rng):
+        failed = -1
+        for attempt in range(len(indices)):
+            index = int(indices[(position + attempt) % len(indices)])
+            spare = source.num_samples(index) - inputs.num_samples
+            start = int(rng.integers(0, max(0, spare) + 1))
+            try:
+                return _example(source, index, start, inputs) | {"failed": np.int32(failed)}
+            except AudioError:
+                failed = index if failed < 0 else failed
+        raise AudioError(source.item_id(failed), "nor can any other song of the split be read")
+
+    return (
+        grain.MapDataset.range(len(indices))
+        .seed(seed)
+        .shuffle()
+        .random_map(draw_window)
+        .map(_Features(inputs.features))
+        .repeat()[process_index::process_count]
+        .batch(batch_size // process_count)
+    )
+
+
+def evaluation_batches(
+    source: Source,
+    windows: Sequence[tuple[int, int]],
+    *,
+    inputs: Input,
+    batch_size: int,
+    process_index: int = 0,
+    process_count: int = 1,
+) -> grain.MapDataset:
+    """Every window once, in batches of one shape; missing rows are filled up and not valid.
+
+    Args:
+        source: where the songs come from.
+        windows: (index of the song, first sample).
+        inputs: length, padding and features of an example.
+        batch_size: over all processes.
+        process_index, process_count: which rows are wanted here.
+
+    Returns:
+        Batches as from `training_batches`, with "row" [b], the position in `windows`. A
+        window that could not be read is not valid and its song is in "failed".
+    """
+    rows = -(-len(windows) // batch_size) * batch_size
+
+    def window(row):
+        failed = -1
+        if row < len(windows):
+            index, start = windows[row]
+            try:
+                example = _example(source, int(index), int(start), inputs)
+                return example | {"failed": np.int32(-1), "row": np.int32(row)}
+            except AudioError:
+                failed = index
+        index = windows[min(row, len(windows) - 1)][0]
+        return {
+            "audio": np.zeros(inputs.num_samples, np.float32),
+            "label": source.label(int(index)),
+            "valid": np.float32(0),
+            "index": np.int32(index),
+            "failed": np.int32(failed),
+            "row": np.int32(row),
+        }
+
+    return (
+        grain.MapDataset.range(rows)
+        .map(window)
+        .map(_Features(inputs.features))[process_index::process_count]
+        .batch(batch_size // process_count)
+    )
+
+
+def iterate(
+    dataset: grain.MapDataset, *, num_threads: int, prefetch: int, num_workers: int = 0
+) -> Iterator[Batch]:
+    """Read ahead with threads, in `num_workers` processes if any; the order stays the same."""
+    options = grain.ReadOptions(num_threads=num_threads, prefetch_buffer_size=prefetch)
+    batches = dataset.to_iter_dataset(options)
+    if num_workers:
+        _mark_flags_as_parsed()
+        batches = batches.mp_prefetch(
+            grain.MultiprocessingOptions(num_workers=num_workers, per_worker_buffer_size=2),
+            worker_init_fn=_start_worker,
+        )
+    return iter(batches)
+
+
+def _example(source: Source, index: int, start: int, inputs: Input) -> dict[str, np.ndarray]:
+    audio = source.read(index, start_sample=start, num_samples=inputs.num_samples)
+    if not len(audio):
+        raise AudioError(source.item_id(index), "ends before its header says")
+    return {
+        "audio": fit_length(audio, inputs.num_samples, short=inputs.short),
+        "label": source.label(index),
+        "valid": np.float32(1),
+        "index": np.int32(index),
+    }
+
+
+@dataclasses.dataclass(frozen=True)
+class _Features(grain.transforms.Map):
+    """ "audio" [T] becomes "features" [F, M], unless the device is to do it."""
+
+    settings: LogMel | None
+
+    def map(self, example):
+        if self.settings is None:
+            return example
+        example = dict(example)
+        example["features"] = log_mel(example.pop("audio"), self.settings)
+        return example
+
+
+def _start_worker(worker_index: int, worker_count: int) -> None:
+    # Workers only run numpy: keep them off the accelerator's memory and off each other's cores.
+    os.environ["JAX_PLATFORMS"] = "cpu"
+    os.environ["CUDA_VISIBLE_DEVICES"] = ""
+    from threadpoolctl import threadpool_limits
+
+    threadpool_limits(1)
+
+
+def _mark_flags_as_parsed() -> None:
+    # grain 0.2.17 and 0.2.18 read an absl flag when they start workers and fail outside of
+    # `absl.app.run`: in pytest, in notebooks, and in this command line.
+    from absl import flags
+
+    if not flags.FLAGS.is_parsed():
+        flags.FLAGS.mark_as_parsed()

@@ -1,0 +1,198 @@
+"""A run and a split become window scores, song scores, metrics and a report."""
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from jax.sharding import Mesh
+
+from mclf_jax import checkpoint, experiment, metrics, parallel, rundir
+from mclf_jax.data import pipeline
+from mclf_jax.data.windows import window_starts
+from mclf_jax.experiment import Experiment
+from mclf_jax.report.result import Report
+from mclf_jax.step import make_eval_step
+
+PyTree = Any
+
+
+@dataclasses.dataclass(frozen=True)
+class SongScores:
+    """What a network says of the songs of a split.
+
+    Attributes:
+        indices: int [N], the songs in the source.
+        scores: [N, K], means over the windows of each song.
+        targets: int [N] or float [N, K].
+        loss: mean over all windows.
+        num_windows: how many that were.
+        failed: indices of songs that could not be read at all; they are in none of the above.
+    """
+
+    indices: np.ndarray
+    scores: np.ndarray
+    targets: np.ndarray
+    loss: float
+    num_windows: int
+    failed: tuple[int, ...]
+
+
+def make_scorer(parts: Experiment, *, mesh: Mesh) -> Callable[[str, PyTree], SongScores]:
+    """A function (split, variables) -> SongScores that compiles once.
+
+    Windows go through the network in batches of `eval.batch_size`, whatever the length of
+    the songs, and every process gets the scores of all of them.
+    """
+    config = parts.config
+    parallel.check_batch_size(config.eval.batch_size, mesh, field="eval.batch_size")
+    step = jax.jit(
+        make_eval_step(parts.model, task=parts.source.info.task),
+        out_shardings=parallel.replicated(mesh),
+    )
+
+    def score(split: str, variables: PyTree) -> SongScores:
+        songs = parts.indices(split)
+        windows = song_windows(parts, songs)
+        batches = pipeline.evaluation_batches(
+            parts.source,
+            windows,
+            inputs=parts.inputs,
+            batch_size=config.eval.batch_size,
+            process_index=jax.process_index(),
+            process_count=jax.process_count(),
+        )
+        num_labels = len(parts.source.info.labels)
+        scores = np.zeros((len(windows), num_labels), np.float64)
+        losses, valid = np.zeros(len(windows)), np.zeros(len(windows), bool)
+        for batch in pipeline.iterate(
+            batches,
+            num_threads=config.runtime.num_threads,
+            prefetch=config.runtime.prefetch,
+        ):
+            batch.pop("failed")
+            rows = jax.device_get(step(variables, parallel.put_batch(batch, mesh)))
+            good = rows["valid"] > 0
+            row = rows["row"][good]
+            scores[row], losses[row], valid[row] = rows["scores"][good], rows["loss"][good], True
+        return _average(parts, songs, windows[:, 0], scores, losses, valid)
+
+    return score
+
+
+def song_windows(parts: Experiment, songs: np.ndarray) -> np.ndarray:
+    """int64 [W, 2]: (song, first sample) of every window of the songs, as `eval` asks."""
+    config, rate = parts.config.eval, parts.model.features.sample_rate_hz
+    hop = None if config.hop_s is None else max(1, round(config.hop_s * rate))
+    windows = []
+    for index in songs:
+        starts = window_starts(
+            parts.source.num_samples(int(index)),
+            window=parts.model.window_samples,
+            num_windows=config.num_windows,
+            hop=hop,
+        )
+        windows += [(index, start) for start in starts]
+    return np.array(windows, np.int64)
+
+
+def compute_metrics(parts: Experiment, scores: SongScores) -> metrics.Metrics:
+    """Song-level metrics; `values` has the mean window loss too."""
+    info = parts.source.info
+    result = metrics.compute(info.task, scores.scores, scores.targets, labels=info.labels)
+    return dataclasses.replace(result, values={"loss": scores.loss, **result.values})
+
+
+def evaluate(run: str | Path, *, split: str = "test") -> Report:
+    """Score a split of a run's data set with the run's best checkpoint.
+
+    Args:
+        run: a run directory of `mclf train`.
+        split: "test", "valid" or "train".
+
+    Returns:
+        A report with song-level metrics, 95 % intervals and all scores; `save` it.
+
+    Raises:
+        FileNotFoundError: not a run directory, or nothing was trained in it yet.
+        ValueError: the split is empty, or the data are not those of the run.
+    """
+    run = Path(run)
+    meta = rundir.read_meta(run)
+    parts = experiment.build(rundir.read_config(run))
+    info = parts.source.info
+    if list(info.labels) != meta["labels"]:
+        raise ValueError(
+            f"the labels of {info.name} are not those that {run} was trained on: "
+            f"{list(info.labels)} and {meta['labels']}"
+        )
+    mesh = parallel.make_mesh(parts.config.runtime.num_devices)
+    best = load_variables(run, parts.model, mesh)
+    scores = make_scorer(parts, mesh=mesh)(split, best["variables"])
+    result = compute_metrics(parts, scores)
+    intervals = {
+        name: metrics.confidence_interval(
+            info.task, scores.scores, scores.targets, labels=info.labels, metric=name
+        )
+        for name in metrics.HEADLINES[info.task]
+    }
+    failed = [(parts.source.item_id(i), "could not be read") for i in scores.failed]
+    return Report(
+        run_name=run.resolve().name,
+        dataset=info.name,
+        split=split,
+        task=info.task,
+        labels=info.labels,
+        items=tuple(parts.source.item_id(int(i)) for i in scores.indices),
+        scores=scores.scores,
+        targets=scores.targets,
+        metrics=result.values,
+        per_label=result.per_label,
+        undefined=result.undefined,
+        intervals=intervals,
+        num_windows=scores.num_windows,
+        skipped=tuple(info.skipped) + tuple(failed),
+        meta=meta
+        | {
+            "step": best["step"],
+            "same_data_as_trained_on": info.fingerprint == meta["data"]["fingerprint"],
+        },
+    )
+
+
+def load_variables(run: Path, model, mesh: Mesh) -> dict[str, Any]:
+    """{"step", "variables"} of a run's best checkpoint, on every device of a mesh."""
+    abstract = jax.eval_shape(model.init, jax.random.key(0))
+    shardings = jax.tree.map(lambda _: parallel.replicated(mesh), abstract)
+    return checkpoint.restore_best(
+        Path(run) / "checkpoints", checkpoint.abstract_like(abstract, shardings)
+    )
+
+
+def _average(parts, songs, song_of_window, scores, losses, valid) -> SongScores:
+    position = {int(index): i for i, index in enumerate(songs)}
+    rows = np.array([position[int(index)] for index in song_of_window])[valid]
+    counts = np.bincount(rows, minlength=len(songs))
+    sums = np.zeros((len(songs), scores.shape[1]))
+    np.add.at(sums, rows, scores[valid])
+    readable = counts > 0
+    if not readable.any():
+        raise ValueError("not one song of the split could be read")
+    indices = np.asarray(songs)[readable]
+    return SongScores(
+        indices=indices,
+        scores=sums[readable] / counts[readable, None],
+        targets=np.stack([parts.source.label(int(i)) for i in indices]),
+        loss=float(losses[valid].mean()),
+        num_windows=int(valid.sum()),
+        failed=tuple(int(i) for i in np.asarray(songs)[~readable]),
+    )
+
+
+def check_metric(name: str, *, task: str) -> None:
+    """Raise a ValueError that lists the choices if `eval.metric` is none of the task's."""
+    names = ("loss", *metrics.NAMES[task])
+    if name not in names:
+        raise ValueError(f"eval.metric is {name!r}; for task {task} allowed: {', '.join(names)}")

@@ -1,0 +1,91 @@
+"""Many devices as one: start of the processes, the mesh, who holds what, batches onto it.
+
+One program in the global view: arrays are global, `jax.jit` splits the work by their
+shardings. The batch is split over the mesh axis "data"; parameters are replicated, or
+split too ("fsdp").
+"""
+
+import os
+from typing import Any
+
+import jax
+import numpy as np
+from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
+
+PyTree = Any
+
+# Below this an array is cheaper to keep everywhere than to gather.
+_FSDP_MIN_SIZE = 2**14
+
+
+def start() -> None:
+    """Join the other processes of a run; before anything else touches a device.
+
+    On Slurm, TPU pods and Kubernetes JAX finds them by itself. Elsewhere the environment
+    says it: JAX_COORDINATOR_ADDRESS (host:port), JAX_NUM_PROCESSES and JAX_PROCESS_ID.
+    """
+    names = ("JAX_COORDINATOR_ADDRESS", "JAX_NUM_PROCESSES", "JAX_PROCESS_ID")
+    given = {name: os.environ[name] for name in names if name in os.environ}
+    if given and len(given) < len(names):
+        raise ValueError(
+            f"for --distributed set all of {', '.join(names)}, or none; got {', '.join(given)}"
+        )
+    if not given:
+        jax.distributed.initialize()
+        return
+    jax.distributed.initialize(
+        given["JAX_COORDINATOR_ADDRESS"],
+        num_processes=int(given["JAX_NUM_PROCESSES"]),
+        process_id=int(given["JAX_PROCESS_ID"]),
+    )
+
+
+def make_mesh(num_devices: int = 0) -> Mesh:
+    """A mesh with the one axis "data" over the first `num_devices` devices (0: all)."""
+    devices = jax.devices()
+    if num_devices > len(devices):
+        raise ValueError(f"runtime.num_devices is {num_devices}; there are {len(devices)}")
+    devices = devices[: num_devices or None]
+    return jax.make_mesh((len(devices),), ("data",), axis_types=(AxisType.Auto,), devices=devices)
+
+
+def check_batch_size(batch_size: int, mesh: Mesh, *, field: str) -> None:
+    """Raise a ValueError that names `field` if the batch does not divide over the mesh."""
+    if batch_size % mesh.size:
+        raise ValueError(
+            f"{field} is {batch_size}; it must be a multiple of the {mesh.size} devices "
+            "(runtime.num_devices)"
+        )
+
+
+def replicated(mesh: Mesh) -> NamedSharding:
+    """The same array on every device."""
+    return NamedSharding(mesh, PartitionSpec())
+
+
+def param_shardings(abstract: PyTree, mesh: Mesh, *, strategy: str) -> PyTree:
+    """A sharding for each array of a state.
+
+    Args:
+        abstract: arrays or `jax.ShapeDtypeStruct`s.
+        mesh: of `make_mesh`.
+        strategy: "replicated", or "fsdp": arrays of at least 16,384 elements are split
+            along their longest axis that the number of devices divides (Zhao et al. 2023).
+    """
+
+    def sharding(leaf):
+        axes = [i for i, n in enumerate(leaf.shape) if n % mesh.size == 0]
+        if strategy == "replicated" or leaf.size < _FSDP_MIN_SIZE or not axes:
+            return replicated(mesh)
+        axis = max(axes, key=lambda i: leaf.shape[i])
+        return NamedSharding(mesh, PartitionSpec(*[None] * axis, "data"))
+
+    return jax.tree.map(sharding, abstract)
+
+
+def put_batch(batch: dict[str, np.ndarray], mesh: Mesh) -> dict[str, jax.Array]:
+    """This process's rows of a batch become a part of the global batch, split over "data"."""
+    sharding = NamedSharding(mesh, PartitionSpec("data"))
+    return {
+        name: jax.make_array_from_process_local_data(sharding, rows) for name, rows in batch.items()
+    }

@@ -1,0 +1,144 @@
+"""A run directory: what a run leaves behind, and all that loading it needs.
+
+config.json     the resolved config
+meta.json       labels, features, data set, versions: what the weights mean
+skipped.csv     audio that was left out, with reasons
+metrics.jsonl   one JSON object per log line or evaluation
+checkpoints/    see `checkpoint`
+report/         evaluations and the page
+"""
+
+import csv
+import dataclasses
+import importlib.metadata
+import json
+import os
+import platform
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from ml_collections import ConfigDict
+
+from mclf_jax import config as config_lib
+from mclf_jax.audio.features import LogMel
+from mclf_jax.data.source import Source
+from mclf_jax.models import Model, build
+
+_PACKAGES = (
+    "mclf-jax jax jaxlib flax optax orbax-checkpoint grain numpy soundfile soxr scikit-learn"
+)
+
+
+def start(workdir: Path, *, config: ConfigDict, source: Source, model: Model) -> None:
+    """Write config and meta of a new run, or make sure that an old one is the same run.
+
+    Raises:
+        ValueError: the directory holds a run with another config or with other data; the
+            message names the fields. Nothing is changed then.
+    """
+    workdir.mkdir(parents=True, exist_ok=True)
+    meta = describe(source, model)
+    if (workdir / "config.json").exists():
+        changed = config_lib.differences(read_config(workdir), config)
+        if changed:
+            lines = [f"  {name}: {d['old']!r} -> {d['new']!r}" for name, d in changed.items()]
+            raise ValueError(
+                f"{workdir} holds a run with another config; changed fields:\n"
+                + "\n".join(lines)
+                + "\nTake another --workdir, or the old config (only runtime.* may change)."
+            )
+        old = read_meta(workdir)["data"]["fingerprint"]
+        if old != meta["data"]["fingerprint"]:
+            raise ValueError(
+                f"{workdir} was trained on other data: the fingerprint of "
+                f"{meta['data']['name']} was {old} and is {meta['data']['fingerprint']}. "
+                "Take another --workdir, or bring the files back."
+            )
+        return
+    write_text(workdir / "meta.json", json.dumps(meta, indent=2, sort_keys=True) + "\n")
+    add_skipped(workdir, source.info.skipped)
+    # Last, because it is what says that a run is here.
+    write_text(workdir / "config.json", config_lib.to_json(config))
+
+
+def describe(source: Source, model: Model) -> dict[str, Any]:
+    """What must travel with the weights, and what a reader will ask about them."""
+    import soundfile
+
+    info = source.info
+    return {
+        "task": info.task,
+        "labels": list(info.labels),
+        "model": {"name": model.name, "window_samples": model.window_samples},
+        "features": dataclasses.asdict(model.features),
+        "audio": {"decoder": soundfile.__libsndfile_version__, "resampler": "soxr HQ"},
+        "data": {
+            "name": info.name,
+            "version": info.version,
+            "fingerprint": info.fingerprint,
+            "licence": info.licence,
+            "splits": {name: len(items) for name, items in info.splits.items()},
+            "notes": list(info.notes),
+            "num_skipped": len(info.skipped),
+        },
+        "python": platform.python_version(),
+        "packages": {name: importlib.metadata.version(name) for name in _PACKAGES.split()},
+        "git_revision": git_revision(),
+    }
+
+
+def read_config(workdir: Path) -> ConfigDict:
+    """The config of a run."""
+    return config_lib.from_json(_read(workdir, "config.json"))
+
+
+def read_meta(workdir: Path) -> dict[str, Any]:
+    """What `describe` said when the run started."""
+    return json.loads(_read(workdir, "meta.json"))
+
+
+def read_model(workdir: Path) -> Model:
+    """The network of a run with its features, from the run directory alone."""
+    config, meta = read_config(workdir), read_meta(workdir)
+    features = LogMel(**meta["features"])
+    model = build(config.model.name, num_labels=len(meta["labels"]), **config.model.args)
+    return dataclasses.replace(
+        model, features=features, window_samples=meta["model"]["window_samples"]
+    )
+
+
+def add_skipped(workdir: Path, skipped: list[tuple[str, str]]) -> None:
+    """Append (path, reason) rows to `skipped.csv`; the file is there even if it stays empty."""
+    path = workdir / "skipped.csv"
+    new = not path.exists()
+    with path.open("a", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        if new:
+            writer.writerow(("path", "reason"))
+        writer.writerows(skipped)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file whole or not at all."""
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    temporary.write_text(text, encoding="utf-8")
+    temporary.replace(path)
+
+
+def git_revision() -> str | None:
+    """Revision of the source tree, with "+" if it has changes; None outside of git."""
+    here = Path(__file__).parent
+    command = ["git", "describe", "--always", "--abbrev=40", "--exclude=*", "--dirty=+"]
+    try:
+        result = subprocess.run(command, cwd=here, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return result.stdout.strip()
+
+
+def _read(workdir: Path, name: str) -> str:
+    path = Path(workdir) / name
+    if not path.is_file():
+        raise FileNotFoundError(f"{workdir} is not a run directory: it has no {name}")
+    return path.read_text(encoding="utf-8")

@@ -1,0 +1,258 @@
+"""The training loop, top to bottom in execution order, for every model and every objective."""
+
+import dataclasses
+import math
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from ml_collections import ConfigDict
+
+from mclf_jax import (
+    checkpoint,
+    evaluation,
+    experiment,
+    metrics,
+    objectives,
+    optim,
+    parallel,
+    rundir,
+)
+from mclf_jax import config as config_lib
+from mclf_jax.clock import Clock
+from mclf_jax.data import pipeline
+from mclf_jax.interrupt import any_process, stop_requests
+from mclf_jax.logbook import Logbook
+from mclf_jax.step import init_state, make_train_step, random_key
+
+
+class TrainingError(ArithmeticError):
+    """Training cannot go on; the message says where and what to change."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """How a call of `train` ended.
+
+    Attributes:
+        status: "finished", "stopped_early" or "interrupted".
+        step: steps taken.
+        best_step, best_value: of the best checkpoint; None before the first evaluation.
+    """
+
+    status: str
+    step: int
+    best_step: int | None
+    best_value: float | None
+
+
+def train(config: ConfigDict, *, workdir: str | Path) -> Outcome:
+    """Train from the start, or go on from the last checkpoint in `workdir`.
+
+    The parameters after n steps are the same however often the run was stopped.
+
+    Raises:
+        ValueError: the config does not make sense, or `workdir` holds another run.
+        TrainingError: the loss is not finite, or the validation metric is undefined.
+    """
+    workdir = Path(workdir)
+    first_process = jax.process_index() == 0
+    config_lib.validate(config)
+
+    # The parts.
+    parts = experiment.build(config)
+    info, model, batch_size = parts.source.info, parts.model, config.train.batch_size
+    evaluation.check_metric(config.eval.metric, task=info.task)
+    train_indices = parts.indices("train")
+    mesh = parallel.make_mesh(config.runtime.num_devices)
+    parallel.check_batch_size(batch_size, mesh, field="train.batch_size")
+    evaluation_steps = config_lib.evaluation_steps(config, num_examples=len(train_indices))
+    total_steps = evaluation_steps[-1]
+    optimizer = optim.build(config.optim, total_steps=total_steps)
+    objective = objectives.build(
+        model, config.objective, task=info.task, labels=parts.labels("train")
+    )
+    has_valid = len(info.splits.get("valid", ())) > 0
+    score = evaluation.make_scorer(parts, mesh=mesh)
+    # The state: from the last checkpoint, or from the seed.
+    ema_decay = config.optim.ema_decay
+
+    def initial_state():
+        key = random_key(config.seed, "init")
+        return init_state(key, objective=objective, optimizer=optimizer, ema_decay=ema_decay)
+
+    abstract = jax.eval_shape(initial_state)
+    # Nothing is written before the config is known to make a network.
+    if first_process:
+        rundir.start(workdir, config=config, source=parts.source, model=model)
+    shardings = parallel.param_shardings(abstract, mesh, strategy=config.parallel.params)
+    checkpoints = checkpoint.open_checkpoints(workdir / "checkpoints")
+    restored = checkpoint.restore_latest(checkpoints, checkpoint.abstract_like(abstract, shardings))
+    if restored:
+        first_step, state, progress = restored["step"], restored["state"], restored["progress"]
+    else:
+        first_step, state = 0, jax.jit(initial_state, out_shardings=shardings)()
+        progress = {"status": "running", "best_step": None, "best_value": None, "since_best": 0}
+    if progress["status"] != "running":
+        checkpoint.close(checkpoints)
+        return _outcome(progress, first_step)
+
+    # The step and its data.
+    train_step = jax.jit(
+        make_train_step(
+            objective=objective, optimizer=optimizer, seed=config.seed, ema_decay=ema_decay
+        ),
+        donate_argnums=0,
+        out_shardings=(shardings, parallel.replicated(mesh)),
+    )
+    dataset = pipeline.training_batches(
+        parts.source,
+        train_indices,
+        inputs=parts.inputs,
+        batch_size=batch_size,
+        seed=config.seed,
+        process_index=jax.process_index(),
+        process_count=jax.process_count(),
+    )
+    batches = pipeline.iterate(
+        dataset[first_step:total_steps],
+        num_threads=config.runtime.num_threads,
+        prefetch=config.runtime.prefetch,
+        num_workers=config.runtime.num_workers,
+    )
+    logbook = Logbook(
+        workdir if first_process else None,
+        first_step=first_step,
+        total_steps=total_steps,
+        batch_size=batch_size,
+        progress=config.runtime.progress,
+    )
+    if first_step:
+        logbook.say(f"going on from step {first_step} of {total_steps}")
+
+    # The loop. Metrics of a step are read when the next ones have been started.
+    pending: list[tuple[int, dict[str, jax.Array]]] = []
+    failed: set[int] = set()
+    clock = Clock()
+    try:
+        with stop_requests() as stop_signal:
+            for step in range(first_step + 1, total_steps + 1):
+                with clock.waiting_for_data(pending[-1][1]["loss"] if pending else None):
+                    batch = next(batches)
+                _note_failed(batch.pop("failed"), failed, parts.source, workdir)
+                state, step_metrics = train_step(state, parallel.put_batch(batch, mesh))
+                pending.append((step, step_metrics))
+                if len(pending) > config.runtime.log_every_steps:
+                    _log(logbook, pending[:-1], clock, checkpoints, batch_size)
+                    pending = pending[-1:]
+                elif len(pending) > 1:
+                    # No more than one step ahead of the device, which bounds memory.
+                    jax.block_until_ready(pending[-2][1])
+
+                # Between processes the question costs a message, so it is asked less often.
+                ask = jax.process_count() == 1 or step % config.runtime.log_every_steps == 0
+                stopping = ask and any_process(bool(stop_signal()))
+                evaluating = step in evaluation_steps
+                if not (evaluating or stopping):
+                    continue
+
+                _log(logbook, pending, clock, checkpoints, batch_size)
+                pending = []
+                with clock.paused():
+                    best_variables = None
+                    if evaluating:
+                        values = {}
+                        if has_valid:
+                            scores = score("valid", state.variables())
+                            values = evaluation.compute_metrics(parts, scores).values
+                        if _judge(progress, step, values, config.eval):
+                            best_variables = state.variables()
+                        logbook.write("valid", step, values)
+                        logbook.say(_describe(step, total_steps, values, progress, config.eval))
+                    if step == total_steps:
+                        progress["status"] = "finished"
+                    checkpoint.save(
+                        checkpoints,
+                        step,
+                        state=state,
+                        progress=progress,
+                        best_variables=best_variables,
+                    )
+                if progress["status"] != "running":
+                    break
+                if stopping:
+                    logbook.say(f"{stop_signal() or 'stopped'}: saved at step {step}")
+                    return _outcome(progress | {"status": "interrupted"}, step)
+    finally:
+        logbook.close()
+        batches.close()
+        checkpoint.close(checkpoints)
+    return _outcome(progress, step)
+
+
+def _judge(progress: dict[str, Any], step: int, values: dict[str, float], config) -> bool:
+    """Update `progress` with an evaluation; True if it is the best so far."""
+    if not values:
+        # Nothing to compare by: the newest counts as the best.
+        progress |= {"best_step": step}
+        return True
+    value = values[config.metric]
+    if not math.isfinite(value):
+        raise TrainingError(
+            f"{config.metric} of the valid split is {value} at step {step}, so no checkpoint can "
+            "be the best; choose another eval.metric, or give the split songs of every label"
+        )
+    best = progress["best_value"]
+    sign = 1 if metrics.direction(config.metric) == "max" else -1
+    if best is None or sign * value > sign * best:
+        progress |= {"best_step": step, "best_value": value, "since_best": 0}
+        return True
+    progress["since_best"] += 1
+    if config.patience and progress["since_best"] >= config.patience:
+        progress["status"] = "stopped_early"
+    return False
+
+
+def _log(logbook: Logbook, done: list, clock: Clock, checkpoints, batch_size: int) -> None:
+    """Write the mean of the steps in `done`, after making sure that they were sound."""
+    if not done:
+        return
+    steps = [step for step, _ in done]
+    fetched = jax.device_get([step_metrics for _, step_metrics in done])
+    for step, values in zip(steps, fetched, strict=True):
+        if not math.isfinite(values["loss"]):
+            checkpoints.latest.wait_until_finished()
+            good = checkpoints.latest.latest_step()
+            raise TrainingError(
+                f"the loss is {values['loss']} at step {step}; the last good checkpoint is "
+                + ("that of step " + str(good) if good else "the start")
+                + ". Lower optim.learning_rate, or set optim.grad_clip_norm."
+            )
+    means = {name: float(np.mean([values[name] for values in fetched])) for name in fetched[0]}
+    means["learning_rate"] = float(fetched[-1]["learning_rate"])
+    means |= clock.rates(songs=len(done) * batch_size)
+    logbook.write("train", steps[-1], means)
+    logbook.advance(steps[-1], means)
+
+
+def _note_failed(rows: np.ndarray, known: set[int], source, workdir: Path) -> None:
+    """List songs that stopped being readable since the data set was opened, each once."""
+    new = {int(index) for index in rows if index >= 0} - known
+    known |= new
+    if new:
+        reason = "could not be read while training; another song took its place"
+        rundir.add_skipped(workdir, [(source.item_id(index), reason) for index in sorted(new)])
+
+
+def _describe(step: int, total_steps: int, values, progress, config) -> str:
+    if not values:
+        return f"step {step}/{total_steps}: saved (no valid split to evaluate on)"
+    shown = dict.fromkeys(("loss", config.metric))
+    text = ", ".join(f"{name} {values[name]:.4f}" for name in shown)
+    best = " (best so far)" if progress["best_step"] == step else ""
+    return f"step {step}/{total_steps}: valid {text}{best}"
+
+
+def _outcome(progress: dict[str, Any], step: int) -> Outcome:
+    return Outcome(progress["status"], step, progress["best_step"], progress["best_value"])

@@ -1,0 +1,218 @@
+"""The loop: what a run leaves behind, and that stopping it never changes where it ends."""
+
+import dataclasses
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mclf_jax import checkpoint, evaluation, metrics, rundir
+from mclf_jax.train import Outcome, TrainingError, train
+from tests.songs import Songs
+from tests.tiny import final_arrays, tiny_config
+
+ROOT = Path(__file__).parents[1]
+
+
+def lines(workdir, kind):
+    entries = map(json.loads, (workdir / "metrics.jsonl").read_text().splitlines())
+    return [entry for entry in entries if entry["kind"] == kind]
+
+
+def start(workdir, *changes):
+    return subprocess.Popen(
+        [sys.executable, "-m", "tests.tiny", str(workdir), *changes],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+@pytest.fixture(scope="module")
+def straight(tmp_path_factory):
+    """A run that nothing stopped."""
+    workdir = tmp_path_factory.mktemp("straight")
+    outcome = train(tiny_config(), workdir=workdir)
+    return workdir, outcome
+
+
+def test_what_a_run_leaves_behind(straight):
+    workdir, outcome = straight
+    assert (outcome.status, outcome.step) == ("finished", 20)
+    assert {path.name for path in workdir.iterdir()} == {
+        "checkpoints",
+        "config.json",
+        "meta.json",
+        "metrics.jsonl",
+        "skipped.csv",
+        "tensorboard",
+    }
+    valid = lines(workdir, "valid")
+    assert [entry["step"] for entry in valid] == [5, 10, 15, 20]
+    best = min(valid, key=lambda entry: entry["loss"])
+    assert (outcome.best_step, outcome.best_value) == (best["step"], best["loss"])
+    train_lines = lines(workdir, "train")
+    assert train_lines[-1]["step"] == 20
+    assert {"loss", "accuracy", "grad_norm", "learning_rate", "songs_per_s", "data_wait"} <= set(
+        train_lines[0]
+    )
+    meta = rundir.read_meta(workdir)
+    assert meta["labels"] == ["low", "high"]
+    assert meta["features"]["n_mels"] == 8
+    assert [path.name for path in (workdir / "checkpoints" / "best").iterdir()] == [
+        str(outcome.best_step)
+    ]
+    assert list((workdir / "tensorboard").iterdir())
+
+
+def test_starting_a_finished_run_again_changes_nothing(straight):
+    workdir, outcome = straight
+    before = (workdir / "metrics.jsonl").read_bytes()
+    assert train(tiny_config(), workdir=workdir) == outcome
+    assert (workdir / "metrics.jsonl").read_bytes() == before
+
+
+def test_another_config_is_refused_by_field(straight):
+    workdir, _ = straight
+    with pytest.raises(ValueError, match=r"optim.learning_rate: 0.001 -> 0.5") as error:
+        train(tiny_config(optim__learning_rate=0.5, runtime__num_threads=1), workdir=workdir)
+    assert "runtime" not in str(error.value).split("Take")[0]
+
+
+def test_other_data_are_refused(straight, monkeypatch):
+    workdir, _ = straight
+    original = Songs.__post_init__
+
+    def changed(self):
+        original(self)
+        self.info = dataclasses.replace(self.info, fingerprint="other songs")
+
+    monkeypatch.setattr(Songs, "__post_init__", changed)
+    with pytest.raises(ValueError, match="fingerprint of songs was songs and is other songs"):
+        train(tiny_config(), workdir=workdir)
+
+
+def test_early_stopping(tmp_path, monkeypatch):
+    losses = iter([3.0, 2.0, 2.5, 2.0, 1.0])
+
+    def worse_after_two(parts, scores):
+        return metrics.Metrics({"loss": next(losses)}, {}, (), None)
+
+    monkeypatch.setattr(evaluation, "compute_metrics", worse_after_two)
+    config = tiny_config(eval__patience=2, train__num_steps=40)
+    outcome = train(config, workdir=tmp_path)
+    assert outcome == Outcome("stopped_early", step=20, best_step=10, best_value=2.0)
+    assert train(config, workdir=tmp_path) == outcome
+
+
+def test_a_loss_that_is_not_finite_stops_the_run(tmp_path):
+    config = tiny_config(optim__name="sgd", optim__learning_rate=1e30, optim__schedule="constant")
+    with pytest.raises(TrainingError, match=r"loss is (nan|inf) at step \d+.*last good checkpoint"):
+        train(config, workdir=tmp_path)
+    for entry in lines(tmp_path, "train") if (tmp_path / "metrics.jsonl").exists() else ():
+        assert np.isfinite(entry["loss"])
+
+
+def test_songs_that_break_while_training_are_listed(tmp_path, monkeypatch):
+    original = Songs.__post_init__
+
+    def break_two(self):
+        original(self)
+        self.broken = (10, 11)
+
+    monkeypatch.setattr(Songs, "__post_init__", break_two)
+    assert train(tiny_config(train__num_steps=5), workdir=tmp_path).status == "finished"
+    rows = (tmp_path / "skipped.csv").read_text().splitlines()
+    assert sorted(row.split(",")[0] for row in rows[1:]) == ["song 10", "song 11"]
+
+
+def test_without_a_valid_split_the_last_weights_are_the_best(tmp_path, monkeypatch):
+    original = Songs.__post_init__
+
+    def no_valid(self):
+        original(self)
+        splits = {"train": self.info.splits["train"], "test": self.info.splits["test"]}
+        self.info = dataclasses.replace(self.info, splits=splits)
+
+    monkeypatch.setattr(Songs, "__post_init__", no_valid)
+    outcome = train(tiny_config(), workdir=tmp_path)
+    assert (outcome.best_step, outcome.best_value) == (20, None)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_signals_save_and_exit_cleanly(tmp_path, number):
+    process = start(tmp_path, "train__num_steps=100000", "eval__every_steps=100000")
+    deadline = time.monotonic() + 120
+    while not (tmp_path / "metrics.jsonl").exists() or not lines(tmp_path, "train"):
+        assert process.poll() is None and time.monotonic() < deadline, process.communicate()
+        time.sleep(0.1)
+    process.send_signal(number)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err
+    assert "interrupted" in out
+    step = int(out.partition("step=")[2].partition(",")[0])
+    saved = [path.name for path in (tmp_path / "checkpoints" / "latest").iterdir()]
+    assert saved == [str(step)]
+
+
+def test_resumed_equals_straight(tmp_path, straight, monkeypatch):
+    workdir, _ = straight
+
+    def full_disk(checkpoints, step, **arguments):
+        if step == 10:
+            raise OSError("no space left on device")
+        save(checkpoints, step, **arguments)
+
+    save = checkpoint.save
+    with monkeypatch.context() as context, pytest.raises(OSError, match="no space"):
+        context.setattr(checkpoint, "save", full_disk)
+        train(tiny_config(), workdir=tmp_path)
+    assert train(tiny_config(), workdir=tmp_path).status == "finished"
+    for a, b in zip(final_arrays(tmp_path), final_arrays(workdir), strict=True):
+        np.testing.assert_array_equal(a, b)
+    for kind in ("train", "valid"):
+        times = {"songs_per_s", "data_wait"}
+        entries = [
+            [{name: entry[name] for name in entry.keys() - times} for entry in lines(run, kind)]
+            for run in (tmp_path, workdir)
+        ]
+        assert entries[0] == entries[1]
+
+
+@pytest.mark.slow
+def test_killed_at_random_moments_equals_straight(tmp_path):
+    """Twenty kill -9 of one run, at any moment from start-up to the end."""
+    changes = ("train__num_steps=400", "eval__every_steps=10")
+    straight = start(tmp_path / "straight", *changes)
+    began = time.monotonic()
+    _, err = straight.communicate(timeout=300)
+    whole_s = time.monotonic() - began
+    assert straight.returncode == 0, err
+
+    rng = random.Random(0)
+    kills = 0
+    while kills < 20:
+        process = start(tmp_path / "killed", *changes)
+        try:
+            process.wait(timeout=rng.uniform(0.3, 0.8) * whole_s)
+        except subprocess.TimeoutExpired:
+            os.kill(process.pid, signal.SIGKILL)
+            kills += 1
+        process.communicate()
+        if process.returncode == 0:
+            break
+    assert kills >= 3
+    while start(tmp_path / "killed", *changes).wait(timeout=300) != 0:
+        pass
+    for a, b in zip(
+        final_arrays(tmp_path / "killed"), final_arrays(tmp_path / "straight"), strict=True
+    ):
+        np.testing.assert_array_equal(a, b)
