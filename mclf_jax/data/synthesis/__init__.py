@@ -1,0 +1,1 @@
+"""The composer, the instruments and the mixer behind the embedded data set `synthetic`."""
