@@ -1,0 +1,36 @@
+# Sourced by the other scripts: finds Python 3.11 or newer, makes .venv beside the code once,
+# and leaves the environment as it is when what it was made from has not changed.
+#   MCLF_PYTHON  the interpreter to use          MCLF_VENV  where the environment lives
+
+cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
+venv="${MCLF_VENV:-.venv}"
+
+find_python() {
+    local candidate
+    for candidate in ${MCLF_PYTHON:-python3.12 python3.11 python3}; do
+        if "$candidate" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2])' 2>/dev/null; then
+            echo "$candidate"
+            return
+        fi
+    done
+    echo "no Python 3.11 or newer found; install one, or name it in MCLF_PYTHON" >&2
+    return 1
+}
+
+# install EXTRAS: the package, editable, with exactly the versions of constraints.txt.
+install() {
+    local python stamp
+    stamp="$1 $(cat pyproject.toml constraints.txt | cksum)"
+    if [ "$(cat "$venv/installed" 2>/dev/null)" = "$stamp" ]; then
+        echo "using the environment in $venv"
+    else
+        python=$(find_python) || exit 1
+        echo "making an environment in $venv with $("$python" --version)"
+        [ -x "$venv/bin/python" ] || "$python" -m venv "$venv"
+        "$venv/bin/python" -m pip install --quiet --disable-pip-version-check \
+            --constraint constraints.txt --editable ".$1"
+        echo "$stamp" >"$venv/installed"
+    fi
+    export PATH="$PWD/$venv/bin:$PATH"
+    case "$venv" in /*) export PATH="$venv/bin:$PATH" ;; esac
+}

@@ -1,0 +1,21 @@
+#!/usr/bin/env bash
+# From a fresh clone to a trained tagger with a report: ./launch/local.sh [RUN_DIRECTORY]
+set -euo pipefail
+trap 'exit 130' INT
+source "$(dirname "${BASH_SOURCE[0]}")/env.sh"
+install ""
+
+run="${1:-runs/quickstart}"
+mclf train --config configs/quickstart.py --workdir "$run"
+mclf evaluate "$run" --split test
+page=$(mclf report "$run")
+
+cat <<END
+
+Look at      $page
+Tag songs    mclf predict $run SONG.mp3 --top 3
+Your songs   mclf train --config configs/folder.py:path=DIR --workdir runs/mine
+Tags         mclf train --config configs/quickstart.py:task=instruments --workdir runs/tags
+Ablation     mclf sweep --config configs/ablations/frontend.py --workdir runs/frontend
+(the command is in $venv/bin: source $venv/bin/activate)
+END

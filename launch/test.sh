@@ -1,0 +1,9 @@
+#!/usr/bin/env bash
+# Sets up the environment and runs the whole test suite: ./launch/test.sh [PYTEST ARGUMENTS]
+set -euo pipefail
+source "$(dirname "${BASH_SOURCE[0]}")/env.sh"
+install "[dev]"
+
+ruff check .
+ruff format --check .
+python -m pytest "$@"
