@@ -1,7 +1,11 @@
 """An experiment's settings: the fields with their defaults, overrides, and checks in words."""
 
+import difflib
+import importlib.util
 import json
 from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from ml_collections import ConfigDict
@@ -38,6 +42,13 @@ def base() -> ConfigDict:
     config.features.pad_mode = placeholder(str)
     config.features.amin = placeholder(float)
     config.features.top_db = placeholder(float)
+
+    config.augment = ConfigDict()  # of spectrograms, in training; 0: off
+    config.augment.gain_db = 0.0
+    config.augment.num_time_masks = 0
+    config.augment.time_mask_fraction = 0.1
+    config.augment.num_freq_masks = 0
+    config.augment.freq_mask_bands = 8
 
     config.model = ConfigDict()
     config.model.name = "short_chunk_cnn"
@@ -150,20 +161,44 @@ def load(path: str, *, overrides: Sequence[str] = ()) -> ConfigDict:
     Raises:
         ValueError: the file is not there, a field is unknown or of another type.
     """
-    # Slow to import and only the command line needs it.
+    # Slow to import, and only the command line needs it.
     from absl import flags
     from ml_collections import config_flags
 
+    file, _, arg = path.partition(":")
+    module = load_module(file)
+    if not hasattr(module, "get_config"):
+        raise ValueError(f"--config {file}: it defines no get_config(arg)")
+    config = module.get_config(arg or None)
+    known = flatten(config)
+    for text in overrides:
+        field = text.removeprefix("--config.").partition("=")[0]
+        if field not in known:
+            close = difflib.get_close_matches(field, known)
+            hint = f"; did you mean {' or '.join(close)}?" if close else ""
+            raise ValueError(f"{text}: {file} has no field {field!r}{hint}")
+    argv = ["mclf", *overrides]
     values = flags.FlagValues()
-    config_flags.DEFINE_config_file("config", flag_values=values)
     try:
-        values(["mclf", f"--config={path}", *overrides])
-        config = values.config
-    except FileNotFoundError as error:
-        raise ValueError(f"--config {path}: no such file ({error.filename})") from error
-    except (flags.Error, KeyError, AttributeError) as error:
+        config_flags.DEFINE_config_dict("config", config, flag_values=values, sys_argv=argv)
+        values(argv)
+    except (flags.Error, TypeError, ValueError) as error:
         raise ValueError(f"--config {path}: {error}") from error
-    return validate(config)
+    return validate(values.config)
+
+
+def load_module(file: str) -> ModuleType:
+    """The Python module of a config file.
+
+    Raises:
+        ValueError: there is no such file.
+    """
+    if not Path(file).is_file():
+        raise ValueError(f"--config {file}: no such file")
+    spec = importlib.util.spec_from_file_location("mclf_config", file)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def parse_arg(arg: str | None, **defaults: Any) -> ConfigDict:

@@ -70,9 +70,7 @@ def train(config: ConfigDict, *, workdir: str | Path) -> Outcome:
     evaluation_steps = config_lib.evaluation_steps(config, num_examples=len(train_indices))
     total_steps = evaluation_steps[-1]
     optimizer = optim.build(config.optim, total_steps=total_steps)
-    objective = objectives.build(
-        model, config.objective, task=info.task, labels=parts.labels("train")
-    )
+    objective = objectives.build(model, config, task=info.task, labels=parts.labels("train"))
     has_valid = len(info.splits.get("valid", ())) > 0
     score = evaluation.make_scorer(parts, mesh=mesh)
     # The state: from the last checkpoint, or from the seed.

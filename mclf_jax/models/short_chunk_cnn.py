@@ -5,6 +5,7 @@ because time is pooled away. 3,687,348 parameters for 50 tags.
 """
 
 import flax.linen as nn
+import jax.numpy as jnp
 
 from mclf_jax.audio.features import LogMel
 from mclf_jax.models.blocks import ConvBlock, batch_norm, dense
@@ -22,12 +23,14 @@ class ShortChunkCNN(nn.Module):
             as many, and the dense layer 4 times as many.
         num_blocks: 1 to 7. Seven need 128 mels and 128 frames; frequencies that fewer blocks
             leave are kept apart as channels of the dense layer.
+        pooling: over time, "max" as published or "mean_max", both side by side.
         dropout_rate: before the last layer.
     """
 
     num_labels: int
     n_channels: int = 128
     num_blocks: int = 7
+    pooling: str = "max"
     dropout_rate: float = 0.5
 
     @nn.compact
@@ -40,8 +43,13 @@ class ShortChunkCNN(nn.Module):
         for i, multiplier in enumerate(multipliers[: self.num_blocks]):
             block = ConvBlock(self.n_channels * multiplier, (2, 2), name=f"layer{i + 1}")
             x = block(x, train=train)
-        # [B, F, M, C] -> [B, C * M]: the maximum over time, flattened channel first.
-        x = x.max(axis=1).swapaxes(1, 2).reshape(x.shape[0], -1)
+        if self.pooling not in ("max", "mean_max"):
+            raise ValueError(f"model.args.pooling is {self.pooling!r}; allowed: max, mean_max")
+        # [B, F, M, C] -> [B, C * M], flattened channel first as in PyTorch.
+        pooled = x.max(axis=1)
+        if self.pooling == "mean_max":
+            pooled = jnp.concatenate([x.mean(axis=1), pooled], axis=-1)
+        x = pooled.swapaxes(1, 2).reshape(x.shape[0], -1)
         x = dense(x, 4 * self.n_channels, name="dense1")
         x = nn.relu(batch_norm(x, name="bn", train=train))
         embedding = nn.Dropout(self.dropout_rate, deterministic=not train)(x)

@@ -3,6 +3,7 @@
 import numpy as np
 from ml_collections import ConfigDict
 
+from mclf_jax import augment
 from mclf_jax.models import Model
 from mclf_jax.objectives.objective import Loss, Objective
 from mclf_jax.objectives.supervised import balanced_pos_weight, supervised
@@ -11,11 +12,12 @@ __all__ = ["OBJECTIVES", "Loss", "Objective", "build"]
 
 
 def _supervised(model: Model, config: ConfigDict, *, task: str, labels: np.ndarray) -> Objective:
-    balanced = config.pos_weight == "balanced" and task == "multi_label"
+    balanced = config.objective.pos_weight == "balanced" and task == "multi_label"
     return supervised(
         model,
         task=task,
-        label_smoothing=config.label_smoothing,
+        augment=augment.build(config.augment),
+        label_smoothing=config.objective.label_smoothing,
         pos_weight=balanced_pos_weight(labels) if balanced else 1.0,
     )
 
@@ -24,16 +26,15 @@ OBJECTIVES = {"supervised": _supervised}
 
 
 def build(model: Model, config: ConfigDict, *, task: str, labels: np.ndarray) -> Objective:
-    """The objective that `config.objective` asks for.
+    """The objective that a config asks for.
 
     Args:
         model: what is trained.
-        config: the `objective` section of an experiment.
+        config: of the experiment; its sections `objective` and `augment` are used.
         task: of the data set.
         labels: of the training items, int [N] or float [N, K].
     """
-    if config.name not in OBJECTIVES:
-        raise ValueError(
-            f"objective.name is {config.name!r}; allowed: {', '.join(sorted(OBJECTIVES))}"
-        )
-    return OBJECTIVES[config.name](model, config, task=task, labels=labels)
+    name = config.objective.name
+    if name not in OBJECTIVES:
+        raise ValueError(f"objective.name is {name!r}; allowed: {', '.join(sorted(OBJECTIVES))}")
+    return OBJECTIVES[name](model, config, task=task, labels=labels)

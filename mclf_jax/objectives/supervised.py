@@ -4,18 +4,25 @@ import jax
 import numpy as np
 
 from mclf_jax import losses
+from mclf_jax.augment import Augmentation
 from mclf_jax.models import Model
 from mclf_jax.objectives.objective import Loss, Objective
 
 
 def supervised(
-    model: Model, *, task: str, label_smoothing: float = 0.0, pos_weight: np.ndarray | float = 1.0
+    model: Model,
+    *,
+    task: str,
+    augment: Augmentation | None = None,
+    label_smoothing: float = 0.0,
+    pos_weight: np.ndarray | float = 1.0,
 ) -> Objective:
     """Cross-entropy, binary cross-entropy or squared error, by `task`.
 
     Args:
         model: what is trained.
         task: one of `data.source.TASKS`.
+        augment: of the features, in training only.
         label_smoothing: for "single_label".
         pos_weight: [K] or a number, for "multi_label".
     """
@@ -28,11 +35,15 @@ def supervised(
         }
 
     def loss(params, state, batch, key):
+        augment_key, dropout_key = jax.random.split(key)
+        x = model.inputs(batch)
+        if augment is not None:
+            x = augment(augment_key, x)
         outputs, new_state = model.module.apply(
             {"params": params["model"], **state["model"]},
-            model.inputs(batch),
+            x,
             train=True,
-            rngs={"dropout": key},
+            rngs={"dropout": dropout_key},
             mutable=list(state["model"]),
         )
         per_example = task_loss(

@@ -1,0 +1,116 @@
+"""Configs: overrides, checks in words, durations, and the golden text of every config file."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from mclf_jax import config as config_lib
+from mclf_jax.config import base, evaluation_steps, load, override, parse_arg, validate
+
+ROOT = Path(__file__).parents[1]
+FILES = sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "configs").rglob("*.py"))
+GOLDEN = ROOT / "tests" / "golden"
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_resolved_text_is_golden(file):
+    """UPDATE_GOLDEN=1 writes the files anew; then the diff shows what a change does."""
+    text = config_lib.to_json(load(str(ROOT / file)))
+    golden = GOLDEN / (
+        file.removeprefix("configs/").removesuffix(".py").replace("/", ".") + ".json"
+    )
+    if os.environ.get("UPDATE_GOLDEN"):
+        golden.parent.mkdir(exist_ok=True)
+        golden.write_text(text)
+    assert text == golden.read_text()
+
+
+def test_every_golden_file_has_its_config():
+    names = {file.removeprefix("configs/").removesuffix(".py").replace("/", ".") for file in FILES}
+    assert {path.stem for path in GOLDEN.glob("*.json")} == names
+
+
+def test_overrides_are_typed():
+    path = str(ROOT / "configs" / "quickstart.py")
+    config = load(
+        f"{path}:task=instruments",
+        overrides=["--config.optim.learning_rate=1e-4", "--config.features.n_mels=48"],
+    )
+    assert config.data.args.task == "instruments"
+    assert config.optim.learning_rate == 1e-4
+    assert config.features.n_mels == 48
+    with pytest.raises(ValueError, match="'optim.learning_rat'; did you mean optim.learning_rate"):
+        load(path, overrides=["--config.optim.learning_rat=1"])
+    with pytest.raises(ValueError, match="batch_size"):
+        load(path, overrides=["--config.train.batch_size=many"])
+    with pytest.raises(ValueError, match="no such file"):
+        load("configs/absent.py")
+    with pytest.raises(ValueError, match="'tusk'; allowed: task"):
+        load(f"{path}:tusk=style")
+
+
+def complete(**changes):
+    config = base()
+    config.train.num_steps = 10
+    config.eval.every_steps = 5
+    return override(config, {name.replace("__", "."): value for name, value in changes.items()})
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("data__level", "songs"),
+        ("data__short", "loop"),
+        ("features__on", "gpu"),
+        ("optim__schedule", "step"),
+        ("optim__decay_mask", "some"),
+        ("objective__pos_weight", "auto"),
+        ("parallel__params", "tensor"),
+        ("optim__learning_rate", 0.0),
+        ("optim__ema_decay", 1.0),
+        ("objective__label_smoothing", 1.0),
+        ("train__batch_size", 0),
+        ("train__num_steps", -1),
+    ],
+)
+def test_errors_name_the_field(field, value):
+    with pytest.raises(ValueError, match=field.replace("__", ".")):
+        complete(**{field: value})
+
+
+def test_exactly_one_duration():
+    with pytest.raises(ValueError, match="exactly one of train.num_steps and train.num_epochs"):
+        validate(base())
+    with pytest.raises(ValueError, match="exactly one of eval.every_steps"):
+        complete(eval__every_epochs=1.0)
+
+
+def test_unknown_override():
+    with pytest.raises(ValueError, match="model.depth"):
+        complete(model__depth=3)
+
+
+def test_evaluation_steps():
+    assert evaluation_steps(complete(), num_examples=100) == [5, 10]
+    epochs = complete()
+    epochs.train.update({"num_steps": None, "num_epochs": 3.0, "batch_size": 32})
+    epochs.eval.update({"every_steps": None, "every_epochs": 1.0})
+    assert evaluation_steps(epochs, num_examples=72) == [2, 4, 7]  # 2.25, 4.5, 6.75
+    epochs.train.num_epochs = 0.001
+    assert evaluation_steps(epochs, num_examples=72) == [1]
+
+
+def test_json_round_trip_and_differences():
+    config = complete()
+    again = config_lib.from_json(config_lib.to_json(config))
+    assert config_lib.differences(again, config) == {}
+    changed = complete(seed=1, runtime__num_threads=7)
+    assert config_lib.differences(again, changed) == {"seed": {"old": 0, "new": 1}}
+
+
+def test_parse_arg():
+    values = parse_arg("small,rate=2.5,name=x", small=False, rate=1.0, name="", left=3)
+    assert values.to_dict() == {"small": True, "rate": 2.5, "name": "x", "left": 3}
+    with pytest.raises(ValueError, match="rate='fast' is no float"):
+        parse_arg("rate=fast", rate=1.0)
