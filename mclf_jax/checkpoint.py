@@ -1,4 +1,4 @@
-"""Orbax behind five functions: the latest state to go on from, the best weights to use.
+"""Orbax behind a few functions: the latest state to go on from, the best weights to use.
 
 `checkpoints/latest` holds whole training states and the progress of the run, written in
 the background; `checkpoints/best` holds the variables that evaluation loads. The position
@@ -86,8 +86,8 @@ def restore_latest(checkpoints: Checkpoints, abstract_state: PyTree) -> dict[str
     return {"step": step, "state": restored.state, "progress": restored.progress}
 
 
-def restore_best(directory: Path, abstract_variables: PyTree) -> dict[str, Any]:
-    """{"step", "variables"} of the best checkpoint below a run's `checkpoints` folder.
+def best_step(directory: Path) -> int:
+    """The step of the best checkpoint below a run's `checkpoints` folder.
 
     Raises:
         FileNotFoundError: nothing was saved there yet.
@@ -99,9 +99,15 @@ def restore_best(directory: Path, abstract_variables: PyTree) -> dict[str, Any]:
             f"no checkpoint in {best}: the run has not been evaluated yet; "
             "start its `mclf train` command again"
         )
-    step = max(steps)
+    return max(steps)
+
+
+def restore_best(directory: Path, abstract_variables: PyTree) -> dict[str, Any]:
+    """{"step", "variables"} of the best checkpoint; arguments and errors as above."""
+    step = best_step(directory)
+    path = Path(directory).absolute() / "best" / str(step) / "default"
     with ocp.StandardCheckpointer() as checkpointer:
-        variables = checkpointer.restore(best / str(step) / "default", abstract_variables)
+        variables = checkpointer.restore(path, abstract_variables)
     return {"step": step, "variables": variables}
 
 

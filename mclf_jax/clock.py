@@ -11,6 +11,9 @@ class Clock:
     """Measures since the last `rates`, without the time spent in `paused`."""
 
     def __init__(self):
+        self._reset()
+
+    def _reset(self) -> None:
         self._start_s = time.monotonic()
         self._waited_s = self._paused_s = 0.0
 
@@ -37,5 +40,5 @@ class Clock:
         """{"songs_per_s", "data_wait"} for the songs trained on since the last call."""
         elapsed_s = max(time.monotonic() - self._start_s - self._paused_s, 1e-9)
         rates = {"songs_per_s": songs / elapsed_s, "data_wait": self._waited_s / elapsed_s}
-        self.__init__()
+        self._reset()
         return rates

@@ -45,6 +45,7 @@ def base() -> ConfigDict:
 
     config.augment = ConfigDict()  # of spectrograms, in training; 0: off
     config.augment.gain_db = 0.0
+    config.augment.eq_std_db = 0.0
     config.augment.num_time_masks = 0
     config.augment.time_mask_fraction = 0.1
     config.augment.num_freq_masks = 0

@@ -13,7 +13,7 @@ from mclf_jax import checkpoint, experiment, metrics, parallel, rundir
 from mclf_jax.data import pipeline
 from mclf_jax.data.windows import window_starts
 from mclf_jax.experiment import Experiment
-from mclf_jax.report.result import Report
+from mclf_jax.report.result import Report, load_report, saved_splits
 from mclf_jax.step import make_eval_step
 
 PyTree = Any
@@ -160,6 +160,18 @@ def evaluate(run: str | Path, *, split: str = "test") -> Report:
             "same_data_as_trained_on": info.fingerprint == meta["data"]["fingerprint"],
         },
     )
+
+
+def evaluated(run: str | Path, *, split: str = "test") -> Report:
+    """The saved report of a split if it is of the run's best checkpoint; else a new one, saved."""
+    run = Path(run)
+    if split in saved_splits(run / "report"):
+        report = load_report(run / "report", split)
+        if report.meta["step"] == checkpoint.best_step(run / "checkpoints"):
+            return report
+    report = evaluate(run, split=split)
+    report.save(run / "report")
+    return report
 
 
 def load_variables(run: Path, model, mesh: Mesh) -> dict[str, Any]:

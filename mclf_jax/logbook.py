@@ -1,6 +1,7 @@
 """What a run says while it goes: metrics.jsonl, TensorBoard, and a bar or lines on the screen."""
 
 import json
+import math
 import sys
 import time
 from pathlib import Path
@@ -57,7 +58,9 @@ class Logbook:
         """Append {"kind", "step", **values} to metrics.jsonl and to TensorBoard."""
         if self._file is None:
             return
-        self._file.write(json.dumps({"kind": kind, "step": step, **values}) + "\n")
+        # JSON has no NaN: what is undefined is null.
+        finite = {name: value if math.isfinite(value) else None for name, value in values.items()}
+        self._file.write(json.dumps({"kind": kind, "step": step, **finite}) + "\n")
         self._file.flush()
         for name, value in values.items():
             self._board.add_scalar(f"{kind}/{name}", value, step)

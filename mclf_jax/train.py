@@ -126,6 +126,10 @@ def train(config: ConfigDict, *, workdir: str | Path) -> Outcome:
         batch_size=batch_size,
         progress=config.runtime.progress,
     )
+    for note in info.notes:
+        logbook.say(note)
+    if info.skipped:
+        logbook.say(f"{len(info.skipped)} files are left out; reasons: {workdir}/skipped.csv")
     if first_step:
         logbook.say(f"going on from step {first_step} of {total_steps}")
 

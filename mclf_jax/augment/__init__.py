@@ -2,9 +2,16 @@
 
 from ml_collections import ConfigDict
 
-from mclf_jax.augment.spectrogram import Augmentation, compose, freq_mask, gain, time_mask
+from mclf_jax.augment.spectrogram import (
+    Augmentation,
+    compose,
+    equalizer,
+    freq_mask,
+    gain,
+    time_mask,
+)
 
-__all__ = ["Augmentation", "build", "compose", "freq_mask", "gain", "time_mask"]
+__all__ = ["Augmentation", "build", "compose", "equalizer", "freq_mask", "gain", "time_mask"]
 
 
 def build(config: ConfigDict) -> Augmentation:
@@ -12,6 +19,8 @@ def build(config: ConfigDict) -> Augmentation:
     chain = []
     if config.gain_db:
         chain.append(gain(config.gain_db))
+    if config.eq_std_db:
+        chain.append(equalizer(config.eq_std_db))
     if config.num_time_masks:
         chain.append(time_mask(config.num_time_masks, max_fraction=config.time_mask_fraction))
     if config.num_freq_masks:

@@ -33,6 +33,22 @@ def gain(max_db: float) -> Augmentation:
     return apply
 
 
+def equalizer(std_db: float, *, num_points: int = 5) -> Augmentation:
+    """A smooth random filter, the same for all frames of an example.
+
+    Normal gains with `std_db` at `num_points` evenly spaced bands, linear in between; the
+    linear FilterAugment (Nam et al. 2022) with a normal distribution.
+    """
+
+    def apply(key, x):
+        gains_db = std_db * jax.random.normal(key, (x.shape[0], num_points), x.dtype)
+        band = jnp.linspace(0, num_points - 1, x.shape[2])
+        at_bands = jax.vmap(lambda row: jnp.interp(band, jnp.arange(num_points), row))(gains_db)
+        return x + at_bands[:, None, :].astype(x.dtype)
+
+    return apply
+
+
 def time_mask(count: int, *, max_fraction: float) -> Augmentation:
     """`count` bands of up to `max_fraction` of the frames become the example's mean.
 

@@ -13,6 +13,7 @@ X = jnp.asarray(np.random.default_rng(0).standard_normal((64, 40, 20)), jnp.floa
 
 CHAINS = {
     "gain": augment.gain(6.0),
+    "equalizer": augment.equalizer(3.0),
     "time_mask": augment.time_mask(2, max_fraction=0.3),
     "freq_mask": augment.freq_mask(2, max_bands=5),
     "all": augment.compose([augment.gain(6.0), augment.time_mask(1, max_fraction=0.2)]),
@@ -33,6 +34,16 @@ def test_gain_shifts_each_example_by_its_own_constant():
     np.testing.assert_allclose(change, change[:, :1, :1].repeat(40, 1).repeat(20, 2), atol=1e-5)
     assert len(np.unique(change[:, 0, 0].round(3))) > 50
     assert 5 < np.abs(change).max() <= 6
+
+
+def test_equalizer_is_a_smooth_filter_of_each_example():
+    change = np.asarray(CHAINS["equalizer"](KEY, X) - X)
+    curve = change[:, 0]
+    np.testing.assert_allclose(change, np.broadcast_to(curve[:, None], change.shape), atol=1e-5)
+    assert 2 < curve[:, 0].std() < 4 and 2 < curve[:, -1].std() < 4
+    # Four straight pieces over 20 bands: the slope changes at no more than three places.
+    bends = np.abs(np.diff(curve, n=2, axis=1)) > 1e-3
+    assert (bends.sum(axis=1) <= 6).all() and bends.any()
 
 
 @pytest.mark.parametrize(("name", "axis", "largest"), [("time_mask", 1, 24), ("freq_mask", 2, 10)])

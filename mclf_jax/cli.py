@@ -1,0 +1,201 @@
+"""The `mclf` command: one function a subcommand, each a few lines around the library."""
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+_CONFIG_HELP = "config file, with its argument after a colon: configs/quickstart.py:task=style"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a subcommand; errors that a user can mend are one message and exit code 1."""
+    parser = _parser()
+    arguments, rest = parser.parse_known_args(argv)
+    # "--config.optim.learning_rate=1e-3" cannot be declared: which fields there are is up
+    # to the config.
+    arguments.overrides = [text for text in rest if text.startswith("--config.")]
+    takes_config = hasattr(arguments, "config")
+    if unknown := [text for text in rest if not takes_config or text not in arguments.overrides]:
+        parser.error(f"unrecognised arguments: {' '.join(unknown)}")
+    try:
+        return arguments.function(arguments) or 0
+    except (ValueError, FileNotFoundError, ArithmeticError) as error:
+        print(f"mclf {arguments.command}: {error}", file=sys.stderr)
+        return 1
+
+
+def _train(arguments: argparse.Namespace) -> None:
+    from mclf_jax import config as config_lib
+    from mclf_jax import parallel
+    from mclf_jax.train import train
+
+    config = config_lib.load(arguments.config, overrides=arguments.overrides)
+    if arguments.distributed:
+        parallel.start()
+    outcome = train(config, workdir=arguments.workdir)
+    best = ""
+    if outcome.best_value is not None:
+        best = f"; best {config.eval.metric} {outcome.best_value:.4f} at step {outcome.best_step}"
+    print(f"{outcome.status} at step {outcome.step}{best}: {arguments.workdir}")
+    if outcome.status == "interrupted":
+        print("the same command goes on from there")
+
+
+def _evaluate(arguments: argparse.Namespace) -> None:
+    from mclf_jax.evaluation import evaluate
+
+    report = evaluate(arguments.run, split=arguments.split)
+    path = report.save(Path(arguments.run) / "report")
+    print(f"{len(report.items)} songs, {report.num_windows} windows of split {report.split}")
+    for name, value in report.metrics.items():
+        interval = report.intervals.get(name)
+        text = f"  (95 %: {interval['low']:.4f} to {interval['high']:.4f})" if interval else ""
+        print(f"{name:>16}  {value:.4f}{text}")
+    if report.undefined:
+        print(f"left out of macro means: {', '.join(report.undefined)}")
+    print(path)
+
+
+def _predict(arguments: argparse.Namespace) -> int:
+    def show(tagger, path):
+        scores = tagger.predict(path)
+        best = sorted(scores, key=scores.get, reverse=True)[: arguments.top]
+        if arguments.format == "json":
+            print(json.dumps({"path": path, "scores": {name: scores[name] for name in best}}))
+        else:
+            print(path)
+            for name in best:
+                print(f"  {scores[name]:.3f}  {name}")
+
+    return _for_each_file(arguments, show)
+
+
+def _embed(arguments: argparse.Namespace) -> int:
+    import numpy as np
+
+    paths, embeddings = [], []
+
+    def keep(tagger, path):
+        embeddings.append(tagger.embed(path))
+        paths.append(path)
+
+    code = _for_each_file(arguments, keep)
+    if paths:
+        np.savez(arguments.out, paths=np.array(paths), embeddings=np.stack(embeddings))
+        print(f"{len(paths)} embeddings of {embeddings[0].shape[0]} numbers: {arguments.out}")
+    return code
+
+
+def _report(arguments: argparse.Namespace) -> None:
+    from mclf_jax.report.run import report_run
+
+    print(report_run(arguments.run))
+
+
+def _inspect(arguments: argparse.Namespace) -> None:
+    from mclf_jax import config as config_lib
+    from mclf_jax.overview import describe
+
+    for section in describe(config_lib.load(arguments.config, overrides=arguments.overrides)):
+        print(section, flush=True)
+
+
+def _sweep(arguments: argparse.Namespace) -> int:
+    from mclf_jax import config as config_lib
+    from mclf_jax import sweep
+
+    if arguments.dry_run:
+        for command in sweep.commands(
+            arguments.config, workdir=arguments.workdir, overrides=arguments.overrides
+        ):
+            print(command)
+        return 0
+    config = config_lib.load(arguments.config, overrides=arguments.overrides)
+    settings = sweep.settings_of(arguments.config)
+    results = sweep.run(config, settings, workdir=arguments.workdir)
+    if results:
+        print((Path(arguments.workdir) / "sweep.md").read_text(encoding="utf-8"))
+    done = [result for result in results if result["status"] == "finished"]
+    return 0 if len(done) == len(settings) else 1
+
+
+def _for_each_file(arguments: argparse.Namespace, function: Callable) -> int:
+    """Call `function` on every audio file; a bad one is reported and the others go on."""
+    from tqdm import tqdm
+
+    from mclf_jax.api import load
+    from mclf_jax.audio.decode import AudioError
+    from mclf_jax.data.manifest import AUDIO_SUFFIXES
+
+    paths = []
+    for given in arguments.audio:
+        if Path(given).is_dir():
+            below = sorted(str(path) for path in Path(given).rglob("*") if path.is_file())
+            paths += [path for path in below if Path(path).suffix.lower() in AUDIO_SUFFIXES]
+        else:
+            paths.append(given)
+    if not paths:
+        raise ValueError(f"no audio files in {', '.join(arguments.audio)}")
+    tagger = load(arguments.run)
+    failed = 0
+    for path in tqdm(paths, unit="song", disable=len(paths) < 10 or None):
+        try:
+            function(tagger, path)
+        except AudioError as error:
+            failed += 1
+            print(f"skipped: {error}", file=sys.stderr)
+    return 1 if failed else 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="mclf", description=__doc__.splitlines()[0])
+    commands = parser.add_subparsers(dest="command", required=True)
+
+    def add(function, help_text):
+        name = function.__name__.removeprefix("_")
+        command = commands.add_parser(name, help=help_text, description=help_text)
+        command.set_defaults(function=function)
+        return command
+
+    overrides = "Any field is changed by --config.FIELD=VALUE."
+    train = add(_train, f"Train what a config describes, or go on where it stopped. {overrides}")
+    train.add_argument("--config", required=True, help=_CONFIG_HELP)
+    train.add_argument("--workdir", required=True, help="run directory, new or to be continued")
+    train.add_argument(
+        "--distributed", action="store_true", help="join the other processes of this run first"
+    )
+
+    evaluate = add(_evaluate, "Score a split with a run's best checkpoint.")
+    evaluate.add_argument("run", help="run directory")
+    evaluate.add_argument("--split", default="test", choices=("train", "valid", "test"))
+
+    predict = add(_predict, "Tag songs.")
+    predict.add_argument("run", help="run directory")
+    predict.add_argument("audio", nargs="+", help="audio files, or folders of them")
+    predict.add_argument("--top", type=int, default=5, help="labels to show")
+    predict.add_argument("--format", default="text", choices=("text", "json"))
+
+    embed = add(_embed, "Write the embeddings of songs to an .npz of paths and embeddings.")
+    embed.add_argument("run", help="run directory")
+    embed.add_argument("audio", nargs="+", help="audio files, or folders of them")
+    embed.add_argument("--out", required=True, help="the .npz file to write")
+
+    report = add(_report, "Write the page of a run, evaluating what has not been yet.")
+    report.add_argument("run", help="run directory")
+
+    inspect = add(_inspect, f"Look at an experiment without training it. {overrides}")
+    inspect.add_argument("--config", required=True, help=_CONFIG_HELP)
+
+    sweep = add(_sweep, f"Train and evaluate every setting of a config's sweep(). {overrides}")
+    sweep.add_argument("--config", required=True, help=_CONFIG_HELP)
+    sweep.add_argument("--workdir", required=True, help="folder of the runs and of the table")
+    sweep.add_argument(
+        "--dry_run", action="store_true", help="only print one command a setting, for a queue"
+    )
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

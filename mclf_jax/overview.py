@@ -1,0 +1,138 @@
+"""`mclf inspect`: a whole experiment looked at before a minute of training is spent on it."""
+
+import textwrap
+from collections.abc import Iterator
+
+import flax.linen as nn
+import jax
+import numpy as np
+from clu import parameter_overview
+from ml_collections import ConfigDict
+
+from mclf_jax import config as config_lib
+from mclf_jax import experiment, objectives, optim, parallel
+from mclf_jax.data import pipeline
+from mclf_jax.experiment import Experiment
+from mclf_jax.step import init_state, make_train_step, random_key
+
+_BARS = " ▁▂▃▄▅▆▇█"
+
+
+def describe(config: ConfigDict) -> Iterator[str]:
+    """The sections of an overview, each a printable text, quick ones first.
+
+    Reads one batch and compiles the training step; nothing is trained and nothing written.
+    """
+    yield _section("Config", config_lib.to_json(config))
+    parts = experiment.build(config)
+    train_indices = parts.indices("train")
+    evaluation_steps = config_lib.evaluation_steps(config, num_examples=len(train_indices))
+    yield _section("Data", _data(parts))
+
+    dataset = pipeline.training_batches(
+        parts.source,
+        train_indices,
+        inputs=parts.inputs,
+        batch_size=config.train.batch_size,
+        seed=config.seed,
+    )
+    batch = dataset[0]
+    yield _section("First batch", _batch(batch))
+    yield _section("Stages of the network, for this batch", _stages(parts, batch))
+
+    objective = objectives.build(
+        parts.model, config, task=parts.source.info.task, labels=parts.labels("train")
+    )
+    optimizer = optim.build(config.optim, total_steps=evaluation_steps[-1])
+    settings = {"objective": objective, "optimizer": optimizer, "ema_decay": config.optim.ema_decay}
+    state = jax.eval_shape(lambda: init_state(random_key(0, "init"), **settings))
+    yield _section(
+        "Parameters", parameter_overview.get_parameter_overview(state.params, include_stats=False)
+    )
+    yield _section("Schedule", _schedule(optimizer, evaluation_steps))
+    batch.pop("failed")
+    step = make_train_step(seed=config.seed, **settings)
+    yield _section("Compiled training step", _compiled(step, state, batch, config))
+
+
+def _section(title: str, text: str) -> str:
+    return f"== {title} ==\n{text.rstrip()}\n"
+
+
+def _data(parts: Experiment) -> str:
+    info, model = parts.source.info, parts.model
+    splits = ", ".join(f"{name} {len(items)}" for name, items in info.splits.items())
+    labels = textwrap.shorten(", ".join(info.labels), 200, placeholder=" ...")
+    lines = [
+        f"{info.name} {info.version}, task {info.task}, licence {info.licence}",
+        f"songs: {splits}; left out: {len(info.skipped)}",
+        f"{len(info.labels)} labels: {labels}",
+        f"window: {model.window_s:.2f} s = {model.window_samples} samples "
+        f"at {info.sample_rate_hz} Hz -> {model.input_shape[0]} frames of "
+        f"{model.input_shape[1]} mels",
+        *info.notes,
+    ]
+    return "\n".join(lines)
+
+
+def _batch(batch: dict[str, np.ndarray]) -> str:
+    rows = [f"{'name':<10}{'shape':<20}{'dtype':<10}{'min':>10}{'mean':>10}{'std':>10}{'max':>10}"]
+    for name, x in batch.items():
+        x64 = x.astype(np.float64)
+        numbers = "".join(f"{v:>10.3g}" for v in (x64.min(), x64.mean(), x64.std(), x64.max()))
+        rows.append(f"{name:<10}{x.shape!s:<20}{x.dtype!s:<10}{numbers}")
+    return "\n".join(rows)
+
+
+def _stages(parts: Experiment, batch: dict[str, np.ndarray]) -> str:
+    model, rows = parts.model, []
+
+    def record(call, args, kwargs, context):
+        outputs = call(*args, **kwargs)
+        if context.method_name == "__call__":
+            name = ".".join(context.module.path) or model.name
+            shapes = jax.tree.map(lambda leaf: leaf.shape, outputs)
+            rows.append(f"{name:<24}{shapes}")
+        return outputs
+
+    def apply(arrays):
+        x = model.inputs(arrays)
+        rows.append(f"{'input':<24}{x.shape}")
+        variables = model.module.init(jax.random.key(0), x, train=False)
+        with nn.intercept_methods(record):
+            return model.module.apply(variables, x, train=False)
+
+    jax.eval_shape(apply, {name: batch[name] for name in ("audio", "features") if name in batch})
+    return "\n".join(rows)
+
+
+def _schedule(optimizer: optim.Optimizer, evaluation_steps: list[int]) -> str:
+    total_steps = evaluation_steps[-1]
+    steps = np.linspace(0, total_steps - 1, min(60, total_steps)).astype(int)
+    rates = np.array([float(optimizer.schedule(step)) for step in steps])
+    heights = np.ceil(rates / rates.max() * (len(_BARS) - 1)).astype(int)
+    return "\n".join(
+        [
+            f"{total_steps} steps; {len(evaluation_steps)} evaluations, the first after step "
+            f"{evaluation_steps[0]}",
+            "learning rate  " + "".join(_BARS[height] for height in heights),
+            f"first {rates[0]:.3g}, highest {rates.max():.3g}, last {rates[-1]:.3g}",
+        ]
+    )
+
+
+def _compiled(step, state, batch, config: ConfigDict) -> str:
+    mesh = parallel.make_mesh(config.runtime.num_devices)
+    parallel.check_batch_size(config.train.batch_size, mesh, field="train.batch_size")
+    compiled = jax.jit(step, donate_argnums=0).lower(state, batch).compile()
+    flops = (compiled.cost_analysis() or {}).get("flops", float("nan"))
+    memory = compiled.memory_analysis()
+    sizes = {
+        "arguments": memory.argument_size_in_bytes,
+        "temporary": memory.temp_size_in_bytes,
+        "output": memory.output_size_in_bytes,
+        "shared by arguments and output": memory.alias_size_in_bytes,
+    }
+    lines = [f"{flops / 1e9:.2f} GFLOP a step on one {jax.devices()[0].platform} device"]
+    lines += [f"memory, {name}: {size / 2**20:.1f} MiB" for name, size in sizes.items()]
+    return "\n".join(lines)

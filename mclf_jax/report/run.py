@@ -1,0 +1,41 @@
+"""The page of a run: whatever has not been evaluated yet is, then everything is drawn."""
+
+from pathlib import Path
+
+from mclf_jax import experiment, rundir
+from mclf_jax.audio.features import log_mel, mel_frequencies_hz
+from mclf_jax.evaluation import evaluated
+from mclf_jax.report.page import write_page
+
+# Enough to see what a song is like; a whole song would be a blur.
+_SHOWN_S = 10.0
+
+
+def report_run(run: str | Path) -> Path:
+    """Write `report/index.html` of a run directory and return its path.
+
+    Test scores come first, then validation; splits that the data set lacks are left out.
+
+    Raises:
+        FileNotFoundError: not a run directory, or nothing was trained in it yet.
+        ValueError: there is neither split.
+    """
+    run = Path(run)
+    parts = experiment.build(rundir.read_config(run))
+    splits = [name for name in ("test", "valid") if len(parts.source.info.splits.get(name, ()))]
+    if not splits:
+        raise ValueError(f"{parts.source.info.name} has no test and no valid songs to report on")
+    reports = [evaluated(run, split=split) for split in splits]
+    index_of = {parts.source.item_id(i): i for i in range(len(parts.source))}
+    features = parts.model.features
+
+    def spectrogram_of(item: str) -> dict:
+        length = round(_SHOWN_S * features.sample_rate_hz)
+        audio = parts.source.read(index_of[item], start_sample=0, num_samples=length)
+        return {
+            "spectrogram": log_mel(audio, features),
+            "duration_s": len(audio) / features.sample_rate_hz,
+            "mel_centre_hz": mel_frequencies_hz(features),
+        }
+
+    return write_page(run, reports=reports, spectrogram_of=spectrogram_of)

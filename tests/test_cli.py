@@ -1,0 +1,174 @@
+"""Every command as a user types it, on a folder of tones made here."""
+
+import csv
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+ROOT = Path(__file__).parents[1]
+RATE_HZ = 8000
+SMALL = (
+    "--config.features.sample_rate_hz=8000",
+    "--config.features.n_mels=32",
+    "--config.model.window_s=1.0",
+    "--config.model.args.n_channels=4",
+    "--config.model.args.num_blocks=4",
+    "--config.train.num_epochs=30",
+    "--config.eval.every_epochs=10",
+    "--config.train.batch_size=8",
+    "--config.optim.warmup_steps=2",
+)
+
+
+def mclf(*arguments, code=0):
+    command = [sys.executable, "-m", "mclf_jax.cli", *map(str, arguments)]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
+    assert result.returncode == code, result.stdout + result.stderr
+    return result
+
+
+@pytest.fixture(scope="module")
+def songs(tmp_path_factory):
+    """low/ and high/: ten tones each, of below 300 Hz and above 2 kHz."""
+    folder = tmp_path_factory.mktemp("songs")
+    rng = np.random.default_rng(0)
+    for label, lowest in (("low", 150), ("high", 2000)):
+        (folder / label).mkdir()
+        for i in range(10):
+            t = np.arange(2 * RATE_HZ) / RATE_HZ
+            tone = 0.3 * np.sin(2 * np.pi * lowest * (1 + i / 20) * t)
+            audio = tone + 0.01 * rng.standard_normal(len(t))
+            soundfile.write(folder / label / f"{i}.wav", audio, RATE_HZ)
+    (folder / "low" / "broken.wav").write_text("this is not audio")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def run(songs, tmp_path_factory):
+    workdir = tmp_path_factory.mktemp("runs") / "tones"
+    result = mclf(
+        "train", "--config", f"configs/folder.py:path={songs}", "--workdir", workdir, *SMALL
+    )
+    assert "finished at step" in result.stdout
+    return workdir
+
+
+def test_what_could_not_be_read_is_listed(run):
+    rows = list(csv.reader((run / "skipped.csv").read_text().splitlines()))
+    assert rows[0] == ["path", "reason"]
+    assert [row[0] for row in rows[1:]] == ["low/broken.wav"]
+
+
+def test_training_again_is_already_done_and_another_config_is_refused(run, songs):
+    config = f"configs/folder.py:path={songs}"
+    again = mclf("train", "--config", config, "--workdir", run, *SMALL)
+    assert "finished at step" in again.stdout
+    other = mclf("train", "--config", config, "--workdir", run, *SMALL, "--config.seed=5", code=1)
+    assert "seed: 0 -> 5" in other.stderr and "Traceback" not in other.stderr
+
+
+def test_evaluate(run):
+    out = mclf("evaluate", run, "--split", "test").stdout
+    assert "accuracy  1.0000" in out
+    saved = json.loads((run / "report" / "test.json").read_text())
+    assert saved["metrics"]["accuracy"] == 1.0
+
+
+def test_report(run):
+    page = Path(mclf("report", run).stdout.strip())
+    assert page == run / "report" / "index.html"
+    assert "accuracy" in page.read_text().lower()
+
+
+def test_predict(run, songs):
+    out = mclf("predict", run, songs / "low" / "3.wav", songs / "high" / "3.wav", "--top", 1)
+    lines = out.stdout.splitlines()
+    assert [line.split()[-1] for line in lines[1::2]] == ["low", "high"]
+    result = mclf("predict", run, songs, "--format", "json", code=1)  # one of them is broken
+    scores = [json.loads(line) for line in result.stdout.splitlines()]
+    assert len(scores) == 20
+    assert "skipped" in result.stderr and "broken.wav" in result.stderr
+    absent = mclf("predict", run, songs / "absent.wav", code=1)
+    assert "absent.wav" in absent.stderr and "Traceback" not in absent.stderr
+    assert "is not a run directory" in mclf("predict", songs, songs, code=1).stderr
+
+
+def test_embed(run, songs, tmp_path):
+    out = tmp_path / "embeddings.npz"
+    mclf("embed", run, songs / "high", "--out", out)
+    with np.load(out, allow_pickle=False) as saved:
+        assert saved["paths"].shape == (10,)
+        assert saved["embeddings"].shape == (10, 16)
+
+
+def test_inspect(songs):
+    out = mclf("inspect", "--config", f"configs/folder.py:path={songs}", *SMALL).stdout
+    for expected in (
+        "== Config ==",
+        "task single_label",
+        "features  (8, 32, 32)",
+        "layer4.conv             (8, 4, 4, 8)",
+        "model/dense1/kernel",
+        "learning rate",
+        "GFLOP a step",
+        "memory, temporary",
+    ):
+        assert expected in out
+
+
+def test_errors_are_one_line_and_no_traceback(tmp_path):
+    for arguments, expected in (
+        (("train", "--config", "configs/folder.py", "--workdir", tmp_path / "a"), "path"),
+        (("train", "--config", "configs/none.py", "--workdir", tmp_path / "a"), "no such file"),
+        (("inspect", "--config", "configs/quickstart.py:task=moods"), "moods"),
+        (("evaluate", tmp_path), "is not a run directory"),
+    ):
+        result = mclf(*arguments, code=1)
+        assert expected in result.stderr
+        assert "Traceback" not in result.stderr
+    assert not (tmp_path / "a").exists()
+    assert (
+        "unrecognised arguments: --top" in mclf("evaluate", tmp_path, "--top", "3", code=2).stderr
+    )
+
+
+def test_folder_with_nothing_usable(tmp_path):
+    (tmp_path / "label").mkdir()
+    (tmp_path / "label" / "a.wav").write_text("no audio")
+    config = f"configs/folder.py:path={tmp_path}"
+    result = mclf("train", "--config", config, "--workdir", tmp_path / "run", code=1)
+    assert "a.wav" in result.stderr and "Traceback" not in result.stderr
+
+
+def test_memory_of_predict_does_not_grow_with_the_song(run, tmp_path):
+    rng = np.random.default_rng(0)
+    peaks_mib = {}
+    for minutes in (1, 10):
+        path = tmp_path / f"{minutes}.wav"
+        soundfile.write(path, 0.1 * rng.standard_normal(minutes * 60 * 44100), 44100)
+        code = (
+            "import resource; from mclf_jax.cli import main;"
+            f"assert main(['predict', {str(run)!r}, {str(path)!r}]) == 0;"
+            "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
+        )
+        out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+        peaks_mib[minutes] = int(out.stdout.split()[-1]) / 1024
+    # Ten minutes of samples are 101 MiB in float32.
+    assert abs(peaks_mib[10] - peaks_mib[1]) < 25, peaks_mib
+
+
+@pytest.mark.slow
+def test_the_ablation_that_ships(tmp_path):
+    config = "configs/ablations/frontend.py:songs=30"
+    arguments = ("sweep", "--config", config, "--workdir", tmp_path, "--config.train.num_epochs=3")
+    commands = mclf(*arguments, "--dry_run").stdout.splitlines()
+    assert len(commands) == 18 and not list(tmp_path.iterdir())
+    table = mclf(*arguments).stdout.splitlines()[-6:]
+    assert all(" | 3 | " in row for row in table)
+    again = mclf(*arguments)
+    assert again.stdout.splitlines()[-6:] == table
