@@ -19,14 +19,14 @@ from mclf_jax.config import base, parse_arg
 
 
 def get_config(arg: str | None = None) -> ConfigDict:
-    arg = parse_arg(arg, path="", window_s=10.0, steps=300)
+    arg = parse_arg(arg, path="", window_s=5.0, steps=600)
     config = base()
     config.data.name = "folder"
     config.data.args = ConfigDict(
         {"path": arg.path, "task": "auto", "targets": "", "min_duration_s": 0.125, "seed": 0}
     )
-    # 128 to 255 frames, whatever the length of the window.
-    hop_length = 2 ** math.floor(math.log2(arg.window_s * 22050 / 128))
+    # At least 100 frames, whatever the length of the window: six poolings halve them.
+    hop_length = min(1024, 2 ** math.floor(math.log2(arg.window_s * 22050 / 100)))
     config.features.update({"sample_rate_hz": 22050, "n_mels": 64, "f_max_hz": 8000.0})
     config.features.update({"hop_length": hop_length, "n_fft": min(2048, max(512, 4 * hop_length))})
     config.augment.update({"gain_db": 6.0, "eq_std_db": 3.0})

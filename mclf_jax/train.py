@@ -8,6 +8,7 @@ from typing import Any
 import jax
 import numpy as np
 from ml_collections import ConfigDict
+from threadpoolctl import threadpool_limits
 
 from mclf_jax import (
     checkpoint,
@@ -73,6 +74,7 @@ def train(config: ConfigDict, *, workdir: str | Path) -> Outcome:
     objective = objectives.build(model, config, task=info.task, labels=parts.labels("train"))
     has_valid = len(info.splits.get("valid", ())) > 0
     score = evaluation.make_scorer(parts, mesh=mesh)
+
     # The state: from the last checkpoint, or from the seed.
     ema_decay = config.optim.ema_decay
 
@@ -138,7 +140,9 @@ def train(config: ConfigDict, *, workdir: str | Path) -> Outcome:
     failed: set[int] = set()
     clock = Clock()
     try:
-        with stop_requests() as stop_signal:
+        # Matrix products of the data threads are small: BLAS threads of their own only get in
+        # the way of the step.
+        with stop_requests() as stop_signal, threadpool_limits(1, user_api="blas"):
             for step in range(first_step + 1, total_steps + 1):
                 with clock.waiting_for_data(pending[-1][1]["loss"] if pending else None):
                     batch = next(batches)

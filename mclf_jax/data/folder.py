@@ -112,7 +112,8 @@ def folder(
             says what was found and what is needed.
     """
     root = Path(path).expanduser()
-    if not root.is_dir():
+    # Without a name it would be the current directory.
+    if not os.fspath(path) or not root.is_dir():
         raise ValueError(f"path must be a folder of audio, got {os.fspath(path)!r}: no such folder")
     target_names = tuple(name.strip().lower() for name in targets.split("|") if name.strip())
     listing = manifest.read(root, task=task, targets=target_names)

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 
 import grain
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from mclf_jax.audio.decode import AudioError
 from mclf_jax.audio.features import LogMel, log_mel
@@ -187,8 +188,6 @@ def _start_worker(worker_index: int, worker_count: int) -> None:
     # Workers only run numpy: keep them off the accelerator's memory and off each other's cores.
     os.environ["JAX_PLATFORMS"] = "cpu"
     os.environ["CUDA_VISIBLE_DEVICES"] = ""
-    from threadpoolctl import threadpool_limits
-
     threadpool_limits(1)
 
 
