@@ -145,7 +145,10 @@ def validate(config: ConfigDict) -> ConfigDict:
     ):
         given = [field for field in (first, second) if flat[field] is not None]
         if len(given) != 1:
-            raise ValueError(f"set exactly one of {first} and {second}; got {given or 'neither'}")
+            raise ValueError(
+                f"one of {first} and {second} must be a number and the other None; "
+                f"got {flat[first]} and {flat[second]}"
+            )
         if flat[given[0]] <= 0:
             raise ValueError(f"{given[0]} is {flat[given[0]]}; it must be positive")
     return config
@@ -171,14 +174,17 @@ def load(path: str, *, overrides: Sequence[str] = ()) -> ConfigDict:
     if not hasattr(module, "get_config"):
         raise ValueError(f"--config {file}: it defines no get_config(arg)")
     config = module.get_config(arg or None)
-    known = flatten(config)
+    known, argv = flatten(config), ["mclf"]
     for text in overrides:
-        field = text.removeprefix("--config.").partition("=")[0]
+        field, _, value = text.removeprefix("--config.").partition("=")
         if field not in known:
             close = difflib.get_close_matches(field, known)
             hint = f"; did you mean {' or '.join(close)}?" if close else ""
             raise ValueError(f"{text}: {file} has no field {field!r}{hint}")
-    argv = ["mclf", *overrides]
+        if value == "None":  # which config_flags cannot read
+            config.update_from_flattened_dict({field: None})
+        else:
+            argv.append(text)
     values = flags.FlagValues()
     try:
         config_flags.DEFINE_config_dict("config", config, flag_values=values, sys_argv=argv)

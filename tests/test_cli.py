@@ -10,6 +10,9 @@ import numpy as np
 import pytest
 import soundfile
 
+from mclf_jax import config as config_lib
+from mclf_jax import sweep
+
 ROOT = Path(__file__).parents[1]
 RATE_HZ = 8000
 SMALL = (
@@ -159,13 +162,33 @@ def test_memory_of_predict_does_not_grow_with_the_song(run, tmp_path):
     assert abs(peaks_mib[10] - peaks_mib[1]) < 25, peaks_mib
 
 
+def test_sweep(tmp_path):
+    file = tmp_path / "ablation.py"
+    file.write_text(
+        "from mclf_jax.sweep import grid\n"
+        "from tests.tiny import tiny_config\n"
+        "def get_config(arg=None):\n"
+        "    return tiny_config(train__num_steps=5)\n"
+        "def sweep():\n"
+        "    yield from grid({'model.args.n_channels': (2,), 'seed': (0, 1)})\n"
+    )
+    arguments = ("sweep", "--config", file, "--workdir", tmp_path / "runs")
+    commands = mclf(*arguments, "--dry_run").stdout.splitlines()
+    assert len(commands) == 2 and not (tmp_path / "runs").exists()
+    table = mclf(*arguments).stdout.strip().splitlines()[-3:]
+    assert table[-1].startswith("| model.args.n_channels=2 | 2 | ")
+    assert mclf(*arguments).stdout.strip().splitlines()[-3:] == table
+
+
 @pytest.mark.slow
 def test_the_ablation_that_ships(tmp_path):
-    config = "configs/ablations/frontend.py:songs=30"
-    arguments = ("sweep", "--config", config, "--workdir", tmp_path, "--config.train.num_epochs=3")
-    commands = mclf(*arguments, "--dry_run").stdout.splitlines()
-    assert len(commands) == 18 and not list(tmp_path.iterdir())
-    table = mclf(*arguments).stdout.splitlines()[-6:]
-    assert all(" | 3 | " in row for row in table)
-    again = mclf(*arguments)
-    assert again.stdout.splitlines()[-6:] == table
+    """The smallest and the largest of its settings on a few songs; the others lie between."""
+    path = "configs/ablations/frontend.py"
+    settings = sweep.settings_of(str(ROOT / path))
+    assert (
+        len(mclf("sweep", "--config", path, "--workdir", "x", "--dry_run").stdout.split("\n")) == 19
+    )
+    config = config_lib.load(f"{ROOT / path}:songs=30", overrides=["--config.train.num_epochs=1"])
+    results = sweep.run(config, [settings[3], settings[12]], workdir=tmp_path)
+    assert [result["changes"]["features.n_mels"] for result in results] == [16, 64]
+    assert [result["status"] for result in results] == ["finished"] * 2

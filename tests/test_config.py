@@ -40,6 +40,8 @@ def test_overrides_are_typed():
     assert config.data.args.task == "instruments"
     assert config.optim.learning_rate == 1e-4
     assert config.features.n_mels == 48
+    other = load(path, overrides=["--config.train.num_epochs=None", "--config.train.num_steps=7"])
+    assert (other.train.num_epochs, other.train.num_steps) == (None, 7)
     with pytest.raises(ValueError, match="'optim.learning_rat'; did you mean optim.learning_rate"):
         load(path, overrides=["--config.optim.learning_rat=1"])
     with pytest.raises(ValueError, match="batch_size"):
@@ -80,9 +82,11 @@ def test_errors_name_the_field(field, value):
 
 
 def test_exactly_one_duration():
-    with pytest.raises(ValueError, match="exactly one of train.num_steps and train.num_epochs"):
+    with pytest.raises(
+        ValueError, match="one of train.num_steps and train.num_epochs .* got None and None"
+    ):
         validate(base())
-    with pytest.raises(ValueError, match="exactly one of eval.every_steps"):
+    with pytest.raises(ValueError, match="one of eval.every_steps"):
         complete(eval__every_epochs=1.0)
 
 

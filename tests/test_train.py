@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import os
 import random
 import signal
 import subprocess
@@ -189,30 +188,30 @@ def test_resumed_equals_straight(tmp_path, straight, monkeypatch):
 
 @pytest.mark.slow
 def test_killed_at_random_moments_equals_straight(tmp_path):
-    """Twenty kill -9 of one run, at any moment from start-up to the end."""
-    changes = ("train__num_steps=400", "eval__every_steps=10")
-    straight = start(tmp_path / "straight", *changes)
+    """Twenty kill -9 of one run, some while it starts, most while it trains or saves."""
+    changes = ("train__num_steps=800", "eval__every_steps=10")
     began = time.monotonic()
-    _, err = straight.communicate(timeout=300)
-    whole_s = time.monotonic() - began
-    assert straight.returncode == 0, err
+    process = start(tmp_path / "straight", *changes)
+    while not list((tmp_path / "straight").glob("checkpoints/latest/10")):
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.05)
+    start_up_s = time.monotonic() - began
+    _, err = process.communicate(timeout=300)
+    assert process.returncode == 0, err
 
     rng = random.Random(0)
-    kills = 0
-    while kills < 20:
+    for _ in range(20):
         process = start(tmp_path / "killed", *changes)
-        try:
-            process.wait(timeout=rng.uniform(0.3, 0.8) * whole_s)
-        except subprocess.TimeoutExpired:
-            os.kill(process.pid, signal.SIGKILL)
-            kills += 1
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.communicate(timeout=start_up_s + rng.uniform(-1.0, 1.5))
+        process.kill()
         process.communicate()
-        if process.returncode == 0:
-            break
-    assert kills >= 3
-    while start(tmp_path / "killed", *changes).wait(timeout=300) != 0:
-        pass
-    for a, b in zip(
+    process = start(tmp_path / "killed", *changes)
+    _, err = process.communicate(timeout=300)
+    assert process.returncode == 0, err
+    assert "going on from step" in err
+    arrays = zip(
         final_arrays(tmp_path / "killed"), final_arrays(tmp_path / "straight"), strict=True
-    ):
-        np.testing.assert_array_equal(a, b)
+    )
+    for killed, straight in arrays:
+        np.testing.assert_array_equal(killed, straight)
