@@ -189,7 +189,7 @@ def test_resumed_equals_straight(tmp_path, straight, monkeypatch):
 @pytest.mark.slow
 def test_killed_at_random_moments_equals_straight(tmp_path):
     """Twenty kill -9 of one run, some while it starts, most while it trains or saves."""
-    changes = ("train__num_steps=800", "eval__every_steps=10")
+    changes = ("train__num_steps=2000", "eval__every_steps=10")
     began = time.monotonic()
     process = start(tmp_path / "straight", *changes)
     while not list((tmp_path / "straight").glob("checkpoints/latest/10")):

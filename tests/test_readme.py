@@ -1,0 +1,44 @@
+"""Every command that the README and the scripts show is one that the command line takes."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from mclf_jax import cli
+from mclf_jax import config as config_lib
+
+ROOT = Path(__file__).parents[1]
+PAGES = ("README.md", "launch/local.sh", "configs/folder.py", "configs/ablations/frontend.py")
+COMMANDS = [
+    (page, match.group(0).partition("#")[0].strip())
+    for page in PAGES
+    for match in re.finditer(
+        r"\bmclf (?:train|evaluate|predict|embed|report|inspect|sweep) .*",
+        (ROOT / page).read_text(),
+    )
+    if "`" not in match.group(0)
+]
+
+
+def test_there_are_commands():
+    assert len(COMMANDS) >= 14
+
+
+@pytest.mark.parametrize(("page", "command"), COMMANDS)
+def test_command_is_understood(page, command, monkeypatch):
+    words = shlex.split(command.rstrip(")"))[1:]
+    arguments, rest = cli._parser().parse_known_args(words)
+    assert all(word.startswith("--config.") for word in rest), rest
+    if hasattr(arguments, "config"):
+        monkeypatch.chdir(ROOT)
+        config_lib.load(arguments.config, overrides=rest)
+
+
+def test_files_that_the_readme_names_exist():
+    text = (ROOT / "README.md").read_text()
+    for target in re.findall(r"\]\((?!http)([^)]+)\)", text):
+        assert (ROOT / target).exists(), target
+    for name in re.findall(r"\b(?:launch|configs|tests)/[\w/]+\.(?:sh|py)", text):
+        assert (ROOT / name).exists(), name
