@@ -28,7 +28,6 @@ def load(run: str | Path) -> "Tagger":
     run = Path(run)
     config, meta = rundir.read_config(run), rundir.read_meta(run)
     model = rundir.read_model(run)
-    hop_s = config.eval.hop_s
     return Tagger(
         model,
         evaluation.load_variables(run, model, parallel.make_mesh(1))["variables"],
@@ -36,7 +35,7 @@ def load(run: str | Path) -> "Tagger":
         task=meta["task"],
         short=config.data.short,
         num_windows=config.eval.num_windows,
-        hop_s=hop_s,
+        hop_s=config.eval.hop_s,
     )
 
 

@@ -128,7 +128,9 @@ def write_text(path: Path, text: str) -> None:
 
 def git_revision() -> str | None:
     """Revision of the source tree, with "+" if it has changes; None outside of git."""
-    here = Path(__file__).parent
+    here = Path(__file__).parents[1]
+    if not (here / ".git").exists():
+        return None  # installed, perhaps below somebody else's repository
     command = ["git", "describe", "--always", "--abbrev=40", "--exclude=*", "--dirty=+"]
     try:
         result = subprocess.run(command, cwd=here, capture_output=True, text=True, check=True)
