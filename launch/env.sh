@@ -3,7 +3,7 @@
 #   MCLF_PYTHON  the interpreter to use          MCLF_VENV  where the environment lives
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
-venv="${MCLF_VENV:-.venv}"
+venv="${MCLF_VENV:-$PWD/.venv}"
 
 find_python() {
     local candidate
@@ -19,9 +19,10 @@ find_python() {
 
 # install EXTRAS: the package, editable, with exactly the versions of constraints.txt.
 install() {
-    local python stamp
-    stamp="$1 $(cat pyproject.toml constraints.txt | cksum)"
-    if [ "$(cat "$venv/installed" 2>/dev/null)" = "$stamp" ]; then
+    local python stamp made_from
+    stamp="$venv/installed$1"
+    made_from=$(cat pyproject.toml constraints.txt | cksum)
+    if [ "$(cat "$stamp" 2>/dev/null)" = "$made_from" ]; then
         echo "using the environment in $venv"
     else
         python=$(find_python) || exit 1
@@ -29,8 +30,7 @@ install() {
         [ -x "$venv/bin/python" ] || "$python" -m venv "$venv"
         "$venv/bin/python" -m pip install --quiet --disable-pip-version-check \
             --constraint constraints.txt --editable ".$1"
-        echo "$stamp" >"$venv/installed"
+        echo "$made_from" >"$stamp"
     fi
-    export PATH="$PWD/$venv/bin:$PATH"
-    case "$venv" in /*) export PATH="$venv/bin:$PATH" ;; esac
+    export PATH="$venv/bin:$PATH"
 }
