@@ -21,8 +21,9 @@ _FSDP_MIN_SIZE = 2**14
 def start() -> None:
     """Join the other processes of a run; before anything else touches a device.
 
-    On Slurm, TPU pods and Kubernetes JAX finds them by itself. Elsewhere the environment
-    says it: JAX_COORDINATOR_ADDRESS (host:port), JAX_NUM_PROCESSES and JAX_PROCESS_ID.
+    Where JAX detects the cluster (see `jax.distributed.initialize`: Slurm, TPU pods and more)
+    nothing else is needed. Elsewhere the environment says it: JAX_COORDINATOR_ADDRESS
+    (host:port), JAX_NUM_PROCESSES and JAX_PROCESS_ID.
     """
     names = ("JAX_COORDINATOR_ADDRESS", "JAX_NUM_PROCESSES", "JAX_PROCESS_ID")
     given = {name: os.environ[name] for name in names if name in os.environ}

@@ -122,7 +122,7 @@ def frames(waveform: Array, settings: LogMel) -> Array:
         index = np.arange(count)[:, None] * hop + np.arange(n_fft)
         return padded[..., index]
     # The hop divides the frame: frames are runs of neighbouring blocks, and reshaping plus
-    # concatenation is several times faster than a gather, on CPU and on accelerators.
+    # concatenation is several times faster than a gather on CPU.
     parts = n_fft // hop
     blocks = padded[..., : (count + parts - 1) * hop].reshape(*padded.shape[:-1], -1, hop)
     return xp.concatenate([blocks[..., k : k + count, :] for k in range(parts)], axis=-1)

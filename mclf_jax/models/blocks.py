@@ -66,8 +66,8 @@ def batch_norm(x, *, name: str, train: bool):
 def max_pool(x, window: tuple[int, int]):
     """Non-overlapping max-pooling over (time, frequency); remainders are dropped.
 
-    Strided slices and `maximum` take half the time of `reduce_window` on CPU, forwards
-    and backwards, and compile to the same speed on accelerators.
+    Strided slices and `maximum` take about half the time of `reduce_window` on CPU, forwards
+    and backwards.
 
     Raises:
         ValueError: an axis is shorter than its window.
