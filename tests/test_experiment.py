@@ -47,7 +47,7 @@ def test_overridden_features_reach_model_and_source():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"model__name": "resnet"}, "model.name is 'resnet'; allowed: short_chunk_cnn"),
+        ({"model__name": "resnet"}, "model.name is 'resnet'; allowed: clmr_sample_cnn, cnnsa"),
         ({"data__name": "radio"}, "data.name is 'radio'; allowed: folder, songs, synthetic"),
         ({"features__mel_scale": "bark"}, "features.mel_scale is 'bark'; allowed: htk, slaney"),
         ({"model__args__num_blocks": 9}, "model.args.num_blocks is 9; allowed: 1 to 7"),

@@ -1,25 +1,80 @@
-"""Waveform to log-mel spectrogram: one implementation for numpy and for jax.numpy.
+"""What networks take in: waveform, power spectrogram or log-mel, for numpy and for jax.numpy.
 
-The pipeline, the jitted step and the deployed model all call `log_mel`, so they cannot
-disagree. The defaults are the convention of the published taggers (torchaudio's):
-periodic Hann window, centred frames with reflection, power spectrum, HTK mel scale
-without area normalisation, decibels with floor 1e-10. librosa's convention is
+The pipeline, the jitted step and the deployed model all call the same functions, so they
+cannot disagree. The defaults of `LogMel` are the convention of the published taggers
+(torchaudio's): periodic Hann window, centred frames with reflection, power spectrum, HTK
+mel scale without area normalisation, decibels with floor 1e-10. librosa's convention is
 `mel_scale="slaney", mel_norm="slaney", pad_mode="constant", top_db=80.0`.
+
+A representation is a frozen dataclass of settings that is called with a waveform [..., T].
 """
 
 import dataclasses
 import functools
 import sys
+from collections.abc import Mapping
 from types import ModuleType
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 MEL_SCALES = ("htk", "slaney")
 MEL_NORMS = ("none", "slaney")
 PAD_MODES = ("reflect", "constant")
+COMPRESSIONS = ("db", "log10_10000")
 
 Array = Any
+
+
+@dataclasses.dataclass(frozen=True)
+class Waveform:
+    """The samples themselves, [..., T] -> [..., T]."""
+
+    kind: ClassVar[str] = "waveform"
+    sample_rate_hz: int = 16000
+
+    def __post_init__(self):
+        _check_positive(self, "sample_rate_hz")
+
+    def __call__(self, waveform: Array) -> Array:
+        return waveform
+
+    def shape(self, num_samples: int) -> tuple[int, ...]:
+        """Shape of one example of `num_samples` samples."""
+        return (num_samples,)
+
+
+@dataclasses.dataclass(frozen=True)
+class PowerSpectrogram:
+    """Settings of a power spectrogram, [..., T] -> [..., F, n_fft//2 + 1].
+
+    Attributes:
+        sample_rate_hz: rate of the waveform.
+        n_fft: length of a frame and of its periodic Hann window, in samples.
+        hop_length: samples between frames.
+        pad_mode: how half a frame is added at both ends, "reflect" or "constant" (zeros).
+    """
+
+    kind: ClassVar[str] = "power_spectrogram"
+    sample_rate_hz: int = 16000
+    n_fft: int = 512
+    hop_length: int = 256
+    pad_mode: str = "reflect"
+
+    def __post_init__(self):
+        _check_choice(self, "pad_mode", PAD_MODES)
+        _check_positive(self, "sample_rate_hz", "n_fft", "hop_length")
+
+    def __call__(self, waveform: Array) -> Array:
+        return power_spectrogram(waveform, self)
+
+    def num_frames(self, num_samples: int) -> int:
+        """Frames of `num_samples` samples (centred framing)."""
+        return 1 + num_samples // self.hop_length
+
+    def shape(self, num_samples: int) -> tuple[int, ...]:
+        """Shape of one example of `num_samples` samples."""
+        return self.num_frames(num_samples), self.n_fft // 2 + 1
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,10 +90,14 @@ class LogMel:
         mel_scale: "htk" (2595 log10(1 + f/700)) or "slaney" (linear below 1 kHz).
         mel_norm: "none" (peak 1) or "slaney" (each filter has unit area).
         pad_mode: how half a frame is added at both ends, "reflect" or "constant" (zeros).
-        amin: floor of the power before the logarithm.
-        top_db: if given, nothing is more than this far below the loudest point of the clip.
+        compression: "db", 10 log10(max(x, amin)), or "log10_10000", log10(1 + 10000 x), which
+            the original musicnn takes.
+        amin: floor of the power before the logarithm, for "db".
+        top_db: if given, nothing is more than this far below the loudest point of the clip;
+            for "db".
     """
 
+    kind: ClassVar[str] = "log_mel"
     sample_rate_hz: int = 16000
     n_fft: int = 512
     hop_length: int = 256
@@ -48,22 +107,16 @@ class LogMel:
     mel_scale: str = "htk"
     mel_norm: str = "none"
     pad_mode: str = "reflect"
+    compression: str = "db"
     amin: float = 1e-10
     top_db: float | None = None
 
     def __post_init__(self):
-        for field, allowed in (
-            ("mel_scale", MEL_SCALES),
-            ("mel_norm", MEL_NORMS),
-            ("pad_mode", PAD_MODES),
-        ):
-            if getattr(self, field) not in allowed:
-                raise ValueError(
-                    f"features.{field} is {getattr(self, field)!r}; allowed: {', '.join(allowed)}"
-                )
-        for field in ("sample_rate_hz", "n_fft", "hop_length", "n_mels", "amin"):
-            if not getattr(self, field) > 0:
-                raise ValueError(f"features.{field} is {getattr(self, field)}; it must be positive")
+        _check_choice(self, "mel_scale", MEL_SCALES)
+        _check_choice(self, "mel_norm", MEL_NORMS)
+        _check_choice(self, "pad_mode", PAD_MODES)
+        _check_choice(self, "compression", COMPRESSIONS)
+        _check_positive(self, "sample_rate_hz", "n_fft", "hop_length", "n_mels", "amin")
         if not 0 <= self.f_min_hz < self.top_hz <= self.sample_rate_hz / 2:
             raise ValueError(
                 f"features.f_min_hz, f_max_hz are {self.f_min_hz}, {self.top_hz}; they must rise "
@@ -74,13 +127,49 @@ class LogMel:
     def top_hz(self) -> float:
         return self.sample_rate_hz / 2 if self.f_max_hz is None else self.f_max_hz
 
+    def __call__(self, waveform: Array) -> Array:
+        return log_mel(waveform, self)
+
     def num_frames(self, num_samples: int) -> int:
         """Frames that `log_mel` makes of `num_samples` samples (centred framing)."""
         return 1 + num_samples // self.hop_length
 
+    def shape(self, num_samples: int) -> tuple[int, ...]:
+        """Shape of one example of `num_samples` samples: (F, M)."""
+        return self.num_frames(num_samples), self.n_mels
+
+
+Features = Waveform | PowerSpectrogram | LogMel
+_KINDS = {cls.kind: cls for cls in (Waveform, PowerSpectrogram, LogMel)}
+
+
+def to_json(features: Features) -> dict[str, Any]:
+    """Settings as plain values, with their "kind"."""
+    return {"kind": features.kind, **dataclasses.asdict(features)}
+
+
+def from_json(settings: Mapping[str, Any]) -> Features:
+    """What `to_json` was given."""
+    settings = dict(settings)
+    # Runs of version 0.1 have no kind: there was only one.
+    return _KINDS[settings.pop("kind", LogMel.kind)](**settings)
+
+
+def _check_choice(settings: Any, field: str, allowed: tuple[str, ...]) -> None:
+    if getattr(settings, field) not in allowed:
+        raise ValueError(
+            f"features.{field} is {getattr(settings, field)!r}; allowed: {', '.join(allowed)}"
+        )
+
+
+def _check_positive(settings: Any, *fields: str) -> None:
+    for field in fields:
+        if not getattr(settings, field) > 0:
+            raise ValueError(f"features.{field} is {getattr(settings, field)}; it must be positive")
+
 
 def log_mel(waveform: Array, settings: LogMel | None = None, **changes: Any) -> Array:
-    """Log-mel spectrogram in decibels.
+    """Log-mel spectrogram, in decibels unless `compression` says otherwise.
 
     Args:
         waveform: floating point [..., T], a numpy or a jax array.
@@ -88,13 +177,15 @@ def log_mel(waveform: Array, settings: LogMel | None = None, **changes: Any) -> 
         **changes: fields of `LogMel` to replace, such as `n_mels=128`.
 
     Returns:
-        [..., F, M] in dB, in the array module and the precision of `waveform`,
+        [..., F, M] in the array module and the precision of `waveform`,
         with F = 1 + T // hop_length.
     """
     settings = dataclasses.replace(settings or LogMel(), **changes)
     xp = array_module(waveform)
     power = power_spectrogram(waveform, settings)
     mel = power @ xp.asarray(mel_filter_bank(settings), dtype=power.dtype)
+    if settings.compression == "log10_10000":
+        return xp.log10(1.0 + 10000.0 * mel)
     # Not exactly 0 for an empty band or silence: the published networks saw -100 dB there.
     db = 10.0 * xp.log10(xp.maximum(mel, settings.amin))
     if settings.top_db is not None:
@@ -102,7 +193,7 @@ def log_mel(waveform: Array, settings: LogMel | None = None, **changes: Any) -> 
     return db
 
 
-def power_spectrogram(waveform: Array, settings: LogMel) -> Array:
+def power_spectrogram(waveform: Array, settings: PowerSpectrogram | LogMel) -> Array:
     """Squared magnitude of the short-time Fourier transform, [..., T] -> [..., F, n_fft//2 + 1]."""
     xp = array_module(waveform)
     window = xp.asarray(hann_window(settings.n_fft), dtype=waveform.dtype)
@@ -110,7 +201,7 @@ def power_spectrogram(waveform: Array, settings: LogMel) -> Array:
     return spectrum.real**2 + spectrum.imag**2
 
 
-def frames(waveform: Array, settings: LogMel) -> Array:
+def frames(waveform: Array, settings: PowerSpectrogram | LogMel) -> Array:
     """Centred, overlapping frames, [..., T] -> [..., F, n_fft]."""
     xp = array_module(waveform)
     n_fft, hop = settings.n_fft, settings.hop_length

@@ -13,7 +13,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from mclf_jax.audio.decode import AudioError
-from mclf_jax.audio.features import LogMel, log_mel
+from mclf_jax.audio.features import Features
 from mclf_jax.data.source import Source
 from mclf_jax.data.windows import fit_length
 
@@ -32,7 +32,7 @@ class Input:
 
     num_samples: int
     short: str
-    features: LogMel | None
+    features: Features | None
 
 
 def training_batches(
@@ -60,7 +60,7 @@ def training_batches(
         process_index, process_count: which rows are wanted here.
 
     Returns:
-        Batches of "features" [b, F, M] or "audio" [b, T], "label", "valid" and "index" [b],
+        Batches of "features" [b, ...] or "audio" [b, T], "label", "valid" and "index" [b],
         and "failed" [b]: the song that could not be read, or -1; b = batch_size / process_count.
     """
     if batch_size % process_count:
@@ -86,7 +86,7 @@ def training_batches(
         .seed(seed)
         .shuffle()
         .random_map(draw_window)
-        .map(_Features(inputs.features))
+        .map(_ComputeFeatures(inputs.features))
         .repeat()[process_index::process_count]
         .batch(batch_size // process_count)
     )
@@ -138,7 +138,7 @@ def evaluation_batches(
     return (
         grain.MapDataset.range(rows)
         .map(window)
-        .map(_Features(inputs.features))[process_index::process_count]
+        .map(_ComputeFeatures(inputs.features))[process_index::process_count]
         .batch(batch_size // process_count)
     )
 
@@ -171,16 +171,16 @@ def _example(source: Source, index: int, start: int, inputs: Input) -> dict[str,
 
 
 @dataclasses.dataclass(frozen=True)
-class _Features(grain.transforms.Map):
-    """ "audio" [T] becomes "features" [F, M], unless the device is to do it."""
+class _ComputeFeatures(grain.transforms.Map):
+    """ "audio" [T] becomes "features", such as [F, M], unless the device is to do it."""
 
-    settings: LogMel | None
+    settings: Features | None
 
     def map(self, example):
         if self.settings is None:
             return example
         example = dict(example)
-        example["features"] = log_mel(example.pop("audio"), self.settings)
+        example["features"] = self.settings(example.pop("audio"))
         return example
 
 

@@ -2,32 +2,78 @@
 
 import dataclasses
 from collections.abc import Mapping
+from types import ModuleType
 from typing import Any, NamedTuple
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from mclf_jax.audio.features import LogMel, log_mel
-from mclf_jax.models import short_chunk_cnn, tutorial_cnn
+from mclf_jax.audio.features import Features
+from mclf_jax.models import (
+    clmr_sample_cnn,
+    cnnsa,
+    crnn,
+    fcn,
+    harmonic_cnn,
+    music_tagging_transformer,
+    musicnn,
+    sample_cnn,
+    sample_cnn_se,
+    short_chunk_cnn,
+    short_chunk_resnet,
+    tutorial_cnn,
+    vgg_ish,
+)
 
 
 class Architecture(NamedTuple):
-    """A network and the input that it was published with."""
+    """A network and the input that it was published with.
+
+    Attributes:
+        module: its class.
+        features, window_samples: the published input.
+        head: name of the last dense layer in checkpoints.
+        length: "fixed" if the network is made for one length of input, "any" if it pools over
+            time or attends over it.
+    """
 
     module: type[nn.Module]
-    features: LogMel
+    features: Features
     window_samples: int
+    head: str
+    length: str
+
+
+def _entry(file: ModuleType, module: type[nn.Module], head: str, length: str) -> Architecture:
+    return Architecture(module, file.FEATURES, file.WINDOW_SAMPLES, head, length)
 
 
 ARCHITECTURES = {
-    "short_chunk_cnn": Architecture(
-        short_chunk_cnn.ShortChunkCNN, short_chunk_cnn.FEATURES, short_chunk_cnn.WINDOW_SAMPLES
+    "fcn": _entry(fcn, fcn.FCN, "dense", "fixed"),
+    "vgg_ish": _entry(vgg_ish, vgg_ish.VGGish, "dense", "fixed"),
+    "musicnn": _entry(musicnn, musicnn.MusiCNN, "dense2", "any"),
+    "crnn": _entry(crnn, crnn.CRNN, "dense", "fixed"),
+    "sample_cnn": _entry(sample_cnn, sample_cnn.SampleCNN, "dense", "fixed"),
+    "sample_cnn_se": _entry(sample_cnn_se, sample_cnn_se.SampleCNNSE, "dense2", "fixed"),
+    "cnnsa": _entry(cnnsa, cnnsa.CNNSA, "dense", "any"),
+    "harmonic_cnn": _entry(harmonic_cnn, harmonic_cnn.HarmonicCNN, "dense2", "any"),
+    "short_chunk_cnn": _entry(short_chunk_cnn, short_chunk_cnn.ShortChunkCNN, "dense2", "any"),
+    "short_chunk_resnet": _entry(
+        short_chunk_resnet, short_chunk_resnet.ShortChunkResNet, "dense2", "any"
     ),
-    "tutorial_cnn": Architecture(
-        tutorial_cnn.TutorialCNN, tutorial_cnn.FEATURES, tutorial_cnn.WINDOW_SAMPLES
+    "music_tagging_transformer": _entry(
+        music_tagging_transformer,
+        music_tagging_transformer.MusicTaggingTransformer,
+        "mlp_head.1",
+        "any",
     ),
+    "tutorial_cnn": _entry(tutorial_cnn, tutorial_cnn.TutorialCNN, "dense2", "fixed"),
+    "clmr_sample_cnn": _entry(clmr_sample_cnn, clmr_sample_cnn.CLMRSampleCNN, "fc", "fixed"),
 }
+REMATS = ("none", "blocks")
+# Attributes of modules that have a place of their own in a config.
+_NOT_ARGUMENTS = {"num_labels", "sample_rate_hz", "dtype", "remat", "parent", "name"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,24 +82,26 @@ class Model:
 
     Attributes:
         name: as in `ARCHITECTURES`.
-        module: maps [B, F, M] to {"logits": [B, K], "embedding": [B, D]}.
-        features: how a waveform becomes [F, M].
+        module: maps features, such as [B, F, M], to {"logits": [B, K], "embedding": [B, D]}.
+        features: how a waveform becomes an input.
         window_samples: T of one input, at `features.sample_rate_hz`.
+        length: "fixed" or "any", see `Architecture`.
     """
 
     name: str
     module: nn.Module
-    features: LogMel
+    features: Features
     window_samples: int
+    length: str
 
     @property
     def window_s(self) -> float:
         return self.window_samples / self.features.sample_rate_hz
 
     @property
-    def input_shape(self) -> tuple[int, int]:
-        """(F, M) of one window."""
-        return self.features.num_frames(self.window_samples), self.features.n_mels
+    def input_shape(self) -> tuple[int, ...]:
+        """Shape of one input, such as (F, M)."""
+        return self.features.shape(self.window_samples)
 
     def init(self, key: jax.Array) -> dict[str, Any]:
         """Fresh variables: {"params": ..., "batch_stats": ...}."""
@@ -61,10 +109,29 @@ class Model:
         return dict(self.module.init({"params": key}, x, train=False))
 
     def inputs(self, batch: Mapping[str, jax.Array]) -> jax.Array:
-        """[B, F, M] of a batch: its "features", or computed here from its "audio" [B, T]."""
+        """What the module takes: "features" of a batch, or computed here from "audio" [B, T]."""
         if "features" in batch:
             return batch["features"]
-        return log_mel(batch["audio"], self.features)
+        return self.features(batch["audio"])
+
+    def apply_train(
+        self, params: Any, state: Mapping[str, Any], x: jax.Array, *, key: jax.Array
+    ) -> tuple[dict[str, jax.Array], dict[str, Any]]:
+        """Outputs in training mode and the new state, as Linen's `apply` with mutable state.
+
+        Args:
+            params: that the gradient is for.
+            state: all other variables: {"batch_stats": ...}.
+            x: of `inputs`.
+            key: of dropout.
+        """
+        return self.module.apply(
+            {"params": params, **state},
+            x,
+            train=True,
+            rngs={"dropout": key},
+            mutable=list(state),
+        )
 
     def apply(self, variables: Mapping[str, Any], waveform: jax.Array) -> dict[str, jax.Array]:
         """Evaluation-mode outputs for float [B, T] at the model's rate.
@@ -81,45 +148,86 @@ def build(
     *,
     num_labels: int,
     features: Mapping[str, Any] | None = None,
+    n_mels: int | None = None,
     window_s: float | None = None,
+    dtype: str = "float32",
+    remat: str = "none",
     **arguments: Any,
 ) -> Model:
-    """A model by name with its published input, or with the changes asked for.
+    """A model by name with its published input and sizes, or with the changes asked for.
 
     Args:
         name: one of `ARCHITECTURES`.
         num_labels: K.
-        features: fields of `LogMel` to replace.
+        features: fields to replace in the published features, such as {"hop_length": 512}.
+        n_mels: short for one of them.
         window_s: length of an input in seconds; the published one when not given.
+        dtype: "float32", or "bfloat16" for the blocks, whose parameters and statistics stay
+            float32, as do input normalisation and last layer.
+        remat: "none", or "blocks" to keep only what is between blocks for the backward pass and
+            compute their insides again: less memory, more time.
         **arguments: attributes of the module, such as `n_channels` or `dropout_rate`.
 
     Raises:
         ValueError: an unknown name or argument; the message lists the choices.
     """
     architecture = _architecture(name)
-    hidden = {"num_labels", "parent", "name"}
-    known = {f.name for f in dataclasses.fields(architecture.module)} - hidden
-    if unknown := sorted(set(arguments) - known):
+    known = arguments_of(name)
+    if unknown := sorted(set(arguments) - set(known)):
         raise ValueError(
             f"model.args has {', '.join(unknown)}; {name} takes {', '.join(sorted(known))}"
         )
-    published = architecture.features
+    for field, value, allowed in (
+        ("dtype", dtype, ("float32", "bfloat16")),
+        ("remat", remat, REMATS),
+    ):
+        if value not in allowed:
+            raise ValueError(f"model.{field} is {value!r}; allowed: {', '.join(allowed)}")
+    if n_mels is not None:
+        features = {**(features or {}), "n_mels": n_mels}
     settings = features_of(name, features)
     if window_s is None:
-        window_s = architecture.window_samples / published.sample_rate_hz
+        window_s = architecture.window_samples / architecture.features.sample_rate_hz
     if window_s <= 0:
         raise ValueError(f"model.window_s is {window_s}; it must be positive")
+    module_fields = {field.name for field in dataclasses.fields(architecture.module)}
+    if "sample_rate_hz" in module_fields:
+        arguments["sample_rate_hz"] = settings.sample_rate_hz
+    # Modules must be hashable, and JSON has lists where configs have tuples.
+    arguments = {key: _as_tuples(value) for key, value in arguments.items()}
     return Model(
         name=name,
-        module=architecture.module(num_labels=num_labels, **arguments),
+        module=architecture.module(num_labels=num_labels, dtype=dtype, remat=remat, **arguments),
         features=settings,
         window_samples=round(window_s * settings.sample_rate_hz),
+        length=architecture.length,
     )
 
 
-def features_of(name: str, changes: Mapping[str, Any] | None = None) -> LogMel:
-    """The published features of a model with some fields replaced; known before its labels are."""
-    return dataclasses.replace(_architecture(name).features, **(changes or {}))
+def features_of(name: str, changes: Mapping[str, Any] | None = None) -> Features:
+    """The published features of a model with some fields replaced; known before its labels are.
+
+    Raises:
+        ValueError: the model's kind of features has no such field.
+    """
+    features = _architecture(name).features
+    known = [field.name for field in dataclasses.fields(features)]
+    if unknown := sorted(set(changes or {}) - set(known)):
+        raise ValueError(
+            f"features.{unknown[0]} is set, but {name} takes a {features.kind}; "
+            f"its fields are {', '.join(known)}"
+        )
+    return dataclasses.replace(features, **(changes or {}))
+
+
+def arguments_of(name: str) -> dict[str, Any]:
+    """The arguments that `build` passes on to a network, with their published values."""
+    fields = dataclasses.fields(_architecture(name).module)
+    return {field.name: field.default for field in fields if field.name not in _NOT_ARGUMENTS}
+
+
+def _as_tuples(value: Any) -> Any:
+    return tuple(map(_as_tuples, value)) if isinstance(value, list | tuple) else value
 
 
 def _architecture(name: str) -> Architecture:

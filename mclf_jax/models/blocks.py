@@ -1,9 +1,11 @@
 """Layers that the architectures share, initialised and normalised as in their PyTorch originals.
 
-Layout: [B, F, M, C], time before frequency, so a PyTorch kernel is this kernel with its
-axes reversed. Submodules carry the names of the published checkpoints ("layer1.conv"),
-which makes loading weights a matter of transposing. `conv`, `dense` and `batch_norm` are
-called inside a module's compact `__call__`, where they add the submodule `name`.
+Layout: [B, F, M, C], time before frequency, or [B, T, C], so a PyTorch kernel is this
+kernel with its axes reversed. Submodules carry the names of the published checkpoints
+("layer1.conv"), which makes loading weights a matter of transposing. `conv`, `dense`,
+`batch_norm` and `layer_norm` are called inside a module's compact `__call__`, where they add
+the submodule `name`. They compute in the precision of what they are given and keep
+parameters and statistics in float32.
 """
 
 import math
@@ -26,29 +28,52 @@ def torch_bias_init(fan_in: int):
     return init
 
 
-def conv(x, features: int, *, name: str, kernel_size: tuple[int, ...] = (3, 3)):
-    """Convolution that keeps the size (odd kernels), [B, F, M, C] -> [B, F, M, features]."""
+def conv(
+    x,
+    features: int,
+    *,
+    name: str,
+    kernel_size: tuple[int, ...] = (3, 3),
+    strides: tuple[int, ...] | None = None,
+    padding: tuple[int, ...] | None = None,
+):
+    """Convolution over the middle axes, [B, F, M, C] -> [B, F', M', features] or [B, T, C] alike.
+
+    Args:
+        x: the input.
+        features: output channels.
+        name: of the submodule.
+        kernel_size, strides: one number an axis; strides of 1 when not given.
+        padding: zeros on both sides of each axis; half the kernel when not given, which keeps
+            the size if the kernel is odd and the stride 1.
+    """
+    if padding is None:
+        padding = tuple(size // 2 for size in kernel_size)
     return nn.Conv(
         features,
         kernel_size,
-        padding=[(size // 2, size // 2) for size in kernel_size],
+        strides=strides,
+        padding=[(size, size) for size in padding],
         kernel_init=torch_kernel_init,
         bias_init=torch_bias_init(x.shape[-1] * math.prod(kernel_size)),
+        dtype=x.dtype,
         name=name,
     )(x)
 
 
-def dense(x, features: int, *, name: str):
+def dense(x, features: int, *, name: str, use_bias: bool = True):
     """Affine layer, [..., D] -> [..., features]."""
     return nn.Dense(
         features,
+        use_bias=use_bias,
         kernel_init=torch_kernel_init,
         bias_init=torch_bias_init(x.shape[-1]),
+        dtype=x.dtype,
         name=name,
     )(x)
 
 
-def batch_norm(x, *, name: str, train: bool):
+def batch_norm(x, *, name: str, train: bool, momentum: float = 0.9, epsilon: float = 1e-5):
     """Batch normalisation over all axes but the last, with PyTorch's eps and momentum.
 
     Flax's fast variance, E[x^2] - E[x]^2, loses too many digits on decibels. The running
@@ -56,47 +81,143 @@ def batch_norm(x, *, name: str, train: bool):
     """
     return nn.BatchNorm(
         use_running_average=not train,
-        momentum=0.9,
-        epsilon=1e-5,
+        momentum=momentum,
+        epsilon=epsilon,
         use_fast_variance=False,
+        dtype=x.dtype,
         name=name,
     )(x)
 
 
-def max_pool(x, window: tuple[int, int]):
-    """Non-overlapping max-pooling over (time, frequency); remainders are dropped.
+def layer_norm(x, *, name: str, epsilon: float):
+    """Layer normalisation over the last axis."""
+    return nn.LayerNorm(epsilon=epsilon, use_fast_variance=False, dtype=x.dtype, name=name)(x)
 
-    Strided slices and `maximum` take about half the time of `reduce_window` on CPU, forwards
-    and backwards.
+
+def dropout(x, rate: float, *, train: bool):
+    """Dropout in training, by the "dropout" key of `apply`."""
+    return nn.Dropout(rate, deterministic=not train)(x)
+
+
+def compute_in(x, dtype: str):
+    """`x` in bfloat16 if that is asked for; else as it is, so that float64 stays float64."""
+    return x.astype(jnp.bfloat16) if dtype == "bfloat16" else x
+
+
+def run_block(block: nn.Module, x, *, train: bool, remat: str):
+    """`block(x, train=train)`; with remat "blocks", what happens inside is not kept.
+
+    The backward pass then starts from the input of the block and computes its inside again.
+    """
+    if remat == "none":
+        return block(x, train=train)
+    return nn.remat(lambda block, x: block(x, train=train))(block, x)
+
+
+def flatten_frequency(x):
+    """[B, F, M, C] -> [B, F, C * M], channel first as PyTorch flattens."""
+    return x.swapaxes(2, 3).reshape(*x.shape[:2], -1)
+
+
+def flatten(x):
+    """[B, F, M, C] or [B, T, C] -> [B, D], in PyTorch's order: channel, frequency, time."""
+    return x.transpose(0, *range(x.ndim - 1, 0, -1)).reshape(x.shape[0], -1)
+
+
+def outputs(embedding, num_labels: int, *, name: str):
+    """The last layer and what every network returns; in float32 whatever the blocks compute in."""
+    embedding = embedding.astype(jnp.promote_types(embedding.dtype, jnp.float32))
+    return {"logits": dense(embedding, num_labels, name=name), "embedding": embedding}
+
+
+def max_pool(x, window: tuple[int, ...]):
+    """Non-overlapping max-pooling over (time, frequency) or (time,); remainders are dropped.
+
+    Strided slices and comparisons take about half the time of `reduce_window` on CPU, forwards
+    and backwards. See `max_over` for why they are not `jnp.maximum`.
 
     Raises:
         ValueError: an axis is shorter than its window.
     """
-    for axis, size in zip((1, 2), window, strict=True):
+    for axis, size in enumerate(window, start=1):
         length = x.shape[axis] // size * size
         if length == 0:
             raise ValueError(
                 f"the input is too small for this network: {x.shape[axis]} "
-                f"{'frames' if axis == 1 else 'frequency bands'} are left where a max-pooling "
-                f"needs {size}; raise model.window_s or features.n_mels, or pool less"
+                f"{'frequency bands' if axis == 2 else 'steps in time'} are left where a "
+                f"max-pooling needs {size}; raise model.window_s or features.n_mels, or pool less"
             )
         parts = [
             jax.lax.slice_in_dim(x, start, length, stride=size, axis=axis) for start in range(size)
         ]
         x = parts[0]
         for part in parts[1:]:
-            x = jnp.maximum(x, part)
+            x = jnp.where(part > x, part, x)
     return x
 
 
+def max_over(x, axis: int):
+    """Maximum over an axis, whose gradient goes to the first largest element, as in PyTorch.
+
+    The gradient of `jnp.max`, and of `jnp.maximum`, asks where x equals its maximum. XLA may
+    compute x a second time for that question, rounded otherwise, and then nothing equals: on
+    CPU a third of the gradient of `short_chunk_resnet` was lost. Neither this function nor
+    `max_pool` asks it.
+    """
+    index = jax.lax.stop_gradient(x).argmax(axis, keepdims=True)
+    largest = jax.lax.broadcasted_iota(index.dtype, x.shape, axis) == index
+    return jnp.where(largest, x, 0).sum(axis)
+
+
 class ConvBlock(nn.Module):
-    """Conv 3x3, batch norm, ReLU, max-pool: [B, F, M, C] -> [B, F/p, M/q, features]."""
+    """Convolution, batch norm, ReLU and max-pool, over (time, frequency) or over time alone.
+
+    Attributes:
+        features: output channels.
+        pool: of the max-pooling, one number an axis.
+        kernel_size, strides, padding: as in `conv`.
+    """
 
     features: int
-    pool: tuple[int, int]  # (time, frequency)
+    pool: tuple[int, ...]
+    kernel_size: tuple[int, ...] = (3, 3)
+    strides: tuple[int, ...] | None = None
+    padding: tuple[int, ...] | None = None
 
     @nn.compact
     def __call__(self, x, *, train: bool):
-        x = conv(x, self.features, name="conv")
-        x = batch_norm(x, name="bn", train=train)
-        return max_pool(nn.relu(x), self.pool)
+        x = conv(
+            x,
+            self.features,
+            kernel_size=self.kernel_size,
+            strides=self.strides,
+            padding=self.padding,
+            name="conv",
+        )
+        x = nn.relu(batch_norm(x, name="bn", train=train))
+        return max_pool(x, self.pool)
+
+
+class ResBlock(nn.Module):
+    """Two 3x3 convolutions beside a shortcut, then ReLU and max-pool (He et al. 2016).
+
+    The shortcut is the identity where shapes allow it, else a strided 3x3 convolution.
+
+    Attributes:
+        features: output channels.
+        strides, pool: (time, frequency).
+    """
+
+    features: int
+    strides: tuple[int, int] = (1, 1)
+    pool: tuple[int, int] = (1, 1)
+
+    @nn.compact
+    def __call__(self, x, *, train: bool):
+        y = conv(x, self.features, strides=self.strides, name="conv_1")
+        y = nn.relu(batch_norm(y, name="bn_1", train=train))
+        y = batch_norm(conv(y, self.features, name="conv_2"), name="bn_2", train=train)
+        if self.strides != (1, 1) or x.shape[-1] != self.features:
+            x = conv(x, self.features, strides=self.strides, name="conv_3")
+            x = batch_norm(x, name="bn_3", train=train)
+        return max_pool(nn.relu(x + y), self.pool)

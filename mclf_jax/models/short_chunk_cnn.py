@@ -4,11 +4,23 @@ Input 59,049 samples at 16 kHz -> 231 frames of 128 mels. Any longer input works
 because time is pooled away. 3,687,348 parameters for 50 tags.
 """
 
+import functools
+
 import flax.linen as nn
 import jax.numpy as jnp
 
 from mclf_jax.audio.features import LogMel
-from mclf_jax.models.blocks import ConvBlock, batch_norm, dense
+from mclf_jax.models.blocks import (
+    ConvBlock,
+    batch_norm,
+    compute_in,
+    dense,
+    dropout,
+    flatten_frequency,
+    max_over,
+    outputs,
+    run_block,
+)
 
 FEATURES = LogMel(sample_rate_hz=16000, n_fft=512, hop_length=256, n_mels=128)
 WINDOW_SAMPLES = 59_049
@@ -25,6 +37,8 @@ class ShortChunkCNN(nn.Module):
             leave are kept apart as channels of the dense layer.
         pooling: over time, "max" as published or "mean_max", both side by side.
         dropout_rate: before the last layer.
+        dtype: of the blocks, "float32" or "bfloat16".
+        remat: "none" or "blocks", see `models.build`.
     """
 
     num_labels: int
@@ -32,25 +46,26 @@ class ShortChunkCNN(nn.Module):
     num_blocks: int = 7
     pooling: str = "max"
     dropout_rate: float = 0.5
+    dtype: str = "float32"
+    remat: str = "none"
 
     @nn.compact
     def __call__(self, x, *, train: bool):
         """[B, F, M] -> {"logits": [B, K], "embedding": [B, 4 * n_channels]}."""
         x = batch_norm(x[..., None], name="spec_bn", train=train)
+        x = compute_in(x, self.dtype)
+        run = functools.partial(run_block, train=train, remat=self.remat)
         multipliers = (1, 1, 2, 2, 2, 2, 4)
         if not 1 <= self.num_blocks <= len(multipliers):
             raise ValueError(f"model.args.num_blocks is {self.num_blocks}; allowed: 1 to 7")
         for i, multiplier in enumerate(multipliers[: self.num_blocks]):
-            block = ConvBlock(self.n_channels * multiplier, (2, 2), name=f"layer{i + 1}")
-            x = block(x, train=train)
+            x = run(ConvBlock(self.n_channels * multiplier, (2, 2), name=f"layer{i + 1}"), x)
         if self.pooling not in ("max", "mean_max"):
             raise ValueError(f"model.args.pooling is {self.pooling!r}; allowed: max, mean_max")
-        # [B, F, M, C] -> [B, C * M], flattened channel first as in PyTorch.
-        pooled = x.max(axis=1)
+        x = flatten_frequency(x)
+        pooled = max_over(x, 1)
         if self.pooling == "mean_max":
             pooled = jnp.concatenate([x.mean(axis=1), pooled], axis=-1)
-        x = pooled.swapaxes(1, 2).reshape(x.shape[0], -1)
-        x = dense(x, 4 * self.n_channels, name="dense1")
+        x = dense(pooled, 4 * self.n_channels, name="dense1")
         x = nn.relu(batch_norm(x, name="bn", train=train))
-        embedding = nn.Dropout(self.dropout_rate, deterministic=not train)(x)
-        return {"logits": dense(embedding, self.num_labels, name="dense2"), "embedding": embedding}
+        return outputs(dropout(x, self.dropout_rate, train=train), self.num_labels, name="dense2")

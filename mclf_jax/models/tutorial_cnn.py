@@ -4,10 +4,21 @@ Input 639,450 samples at 22,050 Hz -> 1249 frames of 128 mels; the five poolings
 them to 1x1. 40,124 parameters for ten classes.
 """
 
+import functools
+
 import flax.linen as nn
 
 from mclf_jax.audio.features import LogMel
-from mclf_jax.models.blocks import ConvBlock, batch_norm, dense
+from mclf_jax.models.blocks import (
+    ConvBlock,
+    batch_norm,
+    compute_in,
+    dense,
+    dropout,
+    flatten,
+    outputs,
+    run_block,
+)
 
 FEATURES = LogMel(sample_rate_hz=22050, n_fft=1024, hop_length=512, n_mels=128)
 WINDOW_SAMPLES = 29 * 22050
@@ -22,6 +33,8 @@ class TutorialCNN(nn.Module):
         pools: (time, frequency) of each block's max-pooling, one block per entry. What they
             leave is flattened, so the length of the input is fixed once it is trained.
         block_dropout_rate, dropout_rate: after each block, and before the last layer.
+        dtype: of the blocks, "float32" or "bfloat16".
+        remat: "none" or "blocks", see `models.build`.
     """
 
     num_labels: int
@@ -29,18 +42,19 @@ class TutorialCNN(nn.Module):
     pools: tuple[tuple[int, int], ...] = ((3, 2), (4, 3), (5, 2), (3, 3), (4, 3))
     block_dropout_rate: float = 0.1
     dropout_rate: float = 0.5
+    dtype: str = "float32"
+    remat: str = "none"
 
     @nn.compact
     def __call__(self, x, *, train: bool):
         """[B, F, M] -> {"logits": [B, K], "embedding": [B, 4 * n_channels]}."""
         x = batch_norm(x[..., None], name="input_bn", train=train)
+        x = compute_in(x, self.dtype)
+        run = functools.partial(run_block, train=train, remat=self.remat)
         for i, pool in enumerate(self.pools):
             features = self.n_channels * (1, 1, 2, 2, 4)[min(i, 4)]
-            x = ConvBlock(features, tuple(pool), name=f"layer{i + 1}")(x, train=train)
-            x = nn.Dropout(self.block_dropout_rate, deterministic=not train)(x)
-        # PyTorch flattens channel first: (C, frequency, time).
-        x = x.transpose(0, 3, 2, 1).reshape(x.shape[0], -1)
-        x = dense(x, 4 * self.n_channels, name="dense1")
+            x = run(ConvBlock(features, tuple(pool), name=f"layer{i + 1}"), x)
+            x = dropout(x, self.block_dropout_rate, train=train)
+        x = dense(flatten(x), 4 * self.n_channels, name="dense1")
         x = nn.relu(batch_norm(x, name="dense_bn", train=train))
-        embedding = nn.Dropout(self.dropout_rate, deterministic=not train)(x)
-        return {"logits": dense(embedding, self.num_labels, name="dense2"), "embedding": embedding}
+        return outputs(dropout(x, self.dropout_rate, train=train), self.num_labels, name="dense2")

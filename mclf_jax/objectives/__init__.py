@@ -16,7 +16,7 @@ def _supervised(model: Model, config: ConfigDict, *, task: str, labels: np.ndarr
     return supervised(
         model,
         task=task,
-        augment=augment.build(config.augment),
+        augment=augment.build(config.augment, features=model.features),
         label_smoothing=config.objective.label_smoothing,
         pos_weight=balanced_pos_weight(labels) if balanced else 1.0,
     )

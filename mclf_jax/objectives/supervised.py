@@ -39,12 +39,8 @@ def supervised(
         x = model.inputs(batch)
         if augment is not None:
             x = augment(augment_key, x)
-        outputs, new_state = model.module.apply(
-            {"params": params["model"], **state["model"]},
-            x,
-            train=True,
-            rngs={"dropout": dropout_key},
-            mutable=list(state["model"]),
+        outputs, new_state = model.apply_train(
+            params["model"], state["model"], x, key=dropout_key
         )
         per_example = task_loss(
             task,

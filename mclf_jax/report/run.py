@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from mclf_jax import experiment, rundir
-from mclf_jax.audio.features import log_mel, mel_frequencies_hz
+from mclf_jax.audio.features import LogMel, log_mel, mel_frequencies_hz
 from mclf_jax.evaluation import evaluated
 from mclf_jax.report.page import write_page
 
@@ -28,6 +28,9 @@ def report_run(run: str | Path) -> Path:
     reports = [evaluated(run, split=split) for split in splits]
     index_of = {parts.source.item_id(i): i for i in range(len(parts.source))}
     features = parts.model.features
+    if not isinstance(features, LogMel) or features.compression != "db":
+        # People read decibels whatever the network takes.
+        features = LogMel(sample_rate_hz=features.sample_rate_hz)
 
     def spectrogram_of(item: str) -> dict:
         length = round(_SHOWN_S * features.sample_rate_hz)

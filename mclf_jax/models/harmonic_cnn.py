@@ -1,0 +1,108 @@
+"""Harmonic CNN (Won et al., ICASSP 2020): trainable band-pass filters, harmonics as channels.
+
+Input 80,000 samples at 16 kHz -> 313 frames of a power spectrogram. Time is pooled away, so any
+longer input works too. 3,631,551 parameters for 50 tags.
+"""
+
+import functools
+
+import flax.linen as nn
+import jax.numpy as jnp
+import numpy as np
+
+from mclf_jax.audio.features import PowerSpectrogram
+from mclf_jax.models.blocks import (
+    ConvBlock,
+    ResBlock,
+    batch_norm,
+    compute_in,
+    dense,
+    dropout,
+    flatten_frequency,
+    max_over,
+    outputs,
+    run_block,
+)
+
+FEATURES = PowerSpectrogram(sample_rate_hz=16000, n_fft=512, hop_length=256)
+WINDOW_SAMPLES = 5 * 16000
+_LOWEST_NOTE = 24  # C1, in MIDI numbers
+
+
+class HarmonicCNN(nn.Module):
+    """A harmonic filter bank, seven 3x3 blocks, the maximum over time and two dense layers.
+
+    Attributes:
+        num_labels: K.
+        sample_rate_hz: of the waveform; filled in by `models.build`.
+        n_channels: of the first four blocks; the others and the dense layer have twice as many.
+        num_harmonics: channels of the filter bank.
+        bands_per_semitone: of the filter bank, for each harmonic.
+        dropout_rate: before the last layer.
+        dtype: of the blocks, "float32" or "bfloat16".
+        remat: "none" or "blocks", see `models.build`.
+    """
+
+    num_labels: int
+    sample_rate_hz: int = 16000
+    n_channels: int = 128
+    num_harmonics: int = 6
+    bands_per_semitone: int = 2
+    dropout_rate: float = 0.5
+    dtype: str = "float32"
+    remat: str = "none"
+
+    @nn.compact
+    def __call__(self, x, *, train: bool):
+        """Power [B, F, n_fft//2 + 1] -> {"logits": [B, K], "embedding": [B, 2 * n_channels]}."""
+        filters = HarmonicFilters(
+            self.sample_rate_hz, self.num_harmonics, self.bands_per_semitone, name="hstft"
+        )
+        x = batch_norm(filters(x), name="hstft_bn", train=train)
+        x = compute_in(x, self.dtype)
+        run = functools.partial(run_block, train=train, remat=self.remat)
+        n = self.n_channels
+        x = run(ConvBlock(n, (2, 2), name="layer1"), x)
+        for i in (2, 3, 4):
+            x = run(ResBlock(n, pool=(2, 2), name=f"layer{i}"), x)
+        x = run(ConvBlock(2 * n, (2, 2), name="layer5"), x)
+        for i in (6, 7):
+            x = run(ResBlock(2 * n, pool=(3, 2), name=f"layer{i}"), x)
+        x = dense(max_over(flatten_frequency(x), 1), 2 * n, name="dense1")
+        x = nn.relu(batch_norm(x, name="bn", train=train))
+        return outputs(dropout(x, self.dropout_rate, train=train), self.num_labels, name="dense2")
+
+
+class HarmonicFilters(nn.Module):
+    """Triangular filters at the harmonics of every pitch, in dB: [B, F, bins] -> [B, F, L, H].
+
+    The bandwidth grows with frequency as that of the ear, (0.1079 f + 24.7) / Q, and Q is
+    learnt (Won et al. 2020, equations 2 to 5). The fundamentals go from C1 to the note whose
+    highest harmonic is at half the sample rate.
+    """
+
+    sample_rate_hz: int
+    num_harmonics: int
+    bands_per_semitone: int
+
+    def centres_hz(self) -> np.ndarray:
+        """Float64 [H, L] centre frequencies."""
+        top_hz = self.sample_rate_hz / (2 * self.num_harmonics)
+        highest = round(69 + 12 * np.log2(top_hz / 440))
+        num_bands = (highest - _LOWEST_NOTE) * self.bands_per_semitone
+        notes = np.linspace(_LOWEST_NOTE, highest, num_bands + 1)[:-1]
+        fundamentals_hz = 440 * 2 ** ((notes - 69) / 12)
+        return np.arange(1, self.num_harmonics + 1)[:, None] * fundamentals_hz
+
+    @nn.compact
+    def __call__(self, power):
+        q = self.param("bw_Q", nn.initializers.ones, (1,))
+        centres_hz = self.centres_hz()
+        shape = centres_hz.shape
+        centre = jnp.asarray(centres_hz.reshape(-1), power.dtype)
+        bins = jnp.linspace(0, self.sample_rate_hz / 2, power.shape[-1], dtype=power.dtype)
+        bandwidth = (0.1079 * centre + 24.7) / q.astype(power.dtype)
+        distance = 2 * (bins[:, None] - centre) / bandwidth
+        filters = jnp.maximum(0, 1 - jnp.abs(distance))
+        bands = (power @ filters).reshape(*power.shape[:-1], *shape).swapaxes(-1, -2)
+        return 10 * jnp.log10(jnp.maximum(bands, 1e-10))
