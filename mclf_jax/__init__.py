@@ -15,8 +15,11 @@ _PUBLIC = {
     "evaluate": "mclf_jax.evaluation:evaluate",
     "features": "mclf_jax.audio.features",
     "from_torch": "mclf_jax.convert.from_torch:from_torch",
+    "label_list": "mclf_jax.data.label_lists:label_list",
     "load": "mclf_jax.api:load",
     "losses": "mclf_jax.losses",
+    "to_torch": "mclf_jax.convert.to_torch:to_torch",
+    "plot_taggram": "mclf_jax.report.taggram:plot_taggram",
 }
 
 __all__ = sorted(_PUBLIC)

@@ -52,18 +52,26 @@ def save(
         best_variables: what evaluation shall load from now on.
     """
     if best_variables is not None:
-        # A killed run may have saved this step's best without its state: write it again.
-        if step in checkpoints.best.all_steps():
-            checkpoints.best.delete(step)
-        checkpoints.best.save(step, args=ocp.args.StandardSave(best_variables))
+        # The best so far goes, and a killed run that fell back behind the last state might
+        # want it again.
+        checkpoints.latest.wait_until_finished()
         # The progress below names this checkpoint, so it must be there first.
-        checkpoints.best.wait_until_finished()
+        save_best(checkpoints, step, best_variables)
     checkpoints.latest.save(
         step,
         args=ocp.args.Composite(
             state=ocp.args.StandardSave(state), progress=ocp.args.JsonSave(progress)
         ),
     )
+
+
+def save_best(checkpoints: Checkpoints, step: int, variables: PyTree) -> None:
+    """Save what evaluation shall load from now on; it is on disk when this returns."""
+    # A killed run may have saved this step's best without its state: write it again.
+    if step in checkpoints.best.all_steps():
+        checkpoints.best.delete(step)
+    checkpoints.best.save(step, args=ocp.args.StandardSave(variables))
+    checkpoints.best.wait_until_finished()
 
 
 def restore_latest(checkpoints: Checkpoints, abstract_state: PyTree) -> dict[str, Any] | None:

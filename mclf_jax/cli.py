@@ -1,6 +1,7 @@
 """The `mclf` command: one function a subcommand, each a few lines around the library."""
 
 import argparse
+import itertools
 import json
 import sys
 from collections.abc import Callable, Sequence
@@ -16,12 +17,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     # "--config.optim.learning_rate=1e-3" cannot be declared: which fields there are is up
     # to the config.
     arguments.overrides = [text for text in rest if text.startswith("--config.")]
-    takes_config = hasattr(arguments, "config")
-    if unknown := [text for text in rest if not takes_config or text not in arguments.overrides]:
+    takes = hasattr(arguments, "config") or arguments.function is _convert
+    if unknown := [text for text in rest if not takes or text not in arguments.overrides]:
         parser.error(f"unrecognised arguments: {' '.join(unknown)}")
     try:
         return arguments.function(arguments) or 0
-    except (ValueError, FileNotFoundError, ArithmeticError) as error:
+    except (ValueError, FileNotFoundError, ArithmeticError, ImportError) as error:
         print(f"mclf {arguments.command}: {error}", file=sys.stderr)
         return 1
 
@@ -59,15 +60,32 @@ def _evaluate(arguments: argparse.Namespace) -> None:
 
 
 def _predict(arguments: argparse.Namespace) -> int:
+    taken: set[str] = set()
+
+    def draw(tagger, path):
+        from mclf_jax.report.taggram import save_taggram
+
+        # Songs of several folders may share a name: "intro", "intro_2", ...
+        stem = Path(path).stem
+        names = itertools.chain([stem], (f"{stem}_{i}" for i in itertools.count(2)))
+        name = next(name for name in names if name not in taken)
+        taken.add(name)
+        taggram = tagger.taggram(path)
+        return save_taggram(taggram, arguments.taggram, name=name, title=Path(path).name)
+
     def show(tagger, path):
         scores = tagger.predict(path)
         best = sorted(scores, key=scores.get, reverse=True)[: arguments.top]
+        drawn = {} if arguments.taggram is None else draw(tagger, path)
         if arguments.format == "json":
-            print(json.dumps({"path": path, "scores": {name: scores[name] for name in best}}))
+            line = {"path": path, "scores": {name: scores[name] for name in best}}
+            print(json.dumps(line | {kind: str(file) for kind, file in drawn.items()}))
         else:
             print(path)
             for name in best:
                 print(f"  {scores[name]:.3f}  {name}")
+            for file in drawn.values():
+                print(f"  {file}")
 
     return _for_each_file(arguments, show)
 
@@ -86,6 +104,41 @@ def _embed(arguments: argparse.Namespace) -> int:
         np.savez(arguments.out, paths=np.array(paths), embeddings=np.stack(embeddings))
         print(f"{len(paths)} embeddings of {embeddings[0].shape[0]} numbers: {arguments.out}")
     return code
+
+
+def _convert(arguments: argparse.Namespace) -> None:
+    from mclf_jax.convert import run
+
+    source, out = arguments.source, arguments.out
+    if arguments.to == "torch":
+        of_runs = ("model", "labels", "task", "licence")
+        given = [f"--{name}" for name in of_runs if getattr(arguments, name) is not None]
+        if given := given + arguments.overrides:
+            raise ValueError(f"--to torch takes a run as it is, not {', '.join(given)}")
+        written = run.weights_from_run(source, out)
+        print(f"{written['model'].name} under PyTorch's names: {out}")
+        print(f"labels, in the order of the outputs: {written['labels_file']}")
+        print(f"back again: {written['command']}")
+        return
+    if arguments.model is None or arguments.labels is None:
+        raise ValueError(
+            "to make a run of weights, --model and --labels are needed; "
+            "to write those of a run, --to torch"
+        )
+    made = run.run_from_weights(
+        source,
+        model=arguments.model,
+        labels=run.read_labels(arguments.labels, task=arguments.task),
+        out=out,
+        overrides=arguments.overrides,
+        licence=arguments.licence or "unknown",
+    )
+    model, num_labels = made["model"], made["model"].module.num_labels
+    print(
+        f"{model.name} on windows of {model.window_s:.4g} s, {made['num_parameters']:,} "
+        f"parameters, {num_labels} labels ({arguments.labels}): {out}"
+    )
+    print(f"next: mclf predict {out} SONG.mp3")
 
 
 def _report(arguments: argparse.Namespace) -> None:
@@ -138,7 +191,12 @@ def _for_each_file(arguments: argparse.Namespace, function: Callable) -> int:
             paths.append(given)
     if not paths:
         raise ValueError(f"no audio files in {', '.join(arguments.audio)}")
-    tagger = load(arguments.run)
+    tagger = load(
+        arguments.run,
+        window_s=arguments.window_s,
+        num_windows=arguments.num_windows,
+        hop_s=arguments.hop_s,
+    )
     failed = 0
     for path in tqdm(paths, unit="song", disable=len(paths) < 10 or None):
         try:
@@ -147,6 +205,18 @@ def _for_each_file(arguments: argparse.Namespace, function: Callable) -> int:
             failed += 1
             print(f"skipped: {error}", file=sys.stderr)
     return 1 if failed else 0
+
+
+def _add_windows(command: argparse.ArgumentParser) -> None:
+    """How songs are cut, see `api.Tagger`; what the run was evaluated with when not given."""
+    command.add_argument(
+        "--window_s",
+        type=float,
+        help="seconds in a window, for networks that take any length",
+    )
+    cut = command.add_mutually_exclusive_group()
+    cut.add_argument("--num_windows", type=int, help="windows a song, evenly spaced (usually 16)")
+    cut.add_argument("--hop_s", type=float, help="or a window every so many seconds")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -176,11 +246,43 @@ def _parser() -> argparse.ArgumentParser:
     predict.add_argument("audio", nargs="+", help="audio files, or folders of them")
     predict.add_argument("--top", type=int, default=5, help="labels to show")
     predict.add_argument("--format", default="text", choices=("text", "json"))
+    predict.add_argument(
+        "--taggram",
+        metavar="DIR",
+        help="write a picture and a table of each song's scores along time, --hop_s apart or half "
+        "a window",
+    )
+    _add_windows(predict)
 
     embed = add(_embed, "Write the embeddings of songs to an .npz of paths and embeddings.")
     embed.add_argument("run", help="run directory")
     embed.add_argument("audio", nargs="+", help="audio files, or folders of them")
     embed.add_argument("--out", required=True, help="the .npz file to write")
+    _add_windows(embed)
+
+    convert = add(
+        _convert,
+        "Make a run directory of published weights, or write the weights of a run for PyTorch. "
+        "What the weights were trained with and do not show is said by --config.model.args.X=..., "
+        "--config.features.X=... and --config.model.window_s=SECONDS.",
+    )
+    convert.add_argument(
+        "source", help="file of weights (.pth .pt .ckpt .safetensors .npz), or run"
+    )
+    convert.add_argument("--to", default="run", choices=("run", "torch"))
+    convert.add_argument("--out", required=True, help="run directory, or file of weights, to write")
+    convert.add_argument("--model", help="architecture of the weights, such as fcn")
+    convert.add_argument(
+        "--labels",
+        help="of the outputs, in their order: a list that ships (mtat, msd_lastfm, jamendo_top50, "
+        "gtzan, ...) or a text file with one a line",
+    )
+    convert.add_argument(
+        "--task",
+        choices=("single_label", "multi_label", "regression"),
+        help="that of the list, or multi_label for a file, when not given",
+    )
+    convert.add_argument("--licence", help="of the weights, to keep with them")
 
     report = add(_report, "Write the page of a run, evaluating what has not been yet.")
     report.add_argument("run", help="run directory")

@@ -40,6 +40,7 @@ def base() -> ConfigDict:
     config.features.mel_scale = placeholder(str)
     config.features.mel_norm = placeholder(str)
     config.features.pad_mode = placeholder(str)
+    config.features.compression = placeholder(str)
     config.features.amin = placeholder(float)
     config.features.top_db = placeholder(float)
 
@@ -55,6 +56,8 @@ def base() -> ConfigDict:
     config.model.name = "short_chunk_cnn"
     config.model.args = ConfigDict()  # attributes of the module, such as n_channels
     config.model.window_s = placeholder(float)
+    config.model.dtype = "float32"  # or "bfloat16" for the blocks; parameters stay float32
+    config.model.remat = "none"  # "blocks": less memory for more time, see `models.build`
 
     config.objective = ConfigDict()
     config.objective.name = "supervised"
@@ -66,6 +69,7 @@ def base() -> ConfigDict:
     config.optim.learning_rate = 1e-3
     config.optim.schedule = "constant"  # or "cosine", "linear", both down to zero
     config.optim.warmup_steps = 0
+    config.optim.phases = ()  # then (from_epoch, name, learning_rate), ..., see `optim.build`
     config.optim.weight_decay = 0.0
     config.optim.decay_mask = "kernels"  # or "all": biases and normalisation too
     config.optim.grad_clip_norm = 0.0  # 0: no clipping
@@ -139,6 +143,9 @@ def validate(config: ConfigDict) -> ConfigDict:
         raise ValueError(
             f"objective.label_smoothing is {config.objective.label_smoothing}; it must be in [0, 1)"
         )
+    _check_phases(config.optim)
+    if config.data.name == "none":  # made from weights: there is nothing to train
+        return config
     for first, second in (
         ("train.num_steps", "train.num_epochs"),
         ("eval.every_steps", "eval.every_epochs"),
@@ -154,6 +161,32 @@ def validate(config: ConfigDict) -> ConfigDict:
     return config
 
 
+def _check_phases(optim: ConfigDict) -> None:
+    last = 0
+    for number, phase in enumerate(optim.phases):
+        field = f"optim.phases[{number}]"
+        match phase:
+            case [int() | float() as from_epoch, str(), int() | float() as learning_rate]:
+                pass
+            case _:
+                raise ValueError(
+                    f"{field} is {phase!r}; it must be (from_epoch, name, learning_rate), "
+                    "such as (80, 'sgd', 1e-3)"
+                )
+        if from_epoch <= last:
+            raise ValueError(f"{field} starts at epoch {from_epoch}; it must start after {last}")
+        if learning_rate <= 0:
+            raise ValueError(f"{field} has learning rate {learning_rate}; it must be positive")
+        last = from_epoch
+    needed = {"schedule": "constant", "warmup_steps": 0, "ema_decay": 0}
+    others = [f"optim.{name} is {optim[name]!r}" for name in needed if optim[name] != needed[name]]
+    if optim.phases and others:
+        raise ValueError(
+            "optim.phases needs optim.schedule 'constant', optim.warmup_steps 0 and "
+            f"optim.ema_decay 0; but {', '.join(others)}"
+        )
+
+
 def load(path: str, *, overrides: Sequence[str] = ()) -> ConfigDict:
     """The config of a file, with overrides, locked and checked.
 
@@ -165,22 +198,35 @@ def load(path: str, *, overrides: Sequence[str] = ()) -> ConfigDict:
     Raises:
         ValueError: the file is not there, a field is unknown or of another type.
     """
-    # Slow to import, and only the command line needs it.
-    from absl import flags
-    from ml_collections import config_flags
-
     file, _, arg = path.partition(":")
     module = load_module(file)
     if not hasattr(module, "get_config"):
         raise ValueError(f"--config {file}: it defines no get_config(arg)")
-    config = module.get_config(arg or None)
+    return validate(apply_overrides(module.get_config(arg or None), overrides, origin=file))
+
+
+def apply_overrides(config: ConfigDict, overrides: Sequence[str], *, origin: str) -> ConfigDict:
+    """The config with "--config.optim.learning_rate=1e-3" and the like, locked, not checked yet.
+
+    Args:
+        config: whose fields and types decide what is taken.
+        overrides: as typed on the command line.
+        origin: of the config, for messages.
+
+    Raises:
+        ValueError: a field is unknown or of another type.
+    """
+    # Slow to import, and only the command line needs it.
+    from absl import flags
+    from ml_collections import config_flags
+
     known, argv = flatten(config), ["mclf"]
     for text in overrides:
         field, _, value = text.removeprefix("--config.").partition("=")
         if field not in known:
             close = difflib.get_close_matches(field, known)
             hint = f"; did you mean {' or '.join(close)}?" if close else ""
-            raise ValueError(f"{text}: {file} has no field {field!r}{hint}")
+            raise ValueError(f"{text}: {origin} has no field {field!r}{hint}")
         if value == "None":  # which config_flags cannot read
             config.update_from_flattened_dict({field: None})
         else:
@@ -190,8 +236,8 @@ def load(path: str, *, overrides: Sequence[str] = ()) -> ConfigDict:
         config_flags.DEFINE_config_dict("config", config, flag_values=values, sys_argv=argv)
         values(argv)
     except (flags.Error, TypeError, ValueError) as error:
-        raise ValueError(f"--config {path}: {error}") from error
-    return validate(values.config)
+        raise ValueError(f"--config of {origin}: {error}") from error
+    return values.config
 
 
 def load_module(file: str) -> ModuleType:
@@ -213,11 +259,14 @@ def parse_arg(arg: str | None, **defaults: Any) -> ConfigDict:
 
     Args:
         arg: "key=value,key=value"; a key alone means true.
-        **defaults: the keys that the config knows; their types decide how values are read.
+        **defaults: the keys that the config knows; their types decide how values are read. A
+            tuple of words is a choice, the first of which is the default.
 
     Raises:
-        ValueError: an unknown key, or a value of another type.
+        ValueError: an unknown key, or a value of another type or none of the choice.
     """
+    choices = {key: value for key, value in defaults.items() if isinstance(value, tuple)}
+    defaults |= {key: words[0] for key, words in choices.items()}
     values = ConfigDict(defaults)
     for part in (arg or "").split(",") if arg else ():
         key, _, text = part.partition("=")
@@ -228,6 +277,9 @@ def parse_arg(arg: str | None, **defaults: Any) -> ConfigDict:
             values[key] = (text or "true").lower() == "true" if kind is bool else kind(text)
         except ValueError as error:
             raise ValueError(f"config argument {key}={text!r} is no {kind.__name__}") from error
+        if values[key] not in choices.get(key, (values[key],)):
+            allowed = ", ".join(choices[key])
+            raise ValueError(f"config argument {key}={text!r}; allowed: {allowed}")
     return values
 
 
@@ -275,7 +327,14 @@ def evaluation_steps(config: ConfigDict, *, num_examples: int) -> list[int]:
     total = max(1, round(to_steps(config.train, "num", **sizes)))
     every = max(1.0, to_steps(config.eval, "every", **sizes))
     steps = {round(every * count) for count in range(1, int(total / every) + 1)}
+    steps |= set(phase_steps(config, num_examples=num_examples))
     return sorted({step for step in steps if step < total} | {total})
+
+
+def phase_steps(config: ConfigDict, *, num_examples: int) -> list[int]:
+    """The steps after which the phases of `optim.phases` start; at least 1."""
+    steps_per_epoch = num_examples / config.train.batch_size
+    return [max(1, round(steps_per_epoch * phase[0])) for phase in config.optim.phases]
 
 
 def differences(old: ConfigDict, new: ConfigDict) -> dict[str, dict[str, Any]]:

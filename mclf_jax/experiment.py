@@ -1,6 +1,7 @@
 """A config becomes its parts: the data, the network on it, and how an example must look."""
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 from ml_collections import ConfigDict
@@ -48,17 +49,26 @@ class Experiment:
 
 def build(config: ConfigDict) -> Experiment:
     """Open the data set of a config and build the network for it."""
-    changes = {k: v for k, v in config.features.items() if k != "on" and v is not None}
-    features = models.features_of(config.model.name, changes)
+    features = models.features_of(config.model.name, _feature_changes(config))
     source = data.build(
         config.data.name, sample_rate_hz=features.sample_rate_hz, **config.data.args
     )
+    return Experiment(config, source, build_model(config, num_labels=len(source.info.labels)))
+
+
+def build_model(config: ConfigDict, *, num_labels: int) -> Model:
+    """The network of a config, for K labels."""
     whole_songs = config.data.level == "song"
-    model = models.build(
+    return models.build(
         config.model.name,
-        num_labels=len(source.info.labels),
-        features=changes,
+        num_labels=num_labels,
+        features=_feature_changes(config),
         window_s=config.data.song_s if whole_songs else config.model.window_s,
+        dtype=config.model.dtype,
+        remat=config.model.remat,
         **config.model.args,
     )
-    return Experiment(config, source, model)
+
+
+def _feature_changes(config: ConfigDict) -> dict[str, Any]:
+    return {k: v for k, v in config.features.items() if k != "on" and v is not None}

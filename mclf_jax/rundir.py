@@ -15,14 +15,15 @@ import json
 import os
 import platform
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from ml_collections import ConfigDict
 
 from mclf_jax import config as config_lib
-from mclf_jax.audio.features import LogMel
-from mclf_jax.data.source import Source
+from mclf_jax.audio import features
+from mclf_jax.data.source import Info, Source
 from mclf_jax.models import Model, build
 
 _PACKAGES = (
@@ -38,8 +39,14 @@ def start(workdir: Path, *, config: ConfigDict, source: Source, model: Model) ->
             message names the fields. Nothing is changed then.
     """
     workdir.mkdir(parents=True, exist_ok=True)
-    meta = describe(source, model)
+    info = source.info
+    meta = describe(model, task=info.task, labels=info.labels, data=_describe_data(info))
     if (workdir / "config.json").exists():
+        if read_config(workdir).data.name == "none":
+            raise ValueError(
+                f"{workdir} was made from weights by `mclf convert`; take another --workdir "
+                "to train in"
+            )
         changed = config_lib.differences(read_config(workdir), config)
         if changed:
             lines = [f"  {name}: {d['old']!r} -> {d['new']!r}" for name, d in changed.items()]
@@ -56,35 +63,58 @@ def start(workdir: Path, *, config: ConfigDict, source: Source, model: Model) ->
                 "Take another --workdir, or bring the files back."
             )
         return
+    write_new(workdir, config=config, meta=meta, skipped=info.skipped)
+
+
+def write_new(
+    workdir: Path,
+    *,
+    config: ConfigDict,
+    meta: dict[str, Any],
+    skipped: Sequence[tuple[str, str]],
+) -> None:
+    """Write meta, skipped files and config of a run that is not there yet."""
     write_text(workdir / "meta.json", json.dumps(meta, indent=2, sort_keys=True) + "\n")
-    add_skipped(workdir, source.info.skipped)
+    add_skipped(workdir, skipped)
     # Last, because it is what says that a run is here.
     write_text(workdir / "config.json", config_lib.to_json(config))
 
 
-def describe(source: Source, model: Model) -> dict[str, Any]:
-    """What must travel with the weights, and what a reader will ask about them."""
+def describe(
+    model: Model, *, task: str, labels: Sequence[str], data: dict[str, Any]
+) -> dict[str, Any]:
+    """What must travel with the weights, and what a reader will ask about them.
+
+    Args:
+        model: the network with its features.
+        task: one of `data.source.TASKS`.
+        labels: K names, in the order of the outputs.
+        data: name, version, fingerprint and licence of what the weights come from, and more.
+    """
     import soundfile
 
-    info = source.info
     return {
-        "task": info.task,
-        "labels": list(info.labels),
+        "task": task,
+        "labels": list(labels),
         "model": {"name": model.name, "window_samples": model.window_samples},
-        "features": dataclasses.asdict(model.features),
+        "features": features.to_json(model.features),
         "audio": {"decoder": soundfile.__libsndfile_version__, "resampler": "soxr HQ"},
-        "data": {
-            "name": info.name,
-            "version": info.version,
-            "fingerprint": info.fingerprint,
-            "licence": info.licence,
-            "splits": {name: len(items) for name, items in info.splits.items()},
-            "notes": list(info.notes),
-            "num_skipped": len(info.skipped),
-        },
+        "data": data,
         "python": platform.python_version(),
         "packages": {name: importlib.metadata.version(name) for name in _PACKAGES.split()},
         "git_revision": git_revision(),
+    }
+
+
+def _describe_data(info: Info) -> dict[str, Any]:
+    return {
+        "name": info.name,
+        "version": info.version,
+        "fingerprint": info.fingerprint,
+        "licence": info.licence,
+        "splits": {name: len(items) for name, items in info.splits.items()},
+        "notes": list(info.notes),
+        "num_skipped": len(info.skipped),
     }
 
 
@@ -101,14 +131,18 @@ def read_meta(workdir: Path) -> dict[str, Any]:
 def read_model(workdir: Path) -> Model:
     """The network of a run with its features, from the run directory alone."""
     config, meta = read_config(workdir), read_meta(workdir)
-    features = LogMel(**meta["features"])
-    model = build(config.model.name, num_labels=len(meta["labels"]), **config.model.args)
-    return dataclasses.replace(
-        model, features=features, window_samples=meta["model"]["window_samples"]
+    settings = features.from_json(meta["features"])
+    return build(
+        config.model.name,
+        num_labels=len(meta["labels"]),
+        features=dataclasses.asdict(settings),
+        window_s=meta["model"]["window_samples"] / settings.sample_rate_hz,
+        dtype=config.model.get("dtype", "float32"),
+        **config.model.args,
     )
 
 
-def add_skipped(workdir: Path, skipped: list[tuple[str, str]]) -> None:
+def add_skipped(workdir: Path, skipped: Sequence[tuple[str, str]]) -> None:
     """Append (path, reason) rows to `skipped.csv`; the file is there even if it stays empty."""
     path = workdir / "skipped.csv"
     new = not path.exists()

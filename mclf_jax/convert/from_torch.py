@@ -1,10 +1,8 @@
-"""PyTorch weights in: a state_dict of arrays becomes Linen variables.
+"""PyTorch weights in: a state_dict of arrays becomes Linen variables."""
 
-Submodules are named as in the published checkpoints and axes are laid out in reverse, so
-one rule serves every layer: split the key at its dots, transpose, rename the leaf.
-"""
-
+import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -12,63 +10,130 @@ import jax.numpy as jnp
 import numpy as np
 
 from mclf_jax import models
+from mclf_jax.audio.features import Features, LogMel, mel_filter_bank
+from mclf_jax.convert.keys import torch_key, torch_shape, turn
+from mclf_jax.convert.shapes import sizes_of
+from mclf_jax.convert.weights import as_arrays, read_weights
 
-# A network's own constants, which this project computes from its settings instead.
-_CONSTANTS = ("spec.", "melspec.", "amplitude_to_db.")
+# What training code wraps a network in: Lightning, DataParallel, CLMR, torch.compile.
+_WRAPPERS = re.compile(r"((network|model|module|encoder|_orig_mod)\.)*")
+# Constants of the front end, which this project computes from its settings, and counters.
+_CONSTANT = re.compile(
+    r"(.*\.)?((spec|melspec|amplitude_to_db|to_db)\..+|num_batches_tracked)", re.DOTALL
+)
+# Of the largest weight: filter banks for other settings differ by about 1, those of other
+# PyTorch versions by 1e-5.
+_FILTER_BANK_TOLERANCE = 1e-2
 
 
-def from_torch(name: str, state_dict: Mapping[str, Any], **arguments: Any) -> dict[str, Any]:
-    """Variables of the model `name` from a PyTorch state_dict under its public keys.
+def from_torch(
+    name: str,
+    weights: Mapping[str, Any] | str | Path,
+    *,
+    num_labels: int | None = None,
+    **arguments: Any,
+) -> dict[str, Any]:
+    """Variables of the model `name` from PyTorch weights under their public keys.
+
+    Prefixes of training code ("network.", "model.", "module.", "encoder.") are taken off, and
+    the weights of a "teacher_network." beside them are left aside. So are the network's own
+    constants, windows and mel filter banks; but a filter bank that is there must be the one
+    that `features` describes.
 
     Args:
         name: one of `models.ARCHITECTURES`.
-        state_dict: key -> array; anything that `numpy.asarray` takes.
-        **arguments: of `models.build`; `num_labels` is read off the last layer.
+        weights: a state_dict, or the path of a file that `read_weights` takes.
+        num_labels: K that the last layer must have; read off it when not given.
+        **arguments: of `models.build`, such as `features` and attributes of the module. Widths
+            and depths that are not given are read off the shapes.
 
     Returns:
         {"params": ..., "batch_stats": ...} for `Model.apply`, in the precision of the arrays.
 
     Raises:
-        ValueError: keys are unknown or missing, or have another shape; all are listed.
+        FileNotFoundError: there is no such file.
+        ValueError: another number of labels, other features, or keys that are unknown or
+            missing or have another shape; all of them are listed.
     """
-    arrays = {
-        key: np.asarray(value)
-        for key, value in state_dict.items()
-        if not key.startswith(_CONSTANTS) and not key.endswith("num_batches_tracked")
-    }
-    heads = [value for key, value in arrays.items() if key.endswith("weight") and value.ndim == 2]
-    if not heads:
-        raise ValueError(f"no dense layer among the {len(arrays)} arrays given for {name!r}")
-    model = models.build(name, num_labels=heads[-1].shape[0], **arguments)
+    arrays = network_arrays(name, weights)
+    head = models.ARCHITECTURES[name].head
+    last = [arrays[key] for key in (f"{head}.weight", f"{head}.bias") if key in arrays]
+    outputs = last[0].shape[0] if last and last[0].ndim else None
+    if num_labels and outputs and num_labels != outputs:
+        raise ValueError(
+            f"these weights have {outputs} outputs ({head}) and {num_labels} labels were asked "
+            "for; give the labels that they were trained on, in that order"
+        )
+    model = models.build(
+        name, num_labels=outputs or num_labels or 1, **sizes_of(name, arrays) | arguments
+    )
+    _check_filter_bank(arrays, model.features)
+    arrays = {key: array for key, array in arrays.items() if not _CONSTANT.fullmatch(key)}
+
     expected = jax.eval_shape(model.init, jax.random.key(0))
     leaves, tree = jax.tree_util.tree_flatten_with_path(expected)
-
     found, problems = [], []
-    for path, leaf in leaves:
-        key = _torch_key(tuple(str(part.key) for part in path))
+    for parts, leaf in leaves:
+        path = tuple(part.key for part in parts)
+        key = torch_key(path)
         array = arrays.pop(key, None)
         if array is None:
             problems.append(f"missing: {key}")
             continue
-        array = _reverse(array)
-        if array.shape != leaf.shape:
-            problems.append(f"{key}: got {array.shape[::-1]}, need {leaf.shape[::-1]}")
-        found.append(jnp.asarray(array))
-    problems += [f"unknown: {key}" for key in arrays]
+        if array.shape != torch_shape(path, leaf.shape):
+            problems.append(f"{key}: got {array.shape}, need {torch_shape(path, leaf.shape)}")
+        found.append(jnp.asarray(turn(path, array)))
+    problems += [f"unknown: {key}" for key in sorted(arrays)]
     if problems:
-        raise ValueError(f"these weights do not fit {name!r}:\n  " + "\n  ".join(problems))
+        hint = ""
+        if models.ARCHITECTURES[name].length == "fixed":
+            hint = f"\nThe size of {head} depends on features and model.window_s."
+        raise ValueError(f"these weights do not fit {name!r}:\n  " + "\n  ".join(problems) + hint)
     return jax.tree_util.tree_unflatten(tree, found)
 
 
-def _reverse(array: np.ndarray) -> np.ndarray:
-    """(out, in, frequency, time) -> (time, frequency, in, out), and likewise for dense layers."""
-    return array.transpose(*range(array.ndim)[::-1])
+def network_arrays(name: str, weights: Mapping[str, Any] | str | Path) -> dict[str, np.ndarray]:
+    """Weights under the network's own keys, whatever they were wrapped in.
+
+    Keys without the prefix of the others stay as they are; those of a teacher are left aside.
+
+    Raises:
+        FileNotFoundError, ValueError: as `from_torch`.
+    """
+    models.features_of(name)  # an unknown name is an error before a file is read
+    arrays = as_arrays(weights) if isinstance(weights, Mapping) else read_weights(weights)
+    prefixes = sorted({_WRAPPERS.match(key).group() for key in arrays} | {""}, key=len)
+    if len(prefixes) > 1:
+        model = models.build(name, num_labels=1)
+        leaves = jax.tree_util.tree_leaves_with_path(jax.eval_shape(model.init, jax.random.key(0)))
+        keys = [torch_key([part.key for part in parts]) for parts, _ in leaves]
+        prefixes.sort(key=lambda prefix: -sum(prefix + key in arrays for key in keys))
+    prefix = prefixes[0]
+    aside = f"teacher_{prefix}" if prefix else None
+    return {
+        key.removeprefix(prefix): array
+        for key, array in arrays.items()
+        if not (aside and key.startswith(aside))
+    }
 
 
-def _torch_key(path: tuple[str, ...]) -> str:
-    collection, *modules, leaf = path
-    if collection == "batch_stats":
-        leaf = {"mean": "running_mean", "var": "running_var"}[leaf]
-    else:
-        leaf = {"kernel": "weight", "scale": "weight", "bias": "bias"}[leaf]
-    return ".".join([*modules, leaf])
+def _check_filter_bank(arrays: Mapping[str, np.ndarray], features: Features) -> None:
+    """Some networks take any number of mel bands, and would load and then be wrong."""
+    banks = [array for key, array in arrays.items() if key.endswith("mel_scale.fb") and array.size]
+    if not banks or not isinstance(features, LogMel):
+        return
+    expected = mel_filter_bank(features)
+    if banks[0].shape != expected.shape:
+        bins, bands = banks[0].shape
+        raise ValueError(
+            f"these weights are for features.n_mels={bands} and features.n_fft={2 * (bins - 1)}, "
+            f"as their mel filter bank says; got {features.n_mels} and {features.n_fft}"
+        )
+    difference = np.abs(banks[0] - expected).max() / expected.max()
+    if difference > _FILTER_BANK_TOLERANCE:
+        raise ValueError(
+            f"the mel filter bank of these weights differs by {difference:.0%} from that of "
+            "features.sample_rate_hz, f_min_hz, f_max_hz, mel_scale, mel_norm; got "
+            f"{features.sample_rate_hz}, {features.f_min_hz}, {features.top_hz}, "
+            f"{features.mel_scale}, {features.mel_norm}"
+        )

@@ -23,6 +23,11 @@ def build(name: str, *, sample_rate_hz: int, **arguments: Any) -> Source:
     Raises:
         ValueError: an unknown name or argument, or a data set that cannot be used.
     """
+    if name == "none":
+        raise ValueError(
+            "data.name is 'none': this run was made from weights by `mclf convert` and has no "
+            "data set to train on or to score; predict, embed and taggram work on it"
+        )
     if name not in SOURCES:
         raise ValueError(f"data.name is {name!r}; allowed: {', '.join(sorted(SOURCES))}")
     function = getattr(importlib.import_module(SOURCES[name]), name)

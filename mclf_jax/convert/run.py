@@ -1,0 +1,196 @@
+"""Published weights become a run directory, and the weights of a run a file for PyTorch."""
+
+import dataclasses
+import hashlib
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from ml_collections import ConfigDict
+
+from mclf_jax import checkpoint, evaluation, experiment, models, parallel, rundir
+from mclf_jax import config as config_lib
+from mclf_jax.convert.from_torch import from_torch, network_arrays
+from mclf_jax.convert.shapes import sizes_of
+from mclf_jax.convert.to_torch import to_torch
+from mclf_jax.convert.weights import write_weights
+from mclf_jax.data.label_lists import LABEL_LISTS, LabelList, label_list
+from mclf_jax.models import Model
+
+# Fields that using a network depends on; the others are about training it.
+_USED_FIELDS = (
+    "model.args.",
+    "model.window_s",
+    "model.dtype",
+    "features.",
+    "data.short",
+    "eval.num_windows",
+    "eval.hop_s",
+)
+
+
+def run_from_weights(
+    weights: str | Path,
+    *,
+    model: str,
+    labels: LabelList,
+    out: str | Path,
+    overrides: Sequence[str] = (),
+    licence: str = "unknown",
+) -> dict[str, Any]:
+    """Make a run directory of a file of weights, which `load`, predict and embed work on.
+
+    Args:
+        weights: a file that `read_weights` takes.
+        model: one of `models.ARCHITECTURES`.
+        labels: of the last layer's outputs, in their order; see `read_labels`.
+        out: the directory to make.
+        overrides: "--config.model.args.num_heads=4", "--config.features.n_mels=128" and the like.
+        licence: of the weights, kept in meta.json.
+
+    Returns:
+        {"model": the network, "num_parameters": of it}.
+
+    Raises:
+        FileNotFoundError: there is no such file of weights.
+        ValueError: `out` holds a run already, or the weights do not fit what was asked for.
+    """
+    weights, out = Path(weights), Path(out)
+    if (out / "config.json").exists():
+        raise ValueError(f"{out} holds a run already; take another --out, or remove it")
+    if weights.is_dir():
+        raise ValueError(f"{weights} is a folder; to write the weights of a run, take --to torch")
+    arrays = network_arrays(model, weights)
+    config = _config(model, arrays, overrides)
+    network = experiment.build_model(config, num_labels=len(labels.labels))
+    variables = from_torch(
+        model,
+        arrays,
+        num_labels=len(labels.labels),
+        features=dataclasses.asdict(network.features),
+        window_s=network.window_s,
+        **config.model.args,
+    )
+    variables = jax.tree.map(lambda leaf: leaf.astype(np.float32), variables)
+
+    with weights.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    data = {
+        "name": "none",
+        "version": weights.name,
+        "fingerprint": digest,
+        "licence": licence,
+        "splits": {},
+        "notes": [f"weights of {weights.name}, its sha256 as fingerprint; labels: {labels.source}"],
+        "num_skipped": 0,
+    }
+    meta = rundir.describe(network, task=labels.task, labels=labels.labels, data=data)
+    out.mkdir(parents=True, exist_ok=True)
+    checkpoints = checkpoint.open_checkpoints(out / "checkpoints")
+    try:
+        checkpoint.save_best(checkpoints, 0, variables)
+    finally:
+        checkpoint.close(checkpoints)
+    rundir.write_new(out, config=config, meta=meta, skipped=())
+    num_parameters = sum(leaf.size for leaf in jax.tree.leaves(variables["params"]))
+    return {"model": network, "num_parameters": num_parameters}
+
+
+def read_labels(name_or_file: str, *, task: str | None = None) -> LabelList:
+    """A list of `LABEL_LISTS` by name, or the lines of a text file.
+
+    Args:
+        name_or_file: the name of a list, or the path of a file with one label a line, in the
+            order of the outputs.
+        task: one of `data.source.TASKS`; that of the list, or "multi_label" for a file, when
+            not given.
+
+    Raises:
+        ValueError: neither a list nor a file, or a file without labels or with one twice.
+    """
+    if name_or_file in LABEL_LISTS:
+        named = label_list(name_or_file)
+        return named._replace(task=task or named.task)
+    path = Path(name_or_file)
+    if not path.is_file():
+        raise ValueError(
+            f"labels {name_or_file!r} are neither a list ({', '.join(LABEL_LISTS)}) nor a text "
+            "file with one label a line"
+        )
+    lines = path.read_text(encoding="utf-8", errors="surrogateescape").splitlines()
+    labels = tuple(line.strip() for line in lines if line.strip())
+    if not labels:
+        raise ValueError(f"{path} has no labels; expected one a line")
+    if twice := sorted({label for label in labels if labels.count(label) > 1}):
+        raise ValueError(f"{path} has labels twice: {', '.join(twice)}")
+    return LabelList(labels, task or "multi_label", f"the file {path.name}")
+
+
+def weights_from_run(run: str | Path, out: str | Path) -> dict[str, Any]:
+    """Write the best weights of a run under the keys of the published PyTorch class.
+
+    Beside them goes a text file of the labels, in the order of the outputs.
+
+    Args:
+        run: a run directory.
+        out: the file to write, of one of `convert.weights.SUFFIXES`.
+
+    Returns:
+        {"model": the network, "labels_file": a path, "command": that makes a run of it again}.
+
+    Raises:
+        FileNotFoundError: not a run directory, or nothing was trained in it yet.
+        ValueError: another suffix.
+    """
+    run, out = Path(run), Path(out)
+    config, meta, model = rundir.read_config(run), rundir.read_meta(run), rundir.read_model(run)
+    best = evaluation.load_variables(run, model, parallel.make_mesh(1))
+    arrays = to_torch(model, best["variables"])
+    write_weights(out, arrays)
+    labels_file = out.with_suffix(".labels.txt")
+    text = "".join(f"{label}\n" for label in meta["labels"])
+    labels_file.write_text(text, encoding="utf-8", errors="surrogateescape")
+    command = ["mclf", "convert", out, "--model", model.name, "--labels", labels_file]
+    command += ["--task", meta["task"], "--out", "RUN", *_changes(config, model, arrays)]
+    return {
+        "model": model,
+        "labels_file": labels_file,
+        "command": shlex.join(map(str, command)),
+    }
+
+
+def _config(name: str, arrays: dict[str, np.ndarray], overrides: Sequence[str]) -> ConfigDict:
+    for text in overrides:
+        field = text.removeprefix("--config.").partition("=")[0]
+        if not field.startswith(_USED_FIELDS) or field == "features.on":
+            raise ValueError(
+                f"{text}: it would change nothing about weights that are trained already; "
+                f"allowed: {', '.join(_USED_FIELDS)}"
+            )
+    config = config_lib.base()
+    config.data.name = "none"
+    config.model.name = name
+    config.model.args = ConfigDict(models.arguments_of(name) | sizes_of(name, arrays))
+    config = config_lib.apply_overrides(config, overrides, origin=f"--model {name}")
+    return config_lib.validate(config)
+
+
+def _changes(config: ConfigDict, model: Model, arrays: dict[str, np.ndarray]) -> list[str]:
+    """Overrides for what is neither published nor to be seen in the weights."""
+    published = models.ARCHITECTURES[model.name]
+    arguments = models.arguments_of(model.name) | sizes_of(model.name, arrays)
+    used = {name: getattr(model.module, name) for name in arguments}
+    changes = {f"model.args.{k}": v for k, v in used.items() if v != arguments[k]}
+    features = dataclasses.asdict(published.features)
+    used = dataclasses.asdict(model.features)
+    changes |= {f"features.{k}": v for k, v in used.items() if v != features[k]}
+    if model.window_s != published.window_samples / published.features.sample_rate_hz:
+        changes["model.window_s"] = model.window_s
+    for field in ("data.short", "eval.num_windows", "eval.hop_s"):
+        section, name = field.split(".")
+        if config[section][name] != config_lib.base()[section][name]:
+            changes[field] = config[section][name]
+    return [f"--config.{field}={value}" for field, value in changes.items()]

@@ -1,0 +1,78 @@
+"""What the shapes of published weights tell about the network: its widths and its depth."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+# Argument of the module -> where it is seen: (key, axis), a list of these for a tuple, or a
+# pattern whose matches are counted.
+_EVIDENCE: dict[str, dict[str, Any]] = {
+    "clmr_sample_cnn": {
+        "n_channels": ("sequential.0.0.weight", 0),
+        "strides": [(f"sequential.{i}.0.weight", 2) for i in range(1, 10)],
+    },
+    "cnnsa": {
+        "n_channels": ("layer1.conv_1.weight", 0),
+        "num_layers": r"encoder\.layer\.\d+\.output\.dense\.weight",
+    },
+    "crnn": {
+        "n_channels": ("layer1.conv.weight", 0),
+        "hidden_size": ("layer5.weight_hh_l0", 1),
+        "num_layers": r"layer5\.weight_hh_l\d+",
+    },
+    "fcn": {"n_channels": ("layer1.conv.weight", 0)},
+    "harmonic_cnn": {
+        "n_channels": ("layer1.conv.weight", 0),
+        "num_harmonics": ("layer1.conv.weight", 1),
+    },
+    "music_tagging_transformer": {
+        "conv_channels": ("frontend.layer1.conv_1.weight", 0),
+        "attention_dim": ("cls_token", 0),
+        "num_layers": r"transformer\.layers\.\d+\.0\.fn\.norm\.weight",
+    },
+    "musicnn": {
+        "n_channels": ("layers.2.conv.weight", 0),
+        "backend_channels": ("layer1.conv.weight", 0),
+        "dense_units": ("dense1.weight", 0),
+    },
+    "sample_cnn": {"n_channels": ("layer1.conv.weight", 0)},
+    "sample_cnn_se": {"n_channels": ("layer1.conv_1.weight", 0)},
+    "short_chunk_cnn": {
+        "n_channels": ("layer1.conv.weight", 0),
+        "num_blocks": r"layer\d+\.conv\.weight",
+    },
+    "short_chunk_resnet": {
+        "n_channels": ("layer1.conv_1.weight", 0),
+        "num_blocks": r"layer\d+\.conv_1\.weight",
+    },
+    "tutorial_cnn": {"n_channels": ("layer1.conv.weight", 0)},
+    "vgg_ish": {"n_channels": ("layer1.conv.weight", 0)},
+}
+
+
+def sizes_of(name: str, arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
+    """Arguments of the module `name` as far as its weights show them.
+
+    Numbers of attention heads do not show, nor do the sizes of poolings.
+
+    Args:
+        name: one of `models.ARCHITECTURES`.
+        arrays: under the network's own keys, see `keys`.
+    """
+    found = {}
+    for argument, evidence in _EVIDENCE[name].items():
+        if isinstance(evidence, str):
+            found[argument] = sum(bool(re.fullmatch(evidence, key)) for key in arrays)
+        elif isinstance(evidence, list):
+            sizes = [_size(arrays, *where) for where in evidence]
+            found[argument] = None if None in sizes else tuple(sizes)
+        else:
+            found[argument] = _size(arrays, *evidence)
+    return {argument: value for argument, value in found.items() if value}
+
+
+def _size(arrays: Mapping[str, np.ndarray], key: str, axis: int) -> int | None:
+    shape = arrays[key].shape if key in arrays else ()
+    return shape[axis] if axis < len(shape) else None

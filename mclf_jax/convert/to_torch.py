@@ -1,0 +1,51 @@
+"""Weights out: Linen variables become a state_dict that the published PyTorch classes load."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import numpy as np
+
+from mclf_jax.audio.features import Features, LogMel, hann_window, mel_filter_bank
+from mclf_jax.convert.keys import torch_key, turn
+from mclf_jax.models import Model
+
+# What the published classes call torchaudio's front end, which has its constants in checkpoints.
+_FRONT_ENDS = {"tutorial_cnn": "melspec", "harmonic_cnn": "hstft.spec"}
+_NEVER_IN_PYTORCH = ("vgg_ish",)
+
+
+def to_torch(model: Model, variables: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    """A state_dict under the published keys, for `load_state_dict(..., strict=True)`.
+
+    Args:
+        model: of `models.build`.
+        variables: of its module: {"params": ..., "batch_stats": ...}.
+
+    Returns:
+        key -> array: the weights in their own precision, the constants of the published front
+        end in float32, and a `num_batches_tracked` of 0 for every batch norm.
+    """
+    arrays = {} if model.name in _NEVER_IN_PYTORCH else _constants(model.name, model.features)
+    for parts, leaf in jax.tree_util.tree_leaves_with_path(dict(variables)):
+        path = tuple(part.key for part in parts)
+        key = torch_key(path)
+        arrays[key] = np.asarray(turn(path, np.asarray(leaf)), order="C")
+        module, _, leaf_name = key.rpartition(".")
+        if leaf_name == "running_mean":
+            arrays[f"{module}.num_batches_tracked"] = np.array(0, np.int64)
+    return arrays
+
+
+def _constants(name: str, features: Features) -> dict[str, np.ndarray]:
+    front_end = _FRONT_ENDS.get(name, "spec")
+    if isinstance(features, LogMel):
+        constants = {
+            f"{front_end}.spectrogram.window": hann_window(features.n_fft),
+            f"{front_end}.mel_scale.fb": mel_filter_bank(features),
+        }
+    elif hasattr(features, "n_fft"):
+        constants = {f"{front_end}.window": hann_window(features.n_fft)}
+    else:
+        constants = {}
+    return {key: array.astype(np.float32) for key, array in constants.items()}
