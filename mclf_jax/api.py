@@ -1,5 +1,7 @@
 """A trained model to use: tags, taggrams and embeddings of songs of any length."""
 
+import dataclasses
+import math
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -11,7 +13,7 @@ import numpy as np
 import soxr
 
 from mclf_jax import evaluation, parallel, rundir
-from mclf_jax.audio.decode import AudioError, audio_info, read_audio, resampled_length
+from mclf_jax.audio.decode import AudioError, audio_info, read_windows, resampled_length
 from mclf_jax.data.windows import fit_length, window_starts
 from mclf_jax.models import Model
 from mclf_jax.objectives.supervised import task_scores
@@ -19,30 +21,46 @@ from mclf_jax.objectives.supervised import task_scores
 Audio = str | os.PathLike | np.ndarray
 
 
-def load(run: str | Path) -> "Tagger":
+def load(
+    run: str | Path,
+    *,
+    window_s: float | None = None,
+    num_windows: int | None = None,
+    hop_s: float | None = None,
+) -> "Tagger":
     """The tagger of a run directory, with the weights of its best checkpoint.
+
+    Args:
+        run: made by `mclf train` or `mclf convert`.
+        window_s, num_windows, hop_s: how songs are cut, see `Tagger`; what the run was evaluated
+            with when not given.
 
     Raises:
         FileNotFoundError: not a run directory, or nothing was trained in it yet.
+        ValueError: songs cannot be cut so for this network.
     """
     run = Path(run)
     config, meta = rundir.read_config(run), rundir.read_meta(run)
     model = rundir.read_model(run)
+    if num_windows is None and hop_s is None:
+        num_windows, hop_s = config.eval.num_windows, config.eval.hop_s
+        num_windows = num_windows if hop_s is None else None
     return Tagger(
         model,
         evaluation.load_variables(run, model, parallel.make_mesh(1))["variables"],
         labels=meta["labels"],
         task=meta["task"],
         short=config.data.short,
-        num_windows=config.eval.num_windows,
-        hop_s=config.eval.hop_s,
+        window_s=window_s,
+        num_windows=num_windows,
+        hop_s=hop_s,
     )
 
 
 class Tagger:
     """A network with its weights and labels, applied to files or arrays.
 
-    Songs are read window by window and go through the network in batches of one shape, so
+    Songs are read window by window and go through the network in batches of few shapes, so
     memory does not grow with their length. The scores of a song are the means over its
     windows, as in evaluation.
 
@@ -52,9 +70,16 @@ class Tagger:
         labels: K names, in the order of the outputs.
         task: one of `data.source.TASKS`; decides between softmax, sigmoid and plain numbers.
         short: what to do with audio shorter than a window, "tile" or "pad".
-        num_windows: evenly spaced windows that stand for a song.
-        hop_s: if given, a window every so many seconds instead.
-        batch_size: windows per call of the network.
+        window_s: length of a window in seconds, if not the model's. Only networks that pool or
+            attend over time take another length than the one they were trained with.
+        num_windows: evenly spaced windows that stand for a song; 16 when not given.
+        hop_s: a window every so many seconds instead.
+        batch_size: windows of the model's length in one call of the network; longer windows go
+            fewer at a time.
+
+    Raises:
+        ValueError: a setting out of range, both `num_windows` and `hop_s`, or a `window_s` that
+            the network does not take.
     """
 
     def __init__(
@@ -65,18 +90,29 @@ class Tagger:
         labels: Sequence[str],
         task: str,
         short: str = "tile",
-        num_windows: int = 16,
+        window_s: float | None = None,
+        num_windows: int | None = None,
         hop_s: float | None = None,
         batch_size: int = 16,
     ):
-        self.model, self.variables = model, variables
-        self.labels, self.task = tuple(labels), task
-        self._short, self._batch_size = short, batch_size
-        self._num_windows, self._hop_s = num_windows, hop_s
+        if num_windows is not None and hop_s is not None:
+            raise ValueError(
+                f"got num_windows={num_windows} and hop_s={hop_s}: a song is cut into a number of "
+                "windows or into one every so many seconds; leave one of them out"
+            )
+        if num_windows is not None and num_windows < 1:
+            raise ValueError(f"num_windows is {num_windows}; it must be at least 1")
+        self._hop_s = _positive("hop_s", hop_s)
+        self._num_windows = 16 if num_windows is None else num_windows
+        self.variables, self.labels, self.task = variables, tuple(labels), task
+        self._short = short
+        self.model = model if window_s is None else _with_window(model, window_s, variables)
+        longer = max(1.0, self.model.window_samples / model.window_samples)
+        self._batch_size = max(1, int(batch_size / longer))
 
         @jax.jit
         def run(variables, waveform):
-            outputs = model.apply(variables, waveform)
+            outputs = self.model.apply(variables, waveform)
             return task_scores(task, outputs["logits"]), outputs["embedding"]
 
         self._run = run
@@ -117,32 +153,38 @@ class Tagger:
 
         Args:
             audio: path or float [T] array.
-            hop_s: seconds between windows; half a window when not given.
+            hop_s: seconds between windows; when not given that of the tagger, or half a window.
             sample_rate_hz: of an array.
 
         Returns:
-            {"times_s": [W] middles of the windows, "labels": K names, "scores": [W, K]}.
+            {"times_s": [W] middles of the windows, "labels": K names, "scores": [W, K],
+            "window_s": seconds of the song in each window}; `plot_taggram` draws it.
         """
         rate, window = self.model.features.sample_rate_hz, self.model.window_samples
-        hop = max(1, round((self.model.window_s / 2 if hop_s is None else hop_s) * rate))
+        hop = self._hop(_positive("hop_s", hop_s) or self._hop_s or self.model.window_s / 2)
         song = _Song(audio, rate=rate, sample_rate_hz=sample_rate_hz)
         starts = window_starts(song.length, window=window, num_windows=1, hop=hop)
         kept, scores = [], []
-        for (start, _), row, _ in self._batched(song.windows(starts, window, self._short)):
+        for start, row, _ in self._batched(song.windows(starts, window, self._short)):
             kept.append(start)
             scores.append(row)
         if not kept:
             raise AudioError(song.name, "nothing in it can be decoded")
-        middle = np.minimum(window, song.length) / 2
+        window_s = min(window, song.length) / rate
         return {
-            "times_s": (np.array(kept) + middle) / rate,
+            "times_s": np.array(kept) / rate + window_s / 2,
             "labels": self.labels,
             "scores": np.stack(scores),
+            "window_s": window_s,
         }
+
+    def _hop(self, hop_s: float | None) -> float | None:
+        """In samples, at least one."""
+        return None if hop_s is None else max(1.0, hop_s * self.model.features.sample_rate_hz)
 
     def _means(self, songs: Sequence[Audio], sample_rate_hz: int | None) -> dict[str, np.ndarray]:
         rate, window = self.model.features.sample_rate_hz, self.model.window_samples
-        hop = None if self._hop_s is None else max(1, round(self._hop_s * rate))
+        hop = self._hop(self._hop_s)
         opened = [_Song(song, rate=rate, sample_rate_hz=sample_rate_hz) for song in songs]
 
         def all_windows():
@@ -155,7 +197,7 @@ class Tagger:
 
         sums: dict[str, Any] = {"scores": [0.0] * len(opened), "embeddings": [0.0] * len(opened)}
         counts = np.zeros(len(opened), int)
-        for (number, _), scores, embedding in self._batched(all_windows()):
+        for number, scores, embedding in self._batched(all_windows()):
             counts[number] += 1
             sums["scores"][number] = sums["scores"][number] + scores
             sums["embeddings"][number] = sums["embeddings"][number] + embedding
@@ -167,22 +209,26 @@ class Tagger:
         }
 
     def _batched(self, windows: Iterable[tuple[int, np.ndarray]]) -> Iterator[tuple]:
-        """((tag, window), scores [K], embedding [D]) for each (tag, window)."""
-        pending = []
-        for item in windows:
-            pending.append(item)
-            if len(pending) == self._batch_size:
-                yield from self._flush(pending)
-                pending = []
-        if pending:
-            yield from self._flush(pending)
+        """(tag, scores [K], embedding [D]) for each (tag, window); one batch is held at a time."""
+        batch = np.zeros((self._batch_size, self.model.window_samples), np.float32)
+        tags: list[int] = []
+        size = 1
+        for tag, audio in windows:
+            batch[len(tags)] = audio
+            tags.append(tag)
+            if len(tags) == len(batch):
+                yield from self._scored(tags, batch)
+                tags, size = [], len(batch)
+        # A few windows go as a smaller batch, but not if that costs one more compilation.
+        while size < len(tags):
+            size *= 2
+        if tags:
+            yield from self._scored(tags, batch[:size])
 
-    def _flush(self, items):
-        waveform = np.zeros((self._batch_size, self.model.window_samples), np.float32)
-        for row, (_, audio) in enumerate(items):
-            waveform[row] = audio
-        outputs = jax.device_get(self._run(self.variables, jnp.asarray(waveform)))
-        yield from zip(items, *outputs, strict=False)
+    def _scored(self, tags: list[int], batch: np.ndarray) -> Iterator[tuple]:
+        # device_get waits, so the rows can be written to again.
+        outputs = jax.device_get(self._run(self.variables, jnp.asarray(batch)))
+        yield from zip(tags, *outputs, strict=False)
 
 
 class _Song:
@@ -207,15 +253,38 @@ class _Song:
         self, starts: np.ndarray, window: int, short: str
     ) -> Iterator[tuple[int, np.ndarray]]:
         """(start, float32 [window]) for each start that there is audio at."""
-        for start in map(int, starts):
-            if self._array is None:
-                audio = read_audio(
-                    self._path, sample_rate_hz=self._rate, start_sample=start, num_samples=window
-                )
-            else:
-                audio = self._array[start : start + window]
+        if self._array is None:
+            clips = read_windows(self._path, starts, sample_rate_hz=self._rate, num_samples=window)
+        else:
+            clips = (self._array[start : start + window] for start in starts)
+        for start, audio in zip(starts, clips, strict=True):
             if len(audio):  # a truncated file ends before its header says
                 yield start, fit_length(audio, window, short=short)
+
+
+def _with_window(model: Model, window_s: float, variables: Any) -> Model:
+    """The model for windows of another length, if its network takes them."""
+    num_samples = round(_positive("window_s", window_s) * model.features.sample_rate_hz)
+    if num_samples == model.window_samples:
+        return model
+    if model.length == "fixed":
+        raise ValueError(
+            f"window_s is {window_s:g}, but {model.name} is made for one length and was trained "
+            f"with {model.window_s:g} s; leave window_s out, and change by num_windows or hop_s "
+            "where a song is listened to"
+        )
+    changed = dataclasses.replace(model, window_samples=num_samples)
+    try:
+        jax.eval_shape(changed.apply, variables, jax.ShapeDtypeStruct((1, num_samples), "float32"))
+    except ValueError as error:
+        raise ValueError(f"window_s={window_s:g} does not suit {model.name}: {error}") from error
+    return changed
+
+
+def _positive(name: str, value: float | None) -> float | None:
+    if value is not None and not (value > 0 and math.isfinite(value)):
+        raise ValueError(f"{name} is {value}; it must be a positive number of seconds")
+    return value
 
 
 def _checked_array(audio: Any, sample_rate_hz: int | None, rate: int) -> np.ndarray:

@@ -85,7 +85,7 @@ def make_scorer(parts: Experiment, *, mesh: Mesh) -> Callable[[str, PyTree], Son
 def song_windows(parts: Experiment, songs: np.ndarray) -> np.ndarray:
     """int64 [W, 2]: (song, first sample) of every window of the songs, as `eval` asks."""
     config, rate = parts.config.eval, parts.model.features.sample_rate_hz
-    hop = None if config.hop_s is None else max(1, round(config.hop_s * rate))
+    hop = None if config.hop_s is None else max(1.0, config.hop_s * rate)
     windows = []
     for index in songs:
         starts = window_starts(

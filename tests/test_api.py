@@ -66,6 +66,27 @@ def test_any_length(tagger, num_samples):
         assert (np.diff(times) <= 0.25 + 1e-9).all()
 
 
+def test_how_songs_are_cut_is_the_runs_until_it_is_said(run, tagger):
+    workdir, song = run
+    audio, _ = soundfile.read(song, dtype="float32")
+    usual = tagger.predict(song)  # the run's 2 windows, at both ends
+    ends = [audio[:500], audio[-500:]]
+    parts = [list(scores.values()) for scores in tagger.predict(ends, sample_rate_hz=RATE_HZ)]
+    assert list(usual.values()) == pytest.approx(np.mean(parts, axis=0), abs=1e-6)
+    assert mclf.load(workdir, num_windows=2).predict(song) == pytest.approx(usual, abs=1e-6)
+    every = mclf.load(workdir, hop_s=0.1)
+    means = every.taggram(song)["scores"].mean(axis=0)
+    assert list(every.predict(song).values()) == pytest.approx(means, abs=1e-6)
+    longer = mclf.load(workdir, window_s=1.0)
+    assert longer.model.window_samples == 1000
+    assert longer.taggram(song)["window_s"] == 1.0
+    assert longer.embed([song, song]).shape == (2, 16)
+    with pytest.raises(ValueError, match="leave one of them out"):
+        mclf.load(workdir, num_windows=2, hop_s=0.1)
+    with pytest.raises(ValueError, match="window_s=0.05 does not suit short_chunk_cnn"):
+        mclf.load(workdir, window_s=0.05)
+
+
 def test_arrays_at_another_rate_are_resampled(tagger):
     t = np.arange(44100) / 44100
     audio = np.sin(2 * np.pi * 50 * t).astype(np.float32)

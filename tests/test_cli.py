@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import soundfile
 
+from mclf_jax import cli, load, sweep
 from mclf_jax import config as config_lib
-from mclf_jax import sweep
 
 ROOT = Path(__file__).parents[1]
 RATE_HZ = 8000
@@ -106,6 +106,55 @@ def test_embed(run, songs, tmp_path):
         assert saved["embeddings"].shape == (10, 16)
 
 
+def test_taggrams(run, songs, tmp_path):
+    paths = [songs / "low" / "3.wav", songs / "high" / "3.wav"]  # two songs of one name
+    out = mclf("predict", run, *paths, "--taggram", tmp_path / "new", "--top", 1).stdout
+    written = [line.strip() for line in out.splitlines() if str(tmp_path) in line]
+    names = ["3.png", "3.csv", "3_2.png", "3_2.csv"]
+    assert written == [str(tmp_path / "new" / name) for name in names]
+    assert sorted(path.name for path in (tmp_path / "new").iterdir()) == sorted(names)
+    for name, label in (("3.csv", "low"), ("3_2.csv", "high")):
+        rows = list(csv.DictReader((tmp_path / "new" / name).read_text().splitlines()))
+        assert [row["time_s"] for row in rows] == ["0.500", "1.000", "1.500"]
+        assert all(float(row[label]) > 0.5 for row in rows)
+    arguments = ("--taggram", tmp_path, "--hop_s", "0.25", "--format", "json")
+    line = json.loads(mclf("predict", run, paths[0], *arguments).stdout)
+    assert line["picture"] == str(tmp_path / "3.png")
+    assert len(Path(line["table"]).read_text().splitlines()) == 1 + 5
+
+
+def test_how_songs_are_cut(run, songs, tmp_path, capsys):
+    song = songs / "high" / "3.wav"
+
+    def here(*arguments):  # in this process, which is quicker
+        code = cli.main([str(argument) for argument in arguments])
+        return code, capsys.readouterr()
+
+    def scores(*options):
+        code, said = here("predict", run, song, "--format", "json", *options)
+        assert code == 0, said.err
+        return json.loads(said.out)["scores"]
+
+    usual = scores()
+    assert scores("--num_windows", 16) == usual
+    assert scores("--num_windows", 1) != usual and scores("--hop_s", 0.7) != usual
+    assert scores("--window_s", 1.5) != usual
+    out = tmp_path / "e.npz"
+    assert here("embed", run, song, "--window_s", 2, "--num_windows", 1, "--out", out)[0] == 0
+    with np.load(out) as whole:
+        expected = load(run, window_s=2.0, num_windows=1).embed(song)
+        np.testing.assert_allclose(whole["embeddings"][0], expected, atol=1e-6)
+    for options, expected in (
+        (("--window_s", 0.01), "window_s=0.01 does not suit short_chunk_cnn: the input is too"),
+        (("--num_windows", 0), "num_windows is 0"),
+        (("--hop_s", -1), "hop_s is -1"),
+    ):
+        code, said = here("predict", run, song, *options)
+        assert code == 1 and expected in said.err
+    with pytest.raises(SystemExit, match="2"):
+        here("predict", run, song, "--hop_s", 1, "--num_windows", 2)
+
+
 def test_inspect(songs):
     out = mclf("inspect", "--config", config_of(songs), *SMALL).stdout
     for expected in (
@@ -145,16 +194,18 @@ def test_folder_with_nothing_usable(tmp_path):
     assert "a.wav" in result.stderr and "Traceback" not in result.stderr
 
 
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux's /proc")
 def test_memory_of_predict_does_not_grow_with_the_song(run, tmp_path):
     rng = np.random.default_rng(0)
     peaks_mib = {}
     for minutes in (1, 10):
         path = tmp_path / f"{minutes}.wav"
         soundfile.write(path, 0.1 * rng.standard_normal(minutes * 60 * 44100), 44100)
+        # Not ru_maxrss: a child process begins with that of its parent.
         code = (
-            "import resource; from mclf_jax.cli import main;"
+            "from mclf_jax.cli import main;"
             f"assert main(['predict', {str(run)!r}, {str(path)!r}]) == 0;"
-            "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
+            "print(open('/proc/self/status').read().partition('VmHWM:')[2].split()[0])"
         )
         out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
         peaks_mib[minutes] = int(out.stdout.split()[-1]) / 1024

@@ -4,7 +4,7 @@ import numpy as np
 
 
 def window_starts(
-    length: int, *, window: int, num_windows: int, hop: int | None = None
+    length: int, *, window: int, num_windows: int, hop: float | None = None
 ) -> np.ndarray:
     """First samples of the windows that stand for a song.
 
@@ -12,14 +12,15 @@ def window_starts(
         length, window: samples of the song and of a window.
         num_windows: that many, evenly spaced from the first to the last possible one
             (Won et al. 2020 take 16). Fewer where they would coincide.
-        hop: if given, a window every `hop` samples instead, and one at the very end.
+        hop: if given, a window every `hop` samples instead, and one at the very end. Need not
+            be whole: starts are rounded, so that they do not drift.
 
     Returns:
         int64 [W], rising, W >= 1; a song no longer than a window gives [0].
     """
     last = max(0, length - window)
     if hop is not None:
-        return np.unique(np.append(np.arange(0, last + 1, hop), last))
+        return np.unique(np.append(np.arange(0, last + 0.5, hop).round(), last).astype(np.int64))
     return np.unique(np.linspace(0, last, num_windows).round().astype(np.int64))
 
 

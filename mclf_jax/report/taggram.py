@@ -1,19 +1,33 @@
-"""The taggram: how likely each label is at each moment of a song."""
+"""The taggram: how likely each label is at each moment of a song, as a picture and as a table."""
 
+import csv
+import os
+import warnings
 from collections.abc import Mapping
+from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, MultipleLocator
 
 from mclf_jax.report.plots import INK, short, styled
 
+# Seconds between ticks that people can count in.
+_TICKS_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600)
+_MAX_TICKS = 10
+_MINUTES_FROM_S = 120  # longer songs are labelled in minutes and seconds
+_MAX_INCHES = 14.0
+
 
 @styled
-def plot_taggram(taggram: Mapping, *, max_labels: int = 15) -> Figure:
-    """Heat map of scores, labels downwards by their mean, seconds to the right.
+def plot_taggram(taggram: Mapping, *, title: str | None = None, max_labels: int = 15) -> Figure:
+    """Heat map of scores, labels downwards by their mean, time to the right.
 
     Args:
-        taggram: "times_s" float [W] rising window centres, "labels" K names, "scores" [W, K].
+        taggram: of `Tagger.taggram`: "times_s" float [W] rising window centres, "labels" K names,
+            "scores" [W, K], and "window_s", up to whose ends the first and the last window are
+            drawn; without it, half a hop.
+        title: such as the name of the song.
         max_labels: this many labels of the highest mean are drawn.
 
     Raises:
@@ -27,30 +41,87 @@ def plot_taggram(taggram: Mapping, *, max_labels: int = 15) -> Figure:
             f"empty, got shape {scores.shape}"
         )
     order = np.argsort(-scores.mean(axis=0), kind="stable")[:max_labels]
-    if len(times_s) > 1:
-        middles = (times_s[1:] + times_s[:-1]) / 2
-        # Half a hop beyond the first and the last centre.
-        first, last = 2 * times_s[0] - middles[0], 2 * times_s[-1] - middles[-1]
-        edges = np.r_[max(first, 0.0), middles, last]
-    else:
-        edges = np.array([0.0, max(2 * times_s[0], 1.0)])
-    figure = Figure(figsize=(7.2, 1.1 + 0.24 * len(order)), layout="constrained")
+    edges_s = _edges(times_s, taggram.get("window_s"))
+    # A long song gets a wide picture: about a hundred windows an inch can be told apart.
+    width = float(np.clip(2 + len(times_s) / 100, 7.2, _MAX_INCHES))
+    height = 1.1 + 0.24 * len(order) + 0.25 * (title is not None)
+    figure = Figure(figsize=(width, height), layout="constrained")
     axes = figure.subplots()
+    lowest = min(float(scores.min()), 0.0)
     mesh = axes.pcolormesh(
-        edges,
+        edges_s,
         np.arange(len(order) + 1),
         scores[:, order].T,
         cmap="magma",
-        vmin=0,
-        vmax=max(float(scores.max()), 1e-3),
+        vmin=lowest,
+        vmax=max(float(scores.max()), lowest + 1e-3),
         rasterized=scores[:, order].size > 2000,
     )
     axes.set_yticks(np.arange(len(order)) + 0.5, [short(labels[k]) for k in order])
     axes.tick_params(axis="y", length=0, labelcolor=INK)
-    axes.set(xlabel="seconds", ylim=(len(order), 0))
+    axes.set(ylim=(len(order), 0))
+    _time_axis(axes, edges_s)
     axes.grid(False)
     axes.spines[:].set_visible(False)
+    if title is not None:
+        axes.set_title(short(title, limit=80))
     bar = figure.colorbar(mesh, ax=axes, pad=0.01, aspect=30)
     bar.set_label("score")
     bar.outline.set_visible(False)
     return figure
+
+
+def save_taggram(
+    taggram: Mapping, folder: str | os.PathLike, *, name: str, title: str | None = None
+) -> dict[str, Path]:
+    """Write NAME.png and, with the scores of every label, NAME.csv.
+
+    Args:
+        taggram: as in `plot_taggram`.
+        folder: made if it is not there.
+        name: of both files, without ending.
+        title: of the picture.
+
+    Returns:
+        {"picture": path, "table": path}.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    # The name is not a suffix: "no. 5" keeps its dot.
+    paths = {"picture": folder / f"{name}.png", "table": folder / f"{name}.csv"}
+    with warnings.catch_warnings():
+        # A title in another script loses letters in the picture, which is no reason to warn.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        plot_taggram(taggram, title=title).savefig(paths["picture"], dpi=150)
+    with paths["table"].open("w", newline="", encoding="utf-8") as file:
+        rows = csv.writer(file)
+        rows.writerow(("time_s", *taggram["labels"]))
+        for time_s, scores in zip(taggram["times_s"], taggram["scores"], strict=True):
+            rows.writerow((f"{time_s:.3f}", *(f"{score:.5f}" for score in scores)))
+    return paths
+
+
+def _edges(times_s: np.ndarray, window_s: float | None) -> np.ndarray:
+    """Where the column of each window begins, and where the last one ends."""
+    middles = (times_s[1:] + times_s[:-1]) / 2
+    if window_s is not None:
+        before = after = window_s / 2
+    elif len(times_s) > 1:
+        before, after = middles[0] - times_s[0], times_s[-1] - middles[-1]
+    else:
+        before = after = max(times_s[0], 0.5)
+    return np.r_[max(times_s[0] - before, 0.0), middles, times_s[-1] + after]
+
+
+def _time_axis(axes, edges_s: np.ndarray) -> None:
+    shown_s = edges_s[-1] - edges_s[0]
+    if shown_s > _TICKS_S[0]:
+        step_s = next((s for s in _TICKS_S if shown_s / s <= _MAX_TICKS), _TICKS_S[-1])
+        axes.xaxis.set_major_locator(MultipleLocator(step_s))
+    if edges_s[-1] > _MINUTES_FROM_S:
+        axes.xaxis.set_major_formatter(
+            FuncFormatter(lambda s, _: f"{int(s) // 60}:{int(s) % 60:02d}")
+        )
+        axes.set_xlabel("minutes:seconds")
+    else:
+        axes.set_xlabel("seconds")

@@ -7,10 +7,12 @@ import numpy as np
 import pytest
 import soundfile
 
+from mclf_jax.audio import decode
 from mclf_jax.audio.decode import (
     AudioError,
     audio_info,
     read_audio,
+    read_windows,
     resampled_length,
     stream_audio,
 )
@@ -49,6 +51,15 @@ def _assert_windows_equal_whole(path, *, sample_rate_hz, num_samples=3000, num_w
             path, sample_rate_hz=sample_rate_hz, start_sample=start, num_samples=num_samples
         )
         assert window.shape == (0,)
+
+    # overlapping windows come of one pass; these few of seeks, where the format allows it
+    for starts in (range(0, end + 4000, 1000), [5, 5, end // 2, end - 10, end + 10]):
+        windows = read_windows(path, starts, sample_rate_hz=sample_rate_hz, num_samples=num_samples)
+        for start, window in zip(starts, windows, strict=True):
+            assert window.dtype == np.float32
+            expected = whole[start : start + num_samples]
+            assert window.shape == expected.shape, f"window at {start} of {end}"
+            np.testing.assert_allclose(window, expected, atol=1e-5, err_msg=f"at {start} of {end}")
     return whole
 
 
@@ -139,6 +150,33 @@ def test_positions_must_not_be_negative(tmp_path):
     with pytest.raises(ValueError, match="block_samples"):
         next(stream_audio(path, sample_rate_hz=8000, block_samples=0))
     assert read_audio(path, sample_rate_hz=8000, num_samples=0).shape == (0,)
+    for starts in ([-1, 3], [0, 5, 4]):
+        with pytest.raises(ValueError, match="starts must rise"):
+            next(read_windows(path, starts, sample_rate_hz=8000, num_samples=10))
+    assert list(read_windows(path, [], sample_rate_hz=8000, num_samples=10)) == []
+
+
+def test_windows_are_sought_or_cut_from_one_pass_whichever_decodes_less(tmp_path, monkeypatch):
+    """Reading a long file window by window must not decode it again and again."""
+    decoded = []
+    blocks = decode._mono_blocks
+
+    def counting(*args, **kwargs):
+        for block in blocks(*args, **kwargs):
+            decoded.append(len(block))
+            yield block
+
+    monkeypatch.setattr(decode, "_mono_blocks", counting)
+    for name, rate, starts, most in (
+        ("a.wav", 44100, range(0, 60 * 8000, 4000), 60),  # overlapping
+        ("a.wav", 44100, range(0, 60 * 8000, 80000), 7),  # 6 of them
+        ("a.mp3", 22050, range(0, 60 * 8000, 80000), 60),  # a seek would decode from the start
+    ):
+        path = tmp_path / name
+        soundfile.write(path, _sound(60 * rate), rate)
+        decoded.clear()
+        list(read_windows(path, starts, sample_rate_hz=8000, num_samples=8000))
+        assert sum(decoded) <= most * rate
 
 
 @pytest.mark.parametrize("block_samples", [1 << 14, 1 << 18])
