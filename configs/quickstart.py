@@ -13,9 +13,7 @@ _EPOCHS = {"style": 18.0, "instruments": 30.0, "emotion": 18.0}
 
 
 def get_config(arg: str | None = None) -> ConfigDict:
-    arg = parse_arg(arg, task="style")
-    if arg.task not in _METRIC:
-        raise ValueError(f"task={arg.task!r}; allowed: {', '.join(_METRIC)}")
+    arg = parse_arg(arg, task=tuple(_METRIC))
     config = base()
     config.data.name = "synthetic"
     config.data.args = ConfigDict({"task": arg.task, "num_songs": 1000, "song_s": 12.0, "seed": 0})

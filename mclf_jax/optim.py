@@ -1,5 +1,8 @@
 """The optimiser that a config asks for: schedule, clipping, weight decay, update rule."""
 
+import functools
+import itertools
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -17,36 +20,125 @@ OPTIMIZERS = {
 }
 
 
+class Phase(NamedTuple):
+    """A stretch of training with one update rule and one learning rate.
+
+    Attributes:
+        first_step: steps taken before it.
+        name: one of `OPTIMIZERS`.
+        learning_rate: at its start.
+    """
+
+    first_step: int
+    name: str
+    learning_rate: float
+
+
 class Optimizer(NamedTuple):
-    """An optax transformation, and its learning rate by step for the logs."""
+    """An optax transformation, and what it does by step, for the logs.
+
+    Attributes:
+        transform: gradients to updates.
+        schedule: learning rate by step.
+        phases: of the run, in order; one, unless the config names more.
+    """
 
     transform: optax.GradientTransformation
     schedule: optax.Schedule
+    phases: tuple[Phase, ...]
 
 
-def build(config: ConfigDict, *, total_steps: int) -> Optimizer:
+def build(config: ConfigDict, *, total_steps: int, phase_steps: Sequence[int] = ()) -> Optimizer:
     """The optimiser of the `optim` section of a config, for a run of `total_steps`.
+
+    Its `phases` change rule and learning rate on the way, as in Won et al. 2020: the training
+    loop evaluates before each and goes on from the best weights so far.
+
+    Args:
+        config: the section.
+        total_steps: of the run.
+        phase_steps: where its `phases` start, see `config.phase_steps`.
 
     Raises:
         ValueError: an unknown name, or a warm-up longer than the run.
     """
-    if config.name not in OPTIMIZERS:
-        raise ValueError(f"optim.name is {config.name!r}; allowed: {', '.join(OPTIMIZERS)}")
-    rule, decay_kind = OPTIMIZERS[config.name]
+    phases = _phases(config, phase_steps)
     learning_rate = schedule(config, total_steps=total_steps)
-    decay = optax.add_decayed_weights(
-        config.weight_decay, mask=kernels_only if config.decay_mask == "kernels" else None
-    )
+    if len(phases) > 1:
+        rates = [optax.constant_schedule(phase.learning_rate) for phase in phases]
+        learning_rate = optax.join_schedules(rates, list(phase_steps))
+    # Where only the learning rate changes, the rule and what it remembers go on.
+    turns = [next(same) for _, same in itertools.groupby(phases, key=lambda phase: phase.name)]
+    rules = [_rule(config, phase.name) for phase in turns]
     chain = []
     if config.grad_clip_norm > 0:
         chain.append(optax.clip_by_global_norm(config.grad_clip_norm))
-    if config.weight_decay and decay_kind == "coupled":
-        chain.append(decay)
-    chain.append(rule())
-    if config.weight_decay and decay_kind == "decoupled":
-        chain.append(decay)
+    if len(rules) == 1:
+        chain += rules[0]
+    else:
+        first_steps = [phase.first_step for phase in turns]
+        chain.append(in_turn([optax.chain(*rule) for rule in rules], first_steps=first_steps))
     chain.append(optax.scale_by_learning_rate(learning_rate))
-    return Optimizer(optax.chain(*chain), learning_rate)
+    return Optimizer(optax.chain(*chain), learning_rate, phases)
+
+
+def _phases(config: ConfigDict, phase_steps: Sequence[int]) -> tuple[Phase, ...]:
+    phases = [Phase(0, config.name, config.learning_rate)]
+    for first_step, (_, name, learning_rate) in zip(phase_steps, config.phases, strict=True):
+        phases.append(Phase(first_step, name, learning_rate))
+    for number, phase in enumerate(phases):
+        if phase.name not in OPTIMIZERS:
+            field = f"optim.phases[{number - 1}][1]" if number else "optim.name"
+            raise ValueError(f"{field} is {phase.name!r}; allowed: {', '.join(OPTIMIZERS)}")
+    return tuple(phases)
+
+
+def _rule(config: ConfigDict, name: str) -> list[optax.GradientTransformation]:
+    """Weight decay and update rule, in the order that `OPTIMIZERS` says."""
+    rule, decay_kind = OPTIMIZERS[name]
+    if not config.weight_decay:
+        return [rule()]
+    decay = optax.add_decayed_weights(
+        config.weight_decay, mask=kernels_only if config.decay_mask == "kernels" else None
+    )
+    return [decay, rule()] if decay_kind == "coupled" else [rule(), decay]
+
+
+class InTurnState(NamedTuple):
+    """Steps taken, and the state of each rule."""
+
+    count: jax.Array
+    rules: tuple[Any, ...]
+
+
+def in_turn(
+    rules: Sequence[optax.GradientTransformation], *, first_steps: Sequence[int]
+) -> optax.GradientTransformation:
+    """One update rule after another, all in one compiled step.
+
+    Each has a state of its own, which nothing touches before its turn: it starts afresh, as a
+    new optimiser object does in PyTorch.
+
+    Args:
+        rules: in order.
+        first_steps: steps taken before each one's turn, rising from 0.
+    """
+
+    def init(params):
+        return InTurnState(jnp.zeros((), jnp.int32), tuple(rule.init(params) for rule in rules))
+
+    def update(grads, state, params=None):
+        turn = jnp.searchsorted(jnp.array(first_steps), state.count, side="right") - 1
+        chosen, states = grads, []
+        # All are computed: choosing is fused with that, where `lax.switch` would copy states.
+        for number, (rule, old) in enumerate(zip(rules, state.rules, strict=True)):
+            updates, new = rule.update(grads, old, params)
+            pick = functools.partial(jnp.where, turn == number)
+            chosen = jax.tree.map(pick, updates, chosen)
+            states.append(jax.tree.map(pick, new, old))
+        return chosen, InTurnState(state.count + 1, tuple(states))
+
+    return optax.GradientTransformation(init, update)
 
 
 def schedule(config: ConfigDict, *, total_steps: int) -> optax.Schedule:

@@ -43,7 +43,8 @@ def describe(config: ConfigDict) -> Iterator[str]:
     objective = objectives.build(
         parts.model, config, task=parts.source.info.task, labels=parts.labels("train")
     )
-    optimizer = optim.build(config.optim, total_steps=evaluation_steps[-1])
+    phase_steps = config_lib.phase_steps(config, num_examples=len(train_indices))
+    optimizer = optim.build(config.optim, total_steps=evaluation_steps[-1], phase_steps=phase_steps)
     settings = {"objective": objective, "optimizer": optimizer, "ema_decay": config.optim.ema_decay}
     state = jax.eval_shape(lambda: init_state(random_key(0, "init"), **settings))
     yield _section(
@@ -68,8 +69,7 @@ def _data(parts: Experiment) -> str:
         f"songs: {splits}; left out: {len(info.skipped)}",
         f"{len(info.labels)} labels: {labels}",
         f"window: {model.window_s:.2f} s = {model.window_samples} samples "
-        f"at {info.sample_rate_hz} Hz -> {model.input_shape[0]} frames of "
-        f"{model.input_shape[1]} mels",
+        f"at {info.sample_rate_hz} Hz -> {model.features.kind} {list(model.input_shape)}",
         *info.notes,
     ]
     return "\n".join(lines)
@@ -111,12 +111,18 @@ def _schedule(optimizer: optim.Optimizer, evaluation_steps: list[int]) -> str:
     steps = np.linspace(0, total_steps - 1, min(60, total_steps)).astype(int)
     rates = np.array([float(optimizer.schedule(step)) for step in steps])
     heights = np.ceil(rates / rates.max() * (len(_BARS) - 1)).astype(int)
+    later = [
+        f"from step {phase.first_step}: {phase.name}, learning rate {phase.learning_rate:.3g}"
+        + ("" if phase.first_step < total_steps else " (never: the run is shorter)")
+        for phase in optimizer.phases[1:]
+    ]
     return "\n".join(
         [
             f"{total_steps} steps; {len(evaluation_steps)} evaluations, the first after step "
             f"{evaluation_steps[0]}",
             "learning rate  " + "".join(_BARS[height] for height in heights),
             f"first {rates[0]:.3g}, highest {rates.max():.3g}, last {rates[-1]:.3g}",
+            *later,
         ]
     )
 

@@ -41,6 +41,14 @@ class TrainState:
         source = self.ema or {"params": self.params, "model_state": self.model_state}
         return {"params": source["params"]["model"], **source["model_state"]["model"]}
 
+    def with_variables(self, variables: PyTree) -> "TrainState":
+        """The same with other `variables()` of the model; for states without an average."""
+        model_state = {name: tree for name, tree in variables.items() if name != "params"}
+        return self.replace(
+            params={**self.params, "model": variables["params"]},
+            model_state={**self.model_state, "model": model_state},
+        )
+
 
 def init_state(key: jax.Array, *, objective: Objective, optimizer: Optimizer, ema_decay: float):
     """A fresh `TrainState`; jit it with `out_shardings` to create it where it belongs."""

@@ -25,7 +25,7 @@ from mclf_jax.clock import Clock
 from mclf_jax.data import pipeline
 from mclf_jax.interrupt import any_process, stop_requests
 from mclf_jax.logbook import Logbook
-from mclf_jax.step import init_state, make_train_step, random_key
+from mclf_jax.step import TrainState, init_state, make_train_step, random_key
 
 
 class TrainingError(ArithmeticError):
@@ -70,7 +70,8 @@ def train(config: ConfigDict, *, workdir: str | Path) -> Outcome:
     parallel.check_batch_size(batch_size, mesh, field="train.batch_size")
     evaluation_steps = config_lib.evaluation_steps(config, num_examples=len(train_indices))
     total_steps = evaluation_steps[-1]
-    optimizer = optim.build(config.optim, total_steps=total_steps)
+    phase_steps = config_lib.phase_steps(config, num_examples=len(train_indices))
+    optimizer = optim.build(config.optim, total_steps=total_steps, phase_steps=phase_steps)
     objective = objectives.build(model, config, task=info.task, labels=parts.labels("train"))
     has_valid = len(info.splits.get("valid", ())) > 0
     score = evaluation.make_scorer(parts, mesh=mesh)
@@ -176,6 +177,9 @@ def train(config: ConfigDict, *, workdir: str | Path) -> Outcome:
                             best_variables = state.variables()
                         logbook.write("valid", step, values)
                         logbook.say(_describe(step, total_steps, values, progress, config.eval))
+                        if step in phase_steps and progress["best_step"] != step:
+                            state = _reload_best(state, workdir)
+                            logbook.say(f"the next phase starts from step {progress['best_step']}")
                     if step == total_steps:
                         progress["status"] = "finished"
                     checkpoint.save(
@@ -195,6 +199,15 @@ def train(config: ConfigDict, *, workdir: str | Path) -> Outcome:
         batches.close()
         checkpoint.close(checkpoints)
     return _outcome(progress, step)
+
+
+def _reload_best(state: TrainState, workdir: Path) -> TrainState:
+    """The state with the best variables so far; what the optimiser remembers stays."""
+    variables = state.variables()
+    shardings = jax.tree.map(lambda leaf: leaf.sharding, variables)
+    abstract = checkpoint.abstract_like(variables, shardings)
+    best = checkpoint.restore_best(workdir / "checkpoints", abstract)
+    return state.with_variables(best["variables"])
 
 
 def _judge(progress: dict[str, Any], step: int, values: dict[str, float], config) -> bool:

@@ -1,25 +1,29 @@
 """Configs: overrides, checks in words, durations, and the golden text of every config file."""
 
 import os
-from pathlib import Path
 
 import pytest
 
 from mclf_jax import config as config_lib
-from mclf_jax.config import base, evaluation_steps, load, override, parse_arg, validate
+from mclf_jax.config import (
+    base,
+    evaluation_steps,
+    load,
+    override,
+    parse_arg,
+    phase_steps,
+    validate,
+)
+from tests.recipes import EXPERIMENTS, ROOT, golden_name
 
-ROOT = Path(__file__).parents[1]
-FILES = sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "configs").rglob("*.py"))
 GOLDEN = ROOT / "tests" / "golden"
 
 
-@pytest.mark.parametrize("file", FILES)
-def test_resolved_text_is_golden(file):
+@pytest.mark.parametrize(("file", "arg"), EXPERIMENTS)
+def test_resolved_text_is_golden(file, arg):
     """UPDATE_GOLDEN=1 writes the files anew; then the diff shows what a change does."""
-    text = config_lib.to_json(load(str(ROOT / file)))
-    golden = GOLDEN / (
-        file.removeprefix("configs/").removesuffix(".py").replace("/", ".") + ".json"
-    )
+    text = config_lib.to_json(load(f"{ROOT / file}:{arg}"))
+    golden = GOLDEN / f"{golden_name(file, arg)}.json"
     if os.environ.get("UPDATE_GOLDEN"):
         golden.parent.mkdir(exist_ok=True)
         golden.write_text(text)
@@ -27,8 +31,8 @@ def test_resolved_text_is_golden(file):
 
 
 def test_every_golden_file_has_its_config():
-    names = {file.removeprefix("configs/").removesuffix(".py").replace("/", ".") for file in FILES}
-    assert {path.stem for path in GOLDEN.glob("*.json")} == names
+    names = {f"{golden_name(file, arg)}.json" for file, arg in EXPERIMENTS}
+    assert {path.name for path in GOLDEN.glob("*.json")} == names
 
 
 def test_overrides_are_typed():
@@ -48,6 +52,9 @@ def test_overrides_are_typed():
         load(path, overrides=["--config.train.batch_size=many"])
     with pytest.raises(ValueError, match="no such file"):
         load("configs/absent.py")
+    phases = "--config.optim.phases=((1, 'adam', 1e-4),)"
+    plain = ["--config.optim.schedule=constant", "--config.optim.warmup_steps=0"]
+    assert load(path, overrides=[phases, *plain]).optim.phases == ((1, "adam", 1e-4),)
     with pytest.raises(ValueError, match="'tusk'; allowed: task"):
         load(f"{path}:tusk=style")
 
@@ -90,6 +97,35 @@ def test_exactly_one_duration():
         complete(eval__every_epochs=1.0)
 
 
+@pytest.mark.parametrize(
+    ("phases", "message"),
+    [
+        (
+            (80, "sgd", 1e-3),
+            r"optim.phases\[0\] is 80; it must be \(from_epoch, name, learning_rate",
+        ),
+        (((8, "sgd", "fast"),), r"optim.phases\[0\] is \(8, 'sgd', 'fast'\); it must be"),
+        (((8, "sgd"),), r"optim.phases\[0\] is \(8, 'sgd'\); it must be"),
+        (((0, "sgd", 1e-3),), r"optim.phases\[0\] starts at epoch 0; it must start after 0"),
+        (((8, "sgd", 1e-3), (8, "sgd", 1e-4)), r"optim.phases\[1\] starts at epoch 8; .* after 8"),
+        (((8, "sgd", 0.0),), r"optim.phases\[0\] has learning rate 0.0; it must be positive"),
+    ],
+)
+def test_phases_that_make_no_sense(phases, message):
+    with pytest.raises(ValueError, match=message):
+        complete(optim__phases=phases)
+
+
+def test_phases_go_with_nothing_else_that_changes_the_rate():
+    changes = {"optim__phases": ((8, "sgd", 1e-3),), "optim__schedule": "cosine"}
+    with pytest.raises(ValueError, match="optim.phases needs .* but optim.schedule is 'cosine'"):
+        complete(**changes)
+    with pytest.raises(ValueError, match="optim.warmup_steps is 3, optim.ema_decay is 0.9"):
+        complete(
+            optim__phases=changes["optim__phases"], optim__warmup_steps=3, optim__ema_decay=0.9
+        )
+
+
 def test_unknown_override():
     with pytest.raises(ValueError, match="model.depth"):
         complete(model__depth=3)
@@ -103,6 +139,9 @@ def test_evaluation_steps():
     assert evaluation_steps(epochs, num_examples=72) == [2, 4, 7]  # 2.25, 4.5, 6.75
     epochs.train.num_epochs = 0.001
     assert evaluation_steps(epochs, num_examples=72) == [1]
+    phases = complete(optim__phases=((2, "sgd", 1e-3), (100, "sgd", 1e-4)))
+    assert phase_steps(phases, num_examples=24) == [3, 150]
+    assert evaluation_steps(phases, num_examples=24) == [3, 5, 10]
 
 
 def test_json_round_trip_and_differences():
@@ -118,3 +157,7 @@ def test_parse_arg():
     assert values.to_dict() == {"small": True, "rate": 2.5, "name": "x", "left": 3}
     with pytest.raises(ValueError, match="rate='fast' is no float"):
         parse_arg("rate=fast", rate=1.0)
+    assert parse_arg("", size=("small", "large")).size == "small"
+    assert parse_arg("size=large", size=("small", "large")).size == "large"
+    with pytest.raises(ValueError, match="size='huge'; allowed: small, large"):
+        parse_arg("size=huge", size=("small", "large"))

@@ -1,5 +1,6 @@
 """Optimisers and schedules against hand-computed updates."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
@@ -68,8 +69,68 @@ def test_schedules():
     np.testing.assert_allclose(rates(schedule="linear"), 0.1 * (1 - np.arange(11) / 10), atol=1e-7)
 
 
+LADDER = ((6, "sgd", 0.05), (10, "sgd", 0.005))
+
+
+def ladder(phases=LADDER, phase_steps=(3, 5), **changes):
+    section = config(name="adam", learning_rate=0.1, phases=phases, **changes)
+    return optim.build(section, total_steps=10, phase_steps=phase_steps)
+
+
+def test_phases_are_one_plain_optimiser_after_another():
+    """Adam, then SGD that starts from nothing and keeps its momentum when its rate drops."""
+    rng = np.random.default_rng(0)
+    grads = rng.standard_normal((8, 3, 2))
+    weights = rng.standard_normal((3, 2))
+
+    x, mean, square, momentum = weights.copy(), 0.0, 0.0, 0.0
+    expected = []
+    for t, grad in enumerate(grads):
+        grad = grad + 0.01 * x
+        if t < 3:
+            mean, square = 0.9 * mean + 0.1 * grad, 0.999 * square + 0.001 * grad**2
+            root = np.sqrt(square / (1 - 0.999 ** (t + 1))) + 1e-8
+            x = x - 0.1 * mean / (1 - 0.9 ** (t + 1)) / root
+        else:
+            momentum = 0.9 * momentum + grad
+            x = x - (0.05 if t < 5 else 0.005) * (grad + 0.9 * momentum)
+        expected.append(x)
+
+    transform = ladder(weight_decay=0.01, decay_mask="all").transform
+    params = {"x": jnp.asarray(weights, jnp.float32)}
+    state, update = transform.init(params), jax.jit(transform.update)
+    for grad, wanted in zip(grads, expected, strict=True):
+        updates, state = update({"x": jnp.asarray(grad, jnp.float32)}, state, params)
+        params = optax.apply_updates(params, updates)
+        np.testing.assert_allclose(params["x"], wanted, atol=1e-5)
+    assert update._cache_size() == 1
+
+
+def test_learning_rate_of_phases():
+    built = ladder()
+    rates = [float(built.schedule(step)) for step in range(10)]
+    np.testing.assert_allclose(rates, [0.1] * 3 + [0.05] * 2 + [0.005] * 5, rtol=1e-6)
+    assert built.phases == ((0, "adam", 0.1), (3, "sgd", 0.05), (5, "sgd", 0.005))
+    # A run that ends before the last phase only never gets there.
+    assert float(ladder(phase_steps=(3, 50)).schedule(9)) == pytest.approx(0.05)
+
+
+def test_a_rule_that_comes_again_starts_afresh():
+    transform = ladder(((1, "sgd", 0.1), (2, "adam", 0.1)), (2, 3)).transform
+    state = transform.init(PARAMS)
+    for sign in (1, 1, 1, -1):
+        grads = jax.tree.map(lambda grad, sign=sign: sign * grad, GRADS)
+        updates, state = transform.update(grads, state, PARAMS)
+    # Adam's very first update has the sign of the gradient and the length of the rate.
+    np.testing.assert_allclose(updates["kernel"], 0.1, rtol=1e-5)
+
+
 def test_errors():
     with pytest.raises(ValueError, match="optim.name is 'adamx'; allowed: adam, adamw"):
         optim.build(config(name="adamx"), total_steps=10)
+    with pytest.raises(
+        ValueError, match=r"optim.phases\[0\]\[1\] is 'adamx'; allowed: adam, adamw"
+    ):
+        ladder(((1, "adamx", 0.1),), (3,))
     with pytest.raises(ValueError, match="optim.warmup_steps is 10.*10 steps"):
         optim.build(config(warmup_steps=10), total_steps=10)

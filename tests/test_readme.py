@@ -10,12 +10,22 @@ from mclf_jax import cli
 from mclf_jax import config as config_lib
 
 ROOT = Path(__file__).parents[1]
-PAGES = ("README.md", "launch/local.sh", "configs/folder.py", "configs/ablations/frontend.py")
+PAGES = (
+    "README.md",
+    "launch/local.sh",
+    "configs/ablations/frontend.py",
+    "configs/clmr_supervised.py",
+    "configs/folder.py",
+    "configs/music_tagging_transformer.py",
+    "configs/musicnn_training.py",
+    "configs/tutorial.py",
+    "configs/won2020.py",
+)
 COMMANDS = [
     (page, match.group(0).partition("#")[0].strip())
     for page in PAGES
     for match in re.finditer(
-        r"\bmclf (?:train|evaluate|predict|embed|report|inspect|sweep) .*",
+        r"\bmclf (?:train|evaluate|predict|embed|report|inspect|sweep|convert) .*",
         (ROOT / page).read_text(),
     )
     if "`" not in match.group(0)

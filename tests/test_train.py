@@ -9,10 +9,12 @@ import sys
 import time
 from pathlib import Path
 
+import jax
 import numpy as np
 import pytest
 
 from mclf_jax import checkpoint, evaluation, metrics, rundir
+from mclf_jax import train as train_module
 from mclf_jax.train import Outcome, TrainingError, train
 from tests.songs import Songs
 from tests.tiny import final_arrays, tiny_config
@@ -184,6 +186,53 @@ def test_resumed_equals_straight(tmp_path, straight, monkeypatch):
             for run in (tmp_path, workdir)
         ]
         assert entries[0] == entries[1]
+
+
+# Two steps an epoch: from step 7 and from step 14.
+PHASES = {
+    "optim__schedule": "constant",
+    "optim__ema_decay": 0.0,
+    "optim__phases": ((3.5, "sgd", 1e-2), (7, "sgd", 1e-4)),
+}
+
+
+def test_a_phase_starts_with_the_best_weights(tmp_path, monkeypatch):
+    """The run below is best at step 5, then at step 14: only the first switch goes back."""
+    losses = {5: 2.0, 7: 3.0, 10: 2.5, 14: 1.0, 15: 4.0, 20: 4.0}
+    judge, save, saved = train_module._judge, checkpoint.save, {}
+
+    def judge_as_told(progress, step, values, config):
+        return judge(progress, step, {"loss": losses[step]}, config)
+
+    def noting_save(checkpoints, step, *, state, progress, best_variables=None):
+        if step == 7 and not saved.get(7):
+            saved[7] = "lost"
+            raise OSError("no space left on device")
+        saved[step] = jax.device_get({"state": state, "best": best_variables})
+        save(checkpoints, step, state=state, progress=progress, best_variables=best_variables)
+
+    monkeypatch.setattr(train_module, "_judge", judge_as_told)
+    straight = train(tiny_config(**PHASES), workdir=tmp_path / "straight")
+    assert straight == Outcome("finished", step=20, best_step=14, best_value=1.0)
+    monkeypatch.setattr(checkpoint, "save", noting_save)
+    with pytest.raises(OSError, match="no space"):
+        train(tiny_config(**PHASES), workdir=tmp_path / "resumed")
+    assert train(tiny_config(**PHASES), workdir=tmp_path / "resumed") == straight
+
+    assert sorted(saved) == sorted(losses)
+    for step, best_step in ((7, 5), (14, 14)):
+        went_on, best = saved[step]["state"].variables(), saved[best_step]["best"]
+        jax.tree.map(np.testing.assert_array_equal, went_on, best)
+    at_15, best = saved[15]["state"].variables(), saved[14]["best"]
+    assert any((a != b).any() for a, b in zip(*map(jax.tree.leaves, (at_15, best)), strict=True))
+    rates = {
+        entry["step"]: entry["learning_rate"] for entry in lines(tmp_path / "resumed", "train")
+    }
+    assert [rates[step] for step in (7, 10, 14, 20)] == pytest.approx([1e-3, 1e-2, 1e-2, 1e-4])
+    for a, b in zip(
+        final_arrays(tmp_path / "resumed"), final_arrays(tmp_path / "straight"), strict=True
+    ):
+        np.testing.assert_array_equal(a, b)
 
 
 @pytest.mark.slow

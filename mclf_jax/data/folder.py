@@ -10,10 +10,12 @@ The manifest is UTF-8 with a header line. Columns, in any order; others are igno
     group     artist, album or track, which must not cross splits (optional)
     licence   of the file (optional)
 
-A file without a label is in the split "unlabelled". A file that is listed twice counts once, as its
+A file without a label is in the split "unlabelled". The labels are those of the files, sorted, or
+those of a public data set (the argument `labels`). A file that is listed twice counts once, as its
 first row says. Whatever is left out stands in `info.skipped` with the reason.
 """
 
+import collections
 import dataclasses
 import hashlib
 import json
@@ -24,11 +26,12 @@ import numpy as np
 
 from mclf_jax.audio import decode
 from mclf_jax.data import manifest, scan, splits
+from mclf_jax.data.label_lists import label_list
 from mclf_jax.data.manifest import UNLABELLED, Row
 from mclf_jax.data.source import Example, Info
 
 _LABELLED_SPLITS = ("train", "valid", "test")
-_REASONS_SHOWN = 5
+_SHOWN = 5
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,6 +89,7 @@ def folder(
     min_duration_s: float = 0.125,
     task: str = "auto",
     targets: str = "",
+    labels: str = "",
     silent_label: str = "silence",
     seed: int = 0,
     show_progress: str = "auto",
@@ -102,6 +106,9 @@ def folder(
         min_duration_s: shorter files are left out.
         task: "single_label", "multi_label", "regression", or "auto": what the columns say.
         targets: columns of numbers, separated by `|`, for regression.
+        labels: name of a list of `label_lists`, which then says what the labels are, in which
+            order, and the task. Other labels are dropped, files that have no other are left out,
+            and labels that no file has stay as outputs. Without a list: the labels of the files.
         silent_label: files silent to the last sample are left out, except under this label, whose
             meaning that is.
         seed: of splits that are made here.
@@ -116,8 +123,16 @@ def folder(
     if not os.fspath(path) or not root.is_dir():
         raise ValueError(f"path must be a folder of audio, got {os.fspath(path)!r}: no such folder")
     target_names = tuple(name.strip().lower() for name in targets.split("|") if name.strip())
-    listing = manifest.read(root, task=task, targets=target_names)
+    fixed = label_list(labels) if labels else None
+    if fixed and task not in ("auto", fixed.task):
+        raise ValueError(
+            f"labels={labels!r} is a list for the task {fixed.task!r}, but task is {task!r}: leave"
+            " task out, or name another list"
+        )
+    listing = manifest.read(root, task=fixed.task if fixed else task, targets=target_names)
     notes: list[str] = []
+    if fixed:
+        listing = _keep_listed(listing, fixed.labels, list_name=labels, notes=notes)
     rows, lengths, skipped = _usable(
         listing,
         notes,
@@ -129,15 +144,15 @@ def folder(
     if not rows:
         raise ValueError(f"nothing in {root} is usable: {_first_reasons(skipped)}")
 
-    names = target_names or _label_names(rows, listing, notes)
+    names = fixed.labels if fixed else target_names or _label_names(rows, listing, notes)
     if listing.task == "single_label" and len(names) < 2:
         raise ValueError(
             f"{root} has {len(names)} label(s) with usable audio ({', '.join(names) or 'none'});"
             f" a classifier needs at least two. Left out: {_first_reasons(skipped)}"
         )
-    labels = _label_array(rows, listing.task, names)
-    split_of = _complete_splits(rows, labels, notes, root=root, seed=seed)
-    _note_absent_labels(labels, split_of, listing.task, names, notes)
+    label_array = _label_array(rows, listing.task, names)
+    split_of = _complete_splits(rows, label_array, notes, root=root, seed=seed)
+    _note_absent_labels(label_array, split_of, listing.task, names, notes)
     indices = {
         split: np.array([i for i, s in enumerate(split_of) if s == split], np.int64)
         for split in (*_LABELLED_SPLITS, UNLABELLED)
@@ -167,9 +182,30 @@ def folder(
         info=info,
         files=tuple(row.file for row in rows),
         item_ids=tuple(row.item_id for row in rows),
-        labels=labels,
+        labels=label_array,
         lengths=np.array(lengths, np.int64),
     )
+
+
+def _keep_listed(
+    listing: manifest.Listing, names: tuple[str, ...], *, list_name: str, notes: list[str]
+) -> manifest.Listing:
+    rows, skipped, dropped = [], list(listing.skipped), collections.Counter()
+    for row in listing.rows:
+        if row.split == UNLABELLED or not row.labels:
+            rows.append(row)
+            continue
+        kept = tuple(label for label in row.labels if label in names)
+        dropped.update(label for label in row.labels if label not in names)
+        if kept:
+            rows.append(dataclasses.replace(row, labels=kept))
+        else:
+            has = ", ".join(row.labels)
+            skipped.append((row.item_id, f"no label of the list {list_name!r}, only {has}"))
+    if dropped:
+        counts = [f"{label} ({count} files)" for label, count in dropped.most_common()]
+        notes.append(f"labels that the list {list_name!r} has not, dropped: {_first(counts)}")
+    return dataclasses.replace(listing, rows=tuple(rows), skipped=tuple(skipped))
 
 
 def _usable(
@@ -207,9 +243,12 @@ def _usable(
 def _first_reasons(skipped: list[tuple[str, str]]) -> str:
     if not skipped:
         return "nothing was found"
-    shown = "; ".join(f"{path}: {reason}" for path, reason in skipped[:_REASONS_SHOWN])
-    more = len(skipped) - _REASONS_SHOWN
-    return f"{shown}; and {more} more" if more > 0 else shown
+    return _first([f"{path}: {reason}" for path, reason in skipped], separator="; ")
+
+
+def _first(texts: list[str], *, separator: str = ", ") -> str:
+    more = [f"and {len(texts) - _SHOWN} more"] if len(texts) > _SHOWN else []
+    return separator.join(texts[:_SHOWN] + more)
 
 
 def _label_names(rows: list[Row], listing: manifest.Listing, notes: list[str]) -> tuple[str, ...]:
@@ -322,13 +361,23 @@ def _note_absent_labels(
 ) -> None:
     if task == "regression":
         return
-    train = labels[[split == "train" for split in split_of]]
-    present = np.bincount(train, minlength=len(names)) if train.ndim == 1 else train.sum(axis=0)
-    absent = [name for name, count in zip(names, present, strict=True) if not count]
-    if absent:
+
+    def absent(some_splits) -> list[str]:
+        some = labels[[split in some_splits for split in split_of]]
+        count = np.bincount(some, minlength=len(names)) if some.ndim == 1 else some.sum(axis=0)
+        return [name for name, n in zip(names, count, strict=True) if not n]
+
+    nowhere = absent(_LABELLED_SPLITS)  # of a fixed list
+    if nowhere:
+        notes.append(
+            f"{len(nowhere)} of {len(names)} labels have no file and stay as outputs:"
+            f" {_first(nowhere)}"
+        )
+    not_in_train = [name for name in absent(("train",)) if name not in nowhere]
+    if not_in_train:
         notes.append(
             f"labels that valid or test has and train has not, so cannot be learnt:"
-            f" {', '.join(absent)}"
+            f" {', '.join(not_in_train)}"
         )
 
 

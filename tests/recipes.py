@@ -1,0 +1,42 @@
+"""Every config file of the repository, with the arguments that make experiments of their own."""
+
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+FILES = sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "configs").rglob("*.py"))
+_WON2020 = (
+    "fcn",
+    "musicnn",
+    "crnn",
+    "sample_cnn",
+    "sample_cnn_se",
+    "cnnsa",
+    "harmonic_cnn",
+    "short_chunk_cnn",
+    "short_chunk_resnet",
+)
+# file -> arguments; the others are taken without.
+_ARGUMENTS = {
+    "configs/won2020.py": (
+        *(f"model={model},data=mtat" for model in _WON2020),
+        *(f"model={model},data=mtat,n_mels=128" for model in ("fcn", "musicnn", "crnn")),
+        "model=musicnn,data=msd",
+        "model=fcn,data=jamendo",
+    ),
+    "configs/musicnn_training.py": ("data=mtat", "data=msd"),
+    "configs/clmr_supervised.py": ("data=gtzan", "data=mtat", "data=msd"),
+    "configs/music_tagging_transformer.py": (
+        "data=msd",
+        "data=mtat",
+        "data=jamendo",
+        "data=msd,size=student",
+    ),
+}
+# (file, argument) of each experiment.
+EXPERIMENTS = [(file, arg) for file in FILES for arg in _ARGUMENTS.get(file, ("",))]
+
+
+def golden_name(file: str, arg: str) -> str:
+    """Of the experiment's resolved text in tests/golden."""
+    name = file.removeprefix("configs/").removesuffix(".py").replace("/", ".")
+    return f"{name}.{arg}" if arg else name
