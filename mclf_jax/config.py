@@ -3,7 +3,7 @@
 import difflib
 import importlib.util
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -220,6 +220,8 @@ def apply_overrides(config: ConfigDict, overrides: Sequence[str], *, origin: str
     from absl import flags
     from ml_collections import config_flags
 
+    fields = [text.removeprefix("--config.").partition("=")[0] for text in overrides]
+    config = _with_model_arguments(config, fields)
     known, argv = flatten(config), ["mclf"]
     for text in overrides:
         field, _, value = text.removeprefix("--config.").partition("=")
@@ -238,6 +240,21 @@ def apply_overrides(config: ConfigDict, overrides: Sequence[str], *, origin: str
     except (flags.Error, TypeError, ValueError) as error:
         raise ValueError(f"--config of {origin}: {error}") from error
     return values.config
+
+
+def _with_model_arguments(config: ConfigDict, fields: Iterable[str]) -> ConfigDict:
+    """The config with those "model.args.X" that its network knows and it has not set itself."""
+    wanted = {field.removeprefix("model.args.") for field in fields if "model.args." in field}
+    if not wanted - set(config.model.args):
+        return config
+    from mclf_jax import models  # imports jax
+
+    config = config.copy_and_resolve_references()
+    published = models.arguments_of(config.model.name)
+    with config.unlocked():
+        for name in wanted & set(published) - set(config.model.args):
+            config.model.args[name] = published[name]
+    return config
 
 
 def load_module(file: str) -> ModuleType:
@@ -296,8 +313,8 @@ def flatten(config: Mapping[str, Any] | ConfigDict, prefix: str = "") -> dict[st
 
 def override(config: ConfigDict, changes: Mapping[str, Any]) -> ConfigDict:
     """A copy with {"model.args.n_channels": 8, ...} set; unknown fields are an error."""
-    changed = config.copy_and_resolve_references()
-    flat = flatten(config)
+    changed = _with_model_arguments(config, changes).copy_and_resolve_references()
+    flat = flatten(changed)
     for field, value in changes.items():
         if field not in flat:
             raise ValueError(f"override of an unknown field {field!r}; known: {', '.join(flat)}")

@@ -35,6 +35,15 @@ def test_every_golden_file_has_its_config():
     assert {path.name for path in GOLDEN.glob("*.json")} == names
 
 
+def test_arguments_of_the_network_can_be_overridden_even_if_the_config_is_silent():
+    path = str(ROOT / "configs" / "quickstart.py")
+    config = load(path, overrides=["--config.model.args.pooling=mean_max"])
+    assert config.model.args.pooling == "mean_max"
+    assert override(load(path), {"model.args.pooling": "mean_max"}).model.args == config.model.args
+    with pytest.raises(ValueError, match="no field 'model.args.poolin'"):
+        load(path, overrides=["--config.model.args.poolin=max"])
+
+
 def test_overrides_are_typed():
     path = str(ROOT / "configs" / "quickstart.py")
     config = load(
