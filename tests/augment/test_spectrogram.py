@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from mclf_jax import augment
+from mclf_jax.audio.features import LogMel, Waveform
 from mclf_jax.config import base
 
 KEY = jax.random.key(0)
@@ -61,6 +62,9 @@ def test_masks_replace_whole_runs_by_the_mean(name, axis, largest):
 
 def test_build_leaves_out_what_is_zero():
     config = base().augment
-    np.testing.assert_array_equal(augment.build(config)(KEY, X), X)
+    np.testing.assert_array_equal(augment.build(config, features=LogMel())(KEY, X), X)
+    augment.build(config, features=Waveform())  # nothing asked for
     config.num_freq_masks = 2
-    assert (augment.build(config)(KEY, X) != X).any()
+    assert (augment.build(config, features=LogMel())(KEY, X) != X).any()
+    with pytest.raises(ValueError, match="the model takes a waveform; set gain_db"):
+        augment.build(config, features=Waveform())
