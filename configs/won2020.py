@@ -1,4 +1,4 @@
-"""The evaluation of Won et al. 2020 (SMC): ten networks, three data sets, one training recipe.
+"""The evaluation of Won et al. 2020 (SMC): nine networks, three data sets, one training recipe.
 
 mclf train --config configs/won2020.py:model=fcn,data=mtat,path=DIR --workdir runs/fcn_mtat
 

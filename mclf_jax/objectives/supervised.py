@@ -39,9 +39,7 @@ def supervised(
         x = model.inputs(batch)
         if augment is not None:
             x = augment(augment_key, x)
-        outputs, new_state = model.apply_train(
-            params["model"], state["model"], x, key=dropout_key
-        )
+        outputs, new_state = model.apply_train(params["model"], state["model"], x, key=dropout_key)
         per_example = task_loss(
             task,
             outputs["logits"],
