@@ -9,7 +9,6 @@ report/         evaluations and the page
 """
 
 import csv
-import dataclasses
 import importlib.metadata
 import json
 import os
@@ -135,7 +134,7 @@ def read_model(workdir: Path) -> Model:
     return build(
         config.model.name,
         num_labels=len(meta["labels"]),
-        features=dataclasses.asdict(settings),
+        features=settings,
         window_s=meta["model"]["window_samples"] / settings.sample_rate_hz,
         dtype=config.model.get("dtype", "float32"),
         **config.model.args,

@@ -1,6 +1,5 @@
 """Published weights become a run directory, and the weights of a run a file for PyTorch."""
 
-import dataclasses
 import hashlib
 import shlex
 from collections.abc import Sequence
@@ -13,6 +12,7 @@ from ml_collections import ConfigDict
 
 from mclf_jax import checkpoint, evaluation, experiment, models, parallel, rundir
 from mclf_jax import config as config_lib
+from mclf_jax.audio.features import to_json
 from mclf_jax.convert.from_torch import from_torch, network_arrays
 from mclf_jax.convert.shapes import sizes_of
 from mclf_jax.convert.to_torch import to_torch
@@ -70,7 +70,7 @@ def run_from_weights(
         model,
         arrays,
         num_labels=len(labels.labels),
-        features=dataclasses.asdict(network.features),
+        features=network.features,
         window_s=network.window_s,
         **config.model.args,
     )
@@ -184,9 +184,8 @@ def _changes(config: ConfigDict, model: Model, arrays: dict[str, np.ndarray]) ->
     arguments = models.arguments_of(model.name) | sizes_of(model.name, arrays)
     used = {name: getattr(model.module, name) for name in arguments}
     changes = {f"model.args.{k}": v for k, v in used.items() if v != arguments[k]}
-    features = dataclasses.asdict(published.features)
-    used = dataclasses.asdict(model.features)
-    changes |= {f"features.{k}": v for k, v in used.items() if v != features[k]}
+    features, used = to_json(published.features), to_json(model.features)
+    changes |= {f"features.{k}": v for k, v in used.items() if v != features.get(k)}
     if model.window_s != published.window_samples / published.features.sample_rate_hz:
         changes["model.window_s"] = model.window_s
     for field in ("data.short", "eval.num_windows", "eval.hop_s"):

@@ -6,7 +6,13 @@ from typing import Any
 import jax
 import numpy as np
 
-from mclf_jax.audio.features import Features, LogMel, hann_window, mel_filter_bank
+from mclf_jax.audio.features import (
+    Features,
+    LogMel,
+    PowerSpectrogram,
+    mel_filter_bank,
+    window_function,
+)
 from mclf_jax.convert.keys import torch_key, turn
 from mclf_jax.models import Model
 
@@ -39,13 +45,14 @@ def to_torch(model: Model, variables: Mapping[str, Any]) -> dict[str, np.ndarray
 
 def _constants(name: str, features: Features) -> dict[str, np.ndarray]:
     front_end = _FRONT_ENDS.get(name, "spec")
+    if not isinstance(features, LogMel | PowerSpectrogram):
+        return {}
+    window = window_function(features.window, features.win_length or features.n_fft)
     if isinstance(features, LogMel):
         constants = {
-            f"{front_end}.spectrogram.window": hann_window(features.n_fft),
+            f"{front_end}.spectrogram.window": window,
             f"{front_end}.mel_scale.fb": mel_filter_bank(features),
         }
-    elif hasattr(features, "n_fft"):
-        constants = {f"{front_end}.window": hann_window(features.n_fft)}
     else:
-        constants = {}
+        constants = {f"{front_end}.window": window}
     return {key: array.astype(np.float32) for key, array in constants.items()}

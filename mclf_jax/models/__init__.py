@@ -9,7 +9,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from mclf_jax.audio.features import Features
+from mclf_jax.audio.features import KINDS, Features, LogMel, Stft, to_json
 from mclf_jax.models import (
     clmr_sample_cnn,
     cnnsa,
@@ -147,7 +147,7 @@ def build(
     name: str,
     *,
     num_labels: int,
-    features: Mapping[str, Any] | None = None,
+    features: Features | Mapping[str, Any] | None = None,
     n_mels: int | None = None,
     window_s: float | None = None,
     dtype: str = "float32",
@@ -159,7 +159,8 @@ def build(
     Args:
         name: one of `ARCHITECTURES`.
         num_labels: K.
-        features: fields to replace in the published features, such as {"hop_length": 512}.
+        features: another representation, such as `features.preset("librosa")`, or fields to
+            replace in the published one, such as {"hop_length": 512}; see `features_of`.
         n_mels: short for one of them.
         window_s: length of an input in seconds; the published one when not given.
         dtype: "float32", or "bfloat16" for the blocks, whose parameters and statistics stay
@@ -183,9 +184,9 @@ def build(
     ):
         if value not in allowed:
             raise ValueError(f"model.{field} is {value!r}; allowed: {', '.join(allowed)}")
-    if n_mels is not None:
-        features = {**(features or {}), "n_mels": n_mels}
     settings = features_of(name, features)
+    if n_mels is not None:
+        settings = features_of(name, {**to_json(settings), "n_mels": n_mels})
     if window_s is None:
         window_s = architecture.window_samples / architecture.features.sample_rate_hz
     if window_s <= 0:
@@ -204,20 +205,44 @@ def build(
     )
 
 
-def features_of(name: str, changes: Mapping[str, Any] | None = None) -> Features:
-    """The published features of a model with some fields replaced; known before its labels are.
+def features_of(name: str, changes: Features | Mapping[str, Any] | None = None) -> Features:
+    """The features of a model, known before its labels are: published, or with some changes.
+
+    Args:
+        name: one of `ARCHITECTURES`.
+        changes: fields to replace. With "kind", one of `features.KINDS`, what takes a log-mel
+            spectrogram takes another [F, M] representation, which keeps the published rate, hop
+            and whatever else both have. Or the whole representation.
 
     Raises:
-        ValueError: the model's kind of features has no such field.
+        ValueError: the kind of features has no such field, or the model does not take that kind.
     """
-    features = _architecture(name).features
-    known = [field.name for field in dataclasses.fields(features)]
-    if unknown := sorted(set(changes or {}) - set(known)):
+    published = _architecture(name).features
+    changes = to_json(changes) if isinstance(changes, tuple(KINDS.values())) else changes or {}
+    changes = dict(changes)
+    kind = changes.pop("kind", None) or published.kind
+    if kind not in (allowed := _kinds_for(published)):
         raise ValueError(
-            f"features.{unknown[0]} is set, but {name} takes a {features.kind}; "
+            f"features.kind is {kind!r}, but {name} takes a {published.kind}; "
+            f"allowed: {', '.join(allowed)}"
+        )
+    known = [field.name for field in dataclasses.fields(KINDS[kind])]
+    if unknown := sorted(set(changes) - set(known)):
+        raise ValueError(
+            f"features.{unknown[0]} is set, but {name} takes a {kind}; "
             f"its fields are {', '.join(known)}"
         )
-    return dataclasses.replace(features, **(changes or {}))
+    if kind == published.kind:
+        return dataclasses.replace(published, **changes)
+    kept = known if issubclass(KINDS[kind], Stft) else ("sample_rate_hz", "hop_length")
+    kept = {field: getattr(published, field) for field in kept if hasattr(published, field)}
+    return KINDS[kind](**kept | changes)
+
+
+def _kinds_for(published: Features) -> tuple[str, ...]:
+    if not isinstance(published, LogMel):
+        return (published.kind,)
+    return tuple(k for k in KINDS if k not in ("waveform", "power_spectrogram"))
 
 
 def arguments_of(name: str) -> dict[str, Any]:

@@ -7,10 +7,13 @@ longer input works too. 3,631,551 parameters for 50 tags.
 import functools
 
 import flax.linen as nn
-import jax.numpy as jnp
-import numpy as np
 
-from mclf_jax.audio.features import PowerSpectrogram
+from mclf_jax.audio.features import (
+    PowerSpectrogram,
+    harmonic_bands,
+    harmonic_centres_hz,
+    power_to_db,
+)
 from mclf_jax.models.blocks import (
     ConvBlock,
     ResBlock,
@@ -26,7 +29,6 @@ from mclf_jax.models.blocks import (
 
 FEATURES = PowerSpectrogram(sample_rate_hz=16000, n_fft=512, hop_length=256)
 WINDOW_SAMPLES = 5 * 16000
-_LOWEST_NOTE = 24  # C1, in MIDI numbers
 
 
 class HarmonicCNN(nn.Module):
@@ -76,33 +78,22 @@ class HarmonicCNN(nn.Module):
 class HarmonicFilters(nn.Module):
     """Triangular filters at the harmonics of every pitch, in dB: [B, F, bins] -> [B, F, L, H].
 
-    The bandwidth grows with frequency as that of the ear, (0.1079 f + 24.7) / Q, and Q is
-    learnt (Won et al. 2020, equations 2 to 5). The fundamentals go from C1 to the note whose
-    highest harmonic is at half the sample rate.
+    `audio.harmonic` with a Q that is learnt (Won et al. 2020, equations 2 to 5).
     """
 
     sample_rate_hz: int
     num_harmonics: int
     bands_per_semitone: int
 
-    def centres_hz(self) -> np.ndarray:
-        """Float64 [H, L] centre frequencies."""
-        top_hz = self.sample_rate_hz / (2 * self.num_harmonics)
-        highest = round(69 + 12 * np.log2(top_hz / 440))
-        num_bands = (highest - _LOWEST_NOTE) * self.bands_per_semitone
-        notes = np.linspace(_LOWEST_NOTE, highest, num_bands + 1)[:-1]
-        fundamentals_hz = 440 * 2 ** ((notes - 69) / 12)
-        return np.arange(1, self.num_harmonics + 1)[:, None] * fundamentals_hz
-
     @nn.compact
     def __call__(self, power):
         q = self.param("bw_Q", nn.initializers.ones, (1,))
-        centres_hz = self.centres_hz()
-        shape = centres_hz.shape
-        centre = jnp.asarray(centres_hz.reshape(-1), power.dtype)
-        bins = jnp.linspace(0, self.sample_rate_hz / 2, power.shape[-1], dtype=power.dtype)
-        bandwidth = (0.1079 * centre + 24.7) / q.astype(power.dtype)
-        distance = 2 * (bins[:, None] - centre) / bandwidth
-        filters = jnp.maximum(0, 1 - jnp.abs(distance))
-        bands = (power @ filters).reshape(*power.shape[:-1], *shape).swapaxes(-1, -2)
-        return 10 * jnp.log10(jnp.maximum(bands, 1e-10))
+        centres_hz = harmonic_centres_hz(
+            self.sample_rate_hz,
+            num_harmonics=self.num_harmonics,
+            bands_per_semitone=self.bands_per_semitone,
+        )
+        bands = harmonic_bands(
+            power, centres_hz, sample_rate_hz=self.sample_rate_hz, q=q.astype(power.dtype)
+        )
+        return power_to_db(bands)

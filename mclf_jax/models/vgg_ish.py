@@ -10,7 +10,7 @@ import functools
 
 import flax.linen as nn
 
-from mclf_jax.audio.features import LogMel
+from mclf_jax.audio.features import preset
 from mclf_jax.models.blocks import (
     batch_norm,
     compute_in,
@@ -21,16 +21,7 @@ from mclf_jax.models.blocks import (
     run_block,
 )
 
-FEATURES = LogMel(
-    sample_rate_hz=16000,
-    n_fft=512,
-    hop_length=256,
-    n_mels=96,
-    mel_scale="slaney",
-    mel_norm="slaney",
-    pad_mode="constant",
-    compression="log10_10000",
-)
+FEATURES = preset("musicnn")
 WINDOW_SAMPLES = 186 * 256
 _TENSORFLOW = {"momentum": 0.99, "epsilon": 1e-3}
 

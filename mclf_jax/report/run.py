@@ -28,7 +28,7 @@ def report_run(run: str | Path) -> Path:
     reports = [evaluated(run, split=split) for split in splits]
     index_of = {parts.source.item_id(i): i for i in range(len(parts.source))}
     features = parts.model.features
-    if not isinstance(features, LogMel) or features.compression != "db":
+    if not isinstance(features, LogMel) or features.unit != "dB":
         # People read decibels whatever the network takes.
         features = LogMel(sample_rate_hz=features.sample_rate_hz)
 

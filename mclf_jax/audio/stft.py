@@ -1,0 +1,182 @@
+"""The short-time Fourier transform: windows, framing, complex STFT, magnitude and power.
+
+Every function takes settings, changes to them by keyword, or both, and a waveform [..., T] of
+numpy or jax.
+"""
+
+import dataclasses
+import functools
+import math
+from typing import Any
+
+import numpy as np
+
+from mclf_jax.audio.arrays import (
+    Array,
+    array_module,
+    as_floating,
+    check_choice,
+    check_positive,
+    constant,
+    replaced,
+    rfft,
+    safe_sqrt,
+)
+
+# Sums of cosines, sum_k (-1)^k a_k cos(2 pi k n / N), by scipy's names and with its coefficients.
+COSINE_SUMS = {
+    "hann": (0.5, 0.5),
+    "hamming": (0.54, 0.46),
+    "blackman": (0.42, 0.5, 0.08),
+    "nuttall": (0.3635819, 0.4891775, 0.1365995, 0.0106411),
+    "blackmanharris": (0.35875, 0.48829, 0.14128, 0.01168),
+    "flattop": (0.21557895, 0.41663158, 0.277263158, 0.083578947, 0.006947368),
+    "boxcar": (1.0,),
+}
+WINDOWS = (*COSINE_SUMS, *(f"{name}_symmetric" for name in COSINE_SUMS))
+FRAMINGS = ("center", "start")
+PAD_MODES = ("reflect", "constant", "edge", "symmetric")
+# Frames of more pieces than this are gathered: concatenating many slivers is slower.
+_MAX_PIECES = 16
+
+
+@dataclasses.dataclass(frozen=True)
+class Stft:
+    """Settings of a short-time Fourier transform; hashable, so it can be static under `jax.jit`.
+
+    Attributes:
+        sample_rate_hz: rate of the waveform.
+        n_fft: length of a frame, in samples.
+        hop_length: samples between frames.
+        win_length: of the window, which is centred in the frame; `n_fft` when None.
+        window: one of `WINDOWS`. They are periodic, as spectra want them; "hann_symmetric" and
+            the like are those of filter design, which essentia uses.
+        framing: "center": frame f is centred on sample f * hop_length, and the ends are padded.
+            "start": it starts there, nothing is padded, and an incomplete last frame is left out.
+        pad_mode: what half a frame at both ends is filled with: "reflect", "constant" (zeros),
+            "edge" or "symmetric"; for "center".
+    """
+
+    sample_rate_hz: int = 16000
+    n_fft: int = 512
+    hop_length: int = 256
+    win_length: int | None = None
+    window: str = "hann"
+    framing: str = "center"
+    pad_mode: str = "reflect"
+
+    def __post_init__(self):
+        check_choice(self, "window", WINDOWS)
+        check_choice(self, "framing", FRAMINGS)
+        check_choice(self, "pad_mode", PAD_MODES)
+        check_positive(self, "sample_rate_hz", "n_fft", "hop_length")
+        if self.win_length is not None and not 1 <= self.win_length <= self.n_fft:
+            raise ValueError(
+                f"features.win_length is {self.win_length}; it must be from 1 to features.n_fft "
+                f"({self.n_fft})"
+            )
+
+    @property
+    def num_bins(self) -> int:
+        """Of the Fourier transform of a frame."""
+        return self.n_fft // 2 + 1
+
+    def num_frames(self, num_samples: int) -> int:
+        """F of `num_samples` samples.
+
+        Raises:
+            ValueError: there are too few for one frame.
+        """
+        least = self.n_fft if self.framing == "start" else 1
+        if num_samples < least:
+            raise ValueError(
+                f"a waveform of {num_samples} samples is too short for a frame; with "
+                f"features.framing={self.framing!r} it must have at least {least}"
+            )
+        padding = 2 * (self.n_fft // 2) if self.framing == "center" else 0
+        return 1 + (num_samples + padding - self.n_fft) // self.hop_length
+
+
+def stft(waveform: Array, settings: Stft | None = None, **changes: Any) -> Array:
+    """Complex short-time Fourier transform.
+
+    Args:
+        waveform: floating point [..., T].
+        settings: `Stft()` when not given; any representation with its fields will do.
+        **changes: fields to replace, such as `n_fft=1024`.
+
+    Returns:
+        complex [..., F, n_fft//2 + 1], not scaled.
+
+    Raises:
+        ValueError: the waveform is too short, see `Stft.num_frames`.
+        TypeError: it is not floating point.
+    """
+    s = replaced(settings or Stft(), changes)
+    framed = frames(waveform, s)
+    length = s.win_length or s.n_fft
+    return rfft(framed * constant(_frame_window, s.window, length, s.n_fft, like=framed))
+
+
+def power_spectrogram(waveform: Array, settings: Stft | None = None, **changes: Any) -> Array:
+    """Squared magnitude of `stft`, [..., T] -> [..., F, n_fft//2 + 1]."""
+    spectrum = stft(waveform, settings, **changes)
+    return spectrum.real**2 + spectrum.imag**2
+
+
+def magnitude_spectrogram(waveform: Array, settings: Stft | None = None, **changes: Any) -> Array:
+    """Magnitude of `stft`, [..., T] -> [..., F, n_fft//2 + 1]; differentiable at silence too."""
+    return safe_sqrt(power_spectrogram(waveform, settings, **changes))
+
+
+def frames(waveform: Array, settings: Stft | None = None, **changes: Any) -> Array:
+    """Overlapping frames before the window, [..., T] -> [..., F, n_fft]; read-only for numpy."""
+    settings = replaced(settings or Stft(), changes)
+    x = as_floating(waveform)
+    xp = array_module(x)
+    n_fft, hop = settings.n_fft, settings.hop_length
+    count = settings.num_frames(x.shape[-1])
+    if settings.framing == "center":
+        pad = [(0, 0)] * (x.ndim - 1) + [(n_fft // 2, n_fft // 2)]
+        x = xp.pad(x, pad, mode=settings.pad_mode)
+    if xp is np:
+        return np.lib.stride_tricks.sliding_window_view(x, n_fft, axis=-1)[..., ::hop, :]
+    # jax has no views, and a gather is slow: cut into blocks of the length that frame and hop
+    # have in common, and make frames of neighbouring ones.
+    size = math.gcd(n_fft, hop)
+    pieces, stride = n_fft // size, hop // size
+    if pieces > _MAX_PIECES:
+        return x[..., np.arange(count)[:, None] * hop + np.arange(n_fft)]
+    used = (count - 1) * stride + pieces
+    blocks = x[..., : used * size].reshape(*x.shape[:-1], used, size)
+    last = (count - 1) * stride + 1
+    # A new axis and a reshape: XLA takes three times as long to concatenate along the last axis.
+    framed = xp.stack([blocks[..., k : k + last : stride, :] for k in range(pieces)], axis=-2)
+    return framed.reshape(*x.shape[:-1], count, n_fft)
+
+
+@functools.lru_cache(maxsize=64)
+def window_function(name: str, length: int) -> np.ndarray:
+    """Window by name, float64 [length], read-only; equal to `scipy.signal.get_window`.
+
+    Args:
+        name: one of `WINDOWS`.
+        length: in samples. The period of a periodic window; a symmetric one ends as it begins.
+    """
+    base = name.removesuffix("_symmetric")
+    period = max(1, length - 1) if name.endswith("_symmetric") else length
+    phase = 2 * np.pi * np.arange(length) / period
+    terms = [(-1) ** k * a * np.cos(k * phase) for k, a in enumerate(COSINE_SUMS[base])]
+    values = np.sum(terms, axis=0) if length > 1 else np.ones(1)
+    values.flags.writeable = False
+    return values
+
+
+def hann_window(length: int) -> np.ndarray:
+    """Periodic Hann window, float64 [length]."""
+    return window_function("hann", length)
+
+
+def _frame_window(name: str, length: int, n_fft: int) -> np.ndarray:
+    left = (n_fft - length) // 2
+    return np.pad(window_function(name, length), (left, n_fft - length - left))
