@@ -47,6 +47,12 @@ svg { max-width: 100%; height: auto; }
 svg * { stroke-linejoin: round; stroke-linecap: butt; }
 .pair { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 420px), 1fr)); }
 .pair { gap: 0 16px; align-items: start; }
+.players { display: grid; grid-template-columns: repeat(auto-fill, minmax(300px, 1fr)); }
+.players { gap: 0 16px; align-items: start; }
+header + section { margin-top: 20px; }
+.panel pre { margin: 10px 0; }
+.players b { overflow-wrap: anywhere; }
+audio { display: block; width: 100%; height: 40px; margin: 6px 0; }
 @media (min-width: 900px) {
   .beside { display: grid; grid-template-columns: 3fr 2fr; gap: 0 16px; align-items: start; }
 }

@@ -8,14 +8,10 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, MultipleLocator
 
+from mclf_jax.report.axes import colour_bar, time_axis
 from mclf_jax.report.plots import INK, short, styled
 
-# Seconds between ticks that people can count in.
-_TICKS_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600)
-_MAX_TICKS = 10
-_MINUTES_FROM_S = 120  # longer songs are labelled in minutes and seconds
 _MAX_INCHES = 14.0
 
 
@@ -60,14 +56,12 @@ def plot_taggram(taggram: Mapping, *, title: str | None = None, max_labels: int 
     axes.set_yticks(np.arange(len(order)) + 0.5, [short(labels[k]) for k in order])
     axes.tick_params(axis="y", length=0, labelcolor=INK)
     axes.set(ylim=(len(order), 0))
-    _time_axis(axes, edges_s)
+    time_axis(axes, edges_s[0], edges_s[-1])
     axes.grid(False)
     axes.spines[:].set_visible(False)
     if title is not None:
         axes.set_title(short(title, limit=80))
-    bar = figure.colorbar(mesh, ax=axes, pad=0.01, aspect=30)
-    bar.set_label("score")
-    bar.outline.set_visible(False)
+    colour_bar(figure, mesh, axes, label="score")
     return figure
 
 
@@ -111,17 +105,3 @@ def _edges(times_s: np.ndarray, window_s: float | None) -> np.ndarray:
     else:
         before = after = max(times_s[0], 0.5)
     return np.r_[max(times_s[0] - before, 0.0), middles, times_s[-1] + after]
-
-
-def _time_axis(axes, edges_s: np.ndarray) -> None:
-    shown_s = edges_s[-1] - edges_s[0]
-    if shown_s > _TICKS_S[0]:
-        step_s = next((s for s in _TICKS_S if shown_s / s <= _MAX_TICKS), _TICKS_S[-1])
-        axes.xaxis.set_major_locator(MultipleLocator(step_s))
-    if edges_s[-1] > _MINUTES_FROM_S:
-        axes.xaxis.set_major_formatter(
-            FuncFormatter(lambda s, _: f"{int(s) // 60}:{int(s) % 60:02d}")
-        )
-        axes.set_xlabel("minutes:seconds")
-    else:
-        axes.set_xlabel("seconds")
