@@ -1,75 +1,133 @@
-"""Augmentations of log-mel spectrograms: pure functions of (key, [B, F, M] in dB).
+"""Augmentations of log-mel spectrograms [..., F, M] in dB: of level, timbre, time and bands."""
 
-Each maker returns `f(key, x) -> x` of the same shape, in which every example has its own
-draw; `compose` chains them.
-"""
+import dataclasses
+from typing import ClassVar
 
-from collections.abc import Callable, Sequence
+import numpy as np
 
-import jax
-import jax.numpy as jnp
-
-Augmentation = Callable[[jax.Array, jax.Array], jax.Array]
+from mclf_jax.audio.features import array_module
+from mclf_jax.augment import random
+from mclf_jax.augment.random import Array, Key
 
 
-def compose(augmentations: Sequence[Augmentation]) -> Augmentation:
-    """One after the other, each with its own key."""
-
-    def apply(key, x):
-        for i, augmentation in enumerate(augmentations):
-            x = augmentation(jax.random.fold_in(key, i), x)
-        return x
-
-    return apply
+class _OfSpectrograms:
+    example_ndim: ClassVar[int] = 2
 
 
-def gain(max_db: float) -> Augmentation:
+@dataclasses.dataclass(frozen=True)
+class SpectrogramGain(_OfSpectrograms):
     """Louder or softer by up to `max_db`, uniform in decibels; the same for a whole example."""
 
-    def apply(key, x):
-        change_db = jax.random.uniform(key, (x.shape[0], 1, 1), minval=-max_db, maxval=max_db)
-        return x + change_db.astype(x.dtype)
+    max_db: float
 
-    return apply
+    def __post_init__(self):
+        _check_range(self, "max_db", 0, np.inf)
+
+    def __call__(self, key: Key, x: Array) -> Array:
+        change_db = random.uniform(key, x.shape[:-2], -self.max_db, self.max_db)
+        return x + change_db[..., None, None].astype(x.dtype)
 
 
-def equalizer(std_db: float, *, num_points: int = 5) -> Augmentation:
+@dataclasses.dataclass(frozen=True)
+class Equalizer(_OfSpectrograms):
     """A smooth random filter, the same for all frames of an example.
 
     Normal gains with `std_db` at `num_points` evenly spaced bands, linear in between; the
     linear FilterAugment (Nam et al. 2022) with a normal distribution.
     """
 
-    def apply(key, x):
-        gains_db = std_db * jax.random.normal(key, (x.shape[0], num_points), x.dtype)
-        band = jnp.linspace(0, num_points - 1, x.shape[2])
-        at_bands = jax.vmap(lambda row: jnp.interp(band, jnp.arange(num_points), row))(gains_db)
-        return x + at_bands[:, None, :].astype(x.dtype)
+    std_db: float
+    num_points: int = 5
 
-    return apply
+    def __post_init__(self):
+        _check_range(self, "std_db", 0, np.inf)
+        _check_range(self, "num_points", 2, np.inf)
+
+    def __call__(self, key: Key, x: Array) -> Array:
+        gains_db = self.std_db * random.normal(key, (*x.shape[:-2], self.num_points))
+        # Not a matrix product, which accelerators may round to half precision.
+        between = array_module(x).asarray(self._weights(x.shape[-1]))
+        at_bands = (gains_db[..., None] * between).sum(axis=-2)
+        return x + at_bands[..., None, :].astype(x.dtype)
+
+    def _weights(self, num_bands: int) -> np.ndarray:
+        """Linear interpolation from points to bands, float32 [num_points, M]."""
+        band = np.linspace(0, self.num_points - 1, num_bands)
+        distance = np.abs(band - np.arange(self.num_points)[:, None])
+        return np.maximum(0, 1 - distance).astype(np.float32)
 
 
-def time_mask(count: int, *, max_fraction: float) -> Augmentation:
-    """`count` bands of up to `max_fraction` of the frames become the example's mean.
+@dataclasses.dataclass(frozen=True)
+class FrameShift(_OfSpectrograms):
+    """Later or earlier by up to `max_fraction` of the frames; what leaves comes in again."""
+
+    max_fraction: float = 0.5
+
+    def __post_init__(self):
+        _check_range(self, "max_fraction", 0, 1)
+
+    def __call__(self, key: Key, x: Array) -> Array:
+        xp, num_frames = array_module(x), x.shape[-2]
+        furthest = int(self.max_fraction * num_frames)
+        shift = random.integers(key, x.shape[:-2], -furthest, furthest)
+        frame = (xp.arange(num_frames) - shift[..., None]) % num_frames
+        return xp.take_along_axis(x, frame[..., None], axis=-2)
+
+
+@dataclasses.dataclass(frozen=True)
+class TimeMask(_OfSpectrograms):
+    """`num_masks` stretches of up to `max_fraction` of the frames become the example's mean.
 
     SpecAugment's time masking (Park et al. 2019) without time warping; widths and positions
     are uniform.
     """
-    return lambda key, x: _mask(key, x, axis=1, count=count, max_width=max_fraction * x.shape[1])
+
+    num_masks: int = 2
+    max_fraction: float = 0.1
+
+    def __post_init__(self):
+        _check_range(self, "num_masks", 0, np.inf)
+        _check_range(self, "max_fraction", 0, 1)
+
+    def __call__(self, key: Key, x: Array) -> Array:
+        widest = self.max_fraction * x.shape[-2]
+        masked = _masked(key, x, length=x.shape[-2], num_masks=self.num_masks, widest=widest)
+        return _with_mean(x, masked[..., :, None])
 
 
-def freq_mask(count: int, *, max_bands: int) -> Augmentation:
-    """`count` runs of up to `max_bands` mel bands become the example's mean (SpecAugment)."""
-    return lambda key, x: _mask(key, x, axis=2, count=count, max_width=float(max_bands))
+@dataclasses.dataclass(frozen=True)
+class FreqMask(_OfSpectrograms):
+    """`num_masks` runs of up to `max_bands` mel bands become the example's mean (SpecAugment)."""
+
+    num_masks: int = 2
+    max_bands: int = 8
+
+    def __post_init__(self):
+        _check_range(self, "num_masks", 0, np.inf)
+        _check_range(self, "max_bands", 0, np.inf)
+
+    def __call__(self, key: Key, x: Array) -> Array:
+        widest = float(self.max_bands)
+        masked = _masked(key, x, length=x.shape[-1], num_masks=self.num_masks, widest=widest)
+        return _with_mean(x, masked[..., None, :])
 
 
-def _mask(key, x, *, axis, count, max_width):
-    length = x.shape[axis]
-    width_key, start_key = jax.random.split(key)
-    shape = (x.shape[0], count, 1)
-    width = jax.random.uniform(width_key, shape) * min(max_width, length)
-    start = jax.random.uniform(start_key, shape) * (length - width)
-    position = jnp.arange(length)
-    masked = ((position >= start) & (position < start + width)).any(axis=1)
-    masked = jnp.expand_dims(masked, 3 - axis)
-    return jnp.where(masked, x.mean(axis=(1, 2), keepdims=True), x)
+def _masked(key: Key, x: Array, *, length: int, num_masks: int, widest: float) -> Array:
+    """Bool [..., length], true inside of the masks of an example."""
+    width_key, start_key = random.split(key, 2)
+    shape = (*x.shape[:-2], num_masks, 1)
+    width = random.uniform(width_key, shape, 0.0, 1.0) * min(widest, length)
+    start = random.uniform(start_key, shape, 0.0, 1.0) * (length - width)
+    position = np.arange(length)
+    return ((position >= start) & (position < start + width)).any(axis=-2)
+
+
+def _with_mean(x: Array, masked: Array) -> Array:
+    return array_module(x).where(masked, x.mean(axis=(-2, -1), keepdims=True), x)
+
+
+def _check_range(settings, field: str, low: float, high: float) -> None:
+    value = getattr(settings, field)
+    if not low <= value <= high:
+        allowed = f"at least {low}" if high == np.inf else f"in [{low}, {high}]"
+        raise ValueError(f"{type(settings).__name__}: {field} is {value}; it must be {allowed}")

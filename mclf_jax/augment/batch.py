@@ -1,0 +1,123 @@
+"""Augmentations across a batch: every example is mixed with another one, and so are the labels.
+
+They are called as `f(key, batch) -> batch` with "x", float [B, ...], "label", float [B, K]
+(distributions over K labels, tags, or numbers) and, if there, "valid" [B]: examples are not mixed
+with rows that are only padding. What else is in the batch stays as it is. The partners are a
+permutation of the whole batch, over all devices.
+"""
+
+import dataclasses
+from collections.abc import Callable
+
+from mclf_jax.audio.features import array_module
+from mclf_jax.augment import random
+from mclf_jax.augment.random import Array, Key
+
+Batch = dict[str, Array]
+BatchAugmentation = Callable[[Key, Batch], Batch]
+
+
+@dataclasses.dataclass(frozen=True)
+class Mixup:
+    """Weighted sums of two examples and of their labels (Zhang et al. 2018).
+
+    The weight is drawn from Beta(alpha, alpha) for each example: 1 is uniform, less is closer
+    to one of the two.
+    """
+
+    alpha: float
+
+    def __post_init__(self):
+        _check_alpha(self)
+
+    def __call__(self, key: Key, batch: Batch) -> Batch:
+        partner, share = _partners(key, batch, self.alpha)
+        x = batch["x"]
+        weight = _column(share, x).astype(x.dtype)
+        mixed = weight * x + (1 - weight) * x[partner]
+        return batch | {"x": mixed, "label": _mixed_labels(batch, partner, share)}
+
+
+@dataclasses.dataclass(frozen=True)
+class Cutmix:
+    """A stretch of time of another example takes the place of one's own (Yun et al. 2019, in 1-D).
+
+    Time is the axis after that of the batch: samples of [B, T], frames of [B, F, M]. What is
+    kept has a share drawn from Beta(alpha, alpha), the stretch is anywhere, and labels are
+    mixed by the lengths.
+    """
+
+    alpha: float
+
+    def __post_init__(self):
+        _check_alpha(self)
+
+    def __call__(self, key: Key, batch: Batch) -> Batch:
+        share_key, start_key = random.split(key, 2)
+        partner, share = _partners(share_key, batch, self.alpha)
+        x = batch["x"]
+        xp, length = array_module(x), x.shape[1]
+        width = xp.round((1 - share) * length)
+        start = xp.floor(random.uniform(start_key, share.shape, 0.0, 1.0) * (length - width + 1))
+        position = xp.arange(length)
+        cut = (position >= start[:, None]) & (position < (start + width)[:, None])
+        mixed = xp.where(cut.reshape(cut.shape + (1,) * (x.ndim - 2)), x[partner], x)
+        label = _mixed_labels(batch, partner, 1 - width / length)
+        return batch | {"x": mixed, "label": label}
+
+
+@dataclasses.dataclass(frozen=True)
+class MixupOrCutmix:
+    """Mixup for about half of the examples and cutmix for the others."""
+
+    mixup: Mixup
+    cutmix: Cutmix
+
+    def __call__(self, key: Key, batch: Batch) -> Batch:
+        coin_key, mixup_key, cutmix_key = random.split(key, 3)
+        heads = random.bernoulli(coin_key, batch["x"].shape[:1], 0.5)
+        one, other = self.mixup(mixup_key, batch), self.cutmix(cutmix_key, batch)
+        xp = array_module(batch["x"])
+        chosen = {
+            name: xp.where(_column(heads, one[name]), one[name], other[name])
+            for name in ("x", "label")
+        }
+        return batch | chosen
+
+
+def _partners(key: Key, batch: Batch, alpha: float) -> tuple[Array, Array]:
+    """Whom each example is mixed with, and the share that it keeps of itself; both [B]."""
+    _check_batch(batch)
+    partner_key, share_key = random.split(key, 2)
+    count = len(batch["x"])
+    partner = random.permutation(partner_key, count)
+    share = random.beta(share_key, (count,), alpha, alpha)
+    if "valid" in batch:
+        share = array_module(share).where(batch["valid"][partner] > 0, share, 1.0)
+    return partner, share
+
+
+def _mixed_labels(batch: Batch, partner: Array, share: Array) -> Array:
+    label = batch["label"]
+    share = share[:, None].astype(label.dtype)
+    return share * label + (1 - share) * label[partner]
+
+
+def _column(values: Array, like: Array) -> Array:
+    return values.reshape(values.shape + (1,) * (like.ndim - 1))
+
+
+def _check_alpha(settings) -> None:
+    if not settings.alpha > 0:
+        raise ValueError(
+            f"{type(settings).__name__}: alpha is {settings.alpha}; it must be positive"
+        )
+
+
+def _check_batch(batch: Batch) -> None:
+    label = batch["label"]
+    if label.ndim != 2 or label.dtype.kind != "f":
+        raise ValueError(
+            f'batch["label"] is {label.dtype} {list(label.shape)}; labels that can be mixed are '
+            "float [B, K], such as one-hot rows"
+        )

@@ -1,0 +1,95 @@
+"""Published chains of waveform augmentation: their order, probabilities and ranges.
+
+All were made with torchaudio-augmentations (v0.2.4). Like there, each example has its own draw.
+What is the same in all of them, and differs from that library:
+
+- The random crop that begins each chain is not in it: windows are cut at random before, by
+  the pipeline. Put `RandomCrop` in front where that is not so.
+- Its noise takes a ratio r of the amplitudes of noise and signal, though it calls it SNR. Here
+  are the same limits in decibels, -20 log10(r); between them decibels are uniform, not r.
+- Its gain clamps to full scale. As it only turns down, that never mattered; here nothing clamps.
+- Its pitch shift is a whole number of cents and gives back the input where sox failed. Here
+  the shift is any number within the same range.
+- Its reverb is that of sox, with whole numbers from 0 to 99 for reverberance, damping and room
+  scale. Here they mean the same, see `reverb.SoxReverb`, and are any numbers in that range.
+- It mixes the random states of Python, numpy and torch, so that workers repeat each other's
+  draws unless all three are seeded. Here all draws come from the one key.
+"""
+
+import math
+
+from mclf_jax.augment.compose import Compose, compose, random_apply
+from mclf_jax.augment.filters import HighLowPass
+from mclf_jax.augment.pitch import PitchShift
+from mclf_jax.augment.reverb import SoxReverb
+from mclf_jax.augment.waveform import Delay, Gain, Noise, PolarityInversion
+
+_GAIN = {"min_db": -20.0, "max_db": -1.0}
+_DELAY = {"delays_s": (0.2, 0.25, 0.3, 0.35, 0.4, 0.45), "volume": 0.5}
+_FILTER = {"high_pass_hz": (200.0, 1200.0), "low_pass_hz": (2200.0, 4000.0)}
+_PITCH = {"min_semitones": -7.0, "max_semitones": 7.0}
+
+
+def clmr(sample_rate_hz: int) -> Compose:
+    """The chain of CLMR (Spijkervet and Burgoyne 2021), as in its code.
+
+    Polarity .8, noise .01, gain .3, high-pass or low-pass .8, delay .3, pitch .6, reverb .6. The
+    noise is at 40 to 80 dB and rare: next to nothing.
+
+    Args:
+        sample_rate_hz: of the waveforms, at least 8000; 22050 in the paper.
+    """
+    return compose(
+        [
+            random_apply(PolarityInversion(), p=0.8),
+            random_apply(_noise(1e-4, 1e-2), p=0.01),
+            random_apply(Gain(**_GAIN), p=0.3),
+            random_apply(HighLowPass(sample_rate_hz, **_FILTER), p=0.8),
+            random_apply(Delay(sample_rate_hz, **_DELAY), p=0.3),
+            random_apply(PitchShift(sample_rate_hz, **_PITCH), p=0.6),
+            random_apply(SoxReverb(sample_rate_hz), p=0.6),
+        ]
+    )
+
+
+def tutorial(sample_rate_hz: int) -> Compose:
+    """The chain of the tutorial's data set (chapter 9), which is what its results come from.
+
+    Polarity .8, noise .3 at 6.0 to 10.5 dB, gain .2, high-pass or low-pass .8, delay .5, pitch
+    .4, reverb .3. The contrastive notebook sets other probabilities (polarity .8, filters .6,
+    noise .1, gain .3, delay .4, pitch .4, reverb .4), but nothing reads them: its data set builds
+    this list. The tutorial writes 22050 Hz into it; here filters and delays follow the rate.
+
+    Args:
+        sample_rate_hz: of the waveforms, at least 8000; 22050 in the tutorial.
+    """
+    return compose(
+        [
+            random_apply(PolarityInversion(), p=0.8),
+            random_apply(_noise(0.3, 0.5), p=0.3),
+            random_apply(Gain(**_GAIN), p=0.2),
+            random_apply(HighLowPass(sample_rate_hz, **_FILTER), p=0.8),
+            random_apply(Delay(sample_rate_hz, **_DELAY), p=0.5),
+            random_apply(PitchShift(sample_rate_hz, **_PITCH), p=0.4),
+            random_apply(SoxReverb(sample_rate_hz), p=0.3),
+        ]
+    )
+
+
+def musicnn_noisy_student(sample_rate_hz: int) -> Compose:
+    """The noise of the student in music tagging's noisy student training (Won et al. 2021).
+
+    The published code takes the tutorial's list. It is for the student alone, on its labelled
+    and its unlabelled audio; the teacher hears both clean. In that code a misspelt keyword
+    (`is_agumentation`) is an error before anything is augmented.
+
+    Args:
+        sample_rate_hz: of the waveforms, at least 8000; 22050 in the published code.
+    """
+    return tutorial(sample_rate_hz)
+
+
+def _noise(min_ratio: float, max_ratio: float) -> Noise:
+    """Of the ratio of amplitudes, noise to signal."""
+    decibels = (-20 * math.log10(ratio) for ratio in (max_ratio, min_ratio))
+    return Noise(*decibels)
