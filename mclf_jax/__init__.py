@@ -11,6 +11,7 @@ from typing import Any
 _PUBLIC = {
     "Report": "mclf_jax.report.result:Report",
     "Tagger": "mclf_jax.api:Tagger",
+    "augment": "mclf_jax.augment",
     "build_model": "mclf_jax.models:build",
     "evaluate": "mclf_jax.evaluation:evaluate",
     "features": "mclf_jax.audio.features",
@@ -19,6 +20,7 @@ _PUBLIC = {
     "load": "mclf_jax.api:load",
     "losses": "mclf_jax.losses",
     "to_torch": "mclf_jax.convert.to_torch:to_torch",
+    "plot": "mclf_jax.plot",
     "plot_taggram": "mclf_jax.report.taggram:plot_taggram",
 }
 

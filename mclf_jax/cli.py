@@ -23,7 +23,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return arguments.function(arguments) or 0
     except (ValueError, FileNotFoundError, ArithmeticError, ImportError) as error:
-        print(f"mclf {arguments.command}: {error}", file=sys.stderr)
+        command = " ".join([arguments.command, *getattr(arguments, "subcommand", "").split()])
+        print(f"mclf {command}: {error}", file=sys.stderr)
         return 1
 
 
@@ -155,6 +156,22 @@ def _inspect(arguments: argparse.Namespace) -> None:
         print(section, flush=True)
 
 
+def _data_listen(arguments: argparse.Namespace) -> None:
+    from mclf_jax import config as config_lib
+    from mclf_jax.report.listen import PREVIEW, write_listening_page
+
+    config = config_lib.load(arguments.config, overrides=arguments.overrides)
+    if not (config.augment.waveform or config.augment.chain):
+        print(
+            f"the config changes no waveforms; the page lets you hear the preset {PREVIEW} "
+            "(choose with --config.augment.waveform=NAME)"
+        )
+    page = write_listening_page(
+        config, arguments.out, title=arguments.config, num_songs=arguments.songs
+    )
+    print(page)
+
+
 def _sweep(arguments: argparse.Namespace) -> int:
     from mclf_jax import config as config_lib
     from mclf_jax import sweep
@@ -223,9 +240,9 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="mclf", description=__doc__.splitlines()[0])
     commands = parser.add_subparsers(dest="command", required=True)
 
-    def add(function, help_text):
-        name = function.__name__.removeprefix("_")
-        command = commands.add_parser(name, help=help_text, description=help_text)
+    def add(function, help_text, *, to=commands):
+        name = function.__name__.rpartition("_")[2]  # _data_listen is "listen" of "data"
+        command = to.add_parser(name, help=help_text, description=help_text)
         command.set_defaults(function=function)
         return command
 
@@ -289,6 +306,19 @@ def _parser() -> argparse.ArgumentParser:
 
     inspect = add(_inspect, f"Look at an experiment without training it. {overrides}")
     inspect.add_argument("--config", required=True, help=_CONFIG_HELP)
+
+    about_data = "Look at data."
+    data = commands.add_parser("data", help=about_data, description=about_data)
+    of_data = data.add_subparsers(dest="subcommand", required=True)
+    listen = add(
+        _data_listen,
+        "Write a page with training songs before and after augmentation, as players and "
+        f"spectrograms. {overrides}",
+        to=of_data,
+    )
+    listen.add_argument("--config", required=True, help=_CONFIG_HELP)
+    listen.add_argument("--out", default="listen.html", help="the page to write")
+    listen.add_argument("--songs", type=int, default=3, help="how many, from the training split")
 
     sweep = add(_sweep, f"Train and evaluate every setting of a config's sweep(). {overrides}")
     sweep.add_argument("--config", required=True, help=_CONFIG_HELP)

@@ -31,26 +31,47 @@ def base() -> ConfigDict:
 
     config.features = ConfigDict()
     config.features.on = "pipeline"  # or "device": inside the jitted step
+    config.features.kind = placeholder(str)  # "mfcc", "cqt", ..., see `features.KINDS`
     config.features.sample_rate_hz = placeholder(int)
     config.features.n_fft = placeholder(int)
     config.features.hop_length = placeholder(int)
+    config.features.win_length = placeholder(int)
+    config.features.window = placeholder(str)
+    config.features.framing = placeholder(str)
+    config.features.pad_mode = placeholder(str)
+    config.features.power = placeholder(float)
     config.features.n_mels = placeholder(int)
     config.features.f_min_hz = placeholder(float)
     config.features.f_max_hz = placeholder(float)
     config.features.mel_scale = placeholder(str)
     config.features.mel_norm = placeholder(str)
-    config.features.pad_mode = placeholder(str)
     config.features.compression = placeholder(str)
     config.features.amin = placeholder(float)
+    config.features.db_ref = placeholder(str)
     config.features.top_db = placeholder(float)
+    config.features.normalization = placeholder(str)
+    config.features.mean = placeholder(float)
+    config.features.std = placeholder(float)
+    config.features.n_mfcc = placeholder(int)
+    config.features.lifter = placeholder(float)
+    config.features.num_bins = placeholder(int)  # of the CQT, as the three below
+    config.features.bins_per_octave = placeholder(int)
+    config.features.filter_scale = placeholder(float)
+    config.features.norm = placeholder(str)
 
-    config.augment = ConfigDict()  # of spectrograms, in training; 0: off
-    config.augment.gain_db = 0.0
+    config.augment = ConfigDict()  # in training, in this order; see `augment.build`
+    config.augment.waveform = ""  # a chain of `augment.PRESETS`, such as "clmr"
+    config.augment.chain = ()  # or one's own: ("noise", 0.5, {"min_snr_db": 3.0, ...}), ...
+    config.augment.on = "pipeline"  # for waveforms; or "device", where features.on must be
+    config.augment.gain_db = 0.0  # of spectrograms, as all below it; 0: off
     config.augment.eq_std_db = 0.0
+    config.augment.frame_shift_fraction = 0.0
     config.augment.num_time_masks = 0
     config.augment.time_mask_fraction = 0.1
     config.augment.num_freq_masks = 0
     config.augment.freq_mask_bands = 8
+    config.augment.mixup_alpha = 0.0  # across the batch, of the network's inputs; 0: off
+    config.augment.cutmix_alpha = 0.0  # with both, each example draws one of them
 
     config.model = ConfigDict()
     config.model.name = "short_chunk_cnn"
@@ -106,6 +127,7 @@ _CHOICES = {
     "data.level": ("window", "song"),
     "data.short": ("tile", "pad"),
     "features.on": ("pipeline", "device"),
+    "augment.on": ("pipeline", "device"),
     "optim.schedule": ("constant", "cosine", "linear"),
     "optim.decay_mask": ("kernels", "all"),
     "objective.pos_weight": ("none", "balanced"),
@@ -143,6 +165,7 @@ def validate(config: ConfigDict) -> ConfigDict:
         raise ValueError(
             f"objective.label_smoothing is {config.objective.label_smoothing}; it must be in [0, 1)"
         )
+    _check_waveform_augmentation(config)
     _check_phases(config.optim)
     if config.data.name == "none":  # made from weights: there is nothing to train
         return config
@@ -159,6 +182,17 @@ def validate(config: ConfigDict) -> ConfigDict:
         if flat[given[0]] <= 0:
             raise ValueError(f"{given[0]} is {flat[given[0]]}; it must be positive")
     return config
+
+
+def _check_waveform_augmentation(config: ConfigDict) -> None:
+    augment = config.augment
+    if augment.waveform and augment.chain:
+        raise ValueError("augment.waveform and augment.chain: one of them must be empty")
+    wanted = augment.waveform or augment.chain
+    if wanted and augment.on == "device" and config.features.on == "pipeline":
+        raise ValueError(
+            "features.on is 'pipeline'; as augment.on is 'device', it must be 'device' too"
+        )
 
 
 def _check_phases(optim: ConfigDict) -> None:

@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 from ml_collections import ConfigDict
 
-from mclf_jax import data, models
+from mclf_jax import augment, data, models
+from mclf_jax.augment import Augmentation, Chains
 from mclf_jax.data.pipeline import Input
 from mclf_jax.data.source import Source
 from mclf_jax.models import Model
@@ -29,6 +30,16 @@ class Experiment:
             short=self.config.data.short,
             features=self.model.features if in_pipeline else None,
         )
+
+    @property
+    def chains(self) -> Chains:
+        """How examples are changed in training."""
+        return augment.build(self.config.augment, features=self.model.features)
+
+    @property
+    def pipeline_augmentation(self) -> Augmentation | None:
+        """Those of waveforms, if the pipeline is to apply them."""
+        return self.chains.waveform if self.config.augment.on == "pipeline" else None
 
     def indices(self, split: str) -> np.ndarray:
         """The songs of a split.

@@ -28,6 +28,7 @@ def describe(config: ConfigDict) -> Iterator[str]:
     train_indices = parts.indices("train")
     evaluation_steps = config_lib.evaluation_steps(config, num_examples=len(train_indices))
     yield _section("Data", _data(parts))
+    yield _section("Augmentation, in training", _augmentation(parts))
 
     dataset = pipeline.training_batches(
         parts.source,
@@ -35,6 +36,7 @@ def describe(config: ConfigDict) -> Iterator[str]:
         inputs=parts.inputs,
         batch_size=config.train.batch_size,
         seed=config.seed,
+        augment=parts.pipeline_augmentation,
     )
     batch = dataset[0]
     yield _section("First batch", _batch(batch))
@@ -73,6 +75,17 @@ def _data(parts: Experiment) -> str:
         *info.notes,
     ]
     return "\n".join(lines)
+
+
+def _augmentation(parts: Experiment) -> str:
+    chains = parts.chains
+    where = {"pipeline": ", in the pipeline", "device": ", on the device"}[parts.config.augment.on]
+    named = {
+        f"waveforms{where if chains.waveform else ''}": chains.waveform,
+        "spectrograms": chains.spectrogram,
+        "across the batch": chains.batch,
+    }
+    return "\n".join(f"{name}: {chain or 'none'}" for name, chain in named.items())
 
 
 def _batch(batch: dict[str, np.ndarray]) -> str:

@@ -113,6 +113,7 @@ def train(config: ConfigDict, *, workdir: str | Path) -> Outcome:
         inputs=parts.inputs,
         batch_size=batch_size,
         seed=config.seed,
+        augment=parts.pipeline_augmentation,
         process_index=jax.process_index(),
         process_count=jax.process_count(),
     )

@@ -5,7 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from mclf_jax import experiment
+from mclf_jax import experiment, models
+from mclf_jax.audio.features import preset
 from mclf_jax.data.pipeline import training_batches
 from tests.tiny import tiny_config
 
@@ -45,8 +46,43 @@ def test_overridden_features_reach_model_and_source():
 
 
 @pytest.mark.parametrize(
+    ("kind", "changes", "num_bins"),
+    [
+        ("mfcc", {"features__n_mels": 16, "features__n_mfcc": 12}, 12),
+        ("spectrogram", {"features__power": 1.0, "features__compression": "log"}, 33),
+        ("cqt", {"features__num_bins": 24, "features__norm": "amplitude"}, 24),
+        ("log_mel", {"features__compression": "pcen", "features__window": "hamming"}, 8),
+    ],
+)
+def test_another_representation_is_a_config_choice(kind, changes, num_bins):
+    if kind == "cqt":  # has no frame length and no mel bands
+        changes = {**changes, "features__n_fft": None, "features__n_mels": None}
+    elif kind == "spectrogram":
+        changes = {**changes, "features__n_mels": None}
+    parts, batch = first_batch(features__kind=kind, **changes)
+    assert parts.model.features.kind == kind
+    assert parts.model.features.hop_length == 32
+    assert batch["features"].shape == (4, *parts.model.input_shape) == (4, 16, num_bins)
+    variables = parts.model.init(jax.random.key(0))
+    outputs = parts.model.module.apply(variables, batch["features"], train=False)
+    assert np.isfinite(outputs["logits"]).all()
+
+
+def test_a_whole_representation_is_taken_by_build():
+    features = preset("librosa", n_mels=64)
+    assert models.build("short_chunk_cnn", num_labels=2, features=features).features == features
+    assert models.build("fcn", num_labels=2, features=features, n_mels=96).features.n_mels == 96
+    mfcc = models.build("vgg_ish", num_labels=2, features={"kind": "mfcc", "n_mfcc": 40}).features
+    # What both have stays as published.
+    assert (mfcc.mel_scale, mfcc.compression, mfcc.n_mfcc) == ("slaney", "log10_10000", 40)
+
+
+@pytest.mark.parametrize(
     ("changes", "message"),
     [
+        ({"features__kind": "chroma"}, "features.kind is 'chroma'.*allowed: spectrogram, log_mel"),
+        ({"features__kind": "waveform"}, "features.kind is 'waveform', but short_chunk_cnn takes"),
+        ({"features__n_mfcc": 12}, "features.n_mfcc is set, but short_chunk_cnn takes a log_mel"),
         ({"model__name": "resnet"}, "model.name is 'resnet'; allowed: clmr_sample_cnn, cnnsa"),
         ({"data__name": "radio"}, "data.name is 'radio'; allowed: folder, songs, synthetic"),
         ({"features__mel_scale": "bark"}, "features.mel_scale is 'bark'; allowed: htk, slaney"),

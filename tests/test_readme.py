@@ -12,7 +12,9 @@ from mclf_jax import config as config_lib
 ROOT = Path(__file__).parents[1]
 PAGES = (
     "README.md",
+    "docs/representations.md",
     "launch/local.sh",
+    "configs/ablations/augmentation.py",
     "configs/ablations/frontend.py",
     "configs/clmr_supervised.py",
     "configs/folder.py",
@@ -25,7 +27,7 @@ COMMANDS = [
     (page, match.group(0).partition("#")[0].strip())
     for page in PAGES
     for match in re.finditer(
-        r"\bmclf (?:train|evaluate|predict|embed|report|inspect|sweep|convert) .*",
+        r"\bmclf (?:train|evaluate|predict|embed|report|inspect|sweep|convert|data) .*",
         (ROOT / page).read_text(),
     )
     if "`" not in match.group(0)

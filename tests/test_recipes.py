@@ -71,7 +71,7 @@ def songs(tmp_path_factory):
 
 
 def test_every_recipe_is_here():
-    own_data = {"ablations.frontend", "folder", "quickstart"}
+    own_data = {"ablations.augmentation", "ablations.frontend", "folder", "quickstart"}
     assert {golden_name(*one) for one in EXPERIMENTS} == set(PARAMETERS) | own_data
 
 
@@ -89,14 +89,15 @@ def test_inspect(name, songs):
     config = config_lib.load(f"{RECIPES[name]}{songs}")
     compiled = name in COMPILED.values()
     sections = overview.describe(config)
-    sections = list(sections if compiled else itertools.islice(sections, 6))
-    _, data, _, stages, parameters, schedule = sections[:6]
+    sections = list(sections if compiled else itertools.islice(sections, 7))
+    _, data, augmentation, _, stages, parameters, schedule = sections[:7]
     num_labels = 10 if config.data.args.labels == "gtzan" else 50
     assert "songs: train 4, valid 2, test 2; left out: 0" in data
     assert f"{num_labels} labels: " in data
+    assert ("waveforms: none" in augmentation) == (config.augment.waveform == "")
     assert f"'logits': ({config.train.batch_size}, {num_labels})" in stages
     if PARAMETERS[name]:
         assert f"Total: {PARAMETERS[name]:,} --" in parameters
     assert schedule.count("from step") == len(config.optim.phases)
     if compiled:
-        assert "GFLOP a step" in sections[6]
+        assert "GFLOP a step" in sections[7]

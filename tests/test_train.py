@@ -45,6 +45,16 @@ def straight(tmp_path_factory):
     return workdir, outcome
 
 
+def test_features_on_the_device_give_the_same_losses(straight, tmp_path):
+    workdir, _ = straight
+    train(tiny_config(features__on="device"), workdir=tmp_path)
+    for kind in ("train", "valid"):
+        host = [entry["loss"] for entry in lines(workdir, kind)]
+        device = [entry["loss"] for entry in lines(tmp_path, kind)]
+        assert len(host) == len(device) > 3
+        np.testing.assert_allclose(host, device, rtol=1e-3)
+
+
 def test_what_a_run_leaves_behind(straight):
     workdir, outcome = straight
     assert (outcome.status, outcome.step) == ("finished", 20)

@@ -14,6 +14,7 @@ from threadpoolctl import threadpool_limits
 
 from mclf_jax.audio.decode import AudioError
 from mclf_jax.audio.features import Features
+from mclf_jax.augment.compose import Augmentation
 from mclf_jax.data.source import Source
 from mclf_jax.data.windows import fit_length
 
@@ -42,6 +43,7 @@ def training_batches(
     inputs: Input,
     batch_size: int,
     seed: int,
+    augment: Augmentation | None = None,
     process_index: int = 0,
     process_count: int = 1,
 ) -> grain.MapDataset:
@@ -56,7 +58,9 @@ def training_batches(
         indices: the songs of the training split.
         inputs: length, padding and features of an example.
         batch_size: over all processes.
-        seed: of order and windows.
+        seed: of order, windows and augmentation.
+        augment: changes each window [T] before its features are computed, with draws from the
+            example's own generator: they depend on seed and step alone.
         process_index, process_count: which rows are wanted here.
 
     Returns:
@@ -81,12 +85,11 @@ def training_batches(
                 failed = index if failed < 0 else failed
         raise AudioError(source.item_id(failed), "nor can any other song of the split be read")
 
+    windows = grain.MapDataset.range(len(indices)).seed(seed).shuffle().random_map(draw_window)
+    if augment is not None:
+        windows = windows.random_map(_Augment(augment))
     return (
-        grain.MapDataset.range(len(indices))
-        .seed(seed)
-        .shuffle()
-        .random_map(draw_window)
-        .map(_ComputeFeatures(inputs.features))
+        windows.map(_ComputeFeatures(inputs.features))
         .repeat()[process_index::process_count]
         .batch(batch_size // process_count)
     )
@@ -168,6 +171,22 @@ def _example(source: Source, index: int, start: int, inputs: Input) -> dict[str,
         "valid": np.float32(1),
         "index": np.int32(index),
     }
+
+
+@dataclasses.dataclass(frozen=True)
+class _Augment(grain.transforms.RandomMap):
+    """ "audio" [T] is augmented."""
+
+    augmentation: Augmentation
+
+    def random_map(self, example, rng):
+        audio = self.augmentation(rng, example["audio"])
+        if audio.shape != example["audio"].shape:
+            raise ValueError(
+                f"augmentation made {len(audio)} samples of {len(example['audio'])}; a window must "
+                f"keep its length: {self.augmentation!r}"
+            )
+        return example | {"audio": audio}
 
 
 @dataclasses.dataclass(frozen=True)

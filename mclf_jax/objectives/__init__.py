@@ -4,6 +4,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from mclf_jax import augment
+from mclf_jax.augment import Chains
 from mclf_jax.models import Model
 from mclf_jax.objectives.objective import Loss, Objective
 from mclf_jax.objectives.supervised import balanced_pos_weight, supervised
@@ -16,10 +17,16 @@ def _supervised(model: Model, config: ConfigDict, *, task: str, labels: np.ndarr
     return supervised(
         model,
         task=task,
-        augment=augment.build(config.augment, features=model.features),
+        chains=_chains(config, model),
         label_smoothing=config.objective.label_smoothing,
         pos_weight=balanced_pos_weight(labels) if balanced else 1.0,
     )
+
+
+def _chains(config: ConfigDict, model: Model) -> Chains:
+    """What is left to do on the device."""
+    chains = augment.build(config.augment, features=model.features)
+    return chains if config.augment.on == "device" else chains._replace(waveform=None)
 
 
 OBJECTIVES = {"supervised": _supervised}

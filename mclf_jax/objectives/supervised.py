@@ -1,19 +1,22 @@
 """Supervised learning: one label of many, tags, or numbers."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from mclf_jax import losses
-from mclf_jax.augment import Augmentation
+from mclf_jax.augment import Chains
 from mclf_jax.models import Model
 from mclf_jax.objectives.objective import Loss, Objective
+
+_UNCHANGED = Chains()
 
 
 def supervised(
     model: Model,
     *,
     task: str,
-    augment: Augmentation | None = None,
+    chains: Chains = _UNCHANGED,
     label_smoothing: float = 0.0,
     pos_weight: np.ndarray | float = 1.0,
 ) -> Objective:
@@ -22,7 +25,8 @@ def supervised(
     Args:
         model: what is trained.
         task: one of `data.source.TASKS`.
-        augment: of the features, in training only.
+        chains: augmentations on the device. Across the batch, the inputs of the network are
+            mixed, and with them the labels, of which "single_label" has one-hot rows then.
         label_smoothing: for "single_label".
         pos_weight: [K] or a number, for "multi_label".
     """
@@ -35,24 +39,39 @@ def supervised(
         }
 
     def loss(params, state, batch, key):
-        augment_key, dropout_key = jax.random.split(key)
-        x = model.inputs(batch)
-        if augment is not None:
-            x = augment(augment_key, x)
+        spectrogram_key, dropout_key, waveform_key, batch_key = jax.random.split(key, 4)
+        if chains.waveform is not None:
+            batch = batch | {"audio": chains.waveform(waveform_key, batch["audio"])}
+        x, label = model.inputs(batch), batch["label"]
+        if chains.spectrogram is not None:
+            x = chains.spectrogram(spectrogram_key, x)
+        if chains.batch is not None:
+            if task == "single_label":
+                label = jax.nn.one_hot(label, model.module.num_labels)
+            mixed = chains.batch(batch_key, {"x": x, "label": label, "valid": batch["valid"]})
+            x, label = mixed["x"], mixed["label"]
         outputs, new_state = model.apply_train(params["model"], state["model"], x, key=dropout_key)
         per_example = task_loss(
             task,
             outputs["logits"],
-            batch["label"],
+            label,
             label_smoothing=label_smoothing,
             pos_weight=pos_weight,
         )
         metrics = {}
         if task == "single_label":
-            metrics["accuracy"] = (outputs["logits"].argmax(-1) == batch["label"]).astype("float32")
+            metrics["accuracy"] = _accuracy(outputs["logits"], label)
         return Loss(per_example, {"model": new_state}, metrics)
 
     return Objective(init, loss)
+
+
+def _accuracy(logits: jax.Array, label: jax.Array) -> jax.Array:
+    """What the predicted label has of the target, [B]: 1 or 0 where that is one label."""
+    predicted = logits.argmax(axis=-1)
+    if label.ndim == 1:
+        return (predicted == label).astype("float32")
+    return jnp.take_along_axis(label, predicted[:, None], axis=-1)[:, 0]
 
 
 def task_loss(

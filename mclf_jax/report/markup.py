@@ -1,15 +1,43 @@
-"""Pieces of HTML. Everything that comes from outside passes through `escape`."""
+"""Pieces of HTML and the page around them. What comes from outside passes through `escape`."""
 
 import html
 import math
+import os
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from matplotlib.figure import Figure
 
+from mclf_jax.report.style import CSS
 from mclf_jax.report.svg import inline_svg
 
 LARGE_DICT = 14
 """Above this many entries, a dict in the table of facts is folded away."""
+
+
+def write_document(path: Path, *, title: str, body: Sequence[str], footer: str) -> Path:
+    """Write a page in one file: no server, no script, no link to anywhere else.
+
+    Args:
+        path: of the file, which is replaced at once; its folder is made.
+        title: text.
+        body: HTML of its parts; empty ones are left out.
+        footer: text.
+    """
+    page = (
+        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>{escape(title)}</title>\n<style>{CSS}</style>\n</head>\n<body>\n<main>\n"
+        + "\n".join(part for part in body if part)
+        + f"\n<footer>Written by mclf_jax. {escape(footer)}</footer>\n"
+        "</main>\n</body>\n</html>\n"
+    )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(path.name + ".partial")
+    # "backslashreplace": a file name need not be valid Unicode.
+    partial.write_text(page, encoding="utf-8", errors="backslashreplace")
+    os.replace(partial, path)
+    return path
 
 
 def escape(text) -> str:

@@ -8,10 +8,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from mclf_jax.report import history, plots
-from mclf_jax.report.markup import escape, facts, figure
+from mclf_jax.report.markup import escape, facts, figure, write_document
 from mclf_jax.report.result import Report
 from mclf_jax.report.sections import results
-from mclf_jax.report.style import CSS
 
 SpectrogramOf = Callable[[str], Mapping | None]
 
@@ -48,23 +47,13 @@ def write_page(
     ]
     body += [sections[0], _training(first, records), *sections[1:]]
     body.append(_config(run_dir / "config.json"))
-    title = escape(f"{first.run_name}: report")
-    page = (
-        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{title}</title>\n<style>{CSS}</style>\n</head>\n<body>\n<main>\n"
-        + "\n".join(part for part in body if part)
-        + "\n<footer>Written by mclf_jax. Intervals are 95 % bootstrap intervals over songs: "
-        "they tell how much a value depends on the songs that happened to be in the split, "
-        "not on the training seed.</footer>\n</main>\n</body>\n</html>\n"
+    return write_document(
+        run_dir / "report" / "index.html",
+        title=f"{first.run_name}: report",
+        body=body,
+        footer="Intervals are 95 % bootstrap intervals over songs: they tell how much a value "
+        "depends on the songs that happened to be in the split, not on the training seed.",
     )
-    path = run_dir / "report" / "index.html"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".html.partial")
-    # "backslashreplace": a file name need not be valid Unicode.
-    partial.write_text(page, encoding="utf-8", errors="backslashreplace")
-    os.replace(partial, path)
-    return path
 
 
 def _header(reports: Sequence[Report]) -> str:

@@ -1,0 +1,156 @@
+"""The listening page: what its players hold, what it says, and the command that writes it."""
+
+import base64
+import html
+import io
+import re
+
+import numpy as np
+import pytest
+import soundfile
+
+from mclf_jax import cli, experiment
+from mclf_jax.report.listen import NUM_DRAWS, write_listening_page
+from tests.songs import Songs
+from tests.tiny import tiny_config
+
+CHAIN = (
+    ("gain", 0.5, {"min_db": -20.0, "max_db": -20.0}),
+    ("polarity_inversion", 1.0, {}),
+)
+
+
+@pytest.fixture(autouse=True)
+def quiet_songs(monkeypatch):
+    """Those of the tests lie around their number, which no file of samples can hold."""
+    read = Songs.read
+
+    def scaled(self, index, **where):
+        return (read(self, index, **where) - index).astype(np.float32)
+
+    monkeypatch.setattr(Songs, "read", scaled)
+
+
+def write(folder, *, num_songs=2, **changes):
+    config = tiny_config(**changes)
+    path = write_listening_page(config, folder / "a" / "x.html", title="a <b>", num_songs=num_songs)
+    return config, path.read_text(encoding="utf-8")
+
+
+def players(page):
+    """[(label, samples [T])], and all of them at the rate of the songs."""
+    found = []
+    for label, data in re.findall(
+        r'<audio controls[^>]*aria-label="([^"]*)" src="data:audio/flac;base64,([^"]+)"', page
+    ):
+        audio, rate_hz = soundfile.read(io.BytesIO(base64.b64decode(data)), dtype="float32")
+        assert rate_hz == 1000
+        found.append((label, audio))
+    return found
+
+
+def test_players_hold_the_windows_and_what_becomes_of_them(tmp_path):
+    config, page = write(tmp_path, augment__chain=CHAIN)
+    heard = players(page)
+    draws = [f"Draw {i}" for i in range(1, NUM_DRAWS + 1)]
+    assert [label for label, _ in heard] == 2 * ["Original", "Gain", "PolarityInversion", *draws]
+    parts = experiment.build(config)
+    first, last = parts.indices("train")[[0, -1]]
+    for index, (original, quieter, inverted, *drawn) in (
+        (first, [audio for _, audio in heard[: 3 + NUM_DRAWS]]),
+        (last, [audio for _, audio in heard[3 + NUM_DRAWS :]]),
+    ):
+        start = (parts.source.num_samples(index) - 500) // 2
+        expected = parts.source.read(index, start_sample=start, num_samples=500)
+        np.testing.assert_allclose(original, expected, atol=1e-4)
+        np.testing.assert_allclose(quieter, expected / 10, atol=1e-4)
+        np.testing.assert_allclose(inverted, -expected, atol=1e-4)
+        for audio in drawn:
+            factor = np.round(audio @ expected / (expected @ expected), 2)
+            assert factor in (-1.0, -0.1)
+    assert "In 50 % of windows: Gain(min_db=-20.0, max_db=-20.0)" in page
+    assert "In every window: PolarityInversion()" in page
+    assert page.count("<svg") == len(heard)
+
+
+def test_the_page_stands_alone_and_escapes(tmp_path):
+    _, page = write(tmp_path, augment__chain=CHAIN)
+    assert not re.search(r"<script|https?://(?!www\.w3\.org)", page)
+    for target in re.findall(r'(?:src|href)="([^"]*)"', page):
+        assert target.startswith(("data:", "#")), target[:60]
+    assert "<h1>a &lt;b&gt;</h1>" in page and "a <b>" not in page
+    ids = re.findall(r'\bid="([^"]*)"', page)
+    assert len(ids) == len(set(ids))
+    assert html.escape("random_apply(Gain(min_db=-20.0, max_db=-20.0), p=0.5)") in page
+
+
+def test_all_players_of_a_song_are_turned_down_by_one_factor(tmp_path):
+    chain = (("gain", 1.0, {"min_db": 20.0, "max_db": 20.0}),)
+    _, page = write(tmp_path, num_songs=1, augment__chain=chain)
+    (_, original), (_, louder), *_ = players(page)
+    assert 0.99 < np.abs(louder).max() <= 1
+    np.testing.assert_allclose(louder, 10 * original, atol=2e-3)
+    assert "All players of this song are turned down by" in page
+
+
+def test_long_windows_are_heard_in_part(tmp_path):
+    changes = {"model__window_s": 8.0, "augment__chain": (("reverse", 1.0, {}),)}
+    _, page = write(tmp_path, num_songs=1, **changes)
+    assert "windows of 8 s at 1000 Hz, of which the first 5 s are heard" in page
+    assert {len(audio) for _, audio in players(page)} == {5000}
+
+
+def test_spectrogram_augmentations_are_pictures(tmp_path):
+    masks = {"augment__num_time_masks": 2, "augment__mixup_alpha": 0.4}
+    _, page = write(tmp_path, num_songs=1, augment__chain=CHAIN, **masks)
+    assert "Spectrograms, as the network sees them" in page
+    assert page.count("<svg") == len(players(page)) + 1 + NUM_DRAWS
+    assert "TimeMask(num_masks=2, max_fraction=0.1)" in page and "Mixup(alpha=0.4)" in page
+
+
+def test_songs_that_cannot_be_read_are_passed_over(tmp_path, monkeypatch):
+    original = Songs.__post_init__
+
+    def break_all_but_one(self):
+        original(self)
+        self.broken = tuple(i for i in range(24) if i != 15)
+
+    monkeypatch.setattr(Songs, "__post_init__", break_all_but_one)
+    _, page = write(tmp_path, num_songs=3, augment__chain=CHAIN)
+    assert re.findall(r'<h2 id="song\d">([^<]*)', page) == ["song 15"]
+
+
+def test_the_command(tmp_path, capsys):
+    """On a config without a chain, which is what most users begin with."""
+    out = tmp_path / "listen.html"
+    arguments = ["data", "listen", "--config", "configs/quickstart.py", "--out", str(out)]
+    arguments += ["--songs", "1", "--config.data.args.num_songs=30"]
+    assert cli.main(arguments) == 0
+    said = capsys.readouterr().out
+    assert "changes no waveforms; the page lets you hear the preset clmr" in said
+    assert said.splitlines()[-1] == str(out)
+    page = out.read_text(encoding="utf-8")
+    assert "This config changes no waveforms in training." in page
+    assert page.count("<audio") == 1 + 7 + NUM_DRAWS
+    assert cli.main([*arguments, "--config.augment.waveform=tutorial"]) == 0
+    assert "preset" not in capsys.readouterr().out
+    assert "changes no waveforms" not in out.read_text(encoding="utf-8")
+
+
+def test_errors(tmp_path, capsys):
+    with pytest.raises(ValueError, match="number of songs is 0"):
+        write(tmp_path, num_songs=0)
+    arguments = [
+        "data",
+        "listen",
+        "--config",
+        "configs/quickstart.py",
+        "--out",
+        str(tmp_path / "x"),
+    ]
+    assert cli.main([*arguments, "--config.augment.waveform=loud"]) == 1
+    assert "mclf data listen: augment.waveform is 'loud'; allowed: " in capsys.readouterr().err
+    with pytest.raises(SystemExit, match="2"):
+        cli.main(["data"])
+    with pytest.raises(SystemExit, match="2"):
+        cli.main([*arguments, "--top", "3"])
