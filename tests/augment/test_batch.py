@@ -131,7 +131,7 @@ def test_errors():
         augment.Mixup(1.0)(np.random.default_rng(0), whole)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     count=st.integers(1, 5),
     length=st.integers(1, 7),

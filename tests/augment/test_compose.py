@@ -224,7 +224,7 @@ assert "jax" not in sys.modules
     subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     batch=st.lists(st.integers(0, 3), max_size=3),
     length=st.integers(1, 9),

@@ -62,7 +62,7 @@ def check(x, y):
 
 
 @pytest.mark.parametrize("augmentation", AUGMENTATIONS, ids=repr)
-@settings(max_examples=12, deadline=None, derandomize=True)
+@settings(max_examples=12)
 @given(
     kind=kinds,
     shape=st.lists(st.integers(1, 3), max_size=2).flatmap(
@@ -85,7 +85,7 @@ COMPILED = {repr(a): jax.jit(a) for a in AUGMENTATIONS}
 
 @pytest.mark.parametrize("augmentation", AUGMENTATIONS, ids=repr)
 @pytest.mark.parametrize(("shape", "dtype"), [((2, 3, 300), jnp.bfloat16), ((1,), jnp.float32)])
-@settings(max_examples=6, deadline=None, derandomize=True)
+@settings(max_examples=6)
 @given(kind=kinds, seed=seeds)
 def test_jitted(augmentation, shape, dtype, kind, seed):
     x = jnp.asarray(KINDS[kind](shape, np.random.default_rng(seed)), dtype)
