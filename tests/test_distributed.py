@@ -61,4 +61,4 @@ def test_two_processes_equal_one(tmp_path):
     for one, two in zip(
         final_arrays(tmp_path / "one"), final_arrays(tmp_path / "two"), strict=True
     ):
-        np.testing.assert_allclose(two, one, atol=1e-5)
+        np.testing.assert_allclose(two, one, rtol=1e-6, atol=1e-5)

@@ -241,6 +241,12 @@ def test_units():
     assert Mfcc().unit == Waveform().unit == PowerSpectrogram().unit == ""
 
 
+def test_harmonic_stack_in_numpy_equals_jax():
+    audio = noise(2, 8000)
+    device = jax.jit(harmonic_stack)(jnp.asarray(audio))
+    np.testing.assert_allclose(harmonic_stack(audio), device, atol=1e-4 * 100)
+
+
 @pytest.mark.parametrize("note", [60, 72, 84])
 def test_a_tone_is_the_harmonic_of_its_fractions_in_the_harmonic_stack(note):
     frequency_hz = 440 * 2 ** ((note - 69) / 12)
@@ -251,8 +257,6 @@ def test_a_tone_is_the_harmonic_of_its_fractions_in_the_harmonic_stack(note):
         pitch = note - 12 * np.log2(harmonic)
         if pitch >= 24:  # two bands for each semitone from C1 on
             assert abs(stack[16, :, harmonic - 1].argmax() - 2 * (pitch - 24)) <= 1
-    device = harmonic_stack(jnp.asarray(tone), n_fft=4096, hop_length=512)
-    np.testing.assert_allclose(stack, device, atol=1e-4 * 100)
 
 
 @pytest.mark.parametrize("settings", [LogMel(), LogMel(compression="pcen", power=1.0), Mfcc()])
