@@ -1,5 +1,6 @@
 """What augmentations of waveforms have in common: an input checked once, runs of its samples."""
 
+import abc
 import math
 import sys
 from typing import Any, ClassVar
@@ -10,7 +11,7 @@ from mclf_jax.audio.features import array_module
 from mclf_jax.augment.random import Array, Key
 
 
-class WaveformAugmentation:
+class WaveformAugmentation(abc.ABC):
     """`f(key, x) -> x` on floating point x [..., T]; all axes but the last are examples.
 
     `key` is a jax key, and then the call can be jitted and mapped, or a
@@ -31,9 +32,9 @@ class WaveformAugmentation:
         wide = x if x.dtype.itemsize >= 4 else x.astype("float32")
         return self.augment(key, wide).astype(x.dtype)
 
+    @abc.abstractmethod
     def augment(self, key: Key, x: Array) -> Array:
         """x [..., T] in float32 or float64 -> the same shape; the dtype may widen."""
-        raise NotImplementedError
 
 
 def as_array(key: Key, x: Array) -> Array:
