@@ -389,8 +389,12 @@ def phase_steps(config: ConfigDict, *, num_examples: int) -> list[int]:
 
 
 def differences(old: ConfigDict, new: ConfigDict) -> dict[str, dict[str, Any]]:
-    """Fields outside `runtime` that differ, as {field: {"old": ..., "new": ...}}."""
-    flat_old, flat_new = (json.loads(json.dumps(flatten(c))) for c in (old, new))
+    """Fields outside `runtime` that differ, as {field: {"old": ..., "new": ...}}.
+
+    A field that `old` lacks came after it, and its default is what `old` was run with.
+    """
+    defaults = flatten(base())
+    flat_old, flat_new = (json.loads(json.dumps(defaults | flatten(c))) for c in (old, new))
     return {
         field: {"old": flat_old.get(field, "absent"), "new": flat_new.get(field, "absent")}
         for field in sorted(flat_old.keys() | flat_new.keys())

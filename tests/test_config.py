@@ -159,6 +159,13 @@ def test_json_round_trip_and_differences():
     assert config_lib.differences(again, config) == {}
     changed = complete(seed=1, runtime__num_threads=7)
     assert config_lib.differences(again, changed) == {"seed": {"old": 0, "new": 1}}
+    older = config_lib.from_json(config_lib.to_json(config))
+    del older.augment.cutmix_alpha  # from before the field was there
+    assert config_lib.differences(older, config) == {}
+    changed = complete(augment__cutmix_alpha=0.5)
+    assert config_lib.differences(older, changed) == {
+        "augment.cutmix_alpha": {"old": 0.0, "new": 0.5}
+    }
 
 
 def test_parse_arg():
