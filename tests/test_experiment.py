@@ -84,7 +84,7 @@ def test_a_whole_representation_is_taken_by_build():
         ({"features__kind": "waveform"}, "features.kind is 'waveform', but short_chunk_cnn takes"),
         ({"features__n_mfcc": 12}, "features.n_mfcc is set, but short_chunk_cnn takes a log_mel"),
         ({"model__name": "resnet"}, "model.name is 'resnet'; allowed: clmr_sample_cnn, cnnsa"),
-        ({"data__name": "radio"}, "data.name is 'radio'; allowed: folder, songs, synthetic"),
+        ({"data__name": "radio"}, "data.name is 'radio'; allowed: audioset, deam, "),
         ({"features__mel_scale": "bark"}, "features.mel_scale is 'bark'; allowed: htk, slaney"),
         ({"model__args__num_blocks": 9}, "model.args.num_blocks is 9; allowed: 1 to 7"),
         ({"model__window_s": 0.05}, "raise model.window_s"),

@@ -1,13 +1,35 @@
 """Data sets by name. A source gives songs by index; the pipeline makes batches of them."""
 
 import importlib
+import inspect
+from collections.abc import Callable
+from types import ModuleType
 from typing import Any
 
+from mclf_jax.data.catalogue import Catalogue, Facts
 from mclf_jax.data.source import Source
+
+READERS = (
+    "gtzan",
+    "gtzan_speech_music",
+    "magnatagatune",
+    "msd",
+    "fma",
+    "mtg_jamendo",
+    "audioset",
+    "nsynth",
+    "openmic",
+    "irmas",
+    "emomusic",
+    "deam",
+    "folder",
+)
+"""Data sets of audio files on disk: `mclf_jax.data.readers.NAME.catalogue` reads them."""
 
 # name -> module with a function of the same name; imported when asked for.
 SOURCES = {
-    "folder": "mclf_jax.data.folder",
+    "prepared": "mclf_jax.data.prepared",
+    "tfds": "mclf_jax.data.tfds",
     "synthetic": "mclf_jax.data.synthetic",
 }
 
@@ -16,9 +38,10 @@ def build(name: str, *, sample_rate_hz: int, **arguments: Any) -> Source:
     """The data set `name`, yielding audio at `sample_rate_hz`.
 
     Args:
-        name: one of `SOURCES`.
+        name: one of `READERS` or `SOURCES`.
         sample_rate_hz: what the model's features take.
-        **arguments: `config.data.args`, the data set's own.
+        **arguments: `config.data.args`: the data set's own, and for files those of
+            `files.open_catalogue`.
 
     Raises:
         ValueError: an unknown name or argument, or a data set that cannot be used.
@@ -28,13 +51,58 @@ def build(name: str, *, sample_rate_hz: int, **arguments: Any) -> Source:
             "data.name is 'none': this run was made from weights by `mclf convert` and has no "
             "data set to train on or to score; predict, embed and taggram work on it"
         )
-    if name not in SOURCES:
-        raise ValueError(f"data.name is {name!r}; allowed: {', '.join(sorted(SOURCES))}")
-    function = getattr(importlib.import_module(SOURCES[name]), name)
-    code = function.__code__
-    known = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
+    if name in SOURCES:
+        function = getattr(importlib.import_module(SOURCES[name]), name)
+        _check_arguments(name, arguments, function)
+        return function(sample_rate_hz=sample_rate_hz, **arguments)
+    from mclf_jax.data.files import open_catalogue
+
+    reader = _reader(name)
+    _check_arguments(name, arguments, reader.catalogue, open_catalogue)
+    of_reader = {k: v for k, v in arguments.items() if k in _parameters(reader.catalogue)}
+    of_files = {k: v for k, v in arguments.items() if k not in of_reader}
+    return open_catalogue(reader.catalogue(**of_reader), sample_rate_hz=sample_rate_hz, **of_files)
+
+
+def catalogue(name: str, **arguments: Any) -> Catalogue:
+    """What the files of data set `name` are, read from its metadata alone.
+
+    Args:
+        name: one of `READERS`.
+        **arguments: of the reader, such as `path`.
+
+    Raises:
+        ValueError: an unknown name or argument, or not that data set.
+    """
+    reader = _reader(name)
+    _check_arguments(name, arguments, reader.catalogue)
+    return reader.catalogue(**arguments)
+
+
+def facts() -> dict[str, Facts]:
+    """What is published about each data set that can be read."""
+    return {name: _reader(name).FACTS for name in READERS}
+
+
+def _reader(name: str) -> ModuleType:
+    if name not in READERS:
+        allowed = ", ".join(sorted((*READERS, *SOURCES)))
+        raise ValueError(f"data.name is {name!r}; allowed: {allowed}")
+    return importlib.import_module(f"mclf_jax.data.readers.{name}")
+
+
+def _check_arguments(name: str, arguments: dict[str, Any], *functions: Callable) -> None:
+    known = {parameter: p for f in functions for parameter, p in _parameters(f).items()}
+    known.pop("sample_rate_hz", None)
+    known.pop("catalogue", None)
     if unknown := sorted(set(arguments) - set(known)):
         raise ValueError(
             f"data.args has {', '.join(unknown)}; {name} takes {', '.join(sorted(known))}"
         )
-    return function(sample_rate_hz=sample_rate_hz, **arguments)
+    required = [n for n, p in known.items() if p.default is p.empty and n not in arguments]
+    if required:
+        raise ValueError(f"data.args lacks {', '.join(required)}, which {name} needs")
+
+
+def _parameters(function: Callable) -> dict[str, inspect.Parameter]:
+    return dict(inspect.signature(function).parameters)

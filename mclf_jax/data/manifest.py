@@ -10,10 +10,10 @@ from pathlib import Path
 
 import soundfile
 
+from mclf_jax.data.catalogue import UNLABELLED, Item
 from mclf_jax.data.source import TASKS
 
 FILE_NAME = "manifest.csv"
-UNLABELLED = "unlabelled"
 SPLITS = {
     "train": "train",
     "valid": "valid",
@@ -23,6 +23,7 @@ SPLITS = {
     UNLABELLED: UNLABELLED,
     "unlabeled": UNLABELLED,
 }
+_KNOWN = ("path", "label", "labels", "split", "group", "licence", "license")
 
 # RAW has no header. What libsndfile cannot read is looked at too, so that it is listed as left out
 # and does not vanish.
@@ -37,35 +38,10 @@ AUDIO_SUFFIXES = frozenset(
 
 
 @dataclasses.dataclass(frozen=True)
-class Row:
-    """One file.
-
-    Attributes:
-        item_id: path relative to the folder, with forward slashes.
-        file: where it is on disk.
-        labels: names; empty where there are none.
-        values: of the targets of regression; empty where there are none.
-        split: "train", "valid", "test", "unlabelled", or "" where none is given.
-        group: "" where none is given.
-        licence: "" where none is given.
-        line: of the manifest; 0 without one.
-    """
-
-    item_id: str
-    file: str
-    labels: tuple[str, ...] = ()
-    values: tuple[float, ...] = ()
-    split: str = ""
-    group: str = ""
-    licence: str = ""
-    line: int = 0
-
-
-@dataclasses.dataclass(frozen=True)
 class Listing:
-    """All rows by path, the task they are for, and (path, reason) of what was left out."""
+    """All items by path, the task they are for, and (path, reason) of what was left out."""
 
-    rows: tuple[Row, ...]
+    items: tuple[Item, ...]
     task: str
     skipped: tuple[tuple[str, str], ...] = ()
 
@@ -111,21 +87,21 @@ def _list_subfolders(root: Path) -> Listing:
             file = os.path.join(directory, name)
             relative = Path(file).relative_to(root)
             labels = relative.parts[:1] if len(relative.parts) > 1 else ()
-            rows.append(Row(item_id=relative.as_posix(), file=file, labels=labels))
+            rows.append(Item(item_id=relative.as_posix(), file=file, labels=labels))
     if not rows:
         raise ValueError(
             f"{root} has no {FILE_NAME} and no audio in it: put one subfolder for each label there,"
             f" or a {FILE_NAME} with the columns path and label (or labels, separated by |)"
         )
-    return Listing(rows=_by_path(rows), task="single_label")
+    return Listing(items=_by_path(rows), task="single_label")
 
 
-def _by_path(rows: list[Row]) -> tuple[Row, ...]:
+def _by_path(rows: list[Item]) -> tuple[Item, ...]:
     return tuple(sorted(rows, key=lambda row: row.item_id))
 
 
 def _read_manifest(root: Path, *, task: str, targets: tuple[str, ...]) -> Listing:
-    rows: dict[str, Row] = {}
+    rows: dict[str, Item] = {}
     skipped = []
     try:
         # utf-8-sig: spreadsheets write a byte order mark
@@ -148,7 +124,7 @@ def _read_manifest(root: Path, *, task: str, targets: tuple[str, ...]) -> Listin
         raise ValueError(f"{root / FILE_NAME} is not UTF-8 ({error}): save it as UTF-8") from error
     except csv.Error as error:
         raise ValueError(f"{root / FILE_NAME}, line {reader.line_num}: {error}") from error
-    return Listing(rows=_by_path(list(rows.values())), task=task, skipped=tuple(skipped))
+    return Listing(items=_by_path(list(rows.values())), task=task, skipped=tuple(skipped))
 
 
 def _task(
@@ -189,7 +165,7 @@ def _row(
     targets: tuple[str, ...],
     *,
     line: int,
-) -> Row | str:
+) -> Item | str:
     """The row, or why it is left out."""
     split = cells.get("split", "").lower()
     if split and split not in SPLITS:
@@ -215,7 +191,7 @@ def _row(
                 return f"{target} is {cells[target]!r}, not a number ({FILE_NAME}, line {line})"
     if split in ("train", "valid", "test") and not (labels or values):
         return f"in the split {split!r} but without a label ({FILE_NAME}, line {line})"
-    return Row(
+    return Item(
         item_id=Path(os.path.relpath(file, root)).as_posix(),
         file=file,
         labels=labels,
@@ -223,6 +199,9 @@ def _row(
         split=split,
         group=cells.get("group", ""),
         licence=cells.get("licence", "") or cells.get("license", ""),
+        columns={
+            name: cell for name, cell in cells.items() if name not in (*_KNOWN, *targets) and name
+        },
         line=line,
     )
 
@@ -244,8 +223,8 @@ def _find(root: Path, listed: str) -> str | None:
     return None
 
 
-def _repeated(first: Row, again: Row) -> str:
-    def says(row: Row) -> str:
+def _repeated(first: Item, again: Item) -> str:
+    def says(row: Item) -> str:
         parts = ("|".join(row.labels), "|".join(map(str, row.values)), row.split, row.group)
         return ", ".join(filter(None, parts)) or "no label"
 

@@ -13,7 +13,8 @@ class Example(TypedDict):
     """One item as the pipeline passes it on, before batching.
 
     audio: float32 [T], mono, at `Info.sample_rate_hz`.
-    label: int32 [] for `single_label`, float32 [K] for `multi_label` and `regression`.
+    label: int32 [] for `single_label`, float32 [K] for `multi_label` and `regression`; a label
+        that nobody looked for is NaN, neither there nor absent.
     valid: float32 [], 0 on padding rows.
     index: int32 [], the position in the source.
     """
@@ -40,6 +41,11 @@ class Info:
         licence: of the audio.
         skipped: (path, reason) of everything that was found and left out.
         notes: sentences worth printing once, such as "splits were made by group".
+        citation, url: whom to credit, and where to get the data set.
+        faults: what one should know before trusting a score on it, a sentence each.
+        parents: of labels in a hierarchy, {label: parent}; an item has its labels' ancestors too.
+        group_kind: what groups are: "artist", "album", "track", ...
+        columns: what else is known of each item, by name, "" where it is not.
     """
 
     name: str
@@ -53,6 +59,12 @@ class Info:
     licence: str
     skipped: tuple[tuple[str, str], ...] = ()
     notes: tuple[str, ...] = ()
+    citation: str = ""
+    url: str = ""
+    faults: tuple[str, ...] = ()
+    parents: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    group_kind: str = "group"
+    columns: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
 
 
 class Source(Protocol):

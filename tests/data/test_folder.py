@@ -12,7 +12,6 @@ import soundfile
 
 from mclf_jax import data
 from mclf_jax.audio.decode import read_audio
-from mclf_jax.data.folder import folder
 
 AUDIO = Path(__file__).parents[2] / ".." / "shared" / "audio"
 
@@ -45,7 +44,7 @@ def _songs(root, rows, *, encoding="utf-8"):
 
 
 def _open(root, **arguments):
-    return folder(path=root, sample_rate_hz=16000, **arguments)
+    return data.build("folder", path=root, sample_rate_hz=16000, **arguments)
 
 
 def _items(source, split):
@@ -349,7 +348,7 @@ def test_fingerprint(tmp_path):
     shutil.copytree(root, copy, copy_function=shutil.copyfile)  # other times of change
     _manifest(copy, rows[::-1])
     assert _open(copy).info.fingerprint == fingerprint
-    assert folder(path=copy, sample_rate_hz=8000).info.fingerprint != fingerprint
+    assert data.build("folder", path=copy, sample_rate_hz=8000).info.fingerprint != fingerprint
     _song(copy / "3.wav", seconds=0.6, seed=3)
     assert _open(copy).info.fingerprint != fingerprint
     _manifest(root, [{**rows[0], "label": "b"}, *rows[1:]])

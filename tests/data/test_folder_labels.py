@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from mclf_jax.data.folder import folder
+from mclf_jax import data
 from mclf_jax.data.label_lists import LABEL_LISTS
 
 GTZAN = LABEL_LISTS["gtzan"].labels
@@ -27,7 +27,7 @@ def _songs(root, rows):
 
 
 def _open(root, **arguments):
-    return folder(path=root, sample_rate_hz=8000, show_progress="never", **arguments)
+    return data.build("folder", path=root, sample_rate_hz=8000, show_progress="never", **arguments)
 
 
 def _split(count):

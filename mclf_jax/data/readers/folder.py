@@ -1,0 +1,99 @@
+"""A folder of audio as a data set: `manifest.csv`, or one subfolder for each label.
+
+The manifest is UTF-8 with a header line. Columns, in any order; others are kept as metadata:
+
+    path      of the file, relative to the folder (required)
+    label     one label of many                          -> task "single_label"
+    labels    tags separated by `|`                      -> task "multi_label"
+    <targets> numbers, named by the argument `targets`   -> task "regression"
+    split     train, valid, test or unlabelled (optional)
+    group     artist, album or track, which must not cross splits (optional)
+    licence   of the file (optional)
+
+A file without a label is in the split "unlabelled". The labels are those of the files, sorted, or
+those of a public data set (the argument `labels`). A file that is listed twice counts once, as its
+first row says. Whatever is left out stands in `info.skipped` with the reason.
+"""
+
+import collections
+import dataclasses
+import os
+from pathlib import Path
+
+from mclf_jax.data import manifest
+from mclf_jax.data.catalogue import UNLABELLED, Catalogue, Facts
+from mclf_jax.data.label_lists import label_list
+from mclf_jax.data.plan import first
+
+FACTS = Facts(
+    name="folder",
+    title="a folder of audio",
+    contents="your own songs: manifest.csv, or a subfolder for each label",
+    tasks={"task=auto": "what the manifest says"},
+    group="group",
+)
+
+
+def catalogue(
+    path: str | os.PathLike, *, task: str = "auto", targets: str = "", labels: str = ""
+) -> Catalogue:
+    """Reads the manifest of a folder or, where it has none, its subfolders.
+
+    Args:
+        path: the folder.
+        task: "single_label", "multi_label", "regression", or "auto": what the columns say.
+        targets: columns of numbers, separated by `|`, for regression.
+        labels: name of a list of `label_lists`, which then says what the labels are, in which
+            order, and the task. Other labels are dropped, files that have no other are left out,
+            and labels that no file has stay as outputs. Without a list: the labels of the files.
+
+    Raises:
+        ValueError: there is no such folder, or the manifest is not understood; the message says
+            what was found and what is needed.
+    """
+    root = Path(path).expanduser()
+    # Without a name it would be the current directory.
+    if not os.fspath(path) or not root.is_dir():
+        raise ValueError(f"path must be a folder of audio, got {os.fspath(path)!r}: no such folder")
+    target_names = tuple(name.strip().lower() for name in targets.split("|") if name.strip())
+    fixed = label_list(labels) if labels else None
+    if fixed and task not in ("auto", fixed.task):
+        raise ValueError(
+            f"labels={labels!r} is a list for the task {fixed.task!r}, but task is {task!r}: leave"
+            " task out, or name another list"
+        )
+    listing = manifest.read(root, task=fixed.task if fixed else task, targets=target_names)
+    found = Catalogue(
+        facts=dataclasses.replace(FACTS, title=str(root)),
+        task=listing.task,
+        items=listing.items,
+        labels=target_names or None,
+        skipped=listing.skipped,
+        split_hint=(
+            f"Fill the split column of {manifest.FILE_NAME}, or give its group column more "
+            "different values"
+        ),
+    )
+    return _keep_listed(found, fixed.labels, list_name=labels) if fixed else found
+
+
+def _keep_listed(found: Catalogue, names: tuple[str, ...], *, list_name: str) -> Catalogue:
+    items, skipped, dropped = [], list(found.skipped), collections.Counter()
+    for item in found.items:
+        if item.split == UNLABELLED or not item.labels:
+            items.append(item)
+            continue
+        kept = tuple(label for label in item.labels if label in names)
+        dropped.update(label for label in item.labels if label not in names)
+        if kept:
+            items.append(dataclasses.replace(item, labels=kept))
+        else:
+            has = ", ".join(item.labels)
+            skipped.append((item.item_id, f"no label of the list {list_name!r}, only {has}"))
+    notes = ()
+    if dropped:
+        counts = [f"{label} ({count} files)" for label, count in dropped.most_common()]
+        notes = (f"labels that the list {list_name!r} has not, dropped: {first(counts)}",)
+    return dataclasses.replace(
+        found, items=tuple(items), labels=names, skipped=tuple(skipped), notes=notes
+    )
