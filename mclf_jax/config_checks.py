@@ -1,0 +1,102 @@
+"""Whether the fields of a config make sense together, and if not, which to change."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from ml_collections import ConfigDict
+
+_CHOICES = {
+    "data.level": ("window", "song"),
+    "data.short": ("tile", "pad"),
+    "features.on": ("pipeline", "device"),
+    "augment.on": ("pipeline", "device"),
+    "optim.schedule": ("constant", "cosine", "linear"),
+    "optim.decay_mask": ("kernels", "all"),
+    "objective.pos_weight": ("none", "balanced"),
+    "parallel.params": ("replicated", "fsdp"),
+    "runtime.progress": ("auto", "on", "off"),
+}
+_POSITIVE = (
+    "data.song_s",
+    "optim.learning_rate",
+    "train.batch_size",
+    "eval.batch_size",
+    "eval.num_windows",
+    "runtime.num_threads",
+    "runtime.prefetch",
+    "runtime.log_every_steps",
+)
+
+
+def check(config: ConfigDict, flat: Mapping[str, Any]) -> None:
+    """Raises ValueError, naming the field, what it holds and what it may hold.
+
+    Args:
+        config: complete, as of `config.base`.
+        flat: its fields, as of `config.flatten`.
+    """
+    for field, allowed in _CHOICES.items():
+        if flat[field] not in allowed:
+            raise ValueError(f"{field} is {flat[field]!r}; allowed: {', '.join(allowed)}")
+    for field in _POSITIVE:
+        if not flat[field] > 0:
+            raise ValueError(f"{field} is {flat[field]}; it must be positive")
+    if not 0 <= config.optim.ema_decay < 1:
+        raise ValueError(f"optim.ema_decay is {config.optim.ema_decay}; it must be in [0, 1)")
+    if not 0 <= config.objective.label_smoothing < 1:
+        raise ValueError(
+            f"objective.label_smoothing is {config.objective.label_smoothing}; it must be in [0, 1)"
+        )
+    _check_waveform_augmentation(config)
+    _check_phases(config.optim)
+    if config.data.name == "none":  # made from weights: there is nothing to train
+        return
+    for first, second in (
+        ("train.num_steps", "train.num_epochs"),
+        ("eval.every_steps", "eval.every_epochs"),
+    ):
+        given = [field for field in (first, second) if flat[field] is not None]
+        if len(given) != 1:
+            raise ValueError(
+                f"one of {first} and {second} must be a number and the other None; "
+                f"got {flat[first]} and {flat[second]}"
+            )
+        if flat[given[0]] <= 0:
+            raise ValueError(f"{given[0]} is {flat[given[0]]}; it must be positive")
+
+
+def _check_waveform_augmentation(config: ConfigDict) -> None:
+    augment = config.augment
+    if augment.waveform and augment.chain:
+        raise ValueError("augment.waveform and augment.chain: one of them must be empty")
+    wanted = augment.waveform or augment.chain
+    if wanted and augment.on == "device" and config.features.on == "pipeline":
+        raise ValueError(
+            "features.on is 'pipeline'; as augment.on is 'device', it must be 'device' too"
+        )
+
+
+def _check_phases(optim: ConfigDict) -> None:
+    last = 0
+    for number, phase in enumerate(optim.phases):
+        field = f"optim.phases[{number}]"
+        match phase:
+            case [int() | float() as from_epoch, str(), int() | float() as learning_rate]:
+                pass
+            case _:
+                raise ValueError(
+                    f"{field} is {phase!r}; it must be (from_epoch, name, learning_rate), "
+                    "such as (80, 'sgd', 1e-3)"
+                )
+        if from_epoch <= last:
+            raise ValueError(f"{field} starts at epoch {from_epoch}; it must start after {last}")
+        if learning_rate <= 0:
+            raise ValueError(f"{field} has learning rate {learning_rate}; it must be positive")
+        last = from_epoch
+    needed = {"schedule": "constant", "warmup_steps": 0, "ema_decay": 0}
+    others = [f"optim.{name} is {optim[name]!r}" for name in needed if optim[name] != needed[name]]
+    if optim.phases and others:
+        raise ValueError(
+            "optim.phases needs optim.schedule 'constant', optim.warmup_steps 0 and "
+            f"optim.ema_decay 0; but {', '.join(others)}"
+        )
