@@ -276,8 +276,14 @@ def to_json(config: ConfigDict) -> str:
 
 
 def from_json(text: str) -> ConfigDict:
-    """The config that `to_json` wrote."""
-    return ConfigDict(json.loads(text))
+    """The config that `to_json` wrote.
+
+    A field that the text lacks came after it, and its default is what the run was made with.
+    """
+    config = base().copy_and_resolve_references()
+    with config.unlocked():
+        config.update(json.loads(text))
+    return config
 
 
 def to_steps(config: ConfigDict, name: str, *, batch_size: int, num_examples: int) -> float:
@@ -303,15 +309,16 @@ def phase_steps(config: ConfigDict, *, num_examples: int) -> list[int]:
 
 
 def differences(old: ConfigDict, new: ConfigDict) -> dict[str, dict[str, Any]]:
-    """Fields outside `runtime` that differ, as {field: {"old": ..., "new": ...}}.
+    """Fields that decide results and differ, as {field: {"old": ..., "new": ...}}.
 
-    A field that `old` lacks came after it, and its default is what `old` was run with.
+    Where the data are (`data.args.path`) is not one: whether they are the same, their fingerprint
+    says.
     """
-    defaults = flatten(base())
-    flat_old, flat_new = (json.loads(json.dumps(defaults | flatten(c))) for c in (old, new))
+    flat_old, flat_new = (json.loads(json.dumps(flatten(c))) for c in (old, new))
     return {
         field: {"old": flat_old.get(field, "absent"), "new": flat_new.get(field, "absent")}
         for field in sorted(flat_old.keys() | flat_new.keys())
         if not field.startswith("runtime.")
+        and field != "data.args.path"
         and flat_old.get(field, "absent") != flat_new.get(field, "absent")
     }

@@ -8,8 +8,10 @@ from typing import Any
 import jax
 import numpy as np
 from jax.sharding import Mesh
+from ml_collections import ConfigDict
 
 from mclf_jax import checkpoint, experiment, metrics, parallel, rundir
+from mclf_jax import config as config_lib
 from mclf_jax.data import pipeline
 from mclf_jax.data.windows import window_starts
 from mclf_jax.experiment import Experiment
@@ -105,29 +107,35 @@ def compute_metrics(parts: Experiment, scores: SongScores) -> metrics.Metrics:
     return dataclasses.replace(result, values={"loss": scores.loss, **result.values})
 
 
-def evaluate(run: str | Path, *, split: str = "test") -> Report:
+def evaluate(
+    run: str | Path,
+    *,
+    split: str = "test",
+    config: ConfigDict | None = None,
+    data_change: str = "refuse",
+) -> Report:
     """Score a split of a run's data set with the run's best checkpoint.
 
     Args:
         run: a run directory of `mclf train`.
         split: "test", "valid" or "train".
+        config: that of the run (`rundir.read_config`) with other fields of `data` and `eval`, such
+            as where the data are now; what it was trained with when not given.
+        data_change: "refuse" or "allow" data with another fingerprint than the run's.
 
     Returns:
         A report with song-level metrics, 95 % intervals and all scores; `save` it.
 
     Raises:
         FileNotFoundError: not a run directory, or nothing was trained in it yet.
-        ValueError: the split is empty, or the data are not those of the run.
+        ValueError: the split is empty, `config` is that of another network, or the data are not
+            those of the run.
     """
     run = Path(run)
     meta = rundir.read_meta(run)
-    parts = experiment.build(rundir.read_config(run))
+    parts = experiment.build(_evaluation_config(run, config))
     info = parts.source.info
-    if list(info.labels) != meta["labels"]:
-        raise ValueError(
-            f"the labels of {info.name} are not those that {run} was trained on: "
-            f"{list(info.labels)} and {meta['labels']}"
-        )
+    rundir.check_data(run, meta, info, data_change=data_change)
     mesh = parallel.make_mesh(parts.config.runtime.num_devices)
     best = load_variables(run, parts.model, mesh)
     scores = make_scorer(parts, mesh=mesh)(split, best["variables"])
@@ -160,6 +168,19 @@ def evaluate(run: str | Path, *, split: str = "test") -> Report:
             "same_data_as_trained_on": info.fingerprint == meta["data"]["fingerprint"],
         },
     )
+
+
+def _evaluation_config(run: Path, config: ConfigDict | None) -> ConfigDict:
+    trained = rundir.read_config(run)
+    if config is None:
+        return trained
+    changed = config_lib.differences(trained, config)
+    if fixed := [name for name in changed if not name.startswith(("data.", "eval."))]:
+        raise ValueError(
+            f"{', '.join(fixed)}: a run is evaluated as it was trained; only fields of data, eval "
+            "and runtime may be others"
+        )
+    return config
 
 
 def evaluated(run: str | Path, *, split: str = "test") -> Report:

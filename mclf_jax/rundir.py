@@ -30,8 +30,24 @@ _PACKAGES = (
 )
 
 
-def start(workdir: Path, *, config: ConfigDict, source: Source, model: Model) -> None:
+DATA_CHANGES = ("refuse", "allow")
+
+
+def start(
+    workdir: Path,
+    *,
+    config: ConfigDict,
+    source: Source,
+    model: Model,
+    data_change: str = "refuse",
+) -> None:
     """Write config and meta of a new run, or make sure that an old one is the same run.
+
+    Args:
+        workdir: the run directory.
+        config, source, model: of the run.
+        data_change: what to do if the run has begun with other data, "refuse" or "allow": the
+            new data are recorded then, and the old ones as "data_before".
 
     Raises:
         ValueError: the directory holds a run with another config or with other data; the
@@ -54,15 +70,45 @@ def start(workdir: Path, *, config: ConfigDict, source: Source, model: Model) ->
                 + "\n".join(lines)
                 + "\nTake another --workdir, or the old config (only runtime.* may change)."
             )
-        old = read_meta(workdir)["data"]["fingerprint"]
-        if old != meta["data"]["fingerprint"]:
-            raise ValueError(
-                f"{workdir} was trained on other data: the fingerprint of "
-                f"{meta['data']['name']} was {old} and is {meta['data']['fingerprint']}. "
-                "Take another --workdir, or bring the files back."
-            )
+        old = read_meta(workdir)
+        check_data(workdir, old, info, data_change=data_change)
+        if old["data"]["fingerprint"] != info.fingerprint:
+            old["data_before"] = [*old.get("data_before", ()), old["data"]]
+            old["data"] = meta["data"]
+            write_text(workdir / "meta.json", json.dumps(old, indent=2, sort_keys=True) + "\n")
+            add_skipped(workdir, info.skipped)
         return
     write_new(workdir, config=config, meta=meta, skipped=info.skipped)
+
+
+def check_data(workdir: Path, meta: dict[str, Any], info: Info, *, data_change: str) -> None:
+    """Make sure that data are those of a run, or may be others.
+
+    Raises:
+        ValueError: they are not, and `data_change` is "refuse"; or the labels are not the same,
+            which the network's outputs stand for. The message says what differs.
+    """
+    if data_change not in DATA_CHANGES:
+        raise ValueError(f"data_change is {data_change!r}; allowed: {', '.join(DATA_CHANGES)}")
+    if list(info.labels) != meta["labels"]:
+        raise ValueError(
+            f"the labels of {info.name} are not those that {workdir} was trained on: "
+            f"{list(info.labels)} and {meta['labels']}"
+        )
+    old, new = meta["data"], _describe_data(info)
+    if old["fingerprint"] == new["fingerprint"] or data_change == "allow":
+        return
+    changed = [
+        f"  {name}: {old.get(name)} -> {new[name]}"
+        for name in ("name", "version", "splits", "num_skipped", "fingerprint")
+        if old.get(name) != new[name]
+    ]
+    raise ValueError(
+        f"{workdir} was trained on other data:\n"
+        + "\n".join(changed)
+        + "\nBring the files back, take another run directory, or accept the change with "
+        "--allow-data-change (data_change='allow')"
+    )
 
 
 def write_new(

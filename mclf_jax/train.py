@@ -48,10 +48,11 @@ class Outcome:
     best_value: float | None
 
 
-def train(config: ConfigDict, *, workdir: str | Path) -> Outcome:
+def train(config: ConfigDict, *, workdir: str | Path, data_change: str = "refuse") -> Outcome:
     """Train from the start, or go on from the last checkpoint in `workdir`.
 
-    The parameters after n steps are the same however often the run was stopped.
+    The parameters after n steps are the same however often the run was stopped. A run that has
+    begun with other data is refused, unless `data_change` is "allow".
 
     Raises:
         ValueError: the config does not make sense, or `workdir` holds another run.
@@ -86,7 +87,9 @@ def train(config: ConfigDict, *, workdir: str | Path) -> Outcome:
     abstract = jax.eval_shape(initial_state)
     # Nothing is written before the config is known to make a network.
     if first_process:
-        rundir.start(workdir, config=config, source=parts.source, model=model)
+        rundir.start(
+            workdir, config=config, source=parts.source, model=model, data_change=data_change
+        )
     shardings = parallel.param_shardings(abstract, mesh, strategy=config.parallel.params)
     checkpoints = checkpoint.open_checkpoints(workdir / "checkpoints")
     restored = checkpoint.restore_latest(checkpoints, checkpoint.abstract_like(abstract, shardings))

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -98,7 +99,7 @@ def test_another_config_is_refused_by_field(straight):
     assert "runtime" not in str(error.value).split("Take")[0]
 
 
-def test_other_data_are_refused(straight, monkeypatch):
+def test_other_data_are_refused(straight, monkeypatch, tmp_path):
     workdir, _ = straight
     original = Songs.__post_init__
 
@@ -107,8 +108,42 @@ def test_other_data_are_refused(straight, monkeypatch):
         self.info = dataclasses.replace(self.info, fingerprint="other songs")
 
     monkeypatch.setattr(Songs, "__post_init__", changed)
-    with pytest.raises(ValueError, match="fingerprint of songs was songs and is other songs"):
+    with pytest.raises(ValueError, match="trained on other data:\n  fingerprint: songs -> other s"):
         train(tiny_config(), workdir=workdir)
+    with pytest.raises(ValueError, match="accept the change with --allow-data-change"):
+        evaluation.evaluate(workdir, split="valid")
+    report = evaluation.evaluate(workdir, split="valid", data_change="allow")
+    assert not report.meta["same_data_as_trained_on"]
+
+    again = shutil.copytree(workdir, tmp_path / "again")
+    train(tiny_config(), workdir=again, data_change="allow")
+    meta = rundir.read_meta(again)
+    assert meta["data"]["fingerprint"] == "other songs"
+    assert [before["fingerprint"] for before in meta["data_before"]] == ["songs"]
+
+
+def test_other_labels_are_refused_always(straight, monkeypatch):
+    workdir, _ = straight
+    original = Songs.__post_init__
+
+    def changed(self):
+        original(self)
+        self.info = dataclasses.replace(self.info, labels=self.info.labels[::-1])
+
+    monkeypatch.setattr(Songs, "__post_init__", changed)
+    with pytest.raises(ValueError, match="the labels of songs are not those that"):
+        evaluation.evaluate(workdir, split="valid", data_change="allow")
+
+
+def test_evaluation_may_change_its_own_fields_only(straight):
+    workdir, _ = straight
+    config = rundir.read_config(workdir)
+    config.eval.num_windows = 1
+    report = evaluation.evaluate(workdir, split="valid", config=config)
+    assert report.num_windows == len(report.items)
+    config.features.n_mels = 9
+    with pytest.raises(ValueError, match="features.n_mels: a run is evaluated as it was trained"):
+        evaluation.evaluate(workdir, split="valid", config=config)
 
 
 def test_early_stopping(tmp_path, monkeypatch):
