@@ -7,15 +7,9 @@ tutorial's own chain (polarity, noise, gain, filters, delay, pitch, reverb), 30 
 validation loss decides. On an accelerator, add --config.features.on=device
 --config.augment.on=device: pitch shifts are most of the pipeline's work.
 
-DIR needs a manifest.csv (see `data.folder`) with the columns
-
-    path    of each clip
-    label   its genre, as the folders of GTZAN are called
-    split   train, valid or test, of the fault-filtered lists: 443 / 197 / 290 clips
-    group   the artist (optional: you are told of artists in two splits)
-
-Without a manifest, subfolders are genres and splits are made here; as clips of one artist then
-are on both sides, the scores say little.
+DIR holds GTZAN as it is distributed (genres/blues/blues.00000.wav, ...) or as `mclf data prepare`
+wrote it, split by the fault-filtered lists: 443 / 197 / 290 clips. With `layout=manifest` it has a
+manifest.csv instead (`data.readers.folder`), with path, label, split and group (the artist).
 
 Published: accuracy .5414 on the 290 clips. What differs here: pitch shift and reverb are not sox's
 own (see `augment.presets`); and the tutorial scores the first 29 s of a clip, where here another
@@ -25,13 +19,13 @@ window reaches its end and the mean of their probabilities counts.
 from ml_collections import ConfigDict
 
 from mclf_jax.config import base, parse_arg
+from mclf_jax.data import published
 
 
 def get_config(arg: str | None = None) -> ConfigDict:
-    arg = parse_arg(arg, path="")
+    arg = parse_arg(arg, path="", layout=published.LAYOUTS)
     config = base()
-    config.data.name = "folder"
-    config.data.args = ConfigDict({"path": arg.path, "labels": "gtzan"})
+    published.use(config, "gtzan", path=arg.path, layout=arg.layout)
     config.augment.waveform = "tutorial"
     config.model.name = "tutorial_cnn"
     config.optim.update({"name": "adam", "learning_rate": 1e-3})

@@ -6,14 +6,11 @@ Adam at 1e-4 for 80 epochs, then SGD at 1e-3, 1e-4 and 1e-5 from epochs 80, 100 
 the best weights so far; L2 of 1e-4 on everything, batches of 16, one random window of each clip an
 epoch, 200 epochs. The lowest validation loss decides. Sixteen windows stand for a clip.
 `n_mels=128` gives the variants of fcn, musicnn and crnn that were published too; musicnn on MSD
-is the large one. DIR needs a manifest.csv (see `data.folder`) with the columns
-
-    path    of each clip
-    labels  its tags, separated by |, as spelled in the list of `data.label_lists`: mtat,
-            msd_lastfm or jamendo_top50. Others are dropped, clips with none left are left out
-    split   train, valid or test, as published: 15,244 / 1,529 / 4,332 clips of MTAT,
-            201,680 / 11,774 / 28,435 of MSD, 32,136 / 10,888 / 11,356 of MTG-Jamendo (split 0)
-    group   the artist (optional: you are told of artists in two splits)
+is the large one. DIR holds the data set as it is distributed or as `mclf data prepare` wrote it:
+15,244 / 1,529 / 4,332 clips of MTAT, 201,680 / 11,774 / 28,435 of MSD, 32,136 / 10,888 / 11,356 of
+MTG-Jamendo (split 0). With `layout=manifest` DIR has a manifest.csv instead
+(`data.readers.folder`), with path, labels (separated by |, spelled as in `data.label_lists`), split
+and group (the artist).
 
 Published ROC-AUC / PR-AUC, means over 50 tags:
 
@@ -40,6 +37,7 @@ most of the time of an evaluation.
 from ml_collections import ConfigDict
 
 from mclf_jax.config import base, parse_arg
+from mclf_jax.data import published
 
 _MODELS = (
     "fcn",
@@ -52,15 +50,14 @@ _MODELS = (
     "short_chunk_cnn",
     "short_chunk_resnet",
 )
-_LABELS = {"mtat": "mtat", "msd": "msd_lastfm", "jamendo": "jamendo_top50"}
+_DATA = ("mtat", "msd", "jamendo")
 _ALSO_128_MELS = ("fcn", "musicnn", "crnn")
 
 
 def get_config(arg: str | None = None) -> ConfigDict:
-    arg = parse_arg(arg, model=_MODELS, data=tuple(_LABELS), path="", n_mels=0)
+    arg = parse_arg(arg, model=_MODELS, data=_DATA, path="", n_mels=0, layout=published.LAYOUTS)
     config = base()
-    config.data.name = "folder"
-    config.data.args = ConfigDict({"path": arg.path, "labels": _LABELS[arg.data]})
+    published.use(config, arg.data, path=arg.path, layout=arg.layout)
     config.model.name = arg.model
     if arg.n_mels:
         if arg.model not in _ALSO_128_MELS:

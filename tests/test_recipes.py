@@ -43,7 +43,7 @@ PARAMETERS = {
     "won2020.model=short_chunk_resnet,data=mtat": 12_104_244,
 }
 RECIPES = {
-    golden_name(file, arg): f"{ROOT / file}:{arg + ',' if arg else ''}path="
+    golden_name(file, arg): f"{ROOT / file}:{arg + ',' if arg else ''}layout=manifest,path="
     for file, arg in EXPERIMENTS
     if golden_name(file, arg) in PARAMETERS
 }

@@ -10,7 +10,7 @@ import numpy as np
 from mclf_jax.audio import decode
 from mclf_jax.data import scan
 from mclf_jax.data.catalogue import UNLABELLED, Catalogue, Item
-from mclf_jax.data.plan import Plan, first_reasons, plan
+from mclf_jax.data.plan import Plan, first, first_reasons, plan
 from mclf_jax.data.source import Example, Info
 
 
@@ -155,7 +155,7 @@ def make_info(
         groups=tuple(item.group or item.item_id for item in items),
         version=facts.version,
         fingerprint=fingerprint,
-        licence="; ".join(licences) or facts.licence,
+        licence=first(licences, separator="; ") or facts.licence,
         skipped=catalogue.skipped,
         notes=planned.notes,
         citation=facts.citation,

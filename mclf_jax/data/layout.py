@@ -91,3 +91,38 @@ def keep_existing(
             f"{first}; found {contents(looked_in) if looked_in.is_dir() else 'no such folder'}"
         )
     return tuple(kept), tuple(skipped)
+
+
+def option_folder(root: Path, name: str, value: str) -> Path:
+    """A folder that an option of a reader names, relative to `root`.
+
+    Raises:
+        ValueError: it is not there.
+    """
+    folder = root / Path(value).expanduser()
+    if not folder.is_dir():
+        raise ValueError(
+            f"{name}={value!r} must be a folder in {root} or an absolute path; found there:"
+            f" {contents(root)}"
+        )
+    return folder
+
+
+def missing_note(skipped: Sequence[tuple[str, str]], *, kept: int) -> tuple[str, ...]:
+    """A sentence for `Catalogue.notes` on what `keep_existing` left out; none if nothing was."""
+    if not skipped:
+        return ()
+    return (
+        f"{len(skipped)} of {len(skipped) + kept} listed files are not on disk and left out, such"
+        f" as {skipped[0][0]}",
+    )
+
+
+def check_option(name: str, value: object, allowed: Sequence) -> None:
+    """
+    Raises:
+        ValueError: an option of a reader is not one of the allowed values.
+    """
+    if value not in allowed or isinstance(value, bool):
+        choices = ", ".join(map(repr, allowed))
+        raise ValueError(f"{name} must be one of {choices}; got {value!r}")

@@ -37,20 +37,26 @@ def plan(catalogue: Catalogue, *, seed: int = 0) -> Plan:
     Where no split is given, items are dealt 70/15/15 to train, valid and test by group and
     stratified by label; where all but valid is given, valid is 15 % of train, by group.
 
+    Where no item has a label, all are in the split "unlabelled".
+
     Raises:
-        ValueError: there is nothing to train on, or splits cannot be made.
+        ValueError: one label is not a choice, or splits cannot be made.
     """
     items, title, notes = catalogue.items, catalogue.facts.title, list(catalogue.notes)
     if catalogue.labels is None:
         names = tuple(sorted({name for item in items if item.is_labelled for name in item.labels}))
     else:
         names = catalogue.labels
-    if catalogue.task == "single_label" and len(names) < 2:
+    labelled = any(item.is_labelled for item in items)
+    if catalogue.task == "single_label" and labelled and len(names) < 2:
         raise ValueError(
             f"{title} has {len(names)} label(s) with usable audio ({', '.join(names) or 'none'});"
             f" a classifier needs at least two. Left out: {first_reasons(catalogue.skipped)}"
         )
     array = _label_array(items, catalogue.task, names)
+    if not labelled:  # to learn from without labels
+        everything = {UNLABELLED: np.arange(len(items))}
+        return Plan(items, names, array, everything, (*notes, "no item has a label"))
     split_of = _complete_splits(catalogue, array, notes, seed=seed)
     _note_absent_labels(array, split_of, catalogue.task, names, notes)
     found = {

@@ -1,0 +1,212 @@
+"""FMA, the Free Music Archive: tracks with genres in a hierarchy, in four sizes.
+
+The folder, as its archives unpack:
+
+    fma_metadata/tracks.csv     two header lines (table, column), then one with "track_id"
+    fma_metadata/genres.csv     genre_id, title, parent
+    fma_small/000/000002.mp3    also fma_medium, fma_large: clips of 30 s; fma_full: whole tracks
+"""
+
+import csv
+import json
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from mclf_jax.data import layout
+from mclf_jax.data.catalogue import UNLABELLED, Catalogue, Facts, Item
+
+FACTS = Facts(
+    name="fma",
+    title="FMA",
+    contents="106,574 tracks of 161 genres, whole or as clips of 30 s; small: 8,000 of 8 genres",
+    tasks={
+        "labels=genre_top": "single_label",
+        "labels=genres": "multi_label",
+        "labels=hierarchy": "multi_label",
+    },
+    splits={
+        "subset=small": {"train": 6400, "valid": 800, "test": 800},
+        "subset=medium": {"train": 19922, "valid": 2505, "test": 2573},
+    },
+    group="artist",
+    version="2017-05-09 (rc1)",
+    licence="Creative Commons, chosen by each artist",
+    citation=(
+        "M. Defferrard, K. Benzi, P. Vandergheynst, X. Bresson, FMA: A Dataset for Music Analysis,"
+        " ISMIR 2017"
+    ),
+    url="https://github.com/mdeff/fma",
+    faults=(
+        "Some clips are shorter than 30 s or empty, because the website gave wrong durations; the"
+        " 21 of the medium set that the authors list, 6 of them in small, are left out.",
+        "Genres were chosen by the artists themselves; about half of the tracks of the large and"
+        " full sets have no genre_top, because their genres lie under several roots.",
+        "Audio quality varies from track to track.",
+    ),
+)
+
+# Of each subset, the values of the column set.subset that belong to it, and the folders whose audio
+# is the same: smaller sets are parts of the larger; only the full set has whole tracks.
+_SUBSETS = {
+    "small": (("small",), ("fma_small", "fma_medium", "fma_large")),
+    "medium": (("small", "medium"), ("fma_medium", "fma_large")),
+    "large": (("small", "medium", "large"), ("fma_large",)),
+    "full": (("small", "medium", "large"), ("fma_full",)),
+}
+_SPLITS = {"training": "train", "validation": "valid", "test": "test"}
+_ID = ("", "")  # the first column has no name in the first two header lines
+_COLUMNS = (
+    ("set", "split"),
+    ("set", "subset"),
+    ("artist", "id"),
+    ("artist", "name"),
+    ("album", "id"),
+    ("track", "title"),
+    ("track", "license"),
+    ("track", "genre_top"),
+    ("track", "genres"),
+)
+# https://github.com/mdeff/fma/wiki, "Excerpts shorter than 30s"
+_SHORT_CLIPS = frozenset(
+    [1486, 5574, 65753, 80391, 98558, 98559, 98560, 98565, 98566, 98567, 98568, 98569, 98571]
+    + [99134, 105247, 108924, 108925, 126981, 127336, 133297, 143992]
+)
+
+
+def catalogue(
+    path: str | os.PathLike, *, subset: str = "small", labels: str = "genre_top"
+) -> Catalogue:
+    """Reads the metadata of one of the four sets.
+
+    Args:
+        path: the folder that holds `fma_metadata` and the audio, see above.
+        subset: "small" (8 genres), "medium" (16), "large", or "full" (whole tracks).
+        labels: "genre_top", the one root genre of a track; "genres", the genres that the artist
+            gave it, as tags; "hierarchy", those and all genres above them, which is the column
+            genres_all of the authors. Tracks without any are in the split "unlabelled".
+
+    Raises:
+        ValueError: an unknown option, or not the files of FMA.
+    """
+    layout.check_option("subset", subset, tuple(_SUBSETS))
+    layout.check_option("labels", labels, ("genre_top", "genres", "hierarchy"))
+    root = layout.data_root(path, title=FACTS.title)
+    table = layout.find(root, "fma_metadata/tracks.csv", "tracks.csv", title=FACTS.title)
+    genres = _read_genres(layout.find(table.parent, "genres.csv", title=FACTS.title))
+    values, folders = _SUBSETS[subset]
+    audio = layout.find(root, *folders, title=f"{FACTS.title} with the audio of the {subset} set")
+
+    items, short = [], []
+    for line, row in _read_tracks(table):
+        if row["set", "subset"] not in values:
+            continue
+        item = _item(row, labels, genres=genres, audio=audio, where=f"{table}, line {line}")
+        if subset != "full" and int(item.item_id) in _SHORT_CLIPS:
+            short.append((item.item_id, "shorter than 30 s: a known fault of FMA"))
+        else:
+            items.append(item)
+    used = {name for item in items for name in item.labels}
+    if labels == "genre_top":
+        names, parents = tuple(sorted(used)), {}
+    else:
+        names = tuple(name for name, _ in genres.values() if name in used)
+        parents = {name: parent for name, parent in genres.values() if parent and name in used}
+    kept, missing = layout.keep_existing(items, title=FACTS.title, looked_in=audio)
+    unlabelled = sum(item.split == UNLABELLED for item in kept)
+    notes = layout.missing_note(missing, kept=len(kept))
+    if unlabelled:
+        notes += (f"{unlabelled} tracks have no {labels}: they are in the split unlabelled",)
+    return Catalogue(
+        facts=FACTS,
+        task=FACTS.tasks[f"labels={labels}"],
+        items=kept,
+        labels=names,
+        parents=parents if labels == "hierarchy" else {},
+        skipped=(*short, *missing),
+        notes=notes,
+    )
+
+
+def _read_genres(file: Path) -> dict[int, tuple[str, str | None]]:
+    """{genre id: (name, name of its parent)}, in the order of the file."""
+    rows = [row for _, row in layout.read_rows(file, columns=("genre_id", "title", "parent"))]
+    titles = [row["title"] for row in rows]
+    # A name must say which genre it is: where two have one title, their ids are added.
+    names = {
+        int(row["genre_id"]): row["title"]
+        if titles.count(row["title"]) == 1
+        else f"{row['title']} ({row['genre_id']})"
+        for row in rows
+    }
+    return {
+        int(row["genre_id"]): (names[int(row["genre_id"])], names.get(int(row["parent"])))
+        for row in rows
+    }  # parent 0: a root
+
+
+def _read_tracks(file: Path) -> Iterator[tuple[int, Mapping[tuple[str, str], str]]]:
+    """(line number, {(table, column): cell}) of each track."""
+    try:
+        with file.open(encoding="utf-8-sig", newline="") as stream:
+            reader = csv.reader(stream)
+            header = list(zip(next(reader, ()), next(reader, ()), strict=False))
+            missing = [".".join(column) for column in _COLUMNS if column not in header]
+            if missing or next(reader, [""])[0] != "track_id":
+                raise ValueError(
+                    f"{file} must have two header lines with the columns {', '.join(missing)}, and"
+                    " a third with track_id, as FMA distributes it"
+                )
+            for cells in reader:
+                if len(cells) != len(header):
+                    raise ValueError(
+                        f"{file}, line {reader.line_num}: {len(cells)} cells, needed {len(header)}"
+                    )
+                yield reader.line_num, {**dict(zip(header, cells, strict=True)), _ID: cells[0]}
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise ValueError(f"{file} cannot be read: {error}") from error
+
+
+def _item(
+    row: Mapping[tuple[str, str], str],
+    labels: str,
+    *,
+    genres: Mapping[int, tuple[str, str | None]],
+    audio: Path,
+    where: str,
+) -> Item:
+    try:
+        track_id = f"{int(row[_ID]):06d}"
+        split = _SPLITS[row["set", "split"]]
+        if labels == "genre_top":
+            found = (row["track", "genre_top"],) if row["track", "genre_top"] else ()
+        else:
+            found = tuple(genres[genre][0] for genre in json.loads(row["track", "genres"]))
+    except (KeyError, ValueError) as error:
+        raise ValueError(f"{where}: id, split or genres are not understood: {error!r}") from error
+    if labels == "hierarchy":
+        found = _with_ancestors(found, dict(genres.values()))
+    return Item(
+        item_id=track_id,
+        file=str(audio / track_id[:3] / f"{track_id}.mp3"),
+        labels=found,
+        split=split if found else UNLABELLED,
+        group=row["artist", "id"],
+        licence=row["track", "license"],
+        columns={
+            "title": row["track", "title"],
+            "artist": row["artist", "name"],
+            "album_id": row["album", "id"],
+            "genre_top": row["track", "genre_top"],
+        },
+    )
+
+
+def _with_ancestors(names: tuple[str, ...], parents: Mapping[str, str | None]) -> tuple[str, ...]:
+    closed: dict[str, None] = {}
+    for name in names:
+        step: str | None = name
+        while step is not None and step not in closed:
+            closed[step] = None
+            step = parents[step]
+    return tuple(closed)
