@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-_REGRESSION_BINS = 4
+from mclf_jax.data.strata import strata
 
 
 def split_by_group(
@@ -33,7 +33,8 @@ def split_by_group(
     Args:
         groups: [N], the group of each item.
         labels: what to stratify by: int [N] for one label of many, 0 or 1 [N, K] for tags, other
-            numbers [N, K] for regression (by quartiles of each), None for sizes alone.
+            numbers [N, K] for regression (by quarters of each), NaN where unobserved, None for
+            sizes alone; see `strata`.
         fractions: share of the items for each split; together 1.
         seed: of the order among groups of one size.
 
@@ -54,41 +55,38 @@ def split_by_group(
             f" {len(names)} ({', '.join(names[:5]) or 'none'}) for {len(groups)} items"
         )
 
-    strata = _strata(labels, num_items=len(groups))
-    counts = np.zeros((len(names), strata.shape[1]))
-    np.add.at(counts, group_of_item, strata)
-    sizes = np.bincount(group_of_item)
-    shuffled = np.random.default_rng(seed).permutation(len(names))
-    order = shuffled[np.argsort(-sizes[shuffled], kind="stable")]
-    split_of_group = _deal(counts / counts.sum(axis=0), shares=shares, order=order)
-    _fill_empty(split_of_group, sizes=sizes, order=order, num_splits=len(shares))
+    member = strata(labels, num_items=len(groups))
+    split_of_group = deal(member, group_of_item, shares=shares, rng=np.random.default_rng(seed))
     return {
         name: np.flatnonzero(split_of_group[group_of_item] == split)
         for split, name in enumerate(fractions)
     }
 
 
-def _strata(labels: np.ndarray | None, *, num_items: int) -> np.ndarray:
-    """Float [N, S]: which strata each item belongs to; the first holds every item."""
-    everything = np.ones((num_items, 1))
-    if labels is None:
-        return everything
-    labels = np.asarray(labels)
-    if len(labels) != num_items:
-        raise ValueError(f"labels and groups must be of one length, got {len(labels)}, {num_items}")
-    if labels.ndim == 1:
-        member = labels[:, None] == np.unique(labels)
-    elif np.isin(labels, (0, 1)).all():
-        member = labels > 0
-    else:
-        ranks = labels.argsort(axis=0, kind="stable").argsort(axis=0, kind="stable")
-        quartile = ranks * _REGRESSION_BINS // num_items
-        member = (quartile[:, :, None] == np.arange(_REGRESSION_BINS)).reshape(num_items, -1)
-    member = member[:, member.any(axis=0)]
-    return np.concatenate([everything, member], axis=1)
+def deal(
+    member: np.ndarray, group_of_item: np.ndarray, *, shares: np.ndarray, rng: np.random.Generator
+) -> np.ndarray:
+    """The split of each group, int [G]; see `split_by_group`.
+
+    Args:
+        member: bool [N, S], items in strata, of which none is empty.
+        group_of_item: int [N], from 0 to G - 1.
+        shares: [P], of the items for each split, no more than there are groups.
+        rng: of the order among groups of one size.
+    """
+    sizes = np.bincount(group_of_item)
+    counts = np.zeros((len(sizes), 1 + member.shape[1]))
+    counts[:, 0] = sizes
+    items, columns = np.nonzero(member)
+    np.add.at(counts, (group_of_item[items], columns + 1), 1)
+    shuffled = rng.permutation(len(sizes))
+    order = shuffled[np.argsort(-sizes[shuffled], kind="stable")]
+    split_of_group = _deal_in_order(counts / counts.sum(axis=0), shares=shares, order=order)
+    _fill_empty(split_of_group, sizes=sizes, order=order, num_splits=len(shares))
+    return split_of_group
 
 
-def _deal(counts: np.ndarray, *, shares: np.ndarray, order: np.ndarray) -> np.ndarray:
+def _deal_in_order(counts: np.ndarray, *, shares: np.ndarray, order: np.ndarray) -> np.ndarray:
     """The split of each group, from its share of each stratum, [G, S]."""
     held = np.zeros((len(shares), counts.shape[1]))
     split_of_group = np.zeros(len(counts), np.int64)
