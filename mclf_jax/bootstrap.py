@@ -5,7 +5,8 @@ would take minutes. Drawing N songs with replacement only changes how often each
 one sort per label serves all resamples, and the rest is sums over counts. The tests hold each
 metric to scikit-learn's with the same counts as `sample_weight`.
 
-Shapes: N songs, K labels, R resamples. A value that a resample leaves undefined is NaN.
+Shapes: N songs, K labels, R resamples. A value that a resample leaves undefined is NaN, and so is
+a target that was not observed.
 """
 
 import numpy as np
@@ -60,11 +61,12 @@ def weighted(
 ) -> np.ndarray:
     """`metric` [R] with song n counted `counts[n, r]` times; arguments as in `metrics.compute`.
 
-    Tags are predicted at 0.5 and above.
+    Tags are predicted at 0.5 and above. For the metrics of a hierarchy, scores and targets are
+    those that its tree has made consistent.
     """
     if task == "regression":
         return _regression(metric, scores, targets, counts)
-    name = metric.rsplit("_", 1)[0]
+    name, _, kind = metric.rpartition("_")
     if task == "single_label":
         songs = np.arange(len(targets))
         if metric == "accuracy":
@@ -76,15 +78,20 @@ def weighted(
         classes = np.arange(scores.shape[1])
         positive = targets[:, None] == classes
         predicted = scores.argmax(1)[:, None] == classes
+        observed = np.ones(scores.shape, bool)
     else:
-        positive, predicted = targets > 0.5, scores >= 0.5
-    if metric.endswith("_micro"):
-        return _ranking(name, scores.ravel(), positive.ravel(), counts, rows_per_song=len(scores.T))
+        observed = ~np.isnan(targets)
+        positive, predicted = targets > 0.5, (scores >= 0.5) & observed
+    if kind == "micro":
+        return _ranking(name, scores, positive, counts, observed=observed)
     if name in ("roc_auc", "pr_auc"):
-        columns = zip(scores.T, positive.T, strict=True)
-        return _macro(np.stack([_ranking(name, s, p, counts) for s, p in columns]))
+        columns = zip(scores.T, positive.T, observed.T, strict=True)
+        each = [_ranking(name, s, p, counts, observed=o) for s, p, o in columns]
+        return _macro(np.stack(each))
     hits = (positive & predicted).T.astype(np.float64) @ counts
     actual, guessed = positive.T @ counts, predicted.T @ counts
+    if kind == "hierarchical":
+        hits, actual, guessed = (each.sum(0, keepdims=True) for each in (hits, actual, guessed))
     bottom = {"precision": guessed, "recall": actual, "f1": (actual + guessed) / 2}[name]
     value = np.divide(hits, bottom, out=np.zeros_like(hits), where=bottom > 0)
     return _macro(np.where(actual > 0, value, np.nan))
@@ -111,12 +118,17 @@ def _ranking(
     positive: np.ndarray,
     counts: np.ndarray,
     *,
-    rows_per_song: int = 1,
+    observed: np.ndarray,
 ) -> np.ndarray:
-    """Area [R] under the ROC curve or average precision of one ranking."""
+    """Area [R] under the ROC curve or average precision of one ranking.
+
+    What is ranked is the observed ones of [N] songs, or of [N, K] pairs of song and label.
+    """
+    songs = np.nonzero(observed)[0]
+    scores, positive = scores[observed], positive[observed]
     order = np.argsort(-scores, kind="stable")
     starts = np.flatnonzero(np.r_[True, np.diff(scores[order]) != 0])  # equal scores count as one
-    weights = counts[order // rows_per_song]
+    weights = counts[songs[order]]
     ranked_positive = np.flatnonzero(positive[order])
     if len(ranked_positive) == 0:
         return np.full(counts.shape[1], np.nan)
@@ -142,16 +154,23 @@ def _ranking(
 def _regression(
     metric: str, predictions: np.ndarray, targets: np.ndarray, counts: np.ndarray
 ) -> np.ndarray:
-    error = predictions - targets
-    num_songs = counts.sum(0)
+    observed = ~np.isnan(targets)
+    # What was not observed adds nothing to any sum.
+    error = np.where(observed, predictions - targets, 0)
+    num_songs = observed.T @ counts
     if metric == "mae":
-        return (np.abs(error).T @ counts / num_songs).mean(0)
+        return _macro(_divide(np.abs(error).T @ counts, num_songs))
     squared = np.square(error).T @ counts
     if metric == "rmse":
-        return np.sqrt(squared / num_songs).mean(0)
-    centred = targets - targets.mean(0)  # before squaring, against cancellation
-    spread = np.square(centred).T @ counts - np.square(centred.T @ counts) / num_songs
+        return _macro(np.sqrt(_divide(squared, num_songs)))
+    total = np.where(observed, targets, 0).sum(0)
+    # Centred before squaring, against cancellation.
+    centred = np.where(observed, targets - _divide(total, observed.sum(0)), 0)
+    spread = np.square(centred).T @ counts
+    spread -= _divide(np.square(centred.T @ counts), num_songs)
     floor = 1e-12 * np.square(centred).sum(0)[:, None]
-    varied = (spread > floor) & (np.ptp(targets, axis=0) > 0)[:, None]
+    highest = np.max(targets, axis=0, where=observed, initial=-np.inf)
+    lowest = np.min(targets, axis=0, where=observed, initial=np.inf)
+    varied = (spread > floor) & (highest > lowest)[:, None]
     ratio = np.divide(squared, spread, out=np.full(spread.shape, np.nan), where=varied)
     return _macro(1 - ratio)

@@ -1,4 +1,9 @@
-"""Losses: arrays in, one value per example out; reductions happen in one place, the step."""
+"""Losses: arrays in, one value per example out; reductions happen in one place, the step.
+
+A label that nobody looked for is NaN in the labels of tags and numbers. It is neither right nor
+wrong to predict it: a loss is the mean over the observed labels of each example, and nothing
+flows back from the others. An example without any has loss 0.
+"""
 
 import jax
 import jax.numpy as jnp
@@ -26,22 +31,38 @@ def softmax_cross_entropy(
 def sigmoid_cross_entropy(
     logits: jax.Array, labels: jax.Array, *, pos_weight: jax.Array | float = 1.0
 ) -> jax.Array:
-    """Binary cross-entropy of independent tags, the mean over labels.
+    """Binary cross-entropy of independent tags, the mean over the observed labels.
 
     Args:
         logits: [B, K].
-        labels: float [B, K] in [0, 1].
+        labels: float [B, K] in [0, 1], NaN where not observed.
         pos_weight: [K] or a number; what a positive counts against a negative
             (`pos_weight` of PyTorch's BCEWithLogitsLoss).
 
     Returns:
         [B], in nats.
     """
+    observed = ~jnp.isnan(labels)
+    logits, labels = jnp.where(observed, logits, 0), jnp.where(observed, labels, 0)
     positive = labels * jax.nn.log_sigmoid(logits)
     negative = (1 - labels) * jax.nn.log_sigmoid(-logits)
-    return -(pos_weight * positive + negative).mean(axis=-1)
+    return -_mean(pos_weight * positive + negative, observed)
 
 
 def squared_error(predictions: jax.Array, targets: jax.Array) -> jax.Array:
-    """Mean squared error over the outputs, [B, K] and [B, K] -> [B]."""
-    return jnp.square(predictions - targets).mean(axis=-1)
+    """Mean squared error over the observed outputs, [B, K] and [B, K] -> [B].
+
+    `targets` are NaN where not observed.
+    """
+    observed = ~jnp.isnan(targets)
+    # Before the arithmetic and not after it: the gradient of what is left out afterwards is
+    # 0 * NaN, which is NaN.
+    predictions, targets = jnp.where(observed, predictions, 0), jnp.where(observed, targets, 0)
+    return _mean(jnp.square(predictions - targets), observed)
+
+
+def _mean(values: jax.Array, observed: jax.Array) -> jax.Array:
+    """Mean [B] of the observed values of [B, K], 0 where there is none."""
+    count = jnp.maximum(observed.sum(axis=-1), 1).astype(values.dtype)
+    # The factor is exactly 1 where all are observed: the same bits as of a plain mean.
+    return jnp.where(observed, values, 0).mean(axis=-1) * (values.shape[-1] / count)

@@ -1,7 +1,11 @@
 """Losses against plain numpy in float64."""
 
+import functools
+
+import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from mclf_jax import losses
 from mclf_jax.objectives.supervised import balanced_pos_weight
@@ -59,3 +63,72 @@ def test_balanced_pos_weight():
     many = np.zeros((1000, 1), np.float32)
     many[0] = 1
     np.testing.assert_allclose(balanced_pos_weight(many), [20])
+
+
+LABELS = RNG.integers(0, 2, LOGITS.shape).astype(np.float32)
+HIDDEN = RNG.random(LOGITS.shape) < 0.5
+HIDDEN[0], HIDDEN[1], HIDDEN[2] = True, False, [True, False, True, True, True]
+WEIGHT = np.array([1.0, 2.0, 3.0, 4.0, 5.0], np.float32)
+PARTIAL = {
+    "tags": losses.sigmoid_cross_entropy,
+    "weighted tags": functools.partial(losses.sigmoid_cross_entropy, pos_weight=WEIGHT),
+    "numbers": losses.squared_error,
+}
+
+
+@pytest.mark.parametrize("name", PARTIAL)
+def test_what_was_not_observed_is_left_out(name):
+    loss = PARTIAL[name]
+    logits = jnp.asarray(LOGITS, jnp.float32)
+    got = loss(logits, jnp.where(HIDDEN, jnp.nan, LABELS))
+    for row in range(1, len(LOGITS)):
+        seen = ~HIDDEN[row]
+        weight = {"pos_weight": WEIGHT[seen]} if name == "weighted tags" else {}
+        expected = loss(logits[row : row + 1, seen], LABELS[row : row + 1, seen], **weight)
+        np.testing.assert_allclose(got[row], expected[0], rtol=1e-5)
+    assert got[0] == 0  # nobody looked for anything
+
+
+@pytest.mark.parametrize("name", PARTIAL)
+@pytest.mark.parametrize("jitted", [False, True])
+def test_nothing_flows_back_from_what_was_not_observed(name, jitted):
+    loss = PARTIAL[name]
+    gradient = jax.grad(lambda logits, labels: loss(logits, labels).mean())
+    gradient = jax.jit(gradient) if jitted else gradient
+    # Even from a network that has lost its head over them.
+    logits = np.where(HIDDEN, np.resize([np.inf, -np.inf, np.nan, 1e30], LOGITS.shape), LOGITS)
+    logits = jnp.asarray(logits, jnp.float32)
+    got = np.asarray(gradient(logits, jnp.where(HIDDEN, jnp.nan, LABELS)))
+    assert np.isfinite(got).all()
+    assert (got[HIDDEN] == 0).all() and (got[~HIDDEN] != 0).all()
+    whole = np.asarray(gradient(jnp.asarray(LOGITS, jnp.float32), LABELS))
+    share = (~HIDDEN).mean(axis=1, keepdims=True).clip(1e-9)
+    np.testing.assert_allclose(got, np.where(HIDDEN, 0, whole / share), rtol=1e-5)
+
+
+@pytest.mark.parametrize("jitted", [False, True])
+def test_complete_labels_give_the_bits_of_a_plain_mean(jitted):
+    def tags(logits, labels):
+        positive, negative = jax.nn.log_sigmoid(logits), jax.nn.log_sigmoid(-logits)
+        return -(1.0 * (labels * positive) + (1 - labels) * negative).mean(axis=-1)
+
+    def numbers(predictions, targets):
+        return jnp.square(predictions - targets).mean(axis=-1)
+
+    plain = {losses.sigmoid_cross_entropy: tags, losses.squared_error: numbers}
+    for masked, expected in plain.items():
+        for num_labels in (1, 7, 50):
+            logits = RNG.standard_normal((16, num_labels)).astype(np.float32) * 4
+            labels = RNG.integers(0, 2, logits.shape).astype(np.float32)
+            change = jax.jit if jitted else lambda function: function
+            np.testing.assert_array_equal(
+                change(masked)(logits, labels), change(expected)(logits, labels)
+            )
+
+
+def test_balanced_pos_weight_counts_what_was_observed():
+    hidden = np.nan
+    labels = np.array(
+        [[1, 0, hidden], [0, hidden, hidden], [0, hidden, hidden], [hidden, 1, hidden]], np.float32
+    )
+    np.testing.assert_allclose(balanced_pos_weight(labels), [2, 1, 1])

@@ -4,6 +4,8 @@ They are called as `f(key, batch) -> batch` with "x", float [B, ...], "label", f
 (distributions over K labels, tags, or numbers) and, if there, "valid" [B]: examples are not mixed
 with rows that are only padding. What else is in the batch stays as it is. The partners are a
 permutation of the whole batch, over all devices.
+
+A label that is NaN, not observed, in one of the two is so in the mixture, if both are in it.
 """
 
 import dataclasses
@@ -98,9 +100,11 @@ def _partners(key: Key, batch: Batch, alpha: float) -> tuple[Array, Array]:
 
 
 def _mixed_labels(batch: Batch, partner: Array, share: Array) -> Array:
-    label = batch["label"]
+    label, xp = batch["label"], array_module(batch["label"])
     share = share[:, None].astype(label.dtype)
-    return share * label + (1 - share) * label[partner]
+    # 0 * NaN is NaN: who has no part in the mixture must not hide its labels either.
+    own, other = xp.where(share > 0, label, 0), xp.where(share < 1, label[partner], 0)
+    return share * own + (1 - share) * other
 
 
 def _column(values: Array, like: Array) -> Array:

@@ -82,7 +82,7 @@ def task_loss(
     label_smoothing: float = 0.0,
     pos_weight: np.ndarray | float = 1.0,
 ) -> jax.Array:
-    """The loss of a task, [B, K] logits -> [B]."""
+    """The loss of a task, [B, K] logits -> [B]; 0 where all labels of an example are NaN."""
     if task == "single_label":
         return losses.softmax_cross_entropy(logits, labels, label_smoothing=label_smoothing)
     if task == "multi_label":
@@ -100,6 +100,9 @@ def task_scores(task: str, logits: jax.Array) -> jax.Array:
 
 
 def balanced_pos_weight(labels: np.ndarray, *, largest: float = 20.0) -> np.ndarray:
-    """Negatives over positives of each tag, [N, K] -> [K], clipped to [1, largest]."""
-    positives = labels.sum(axis=0)
-    return np.clip((len(labels) - positives) / np.maximum(positives, 1), 1.0, largest).astype("f4")
+    """Negatives over positives of each tag, [N, K] -> [K], clipped to [1, largest].
+
+    Songs for which a tag is NaN, not observed, are neither.
+    """
+    positives, negatives = np.nansum(labels, axis=0), np.nansum(1 - labels, axis=0)
+    return np.clip(negatives / np.maximum(positives, 1), 1.0, largest).astype("f4")

@@ -262,5 +262,7 @@ def _label(parts: Experiment, index: int) -> str:
     if info.task == "single_label":
         return info.labels[int(label)]
     if info.task == "multi_label":
-        return ", ".join(info.labels[k] for k in np.flatnonzero(label)) or "no label"
-    return ", ".join(f"{name} {value:.3g}" for name, value in zip(info.labels, label, strict=True))
+        # More than a half: a label that nobody looked for is NaN.
+        return ", ".join(info.labels[k] for k in np.flatnonzero(label > 0.5)) or "no label"
+    values = ("unknown" if np.isnan(value) else f"{value:.3g}" for value in label)
+    return ", ".join(map(" ".join, zip(info.labels, values, strict=True)))

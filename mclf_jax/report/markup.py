@@ -44,11 +44,20 @@ def escape(text) -> str:
     return html.escape(str(text))
 
 
-def number(value: float) -> str:
+def number(value: float, *, undefined: str = "undefined") -> str:
     """Three decimals below ten, else four significant digits."""
     if not math.isfinite(value):
-        return "undefined"
+        return undefined
     return f"{value:.3f}" if abs(value) < 10 else f"{value:.4g}"
+
+
+def interval_text(bounds: Mapping[str, float] | None) -> str:
+    """A 95 % interval {"low", "high"} in words, empty where there is none."""
+    if not bounds or not math.isfinite(bounds["low"]):
+        return ""
+    if bounds["low"] == bounds["high"]:  # all right or all wrong: it would claim too much
+        return "all resamples are equal"
+    return f"95 %: {number(bounds['low'])} to {number(bounds['high'])}"
 
 
 def figure(drawn: Figure, *, name: str, caption: str, wide: bool = False) -> str:

@@ -21,11 +21,13 @@ class Mistake:
         index: of the song in `Report.items`.
         true: (label, the model's score for it), or for regression (label, true value).
         predicted: (label, score), or for regression (label, predicted value).
+        unobserved: labels in `predicted` of which nobody knows whether they are right.
     """
 
     index: int
     true: tuple[tuple[str, float], ...]
     predicted: tuple[tuple[str, float], ...]
+    unobserved: tuple[str, ...] = ()
 
 
 def worst(report: Report, *, count: int) -> list[Mistake]:
@@ -33,7 +35,8 @@ def worst(report: Report, *, count: int) -> list[Mistake]:
 
     For `single_label` the wrongly classified songs by how much more the wrong class scored than
     the right one; for `multi_label` all songs by their mean cross-entropy; for `regression` all
-    songs by squared error in units of each label's variance.
+    songs by mean squared error in units of each label's variance. The means are over the labels
+    that were observed, and songs without any are in no list.
     """
     ranked = {
         "single_label": _single_label,
@@ -81,28 +84,30 @@ def _single_label(report: Report, count: int) -> list[Mistake]:
 def _multi_label(report: Report, count: int) -> list[Mistake]:
     scores, positive = report.scores, np.asarray(report.targets) > 0.5
     likelihood = np.clip(np.where(positive, scores, 1 - scores), 1e-7, 1)
-    order = np.argsort(np.log(likelihood).mean(axis=1), kind="stable")[:count]
     found = []
-    for n in order:
+    for n in _ranked(-np.log(likelihood), report.observed)[:count]:
         missed = sorted(np.flatnonzero(positive[n]), key=lambda k: scores[n, k])
-        top = np.argsort(-scores[n], kind="stable")
+        top = np.argsort(-scores[n], kind="stable")[:MAX_LABELS]
         found.append(
             Mistake(
                 index=int(n),
                 true=_named(report, missed, scores[n]),
                 predicted=_named(report, top, scores[n]),
+                unobserved=tuple(report.labels[k] for k in top if not report.observed[n, k]),
             )
         )
     return found
 
 
 def _regression(report: Report, count: int) -> list[Mistake]:
-    variance = np.var(report.targets, axis=0)
+    observed = report.observed
+    columns = zip(report.targets.T, observed.T, strict=True)
+    variance = np.array([np.var(true[seen]) if seen.any() else 0.0 for true, seen in columns])
     scaled = np.square(report.scores - report.targets) / np.where(variance > 0, variance, 1)
-    order = np.argsort(-scaled.sum(axis=1), kind="stable")[:count]
     found = []
-    for n in order:
-        columns = np.argsort(-scaled[n], kind="stable")
+    for n in _ranked(scaled, observed)[:count]:
+        columns = np.argsort(-scaled[n], kind="stable")  # NaN last
+        columns = columns[: np.count_nonzero(observed[n])]
         found.append(
             Mistake(
                 index=int(n),
@@ -111,6 +116,14 @@ def _regression(report: Report, count: int) -> list[Mistake]:
             )
         )
     return found
+
+
+def _ranked(error: np.ndarray, observed: np.ndarray) -> np.ndarray:
+    """The songs with an observed label, by their mean error [N, K] over those, largest first."""
+    count = observed.sum(axis=1)
+    mean = np.where(observed, error, 0).sum(axis=1) / np.maximum(count, 1)
+    order = np.argsort(-mean, kind="stable")
+    return order[count[order] > 0]
 
 
 def _named(report: Report, columns, values) -> tuple[tuple[str, float], ...]:

@@ -80,7 +80,7 @@ def short(label: str, *, limit: int = 26) -> str:
 def title_of(metric: str) -> str:
     """How a metric is called in print: "pr_auc_macro" is "PR-AUC, macro"."""
     stem, _, kind = metric.rpartition("_")
-    if kind in ("macro", "micro"):
+    if kind in ("macro", "micro", "hierarchical"):
         return f"{title_of(stem)}, {kind}"
     return _TITLES.get(metric, metric.replace("_", " "))
 
@@ -213,8 +213,9 @@ def per_label_bars(
     worst are drawn. Chance is the share of positives for PR-AUC, one half for ROC-AUC.
 
     Args:
-        per_label: label to metric name to value, "support" (positive songs) among them.
-        num_songs: N, of which `support` is a part.
+        per_label: label to metric name to value, "support" (positive songs) among them, and
+            "observed" where that is not all songs.
+        num_songs: N.
         metrics: one panel each.
     """
     defined = [label for label, v in per_label.items() if math.isfinite(v[metrics[0]])]
@@ -232,7 +233,8 @@ def per_label_bars(
             text = f" {value:.2f}" if np.isfinite(value) else " undefined"
             axes.text(np.nan_to_num(value), row, text, va="center", fontsize=7, color=MUTED)
         support = np.array([per_label[label]["support"] for label in ranked])
-        chance = {"roc_auc": np.full(len(ranked), 0.5), "pr_auc": support / num_songs}.get(metric)
+        observed = np.array([per_label[label].get("observed", num_songs) for label in ranked])
+        chance = {"roc_auc": np.full(len(ranked), 0.5), "pr_auc": support / observed}.get(metric)
         if chance is not None:
             axes.vlines(chance, rows - 0.4, rows + 0.4, color=SECOND, linewidth=1.5)
         axes.set(title=title_of(metric), xlim=(0, 1.1))
@@ -256,14 +258,15 @@ def roc_curves(
 
     Args:
         scores: float [N, K].
-        targets: [N, K] of zeros and ones.
+        targets: [N, K] of zeros and ones, NaN where not observed.
         labels: the K names.
         areas: label to ROC-AUC; labels with NaN are left out.
     """
     grid = np.linspace(0, 1, 201)
 
     def curve(k: int) -> dict[str, np.ndarray]:
-        false, true, _ = sk.roc_curve(targets[:, k], scores[:, k])
+        seen = ~np.isnan(targets[:, k])
+        false, true, _ = sk.roc_curve(targets[seen, k], scores[seen, k])
         return {"x": false, "y": true, "on_grid": np.interp(grid, false, true)}
 
     figure, axes = _curves(curve, grid, labels=labels, areas=areas, drawstyle="default")
@@ -280,7 +283,8 @@ def pr_curves(
     grid = np.linspace(0, 1, 201)
 
     def curve(k: int) -> dict[str, np.ndarray]:
-        precision, recall, _ = sk.precision_recall_curve(targets[:, k], scores[:, k])
+        seen = ~np.isnan(targets[:, k])
+        precision, recall, _ = sk.precision_recall_curve(targets[seen, k], scores[seen, k])
         precision, recall = precision[::-1], recall[::-1]  # from recall 0 up
         end = np.argmax(recall == 1) + 1  # lower thresholds find nothing more
         precision, recall = precision[:end], recall[:end]
@@ -327,7 +331,8 @@ def regression_scatter(
 ) -> Figure:
     """Predicted against true value [N, K], a panel a label; the line is a perfect prediction.
 
-    Above `MAX_PANELS` labels, those of the highest and the lowest R2 are drawn.
+    Songs whose true value is NaN are left out. Above `MAX_PANELS` labels, those of the highest
+    and the lowest R2 are drawn.
     """
     shown = list(range(len(labels)))
     if len(shown) > MAX_PANELS:
@@ -337,10 +342,13 @@ def regression_scatter(
     rows = math.ceil(len(shown) / columns)
     figure = Figure(figsize=(3.4 * columns, 3.4 * rows), layout="constrained")
     all_axes = figure.subplots(rows, columns, squeeze=False).ravel()
-    many = len(targets) > 800  # then the dots are a picture, not one shape each
+    many = (
+        np.isfinite(targets).sum(axis=0).max() > 800
+    )  # then the dots are a picture, not one shape each
     for axes, k in zip(all_axes, shown, strict=False):
-        true, predicted = targets[:, k], predictions[:, k]
-        both = np.r_[true, predicted]
+        seen = ~np.isnan(targets[:, k])
+        true, predicted = targets[seen, k], predictions[seen, k]
+        both = np.r_[true, predicted] if seen.any() else np.array([0.0, 1.0])
         margin = 0.05 * (np.ptp(both) or 1.0)
         ends = (both.min() - margin, both.max() + margin)
         axes.plot(ends, ends, color=MUTED, linewidth=0.8, linestyle=(0, (3, 2)))

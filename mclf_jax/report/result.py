@@ -28,7 +28,7 @@ class Report:
         labels: the K names in the order of the columns.
         items: the N song ids, paths or track ids.
         scores: float [N, K], probabilities or predicted values.
-        targets: int [N] for `single_label`, else [N, K].
+        targets: int [N] for `single_label`, else [N, K], NaN where not observed.
         metrics: name to value, NaN where undefined.
         per_label: label to name to value, NaN where undefined.
         undefined: labels left out of a macro mean.
@@ -37,6 +37,7 @@ class Report:
         skipped: (item, reason) of the songs that could not be scored.
         meta: JSON values only, shown in the report as they are; `step` is the optimiser step of
             the scored checkpoint and is marked on the learning curves.
+        parents: {label: parent} of labels in a hierarchy.
     """
 
     run_name: str
@@ -54,6 +55,14 @@ class Report:
     num_windows: int
     skipped: tuple[tuple[str, str], ...]
     meta: dict
+    parents: dict[str, str] = dataclasses.field(default_factory=dict)
+
+    @property
+    def observed(self) -> np.ndarray:
+        """Bool [N, K]: which targets somebody looked for; all of them for `single_label`."""
+        if self.task == "single_label":
+            return np.ones(self.scores.shape, bool)
+        return ~np.isnan(self.targets)
 
     @property
     def confusion(self) -> np.ndarray | None:

@@ -4,9 +4,10 @@ import math
 
 import numpy as np
 
-from mclf_jax.metrics import HEADLINES, NAMES
+from mclf_jax.metrics import HEADLINES, HIERARCHICAL, NAMES
 from mclf_jax.report import mistakes, plots
-from mclf_jax.report.markup import card, escape, figure, folded, number, table
+from mclf_jax.report.hierarchy import hierarchy_section
+from mclf_jax.report.markup import card, escape, figure, folded, interval_text, number, table
 from mclf_jax.report.result import Report
 from mclf_jax.report.spectrogram import plot_spectrogram
 from mclf_jax.report.svg import inline_svg
@@ -27,6 +28,7 @@ def results(report: Report, *, prefix: str, spectrogram_of=None) -> str:
         _cards(report),
         _undefined(report),
         draw[report.task](report, prefix),
+        hierarchy_section(report),
         _mistakes(report, prefix, spectrogram_of),
         _per_label_table(report),
         _skipped(report),
@@ -38,23 +40,29 @@ def results(report: Report, *, prefix: str, spectrogram_of=None) -> str:
 def _cards(report: Report) -> str:
     lead = HEADLINES[report.task]
     rest = [name for name in NAMES[report.task] if name in report.metrics and name not in lead]
-    rest += [name for name in report.metrics if name not in NAMES[report.task]]
+    rest += [name for name in report.metrics if name not in (*NAMES[report.task], *HIERARCHICAL)]
     cards = []
     for name in (*lead, *rest):
         if name not in report.metrics:
             continue
-        bounds = report.intervals.get(name)
-        below = ""
-        if bounds and math.isfinite(bounds["low"]):
-            below = f"95 %: {number(bounds['low'])} to {number(bounds['high'])}"
-            if bounds["low"] == bounds["high"]:  # all right or all wrong: it would claim too much
-                below = "all resamples are equal"
         title = plots.title_of(name)
         title = escape(title[:1].upper() + title[1:])
         value = number(report.metrics[name])
+        below = interval_text(report.intervals.get(name))
         cards.append(card(title, value, below=below, lead=name in lead))
+    observed = report.observed
+    if not observed.all():
+        below = f"{observed.sum()} of {observed.size}"
+        cards.append(card("Labels observed", escape(_share(observed)), below=below))
     cards.append(card("Songs", str(len(report.items)), below=f"{report.num_windows} windows"))
     return f'<div class="cards">{"".join(cards)}</div>'
+
+
+def _share(observed: np.ndarray) -> str:
+    percent = 100 * observed.mean()
+    if 0 < percent < 1 or percent > 99:  # neither none nor all
+        return "< 1 %" if percent < 1 else "> 99 %"
+    return f"{percent:.0f} %"
 
 
 def _undefined(report: Report) -> str:
@@ -65,6 +73,11 @@ def _undefined(report: Report) -> str:
         "multi_label": "no song of the split has it, or every song has",
         "regression": "its true values are all equal",
     }[report.task]
+    if not report.observed.all():
+        why = {
+            "multi_label": "of the songs that it was observed for, none has it or every one has",
+            "regression": "its observed values are all equal, or there is none",
+        }[report.task]
     names = "".join(f'<span class="tag">{escape(label)}</span>' for label in report.undefined)
     return (
         f'<p class="note">Left out of a mean, because {why} ({len(report.undefined)} of '
@@ -105,7 +118,7 @@ def _curves(report: Report, targets: np.ndarray, prefix: str) -> str:
         name: {label: report.per_label[label][name] for label in report.labels}
         for name in ("roc_auc", "pr_auc")
     }
-    few = len(report.labels) <= plots.MAX_CURVES
+    few = sum(map(math.isfinite, areas["pr_auc"].values())) <= plots.MAX_CURVES
     which = "every label" if few else "the three best and the three worst labels"
     arguments = (report.scores, targets)
     roc = plots.roc_curves(*arguments, labels=report.labels, areas=areas["roc_auc"])
@@ -128,7 +141,8 @@ def _mistakes(report: Report, prefix: str, spectrogram_of) -> str:
     found = mistakes.worst(report, count=NUM_MISTAKES)
     heading = "<h3>Worst mistakes</h3>"
     if not found:
-        return f'{heading}<p class="note">None: every song is right.</p>'
+        why = "every song is right" if report.observed.any() else "no label was observed"
+        return f'{heading}<p class="note">None: {why}.</p>'
     how = {
         "single_label": "Wrong songs, by how much more the wrong label scored than the right one.",
         "multi_label": "Songs by mean cross-entropy. True tags from the most missed, predictions "
@@ -140,6 +154,10 @@ def _mistakes(report: Report, prefix: str, spectrogram_of) -> str:
         "multi_label": ("True tags (score)", "Predicted (score)"),
         "regression": ("True", "Predicted"),
     }[report.task]
+    partial = not report.observed.all()
+    if partial:
+        how += " Only labels that were observed in a song count."
+        how += " The other predictions are marked with a ?." * (report.task == "multi_label")
     rows = []
     for i, mistake in enumerate(found):
         item = report.items[mistake.index]
@@ -149,9 +167,12 @@ def _mistakes(report: Report, prefix: str, spectrogram_of) -> str:
             cells = f'<td class="picture">{picture["html"]}</td>'
             if picture["title"]:
                 name = f"{escape(picture['title'])}<br><small>{name}</small>"
+        if partial:
+            seen = report.observed[mistake.index]
+            name += f"<br><small>{seen.sum()} of {seen.size} labels observed</small>"
         cells += f'<td class="song">{name}</td>'
         for head, pairs in zip(heads, (mistake.true, mistake.predicted), strict=True):
-            tags = "".join(f'<span class="tag">{escape(k)} {number(v)}</span>' for k, v in pairs)
+            tags = "".join(_tag(k, v, known=k not in mistake.unobserved) for k, v in pairs)
             cells += f'<td data-head="{head}">{tags or "none"}</td>'
         rows.append(f"<tr>{cells}</tr>")
     columns = ("Spectrogram",) * (spectrogram_of is not None) + ("Song", *heads)
@@ -160,6 +181,13 @@ def _mistakes(report: Report, prefix: str, spectrogram_of) -> str:
         f'{heading}<p class="note">{how}</p><div class="panel"><table class="mistakes"><thead>'
         f"<tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table></div>"
     )
+
+
+def _tag(label: str, value: float, *, known: bool) -> str:
+    if known:
+        return f'<span class="tag">{escape(label)} {number(value)}</span>'
+    why = "not observed in this song"
+    return f'<span class="tag unknown" title="{why}">{escape(label)} {number(value)} ?</span>'
 
 
 def _picture(item: str, spectrogram_of, *, name: str) -> dict[str, str]:
@@ -182,6 +210,8 @@ def _picture(item: str, spectrogram_of, *, name: str) -> dict[str, str]:
 
 def _per_label_table(report: Report) -> str:
     columns = list(next(iter(report.per_label.values()), {}))
+    if report.observed.all():
+        columns = [column for column in columns if column != "observed"]
     rows = [
         [escape(label), *(_cell(column, values[column]) for column in columns)]
         for label, values in report.per_label.items()
@@ -191,9 +221,9 @@ def _per_label_table(report: Report) -> str:
 
 
 def _cell(column: str, value: float) -> str:
-    if column == "support" and math.isfinite(value):
+    if column in ("support", "observed") and math.isfinite(value):
         return str(int(value))
-    return number(value) if math.isfinite(value) else "–"
+    return number(value, undefined="–")
 
 
 def _skipped(report: Report) -> str:

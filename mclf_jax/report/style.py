@@ -72,6 +72,7 @@ tbody tr:last-child td { border-bottom: 0; }
   display: inline-block; background: var(--soft); border-radius: 6px; padding: 0 7px;
   margin: 0 4px 4px 0; font-size: 13px; line-height: 1.6;
 }
+.tag.unknown { background: none; box-shadow: inset 0 0 0 1px var(--line); color: var(--muted); }
 details { padding: 0 16px; margin-bottom: 12px; }
 summary { cursor: pointer; padding: 12px 0; font-weight: 500; }
 details > div { overflow-x: auto; padding-bottom: 10px; }

@@ -110,6 +110,27 @@ def test_padding_is_mixed_into_nothing(module, name):
     assert (np.diag(mixed["label"])[:40] == 1).sum() > 5
 
 
+@pytest.mark.parametrize("name", CASES)
+@both
+def test_a_label_is_unknown_where_it_is_in_one_of_the_two(module, name):
+    rng = np.random.default_rng(1)
+    tags = rng.integers(0, 2, (B, 6)).astype(np.float32)
+    tags[rng.random(tags.shape) < 0.3] = np.nan
+    valid = (np.arange(B) < 40).astype(np.float32)
+    tags[40:] = np.nan  # padding, which is mixed into nothing
+    weight = mix(CASES[name], module, batch(valid))["label"]  # who is in which mixture
+    mixed = mix(CASES[name], module, batch(valid) | {"label": tags})["label"]
+    for i in range(40):
+        inside = np.flatnonzero(weight[i])
+        assert 1 <= len(inside) <= 2 and inside.max() < 40
+        # A sum with NaN is NaN.
+        expected = (weight[i, inside, None] * tags[inside]).sum(axis=0)
+        np.testing.assert_allclose(mixed[i], expected, atol=1e-6)
+    alone = [i for i in range(40) if weight[i, i] == 1]
+    assert len(alone) > 5 and not np.isnan(mixed[alone]).all()
+    np.testing.assert_array_equal(mixed[alone], tags[alone])
+
+
 def test_small_alpha_keeps_most_of_one():
     share = np.diag(mix(augment.Mixup(0.1), "jax", batch())["label"])
     assert (np.abs(share - 0.5) > 0.4).mean() > 0.6

@@ -1,0 +1,49 @@
+"""Labels in a tree: who is above whom, and what that says of scores and targets.
+
+N songs, K labels. `parents` is {label: parent}, as `data.source.Info` has it; a label without an
+entry is at the top. The tree may hold more labels than the K: those are stepped over.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+
+def ancestry(labels: Sequence[str], parents: Mapping[str, str]) -> np.ndarray:
+    """Bool [K, K]: whether the label of a column is that of the row, or above it.
+
+    Raises:
+        ValueError: a label is above itself.
+    """
+    column = {label: k for k, label in enumerate(labels)}
+    above = np.eye(len(labels), dtype=bool)
+    for label, k in column.items():
+        path = [label]
+        while path[-1] in parents:
+            path.append(parents[path[-1]])
+            if path[-1] in path[:-1]:
+                raise ValueError(f"parents go in a circle: {' -> '.join(path)}")
+        above[k, [column[name] for name in path if name in column]] = True
+    return above
+
+
+def depths(labels: Sequence[str], parents: Mapping[str, str]) -> np.ndarray:
+    """How many of the labels are above each, int [K]: 0 at the top."""
+    return ancestry(labels, parents).sum(axis=1) - 1
+
+
+def consistent_scores(scores: np.ndarray, above: np.ndarray) -> np.ndarray:
+    """Scores [N, K] with each label's at least the largest below it.
+
+    At any threshold, what is predicted is then closed: with a label come those above it.
+    """
+    return np.stack([scores[:, below].max(axis=1) for below in above.T], axis=1)
+
+
+def closed_targets(targets: np.ndarray, above: np.ndarray) -> np.ndarray:
+    """Targets [N, K] of 0, 1 and NaN with everything above a 1 set to 1.
+
+    What nobody looked for stays NaN where the tree does not say that it is there.
+    """
+    implied = (targets > 0.5).astype(np.float64) @ above.astype(np.float64) > 0
+    return np.where(implied, 1.0, targets)
