@@ -30,6 +30,18 @@ def base() -> ConfigDict:
     config.data.level = "window"  # "song": train on whole clips of data.song_s
     config.data.song_s = 30.0
     config.data.short = "tile"  # a clip shorter than its window is tiled, or "pad": with zeros
+    config.data.taxonomy = ""  # JSON file that merges, renames, drops labels, see `data.taxonomy`
+    config.data.num_folds = 0  # then the splits are made anew: fold `fold` is the test split
+    config.data.fold = 0
+    config.data.fold_seed = 0
+    config.data.fraction = 1.0  # of the training labels; the other songs become unlabelled
+    config.data.fraction_seed = 0
+    config.data.fraction_unit = "item"  # or "group": whole artists
+    config.data.sampling = ""  # or by "label", "group" or a column: rare values more often
+    config.data.balance = 1.0  # 0: as often as they are, 1: all values equally often
+    config.data.tag_rule = "mean"  # of the rarities of a song's tags, or "max"
+    config.data.train_splits = ("train",)  # self-supervised: "unlabelled" too
+    config.data.view_span_s = placeholder(float)  # windows of one song are so near; None: anywhere
 
     config.features = ConfigDict()
     config.features.on = "pipeline"  # or "device": inside the jitted step
@@ -86,6 +98,7 @@ def base() -> ConfigDict:
     config.objective.name = "supervised"
     config.objective.label_smoothing = 0.0  # one label of many
     config.objective.pos_weight = "none"  # tags; "balanced": negatives / positives of each
+    config.objective.args = ConfigDict()  # of the others, such as temperature for "simclr"
 
     config.optim = ConfigDict()
     config.optim.name = "adam"  # see `optim.OPTIMIZERS`
@@ -169,7 +182,7 @@ def apply_overrides(config: ConfigDict, overrides: Sequence[str], *, origin: str
     from ml_collections import config_flags
 
     fields = [text.removeprefix("--config.").partition("=")[0] for text in overrides]
-    config = _with_model_arguments(config, fields)
+    config = _with_arguments(config, fields)
     known, argv = flatten(config), ["mclf"]
     for text in overrides:
         field, _, value = text.removeprefix("--config.").partition("=")
@@ -190,18 +203,23 @@ def apply_overrides(config: ConfigDict, overrides: Sequence[str], *, origin: str
     return values.config
 
 
-def _with_model_arguments(config: ConfigDict, fields: Iterable[str]) -> ConfigDict:
-    """The config with those "model.args.X" that its network knows and it has not set itself."""
-    wanted = {field.removeprefix("model.args.") for field in fields if "model.args." in field}
-    if not wanted - set(config.model.args):
+def _with_arguments(config: ConfigDict, fields: Iterable[str]) -> ConfigDict:
+    """The config with those "model.args.X" and "objective.args.X" that it has not set itself."""
+    wanted = [field for field in fields if ".args." in field and field not in flatten(config)]
+    if not any(field.startswith(("model.", "objective.")) for field in wanted):
         return config
-    from mclf_jax import models  # imports jax
+    from mclf_jax import models, objectives  # import jax
 
     config = config.copy_and_resolve_references()
-    published = models.arguments_of(config.model.name)
+    known = {
+        "model": models.arguments_of(config.model.name),
+        "objective": objectives.arguments_of(config.objective.name),
+    }
     with config.unlocked():
-        for name in wanted & set(published) - set(config.model.args):
-            config.model.args[name] = published[name]
+        for field in wanted:
+            section, _, name = field.split(".", 2)
+            if name in known.get(section, {}):
+                config[section].args[name] = known[section][name]
     return config
 
 
@@ -261,7 +279,7 @@ def flatten(config: Mapping[str, Any] | ConfigDict, prefix: str = "") -> dict[st
 
 def override(config: ConfigDict, changes: Mapping[str, Any]) -> ConfigDict:
     """A copy with {"model.args.n_channels": 8, ...} set; unknown fields are an error."""
-    changed = _with_model_arguments(config, changes).copy_and_resolve_references()
+    changed = _with_arguments(config, changes).copy_and_resolve_references()
     flat = flatten(changed)
     for field, value in changes.items():
         if field not in flat:

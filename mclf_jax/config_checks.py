@@ -8,6 +8,8 @@ from ml_collections import ConfigDict
 _CHOICES = {
     "data.level": ("window", "song"),
     "data.short": ("tile", "pad"),
+    "data.fraction_unit": ("item", "group"),
+    "data.tag_rule": ("mean", "max"),
     "features.on": ("pipeline", "device"),
     "augment.on": ("pipeline", "device"),
     "optim.schedule": ("constant", "cosine", "linear"),
@@ -48,6 +50,7 @@ def check(config: ConfigDict, flat: Mapping[str, Any]) -> None:
             f"objective.label_smoothing is {config.objective.label_smoothing}; it must be in [0, 1)"
         )
     _check_waveform_augmentation(config)
+    _check_training_data(config)
     _check_phases(config.optim)
     if config.data.name == "none":  # made from weights: there is nothing to train
         return
@@ -74,6 +77,23 @@ def _check_waveform_augmentation(config: ConfigDict) -> None:
         raise ValueError(
             "features.on is 'pipeline'; as augment.on is 'device', it must be 'device' too"
         )
+
+
+def _check_training_data(config: ConfigDict) -> None:
+    allowed = ("train", "unlabelled")
+    wanted = tuple(config.data.train_splits)
+    if not wanted or set(wanted) - set(allowed) or len(set(wanted)) < len(wanted):
+        raise ValueError(
+            f"data.train_splits is {wanted}; allowed: ('train',), ('unlabelled',) or both"
+        )
+    if config.objective.name == "supervised" and "unlabelled" in wanted:
+        raise ValueError(
+            f"data.train_splits is {wanted}, but objective.name is 'supervised', which needs "
+            "labels; make it ('train',)"
+        )
+    span_s = config.data.view_span_s
+    if span_s is not None and span_s <= 0:
+        raise ValueError(f"data.view_span_s is {span_s}; it must be positive, or None")
 
 
 def _check_phases(optim: ConfigDict) -> None:

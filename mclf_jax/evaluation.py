@@ -1,7 +1,7 @@
 """A run and a split become window scores, song scores, metrics and a report."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +15,9 @@ from mclf_jax import config as config_lib
 from mclf_jax.data import pipeline
 from mclf_jax.data.windows import window_starts
 from mclf_jax.experiment import Experiment
+from mclf_jax.objectives import SELF_SUPERVISED, Objective
 from mclf_jax.report.result import Report, load_report, saved_splits
-from mclf_jax.step import make_eval_step
+from mclf_jax.step import TrainState, make_eval_step, make_objective_step
 
 PyTree = Any
 
@@ -28,8 +29,8 @@ class SongScores:
     Attributes:
         indices: int [N], the songs in the source.
         scores: [N, K], means over the windows of each song.
-        targets: int [N] or float [N, K].
-        loss: mean over all windows.
+        targets: int [N] or float [N, K], NaN where not observed.
+        loss: mean over all windows of songs with an observed label; NaN if there is none.
         num_windows: how many that were.
         failed: indices of songs that could not be read at all; they are in none of the above.
     """
@@ -84,6 +85,50 @@ def make_scorer(parts: Experiment, *, mesh: Mesh) -> Callable[[str, PyTree], Son
     return score
 
 
+def make_judge(
+    parts: Experiment, *, objective: Objective, mesh: Mesh
+) -> Callable[[str, TrainState], dict[str, float]]:
+    """A function (split, state) -> {"loss": ..., ...}: what an objective says of itself.
+
+    Every song of the split counts once, at windows that depend on the seed alone.
+    """
+    config = parts.config
+    parallel.check_batch_size(config.eval.batch_size, mesh, field="eval.batch_size")
+    step = jax.jit(
+        make_objective_step(objective, seed=config.seed), out_shardings=parallel.replicated(mesh)
+    )
+
+    def judge(split: str, state: TrainState) -> dict[str, float]:
+        batches = pipeline.validation_batches(
+            parts.source,
+            parts.indices(split),
+            inputs=parts.inputs_of(objective),
+            batch_size=config.eval.batch_size,
+            seed=config.seed,
+            process_index=jax.process_index(),
+            process_count=jax.process_count(),
+        )
+        totals: dict[str, float] = {}
+        for number, batch in enumerate(
+            pipeline.iterate(
+                batches,
+                num_threads=config.runtime.num_threads,
+                prefetch=config.runtime.prefetch,
+            )
+        ):
+            batch.pop("failed")
+            sums = jax.device_get(
+                step(state.params, state.model_state, parallel.put_batch(batch, mesh), number)
+            )
+            totals = {name: totals.get(name, 0.0) + float(value) for name, value in sums.items()}
+        count = totals.pop("count")
+        if not count:
+            raise ValueError(f"not one song of the split {split!r} could be read")
+        return {name: total / count for name, total in totals.items()}
+
+    return judge
+
+
 def song_windows(parts: Experiment, songs: np.ndarray) -> np.ndarray:
     """int64 [W, 2]: (song, first sample) of every window of the songs, as `eval` asks."""
     config, rate = parts.config.eval, parts.model.features.sample_rate_hz
@@ -101,10 +146,15 @@ def song_windows(parts: Experiment, songs: np.ndarray) -> np.ndarray:
 
 
 def compute_metrics(parts: Experiment, scores: SongScores) -> metrics.Metrics:
-    """Song-level metrics; `values` has the mean window loss too."""
+    """Song-level metrics; `values` has the mean window loss too, and what a hierarchy adds."""
     info = parts.source.info
     result = metrics.compute(info.task, scores.scores, scores.targets, labels=info.labels)
-    return dataclasses.replace(result, values={"loss": scores.loss, **result.values})
+    values = {"loss": scores.loss, **result.values}
+    if metrics.hierarchical_names(info.task, info.parents):
+        values |= metrics.hierarchical(
+            scores.scores, scores.targets, labels=info.labels, parents=info.parents
+        )
+    return dataclasses.replace(result, values=values)
 
 
 def evaluate(
@@ -133,7 +183,13 @@ def evaluate(
     """
     run = Path(run)
     meta = rundir.read_meta(run)
-    parts = experiment.build(_evaluation_config(run, config))
+    config = _evaluation_config(run, config)
+    if config.objective.name in SELF_SUPERVISED:
+        raise ValueError(
+            f"{run} was trained by {config.objective.name}, without labels, so there is nothing to "
+            "score; see what its embeddings are good for with `mclf probe`"
+        )
+    parts = experiment.build(config)
     info = parts.source.info
     rundir.check_data(run, meta, info, data_change=data_change)
     mesh = parallel.make_mesh(parts.config.runtime.num_devices)
@@ -142,9 +198,17 @@ def evaluate(
     result = compute_metrics(parts, scores)
     intervals = {
         name: metrics.confidence_interval(
-            info.task, scores.scores, scores.targets, labels=info.labels, metric=name
+            info.task,
+            scores.scores,
+            scores.targets,
+            labels=info.labels,
+            metric=name,
+            parents=info.parents,
         )
-        for name in metrics.HEADLINES[info.task]
+        for name in (
+            *metrics.HEADLINES[info.task],
+            *metrics.hierarchical_names(info.task, info.parents),
+        )
     }
     failed = [(parts.source.item_id(i), "could not be read") for i in scores.failed]
     return Report(
@@ -162,6 +226,7 @@ def evaluate(
         intervals=intervals,
         num_windows=scores.num_windows,
         skipped=tuple(info.skipped) + tuple(failed),
+        parents=dict(info.parents),
         meta=meta
         | {
             "step": best["step"],
@@ -213,19 +278,30 @@ def _average(parts, songs, song_of_window, scores, losses, valid) -> SongScores:
     readable = counts > 0
     if not readable.any():
         raise ValueError("not one song of the split could be read")
-    indices = np.asarray(songs)[readable]
+    targets = np.stack([parts.source.label(int(i)) for i in songs])
+    # A song of which nothing is known has loss 0, which would only thin out the mean.
+    labelled = ~np.isnan(targets).reshape(len(songs), -1).all(axis=1)
+    judged = losses[valid][labelled[rows]]
     return SongScores(
-        indices=indices,
+        indices=np.asarray(songs)[readable],
         scores=sums[readable] / counts[readable, None],
-        targets=np.stack([parts.source.label(int(i)) for i in indices]),
-        loss=float(losses[valid].mean()),
+        targets=targets[readable],
+        loss=float(judged.mean()) if len(judged) else float("nan"),
         num_windows=int(valid.sum()),
         failed=tuple(int(i) for i in np.asarray(songs)[~readable]),
     )
 
 
-def check_metric(name: str, *, task: str) -> None:
-    """Raise a ValueError that lists the choices if `eval.metric` is none of the task's."""
-    names = ("loss", *metrics.NAMES[task])
+def check_metric(name: str, *, task: str, parents: Mapping[str, str]) -> None:
+    """Raise a ValueError that lists the choices if `eval.metric` is none of the data set's.
+
+    Args:
+        name: of the metric.
+        task: of the data set.
+        parents: of its labels; empty where they are in no hierarchy.
+    """
+    names = ("loss", *metrics.NAMES[task], *metrics.hierarchical_names(task, parents))
     if name not in names:
-        raise ValueError(f"eval.metric is {name!r}; for task {task} allowed: {', '.join(names)}")
+        why = ", but the labels are in no hierarchy" if name in metrics.HIERARCHICAL else ""
+        allowed = ", ".join(names)
+        raise ValueError(f"eval.metric is {name!r}{why}; for task {task} allowed: {allowed}")

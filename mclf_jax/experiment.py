@@ -8,9 +8,15 @@ from ml_collections import ConfigDict
 
 from mclf_jax import augment, data, models
 from mclf_jax.augment import Augmentation, Chains
+from mclf_jax.data import sampling, view
 from mclf_jax.data.pipeline import Input
 from mclf_jax.data.source import Source
 from mclf_jax.models import Model
+from mclf_jax.objectives import Objective
+
+# Fields of config.data that make other labels or splits of those that a data set comes with.
+_VIEW = ("taxonomy", "num_folds", "fold", "fold_seed")
+_VIEW += ("fraction", "fraction_seed", "fraction_unit")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,6 +26,17 @@ class Experiment:
     config: ConfigDict
     source: Source
     model: Model
+
+    def inputs_of(self, objective: Objective) -> Input:
+        """How the pipeline makes an example for training with an objective."""
+        span_s = self.config.data.view_span_s
+        span = None if span_s is None else round(span_s * self.model.features.sample_rate_hz)
+        if span is not None and span < self.model.window_samples:
+            raise ValueError(
+                f"data.view_span_s is {span_s}; it must be at least the length of a window, "
+                f"{self.model.window_s:.4g}"
+            )
+        return dataclasses.replace(self.inputs, num_views=objective.num_views, view_span=span)
 
     @property
     def inputs(self) -> Input:
@@ -53,6 +70,25 @@ class Experiment:
             raise ValueError(f"no songs in split {split!r} of {self.source.info.name}; got {there}")
         return np.asarray(splits[split])
 
+    @property
+    def train_indices(self) -> np.ndarray:
+        """The songs to train on, of all `data.train_splits`."""
+        wanted, there = self.config.data.train_splits, self.source.info.splits
+        found = [name for name in wanted if len(there.get(name, ()))]
+        return np.concatenate([self.indices(name) for name in found or wanted[:1]])
+
+    @property
+    def train_weights(self) -> np.ndarray | None:
+        """How often each of them is drawn, or None: once an epoch."""
+        settings = self.config.data
+        return sampling.weights(
+            self.source,
+            self.train_indices,
+            by=settings.sampling,
+            balance=settings.balance,
+            tag_rule=settings.tag_rule,
+        )
+
     def labels(self, split: str) -> np.ndarray:
         """Labels of a split, int [N] or float [N, K]."""
         return np.stack([self.source.label(int(i)) for i in self.indices(split)])
@@ -64,7 +100,10 @@ def build(config: ConfigDict) -> Experiment:
     source = data.build(
         config.data.name, sample_rate_hz=features.sample_rate_hz, **config.data.args
     )
-    return Experiment(config, source, build_model(config, num_labels=len(source.info.labels)))
+    source = view.apply(source, **{field: config.data[field] for field in _VIEW})
+    # Without labels there is still a head, which nothing trains.
+    num_labels = max(1, len(source.info.labels))
+    return Experiment(config, source, build_model(config, num_labels=num_labels))
 
 
 def build_model(config: ConfigDict, *, num_labels: int) -> Model:

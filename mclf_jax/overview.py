@@ -13,6 +13,7 @@ from mclf_jax import config as config_lib
 from mclf_jax import experiment, objectives, optim, parallel
 from mclf_jax.data import pipeline
 from mclf_jax.experiment import Experiment
+from mclf_jax.objectives import Objective
 from mclf_jax.step import init_state, make_train_step, random_key
 
 _BARS = " ▁▂▃▄▅▆▇█"
@@ -25,26 +26,31 @@ def describe(config: ConfigDict) -> Iterator[str]:
     """
     yield _section("Config", config_lib.to_json(config))
     parts = experiment.build(config)
-    train_indices = parts.indices("train")
+    train_indices = parts.train_indices
     evaluation_steps = config_lib.evaluation_steps(config, num_examples=len(train_indices))
     yield _section("Data", _data(parts))
     yield _section("Augmentation, in training", _augmentation(parts))
 
+    objective = objectives.build(
+        parts.model,
+        config,
+        task=parts.source.info.task,
+        labels=lambda: parts.labels("train"),
+        total_steps=evaluation_steps[-1],
+    )
     dataset = pipeline.training_batches(
         parts.source,
         train_indices,
-        inputs=parts.inputs,
+        inputs=parts.inputs_of(objective),
         batch_size=config.train.batch_size,
         seed=config.seed,
         augment=parts.pipeline_augmentation,
+        weights=parts.train_weights,
     )
     batch = dataset[0]
     yield _section("First batch", _batch(batch))
-    yield _section("Stages of the network, for this batch", _stages(parts, batch))
+    yield _section("Stages of the network, for this batch", _stages(parts, batch, objective))
 
-    objective = objectives.build(
-        parts.model, config, task=parts.source.info.task, labels=parts.labels("train")
-    )
     phase_steps = config_lib.phase_steps(config, num_examples=len(train_indices))
     optimizer = optim.build(config.optim, total_steps=evaluation_steps[-1], phase_steps=phase_steps)
     settings = {"objective": objective, "optimizer": optimizer, "ema_decay": config.optim.ema_decay}
@@ -70,11 +76,32 @@ def _data(parts: Experiment) -> str:
         f"{info.name} {info.version}, task {info.task}, licence {info.licence}",
         f"songs: {splits}; left out: {len(info.skipped)}",
         f"{len(info.labels)} labels: {labels}",
+        _label_counts(parts),
         f"window: {model.window_s:.2f} s = {model.window_samples} samples "
         f"at {info.sample_rate_hz} Hz -> {model.features.kind} {list(model.input_shape)}",
         *info.notes,
     ]
     return "\n".join(lines)
+
+
+def _label_counts(parts: Experiment) -> str:
+    """How many songs of the training split have each label, the commonest first."""
+    info = parts.source.info
+    if not len(info.splits.get("train", ())):
+        return "no song has a label"
+    labels = parts.labels("train")
+    if info.task == "single_label":
+        labels = np.eye(len(info.labels))[labels]
+    observed = (~np.isnan(labels)).sum(axis=0)
+    found = observed if info.task == "regression" else np.nansum(labels, axis=0).astype(int)
+    what, texts = "songs with each label", [str(count) for count in found]
+    if info.task == "regression":
+        what = "songs with a value"
+    elif (observed < len(labels)).any():
+        what += ", of those in which it was looked for"
+        texts = [f"{count}/{of}" for count, of in zip(found, observed, strict=True)]
+    counts = [f"{info.labels[k]} {texts[k]}" for k in np.argsort(-found, kind="stable")]
+    return f"{what}, in train: " + textwrap.shorten(", ".join(counts), 400, placeholder=" ...")
 
 
 def _augmentation(parts: Experiment) -> str:
@@ -92,13 +119,20 @@ def _batch(batch: dict[str, np.ndarray]) -> str:
     rows = [f"{'name':<10}{'shape':<20}{'dtype':<10}{'min':>10}{'mean':>10}{'std':>10}{'max':>10}"]
     for name, x in batch.items():
         x64 = x.astype(np.float64)
-        numbers = "".join(f"{v:>10.3g}" for v in (x64.min(), x64.mean(), x64.std(), x64.max()))
-        rows.append(f"{name:<10}{x.shape!s:<20}{x.dtype!s:<10}{numbers}")
+        unknown = np.isnan(x64) if name == "label" else np.zeros(x.shape, bool)
+        known = x64[~unknown] if not unknown.all() else x64
+        summary = (known.min(), known.mean(), known.std(), known.max())
+        numbers = "".join(f"{value:>10.3g}" for value in summary)
+        note = f"  ({unknown.sum()} of {x.size} not observed)" if unknown.any() else ""
+        rows.append(f"{name:<10}{x.shape!s:<20}{x.dtype!s:<10}{numbers}{note}")
     return "\n".join(rows)
 
 
-def _stages(parts: Experiment, batch: dict[str, np.ndarray]) -> str:
+def _stages(parts: Experiment, batch: dict[str, np.ndarray], objective: Objective) -> str:
     model, rows = parts.model, []
+    arrays = {name: batch[name] for name in ("audio", "features") if name in batch}
+    if objective.num_views > 1:
+        arrays = {name: array[:, 0] for name, array in arrays.items()}
 
     def record(call, args, kwargs, context):
         outputs = call(*args, **kwargs)
@@ -115,7 +149,7 @@ def _stages(parts: Experiment, batch: dict[str, np.ndarray]) -> str:
         with nn.intercept_methods(record):
             return model.module.apply(variables, x, train=False)
 
-    jax.eval_shape(apply, {name: batch[name] for name in ("audio", "features") if name in batch})
+    jax.eval_shape(apply, arrays)
     return "\n".join(rows)
 
 

@@ -179,7 +179,7 @@ def read_model(workdir: Path) -> Model:
     settings = features.from_json(meta["features"])
     return build(
         config.model.name,
-        num_labels=len(meta["labels"]),
+        num_labels=max(1, len(meta["labels"])),
         features=settings,
         window_s=meta["model"]["window_samples"] / settings.sample_rate_hz,
         dtype=config.model.get("dtype", "float32"),

@@ -27,7 +27,7 @@ class TrainState:
         params: trained arrays, the model's under "model".
         model_state: arrays that change without being trained, laid out like `params`.
         opt_state: of optax.
-        ema: moving average of {"params", "model_state"}, or {} when it is off.
+        ema: moving average of the model's part of {"params", "model_state"}, or {} when it is off.
     """
 
     step: jax.Array
@@ -60,7 +60,7 @@ def init_state(key: jax.Array, *, objective: Objective, optimizer: Optimizer, em
         model_state=state,
         opt_state=optimizer.transform.init(params),
         # Copies, because the step donates its state and a buffer can be donated only once.
-        ema=jax.tree.map(jnp.copy, {"params": params, "model_state": state}) if ema_decay else {},
+        ema=jax.tree.map(jnp.copy, _of_model(params, state)) if ema_decay else {},
     )
 
 
@@ -70,7 +70,9 @@ def make_train_step(
     """(state, batch) -> (state, metrics), to be jitted.
 
     In the global view: sums run over the whole batch however it is split over devices, so
-    batch statistics, contrastive terms and gradients need no explicit communication.
+    batch statistics, contrastive terms and gradients need no explicit communication. The loss is
+    the mean over the valid rows; one of which no label is observed counts with its loss of 0, so
+    that every other song has the same weight in whatever batch it comes.
     """
 
     def train_step(state, batch):
@@ -86,7 +88,7 @@ def make_train_step(
         params = optax.apply_updates(state.params, updates)
         ema = state.ema
         if ema_decay:
-            new = {"params": params, "model_state": loss.state}
+            new = _of_model(params, loss.state)
             ema = update_ema(ema, new, decay=ema_decay, step=state.step)
         metrics = {
             "loss": value,
@@ -97,6 +99,29 @@ def make_train_step(
         return TrainState(state.step + 1, params, loss.state, opt_state, ema), metrics
 
     return train_step
+
+
+def _of_model(params: PyTree, state: PyTree) -> PyTree:
+    """What an average is of: heads and queues beside the model are for training alone."""
+    return {"params": {"model": params["model"]}, "model_state": {"model": state["model"]}}
+
+
+def make_objective_step(
+    objective: Objective, *, seed: int
+) -> Callable[[PyTree, PyTree, dict[str, jax.Array], jax.Array], dict[str, jax.Array]]:
+    """(params, model_state, batch, number of the batch) -> sums over valid rows, to be jitted.
+
+    For objectives that judge themselves: "loss" and their metrics, and "count" of rows.
+    """
+
+    def objective_step(params, model_state, batch, number):
+        key = jax.random.fold_in(random_key(seed, "valid"), number)
+        loss, valid = objective.evaluate(params, model_state, batch, key), batch["valid"]
+        values = {"loss": loss.per_example, **loss.metrics}
+        sums = {name: (per_row * valid).sum() for name, per_row in values.items()}
+        return sums | {"count": valid.sum()}
+
+    return objective_step
 
 
 def make_eval_step(

@@ -1,12 +1,15 @@
 """The training loop, top to bottom in execution order, for every model and every objective."""
 
 import dataclasses
+import functools
 import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
+from jax.sharding import Mesh
 from ml_collections import ConfigDict
 from threadpoolctl import threadpool_limits
 
@@ -23,8 +26,10 @@ from mclf_jax import (
 from mclf_jax import config as config_lib
 from mclf_jax.clock import Clock
 from mclf_jax.data import pipeline
+from mclf_jax.experiment import Experiment
 from mclf_jax.interrupt import any_process, stop_requests
 from mclf_jax.logbook import Logbook
+from mclf_jax.objectives import Objective
 from mclf_jax.step import TrainState, init_state, make_train_step, random_key
 
 
@@ -65,17 +70,22 @@ def train(config: ConfigDict, *, workdir: str | Path, data_change: str = "refuse
     # The parts.
     parts = experiment.build(config)
     info, model, batch_size = parts.source.info, parts.model, config.train.batch_size
-    evaluation.check_metric(config.eval.metric, task=info.task)
-    train_indices = parts.indices("train")
+    train_indices = parts.train_indices
     mesh = parallel.make_mesh(config.runtime.num_devices)
     parallel.check_batch_size(batch_size, mesh, field="train.batch_size")
     evaluation_steps = config_lib.evaluation_steps(config, num_examples=len(train_indices))
     total_steps = evaluation_steps[-1]
     phase_steps = config_lib.phase_steps(config, num_examples=len(train_indices))
     optimizer = optim.build(config.optim, total_steps=total_steps, phase_steps=phase_steps)
-    objective = objectives.build(model, config, task=info.task, labels=parts.labels("train"))
+    objective = objectives.build(
+        model,
+        config,
+        task=info.task,
+        labels=lambda: parts.labels("train"),
+        total_steps=total_steps,
+    )
     has_valid = len(info.splits.get("valid", ())) > 0
-    score = evaluation.make_scorer(parts, mesh=mesh)
+    validate = _validation(parts, objective, mesh)
 
     # The state: from the last checkpoint, or from the seed.
     ema_decay = config.optim.ema_decay
@@ -113,10 +123,11 @@ def train(config: ConfigDict, *, workdir: str | Path, data_change: str = "refuse
     dataset = pipeline.training_batches(
         parts.source,
         train_indices,
-        inputs=parts.inputs,
+        inputs=parts.inputs_of(objective),
         batch_size=batch_size,
         seed=config.seed,
         augment=parts.pipeline_augmentation,
+        weights=parts.train_weights,
         process_index=jax.process_index(),
         process_count=jax.process_count(),
     )
@@ -175,8 +186,7 @@ def train(config: ConfigDict, *, workdir: str | Path, data_change: str = "refuse
                     if evaluating:
                         values = {}
                         if has_valid:
-                            scores = score("valid", state.variables())
-                            values = evaluation.compute_metrics(parts, scores).values
+                            values = validate(state)
                         if _judge(progress, step, values, config.eval):
                             best_variables = state.variables()
                         logbook.write("valid", step, values)
@@ -203,6 +213,29 @@ def train(config: ConfigDict, *, workdir: str | Path, data_change: str = "refuse
         batches.close()
         checkpoint.close(checkpoints)
     return _outcome(progress, step)
+
+
+def _validation(
+    parts: Experiment, objective: Objective, mesh: Mesh
+) -> Callable[[TrainState], dict[str, float]]:
+    """state -> metrics of the valid split: by its labels, or what the objective says of itself."""
+    info, metric = parts.source.info, parts.config.eval.metric
+    if objective.evaluate is not None:
+        if metric != "loss":
+            raise ValueError(
+                f"eval.metric is {metric!r}; for objective {parts.config.objective.name} allowed: "
+                "loss"
+            )
+        judge = evaluation.make_judge(parts, objective=objective, mesh=mesh)
+        return functools.partial(judge, "valid")
+    evaluation.check_metric(metric, task=info.task, parents=info.parents)
+    score = evaluation.make_scorer(parts, mesh=mesh)
+
+    def metrics_of(state):
+        scores = score("valid", state.variables())
+        return evaluation.compute_metrics(parts, scores).values
+
+    return metrics_of
 
 
 def _reload_best(state: TrainState, workdir: Path) -> TrainState:

@@ -136,10 +136,18 @@ def test_evaluation_is_never_augmented():
     np.testing.assert_array_equal(*scores)
 
 
-def loss_of(parts, batch, key):
-    objective = objectives.build(
-        parts.model, parts.config, task="single_label", labels=parts.labels("train")
+def build_objective(parts):
+    return objectives.build(
+        parts.model,
+        parts.config,
+        task="single_label",
+        labels=lambda: parts.labels("train"),
+        total_steps=1,
     )
+
+
+def loss_of(parts, batch, key):
+    objective = build_objective(parts)
     initial = objective.init(jax.random.key(1))
     return jax.jit(objective.loss)(initial["params"], initial["state"], batch, key)
 
@@ -186,7 +194,7 @@ def test_mixing_trains_on_soft_labels():
             "valid": jnp.asarray(batch["valid"]),
         },
     )
-    objective = objectives.build(parts.model, parts.config, task="single_label", labels=np.zeros(1))
+    objective = build_objective(parts)
     initial = objective.init(jax.random.key(1))
     outputs, _ = jax.jit(parts.model.apply_train)(
         initial["params"]["model"], initial["state"]["model"], mixed["x"], key=key

@@ -15,6 +15,7 @@ from threadpoolctl import threadpool_limits
 from mclf_jax.audio.decode import AudioError
 from mclf_jax.audio.features import Features
 from mclf_jax.augment.compose import Augmentation
+from mclf_jax.data import sampling
 from mclf_jax.data.source import Source
 from mclf_jax.data.windows import fit_length
 
@@ -29,11 +30,16 @@ class Input:
         num_samples: T of a window.
         short: what to do with clips that are shorter, "tile" or "pad".
         features: computed here if given; None leaves the "audio" to the device.
+        num_views: V, random windows of a song in a training example. With more than one, "audio"
+            is [V, T] and "features" [V, ...].
+        view_span: the windows lie in a stretch of so many samples; None: anywhere in the song.
     """
 
     num_samples: int
     short: str
     features: Features | None
+    num_views: int = 1
+    view_span: int | None = None
 
 
 def training_batches(
@@ -44,6 +50,7 @@ def training_batches(
     batch_size: int,
     seed: int,
     augment: Augmentation | None = None,
+    weights: np.ndarray | None = None,
     process_index: int = 0,
     process_count: int = 1,
 ) -> grain.MapDataset:
@@ -61,36 +68,91 @@ def training_batches(
         seed: of order, windows and augmentation.
         augment: changes each window [T] before its features are computed, with draws from the
             example's own generator: they depend on seed and step alone.
+        weights: of the songs in `indices`, [N], such as from `sampling.weights`: then there are no
+            epochs, each row is a song drawn in proportion to its weight.
         process_index, process_count: which rows are wanted here.
 
     Returns:
-        Batches of "features" [b, ...] or "audio" [b, T], "label", "valid" and "index" [b],
-        and "failed" [b]: the song that could not be read, or -1; b = batch_size / process_count.
+        Batches of "features" [b, ...] or "audio" [b, T], "label", "valid", "index" and "group"
+        [b], the numbers of song and group, and "failed" [b]: the song that could not be read, or
+        -1; b = batch_size / process_count.
     """
     if batch_size % process_count:
         raise ValueError(
             f"train.batch_size is {batch_size}; it must be a multiple of the "
             f"{process_count} processes"
         )
+    groups, shares = group_numbers(source), None
+    if weights is not None:
+        indices, shares = sampling.drawable(indices, weights)
 
     def draw_window(position, rng):
         failed = -1
+        if shares is not None:
+            position = sampling.draw(shares, rng)
         for attempt in range(len(indices)):
             index = int(indices[(position + attempt) % len(indices)])
-            spare = source.num_samples(index) - inputs.num_samples
-            start = int(rng.integers(0, max(0, spare) + 1))
+            starts = draw_starts(source.num_samples(index), inputs, rng)
             try:
-                return _example(source, index, start, inputs) | {"failed": np.int32(failed)}
+                example = _views(source, index, starts, inputs)
+                return example | {"group": groups[index], "failed": np.int32(failed)}
             except AudioError:
                 failed = index if failed < 0 else failed
         raise AudioError(source.item_id(failed), "nor can any other song of the split be read")
 
-    windows = grain.MapDataset.range(len(indices)).seed(seed).shuffle().random_map(draw_window)
+    songs = grain.MapDataset.range(len(indices)).seed(seed)
+    windows = (songs.shuffle() if shares is None else songs).random_map(draw_window)
     if augment is not None:
         windows = windows.random_map(_Augment(augment))
     return (
         windows.map(_ComputeFeatures(inputs.features))
         .repeat()[process_index::process_count]
+        .batch(batch_size // process_count)
+    )
+
+
+def validation_batches(
+    source: Source,
+    indices: np.ndarray,
+    *,
+    inputs: Input,
+    batch_size: int,
+    seed: int,
+    process_index: int = 0,
+    process_count: int = 1,
+) -> grain.MapDataset:
+    """Every song once, at random windows that the seed decides, in batches of one shape.
+
+    For objectives that need no labels; arguments and batches as of `training_batches`. Rows that
+    fill up the last batch, and songs that cannot be read, are not valid.
+    """
+    rows, groups = -(-len(indices) // batch_size) * batch_size, group_numbers(source)
+
+    def draw_window(row, rng):
+        index, failed = int(indices[min(row, len(indices) - 1)]), -1
+        starts = draw_starts(source.num_samples(index), inputs, rng)
+        known = {"group": groups[index], "row": np.int32(row)}
+        if row < len(indices):
+            try:
+                example = _views(source, index, starts, inputs)
+                return example | known | {"failed": np.int32(-1)}
+            except AudioError:
+                failed = index
+        views = () if inputs.num_views == 1 else (inputs.num_views,)
+        return {
+            "audio": np.zeros((*views, inputs.num_samples), np.float32),
+            "label": source.label(index),
+            "valid": np.float32(0),
+            "index": np.int32(index),
+            "failed": np.int32(failed),
+            **known,
+        }
+
+    return (
+        grain.MapDataset.range(rows)
+        .seed(seed)
+        .random_map(draw_window)
+        .map(_ComputeFeatures(inputs.features))[process_index::process_count]
         .batch(batch_size // process_count)
     )
 
@@ -159,6 +221,31 @@ def iterate(
             worker_init_fn=_start_worker,
         )
     return iter(batches)
+
+
+def group_numbers(source: Source) -> np.ndarray:
+    """Of each song, int32 [N]: songs of one group (artist, track) have the same."""
+    return np.unique(np.array(source.info.groups), return_inverse=True)[1].astype(np.int32)
+
+
+def draw_starts(length: int, inputs: Input, rng: np.random.Generator) -> list[int]:
+    """First samples of the windows of an example, V of them."""
+    if inputs.num_views == 1:
+        return [int(rng.integers(0, max(0, length - inputs.num_samples) + 1))]
+    span = min(length, inputs.view_span or length)
+    first = int(rng.integers(0, length - span + 1))
+    last = first + max(0, span - inputs.num_samples)
+    return rng.integers(first, last, inputs.num_views, endpoint=True).tolist()
+
+
+def _views(
+    source: Source, index: int, starts: Sequence[int], inputs: Input
+) -> dict[str, np.ndarray]:
+    if inputs.num_views == 1:
+        return _example(source, index, starts[0], inputs)
+    read = {start: _example(source, index, start, inputs) for start in set(starts)}
+    audio = np.stack([read[start]["audio"] for start in starts])
+    return read[starts[0]] | {"audio": audio}
 
 
 def _example(source: Source, index: int, start: int, inputs: Input) -> dict[str, np.ndarray]:

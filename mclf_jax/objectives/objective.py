@@ -29,8 +29,14 @@ class Objective(NamedTuple):
         init: key -> {"params": ..., "state": ...}, the model's under "model" and, beside it,
             whatever else the objective trains or keeps (a projector, a queue).
         loss: (params, state, batch, key) -> Loss, pure. `batch` holds "features" [B, F, M]
-            or "audio" [B, T], "label" and "valid" [B].
+            or "audio" [B, T], "label", "valid", "index" and "group" [B]; with `num_views` above
+            one, "features" [B, V, F, M] or "audio" [B, V, T].
+        evaluate: the same in evaluation mode, for the validation split; None where that is scored
+            by its labels.
+        num_views: windows of a song in one example.
     """
 
     init: Callable[[jax.Array], dict[str, PyTree]]
     loss: Callable[[PyTree, PyTree, dict[str, jax.Array], jax.Array], Loss]
+    evaluate: Callable[[PyTree, PyTree, dict[str, jax.Array], jax.Array], Loss] | None = None
+    num_views: int = 1

@@ -1,5 +1,6 @@
 """Batches depend on seed and step alone: not on workers, restarts or the number of processes."""
 
+import dataclasses
 import itertools
 
 import numpy as np
@@ -7,7 +8,14 @@ import pytest
 
 from mclf_jax.audio.decode import AudioError
 from mclf_jax.audio.features import LogMel, log_mel
-from mclf_jax.data.pipeline import Input, evaluation_batches, iterate, training_batches
+from mclf_jax.augment.waveform import Gain
+from mclf_jax.data.pipeline import (
+    Input,
+    evaluation_batches,
+    iterate,
+    training_batches,
+    validation_batches,
+)
 from mclf_jax.data.windows import fit_length, window_starts
 from tests.songs import RATE_HZ, Songs
 
@@ -37,6 +45,7 @@ def test_an_example_is_a_window_of_its_song():
         "label": ((4,), "int32"),
         "valid": ((4,), "float32"),
         "index": ((4,), "int32"),
+        "group": ((4,), "int32"),
         "failed": ((4,), "int32"),
     }
     for audio, label, index in zip(batch["audio"], batch["label"], batch["index"], strict=True):
@@ -148,3 +157,63 @@ def test_fit_length():
     np.testing.assert_array_equal(fit_length(short, 7, short="tile"), [1, 2, 3, 1, 2, 3, 1])
     np.testing.assert_array_equal(fit_length(short, 5, short="pad"), [1, 2, 3, 0, 0])
     np.testing.assert_array_equal(fit_length(short, 2, short="pad"), [1, 2])
+
+
+def views_of(batch):
+    """Of each row and view, the song and the window's first sample in it."""
+    found = []
+    for audio, index in zip(batch["audio"], batch["index"], strict=True):
+        song = Songs()[index]["audio"]
+        windows = np.lib.stride_tricks.sliding_window_view(song, audio.shape[-1])
+        found.append([int(np.flatnonzero((windows == view).all(axis=1))[0]) for view in audio])
+    return np.array(found)
+
+
+def test_views_are_windows_of_one_song():
+    inputs = Input(num_samples=500, short="tile", features=None, num_views=3)
+    batch = training(inputs=inputs)[0]
+    assert batch["audio"].shape == (4, 3, 500) and batch["label"].shape == (4,)
+    starts = views_of(batch)
+    assert all(len(set(row)) == 3 for row in starts)
+
+    near = dataclasses.replace(inputs, view_span=600)
+    starts = np.concatenate([views_of(training(inputs=near)[step]) for step in range(4)])
+    assert 0 < np.ptp(starts, axis=1).max() <= 100 and np.ptp(starts[:, 0]) > 100
+    same = dataclasses.replace(inputs, view_span=500)
+    assert np.ptp(views_of(training(inputs=same)[0]), axis=1).max() == 0
+
+
+def test_views_have_draws_and_features_of_their_own():
+    inputs = dataclasses.replace(SPECTROGRAM, num_views=2, view_span=500)
+    plain, changed = training(inputs=inputs)[0], training(inputs=inputs, augment=Gain())[0]
+    assert plain["features"].shape == (4, 2, 16, 8)
+    np.testing.assert_array_equal(plain["features"][:, 0], plain["features"][:, 1])
+    louder = changed["features"] - plain["features"]
+    assert np.ptp(louder, axis=(2, 3)).max() < 1e-3
+    assert (np.abs(louder[:, 0] - louder[:, 1]).max(axis=(1, 2)) > 0.01).all()
+
+
+@pytest.mark.parametrize("num_views", [1, 2])
+def test_validation_batches_depend_on_the_seed_alone(num_views):
+    inputs = dataclasses.replace(AUDIO, num_views=num_views)
+
+    def batches(seed, **kw):
+        dataset = validation_batches(Songs(), INDICES, inputs=inputs, batch_size=4, seed=seed, **kw)
+        return [dataset[i] for i in range(len(dataset))]
+
+    once, again, other = batches(0), batches(0), batches(1)
+    assert_equal(once, again)
+    assert any((a["audio"] != b["audio"]).any() for a, b in zip(once, other, strict=True))
+    valid = np.concatenate([batch["valid"] for batch in once])
+    rows = np.concatenate([batch["index"] for batch in once])
+    assert valid.tolist() == [1.0] * 9 + [0.0] * 3 and rows[:9].tolist() == INDICES.tolist()
+    halves = [batches(0, process_index=i, process_count=2) for i in range(2)]
+    for whole, first, second in zip(once, *halves, strict=True):
+        np.testing.assert_array_equal(whole["audio"][::2], first["audio"])
+        np.testing.assert_array_equal(whole["audio"][1::2], second["audio"])
+
+
+def test_a_song_that_cannot_be_read_is_no_valid_row():
+    batch = validation_batches(Songs(broken=(4,)), INDICES, inputs=AUDIO, batch_size=9, seed=0)[0]
+    assert batch["valid"].tolist() == [1.0, 0.0] + [1.0] * 7
+    assert batch["failed"].tolist() == [-1, 4] + [-1] * 7
