@@ -18,7 +18,7 @@ from pathlib import Path
 
 from mclf_jax.data.layout import read_rows
 
-TIES = ("unlabelled", "absent", "present")
+TIES = ("unknown", "absent", "present")
 _OF_ITEM = ("split", "group", "licence")
 
 
@@ -44,7 +44,7 @@ class Resolved:
     """What most annotators said.
 
     Attributes:
-        labels: {item: names}; nothing for items that are unresolved.
+        labels: {item: names}; nothing for items of which the one label is tied.
         unresolved: {item: the names that are tied}.
     """
 
@@ -101,21 +101,20 @@ def read_annotations(path: str | os.PathLike) -> Annotations:
     return Annotations(task=task, labels=tuple(sorted(names)), votes=votes, columns=columns)
 
 
-def majority(annotations: Annotations, *, ties: str = "unlabelled") -> Resolved:
+def majority(annotations: Annotations, *, ties: str = "unknown") -> Resolved:
     """The label that most annotators of an item chose; the tags that more than half of them did.
 
     Args:
         annotations: of `read_annotations`.
-        ties: what becomes of an item with a tie. "unlabelled": it is unresolved. For tags, of which
-            two annotators leave many tied, also "absent" or "present": a tag that half of the
-            annotators chose counts as that.
+        ties: what becomes of a tie. "unknown": the item has no label, or is not judged on that
+            tag. A tag that half of the annotators chose may also count as "absent" or "present".
 
     Raises:
         ValueError: an unknown rule, or one for tags where there are none.
     """
     if ties not in TIES:
         raise ValueError(f"ties is {ties!r}; allowed: {', '.join(TIES)}")
-    if annotations.task == "single_label" and ties != "unlabelled":
+    if annotations.task == "single_label" and ties != "unknown":
         raise ValueError(f"ties={ties!r} is for tags; one label of many that is tied is unresolved")
     labels, unresolved = {}, {}
     for item, of_item in annotations.votes.items():
@@ -123,39 +122,39 @@ def majority(annotations: Annotations, *, ties: str = "unlabelled") -> Resolved:
         if annotations.task == "single_label":
             most = max(counts.values(), default=0)
             chosen = tuple(sorted(name for name, count in counts.items() if count == most))
-            tied = chosen if len(chosen) != 1 else ()
-            resolved = len(chosen) == 1
+            if len(chosen) != 1:
+                unresolved[item] = chosen
+            else:
+                labels[item] = chosen
         else:
             half = len(of_item) / 2
             tied = tuple(sorted(name for name, count in counts.items() if count == half))
             enough = half if ties == "present" else half + 0.5
-            chosen = tuple(sorted(name for name, count in counts.items() if count >= enough))
-            resolved = not tied or ties != "unlabelled"
-        if resolved:
-            labels[item] = chosen
-        else:
-            unresolved[item] = tied
+            labels[item] = tuple(sorted(name for name, n in counts.items() if n >= enough))
+            if tied and ties == "unknown":
+                unresolved[item] = tied
     return Resolved(labels=labels, unresolved=unresolved)
 
 
 def write_manifest(annotations: Annotations, resolved: Resolved, path: str | os.PathLike) -> None:
     """Writes the resolved labels as the `manifest.csv` that the folder reader takes.
 
-    Items that are unresolved are in the split "unlabelled", with what is tied in the column
-    "tied"; so are items that nobody gave a tag, because the folder reader takes those for
-    unlabelled.
+    What is tied stands in the column "tied". With one label of many such items are in the split
+    "unlabelled"; with tags the column "observed" has what is known of them.
     """
-    column = "label" if annotations.task == "single_label" else "labels"
     of_item = [c for c in _OF_ITEM[1:] if any(v[c] for v in annotations.columns.values())]
+    is_tags = annotations.task == "multi_label"
+    names = ["labels", "observed"] if is_tags else ["label"]
     with Path(path).expanduser().open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
-        writer.writerow(["path", column, "split", *of_item, "tied"])
+        writer.writerow(["path", *names, "split", *of_item, "tied"])
         for item in sorted(annotations.votes):
-            names = resolved.labels.get(item, ())
+            chosen, tied = resolved.labels.get(item, ()), resolved.unresolved.get(item, ())
             known = annotations.columns[item]
-            split = known["split"] if names else "unlabelled"
-            tied = "|".join(resolved.unresolved.get(item, ()))
-            writer.writerow([item, "|".join(names), split, *(known[c] for c in of_item), tied])
+            observed = [name for name in annotations.labels if name not in tied] if is_tags else []
+            cells = ["|".join(chosen), "|".join(observed)][: len(names)]
+            split = known["split"] if chosen or observed else "unlabelled"
+            writer.writerow([item, *cells, split, *(known[c] for c in of_item), "|".join(tied)])
 
 
 def _one_of(names: tuple[str, str], row: Mapping[str, str], path: Path) -> str:

@@ -23,7 +23,7 @@ SPLITS = {
     UNLABELLED: UNLABELLED,
     "unlabeled": UNLABELLED,
 }
-_KNOWN = ("path", "label", "labels", "split", "group", "licence", "license")
+_KNOWN = ("path", "label", "labels", "observed", "split", "group", "licence", "license")
 
 # RAW has no header. What libsndfile cannot read is looked at too, so that it is listed as left out
 # and does not vanish.
@@ -179,22 +179,25 @@ def _row(
     file = _find(root, cells["path"])
     if file is None:
         return f"no such file ({FILE_NAME}, line {line})"
-    labels, values = (), ()
+    labels, values, observed = (), (), None
     if label_column == "label":
         labels = (cells["label"],) if cells["label"] else ()
     elif label_column == "labels":
-        labels = tuple(sorted({tag.strip() for tag in cells["labels"].split("|")} - {""}))
+        labels = _tags(cells["labels"])
+        if looked_for := _tags(cells.get("observed", "")):
+            observed = tuple(sorted({*looked_for, *labels}))
     elif any(cells[target] for target in targets):
         values = tuple(_number(cells[target]) for target in targets)
         for target, value in zip(targets, values, strict=True):
-            if not math.isfinite(value):
+            if cells[target] and not math.isfinite(value):
                 return f"{target} is {cells[target]!r}, not a number ({FILE_NAME}, line {line})"
-    if split in ("train", "valid", "test") and not (labels or values):
+    if split in ("train", "valid", "test") and not (labels or values or observed):
         return f"in the split {split!r} but without a label ({FILE_NAME}, line {line})"
     return Item(
         item_id=Path(os.path.relpath(file, root)).as_posix(),
         file=file,
         labels=labels,
+        observed=observed,
         values=values,
         split=split,
         group=cells.get("group", ""),
@@ -204,6 +207,10 @@ def _row(
         },
         line=line,
     )
+
+
+def _tags(cell: str) -> tuple[str, ...]:
+    return tuple(sorted({tag.strip() for tag in cell.split("|")} - {""}))
 
 
 def _number(cell: str) -> float:

@@ -44,7 +44,9 @@ def plan(catalogue: Catalogue, *, seed: int = 0) -> Plan:
     """
     items, title, notes = catalogue.items, catalogue.facts.title, list(catalogue.notes)
     if catalogue.labels is None:
-        names = tuple(sorted({name for item in items if item.is_labelled for name in item.labels}))
+        labelled_items = [item for item in items if item.is_labelled]
+        names = {name for i in labelled_items for name in (*i.labels, *(i.observed or ()))}
+        names = tuple(sorted(names))
     else:
         names = catalogue.labels
     labelled = any(item.is_labelled for item in items)

@@ -69,16 +69,17 @@ def test_majority_of_one_label(tmp_path):
     assert resolved.unresolved == {"3.wav": ("jazz", "rock")}
     with pytest.raises(ValueError, match="ties='present' is for tags"):
         majority(annotations, ties="present")
-    with pytest.raises(ValueError, match="'random'; allowed: unlabelled, absent, present"):
+    with pytest.raises(ValueError, match="'random'; allowed: unknown, absent, present"):
         majority(annotations, ties="random")
 
 
 def test_majority_of_tags(tmp_path):
     annotations = _table(tmp_path, TAGS, header="item,annotator,labels")
     resolved = majority(annotations)
-    assert resolved.labels == {"1.wav": ("fast",), "3.wav": ()}
+    assert resolved.labels == {"1.wav": ("fast",), "2.wav": (), "3.wav": ()}
     assert resolved.unresolved == {"2.wav": ("slow",)}
-    assert majority(annotations, ties="absent").labels["2.wav"] == ()
+    absent = majority(annotations, ties="absent")
+    assert absent.labels["2.wav"] == () and not absent.unresolved
     assert majority(annotations, ties="present").labels["2.wav"] == ("slow",)
 
 
@@ -159,7 +160,8 @@ def test_the_folder_reader_takes_the_manifest(tmp_path, column):
     write_manifest(annotations, resolved, tmp_path / "manifest.csv")
     with (tmp_path / "manifest.csv").open(newline="") as file:
         first = next(csv.DictReader(file))
-    assert first == {
+    observed = {"observed": ""} if column == "labels" else {}
+    assert first == observed | {
         "path": "0.wav",
         column: "",
         "split": "unlabelled",
@@ -172,6 +174,29 @@ def test_the_folder_reader_takes_the_manifest(tmp_path, column):
     assert [source.item_id(i) for i in source.info.splits["unlabelled"]] == ["0.wav"]
     assert len(source.info.splits["train"]) == 3
     assert "band 3" in source.info.groups
+
+
+def test_tied_tags_are_unknown_and_no_tags_are_an_answer(tmp_path):
+    names = [f"{i}.wav" for i in range(9)]
+    _songs(tmp_path, names)
+    says = {"ann": ["loud|fast", "", "loud"], "bob": ["loud", "", "loud"]}
+    rows = [
+        f"{name},{who},{tags[i % 3]},{['train', 'valid', 'test'][i // 3]}"
+        for i, name in enumerate(names)
+        for who, tags in says.items()
+    ]
+    annotations = _table(tmp_path, rows, header="path,annotator,labels,split")
+    write_manifest(annotations, majority(annotations), tmp_path / "manifest.csv")
+    source = data.build("folder", path=tmp_path, sample_rate_hz=8000, show_progress="never")
+    assert source.info.labels == ("fast", "loud")
+    assert {split: len(items) for split, items in source.info.splits.items()} == {
+        "train": 3,
+        "valid": 3,
+        "test": 3,
+    }
+    np.testing.assert_array_equal(source.label(0), [np.nan, 1])  # one of two heard it as fast
+    np.testing.assert_array_equal(source.label(1), [0, 0])
+    np.testing.assert_array_equal(source.label(2), [0, 1])
 
 
 def test_tables_that_make_no_sense(tmp_path):

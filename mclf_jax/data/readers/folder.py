@@ -5,7 +5,9 @@ The manifest is UTF-8 with a header line. Columns, in any order; others are kept
     path      of the file, relative to the folder (required)
     label     one label of many                          -> task "single_label"
     labels    tags separated by `|`                      -> task "multi_label"
-    <targets> numbers, named by the argument `targets`   -> task "regression"
+    observed  tags that somebody looked for, separated by `|`; nothing: all of them. The others are
+              unknown for this file, neither there nor absent (optional, with labels)
+    <targets> numbers, named by the argument `targets`, or nothing -> task "regression"
     split     train, valid, test or unlabelled (optional)
     group     artist, album or track, which must not cross splits (optional)
     licence   of the file (optional)
@@ -80,12 +82,15 @@ def catalogue(
 def _keep_listed(found: Catalogue, names: tuple[str, ...], *, list_name: str) -> Catalogue:
     items, skipped, dropped = [], list(found.skipped), collections.Counter()
     for item in found.items:
+        if item.observed is not None:
+            looked_for = tuple(label for label in item.observed if label in names)
+            item = dataclasses.replace(item, observed=looked_for)  # noqa: PLW2901
         if item.split == UNLABELLED or not item.labels:
             items.append(item)
             continue
         kept = tuple(label for label in item.labels if label in names)
         dropped.update(label for label in item.labels if label not in names)
-        if kept:
+        if kept or item.observed:
             items.append(dataclasses.replace(item, labels=kept))
         else:
             has = ", ".join(item.labels)
