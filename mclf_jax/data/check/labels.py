@@ -1,0 +1,348 @@
+"""How often each label is in each split, and whether that is enough to learn and to score it."""
+
+import dataclasses
+import itertools
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from mclf_jax.data.catalogue import SPLITS
+from mclf_jax.data.check.finding import Finding, plural
+from mclf_jax.data.source import Info, Source
+
+MIN_POSITIVES = 10
+"""In a split that is scored. With n positives, the recall of a label has a standard error of up
+to .5/sqrt(n), .16 for ten, and one song more or less moves it by 1/n."""
+
+_RANDOM_SPLITS = 100
+_SMALL_DIVERGENCE = 0.01  # bits; below, no label is far off
+_MIN_EXPECTED = 5  # positives, below which a ratio of shares is chance
+_SHIFT = 0.3  # of a standard deviation, between the means of a target in two splits
+
+
+@dataclasses.dataclass(frozen=True)
+class Counts:
+    """Label counts of the labelled splits; S splits, K labels.
+
+    Attributes:
+        labels: names.
+        splits: names of the labelled splits that there are.
+        sizes: int [S], items.
+        positives: int [S, K].
+        observed: int [S, K], items of which it is known whether they have the label.
+        together: int [K, K], items that have both labels; the diagonal is the positives.
+    """
+
+    labels: tuple[str, ...]
+    splits: tuple[str, ...]
+    sizes: np.ndarray
+    positives: np.ndarray
+    observed: np.ndarray
+    together: np.ndarray
+
+    def share(self) -> np.ndarray:
+        """Float [S, K]: positives of what was observed; 0 where nothing was."""
+        return self.positives / np.maximum(self.observed, 1)
+
+    def to_dict(self) -> dict:
+        return {
+            split: {
+                label: {"positives": int(p), "observed": int(o)}
+                for label, p, o in zip(self.labels, positives, observed, strict=True)
+            }
+            for split, positives, observed in zip(
+                self.splits, self.positives, self.observed, strict=True
+            )
+        }
+
+
+@dataclasses.dataclass(frozen=True)
+class Labels:
+    """The labels of all items in labelled splits.
+
+    Attributes:
+        values: float [n, K]: 0, 1 or NaN where not observed; for regression the targets.
+        items: int [n], their positions in the source.
+        split: int [n], position of each item's split in `splits`.
+        splits: names.
+    """
+
+    values: np.ndarray
+    items: np.ndarray
+    split: np.ndarray
+    splits: tuple[str, ...]
+
+
+def read(source: Source) -> Labels:
+    """The labels of a source; one label of many as K columns of 0 and 1."""
+    info = source.info
+    names = tuple(name for name in SPLITS if len(info.splits.get(name, ())))
+    items = np.concatenate([info.splits[name] for name in names] or [np.zeros(0, np.int64)])
+    split = np.repeat(np.arange(len(names)), [len(info.splits[name]) for name in names])
+    values = np.zeros((len(items), len(info.labels)), np.float32)
+    for row, item in enumerate(items):
+        label = source.label(int(item))
+        if info.task == "single_label":
+            values[row, int(label)] = 1
+        else:
+            values[row] = label
+    return Labels(values=values, items=items, split=split, splits=names)
+
+
+def count(info: Info, labels: Labels) -> Counts:
+    """Counts of a data set of single labels or tags."""
+    is_in = labels.split == np.arange(len(labels.splits))[:, None]
+    positive = (labels.values == 1).astype(np.float32)
+    observed = ~np.isnan(labels.values)
+    return Counts(
+        labels=info.labels,
+        splits=labels.splits,
+        sizes=is_in.sum(axis=1),
+        positives=np.stack([positive[rows].sum(axis=0) for rows in is_in]).astype(np.int64),
+        observed=np.stack([observed[rows].sum(axis=0) for rows in is_in]),
+        together=(positive.T @ positive).round().astype(np.int64),
+    )
+
+
+def check(info: Info, labels: Labels, counts: Counts | None) -> list[Finding]:
+    """What the labels' numbers say."""
+    if not len(labels.items):
+        return [Finding("labels", "note", "no item is in a labelled split")]
+    if counts is None:
+        return _targets(info, labels)
+    return [
+        *_frequencies(info, labels, counts),
+        *_absent(counts),
+        *_too_few(counts),
+        *_observed(info, counts),
+        *_hierarchy(info, labels),
+        *_mismatch(info, labels, counts),
+    ]
+
+
+def _frequencies(info: Info, labels: Labels, counts: Counts) -> list[Finding]:
+    total = counts.positives.sum(axis=0)
+    most, least = int(total.argmax()), int(total.argmin())
+    text = (
+        f"{plural(len(counts.labels), 'label')}, from {counts.labels[most]!r} with {total[most]} "
+        f"items to {counts.labels[least]!r} with {total[least]}"
+    )
+    if total[most] == total[least]:
+        text = f"{plural(len(counts.labels), 'label')} of {plural(total[most], 'item')} each"
+    if info.task == "single_label":
+        size = max(1, counts.sizes[-1])
+        share = counts.positives[-1, most] / size
+        text += f"; always saying {counts.labels[most]!r} is right for {share:.1%} of the "
+        return [Finding("labels", "note", f"{text}{counts.splits[-1]} split")]
+    per_item = np.nansum(labels.values, axis=1)
+    found = [Finding("labels", "note", f"{text}; {per_item.mean():.2f} labels an item on average")]
+    without = int((per_item == 0).sum())
+    if without:
+        found.append(
+            Finding(
+                "labels",
+                "note",
+                f"{without} of {len(per_item)} items in labelled splits have no label at all: they "
+                "count as negatives, and scores with and without them cannot be compared",
+            )
+        )
+    return found
+
+
+def _absent(counts: Counts) -> list[Finding]:
+    found = []
+    for split, positives in zip(counts.splits, counts.positives, strict=True):
+        names = [name for name, n in zip(counts.labels, positives, strict=True) if not n]
+        if not names:
+            continue
+        meaning = "they cannot be learned" if split == "train" else "they cannot be scored"
+        found.append(
+            Finding(
+                "labels",
+                "warning",
+                f"{plural(len(names), 'label')} of {len(counts.labels)} without a positive in "
+                f"{split}: {meaning}",
+                (", ".join(names),),
+            )
+        )
+    return found or [Finding("labels", "passed", "every label has positives in every split")]
+
+
+def _too_few(counts: Counts) -> list[Finding]:
+    found = []
+    for split, positives, observed in zip(
+        counts.splits, counts.positives, counts.observed, strict=True
+    ):
+        if split == "train":
+            continue
+        fewer = np.minimum(positives, observed - positives)  # too few negatives are as bad
+        few = [k for k in np.argsort(fewer, kind="stable") if 0 < fewer[k] < MIN_POSITIVES]
+        if few:
+            names = [f"{counts.labels[k]} ({fewer[k]})" for k in few]
+            found.append(
+                Finding(
+                    "labels",
+                    "warning",
+                    f"{plural(len(few), 'label')} of {len(counts.labels)} with fewer than "
+                    f"{MIN_POSITIVES} positives (or negatives) in {split}: with n of them a recall "
+                    "is uncertain by about .5/sqrt(n), .16 for ten; report several splits or "
+                    "folds, or leave them out of macro averages",
+                    (", ".join(names),),
+                )
+            )
+    return found or [
+        Finding(
+            "labels",
+            "passed",
+            f"every label has at least {MIN_POSITIVES} positives and negatives in each split that "
+            "is scored",
+        )
+    ]
+
+
+def _observed(info: Info, counts: Counts) -> list[Finding]:
+    known = counts.observed.sum(axis=0) / max(1, counts.sizes.sum())
+    if (known == 1).all():
+        return []
+    order = np.argsort(known, kind="stable")
+    least = [f"{counts.labels[k]} {known[k]:.1%}" for k in order[:10]]
+    return [
+        Finding(
+            "labels",
+            "note",
+            f"labels are partial: {known.mean():.1%} of all item-label pairs are known, by label "
+            f"{known.min():.1%} to {known.max():.1%}; the rest is masked in losses and metrics",
+            (f"least known: {', '.join(least)}",),
+        )
+    ]
+
+
+def _hierarchy(info: Info, labels: Labels) -> list[Finding]:
+    at = {name: k for k, name in enumerate(info.labels)}
+    broken = []
+    for child, parent in info.parents.items():
+        if child in at and parent in at:
+            alone = (labels.values[:, at[child]] == 1) & (labels.values[:, at[parent]] == 0)
+            if alone.any():
+                broken.append(f"{child} without {parent}: {plural(int(alone.sum()), 'item')}")
+    if not info.parents:
+        return []
+    if broken:
+        text = f"{len(broken)} of {len(info.parents)} labels stand without their parent"
+        return [Finding("labels", "warning", text, tuple(broken))]
+    return [
+        Finding("labels", "passed", f"all {len(info.parents)} parents stand with their children")
+    ]
+
+
+def _mismatch(info: Info, labels: Labels, counts: Counts) -> list[Finding]:
+    """Whether splits differ by more than dealing out whole groups at random would make them."""
+    found = []
+    groups = np.unique([info.groups[i] for i in labels.items], return_inverse=True)[1]
+    by_group = np.zeros((groups.max(initial=-1) + 1, len(info.labels)))
+    np.add.at(by_group, groups, labels.values == 1)
+    sizes = np.bincount(groups)
+    for a, b in itertools.combinations(range(len(labels.splits)), 2):
+        inside = np.unique(groups[(labels.split == a) | (labels.split == b)])
+        if not counts.positives[[a, b]].any(axis=1).all():
+            continue
+        measured = divergence(counts.positives[a], counts.positives[b])
+        by_chance = _random_divergences(
+            by_group[inside], sizes[inside], num_first=int(counts.sizes[a])
+        )
+        limit = float(by_chance.max())
+        text = (
+            f"{labels.splits[a]} and {labels.splits[b]}: the label distributions differ by "
+            f"{measured:.4f} bits (Jensen-Shannon divergence); splits drawn at random by group, by "
+            f"{by_chance.mean():.4f} on average and at most {limit:.4f} of {_RANDOM_SPLITS} draws"
+        )
+        far = measured > limit and measured > _SMALL_DIVERGENCE
+        details = _largest_ratios(counts, a, b)
+        found.append(Finding("labels", "warning" if far else "passed", text, details))
+    return found
+
+
+def divergence(p: np.ndarray, q: np.ndarray) -> np.ndarray:
+    """Jensen-Shannon divergence in bits of the distributions of counts [..., K], 0 to 1.
+
+    Lin, 1991, "Divergence measures based on the Shannon entropy".
+    """
+    p, q = (x / np.maximum(x.sum(axis=-1, keepdims=True), 1e-12) for x in (p, q))
+    middle = (p + q) / 2
+
+    def relative(x: np.ndarray) -> np.ndarray:
+        return np.where(x > 0, x * np.log2(np.maximum(x, 1e-12) / np.maximum(middle, 1e-12)), 0)
+
+    return (relative(p) + relative(q)).sum(axis=-1) / 2
+
+
+def _random_divergences(by_group: np.ndarray, sizes: np.ndarray, *, num_first: int) -> np.ndarray:
+    """Divergences when groups are dealt at random until the first split is full."""
+    rng = np.random.default_rng(0)
+    everything = by_group.sum(axis=0)
+    found = []
+    for _ in range(_RANDOM_SPLITS):
+        order = rng.permutation(len(sizes))
+        stop = int(np.searchsorted(np.cumsum(sizes[order]), num_first)) + 1
+        first = by_group[order[:stop]].sum(axis=0)
+        found.append(divergence(first, everything - first))
+    return np.array(found)
+
+
+def _largest_ratios(counts: Counts, a: int, b: int) -> tuple[str, ...]:
+    share = counts.share()
+    pooled = (counts.positives[a] + counts.positives[b]) / np.maximum(
+        counts.observed[a] + counts.observed[b], 1
+    )
+    enough = pooled * np.minimum(counts.observed[a], counts.observed[b]) >= _MIN_EXPECTED
+    ratio = np.log2(np.maximum(share[b], 1e-9) / np.maximum(share[a], 1e-9)) * enough
+    order = np.argsort(-np.abs(ratio), kind="stable")[:3]
+    return tuple(
+        f"{counts.labels[k]}: {share[a][k]:.1%} of {counts.splits[a]}, {share[b][k]:.1%} of "
+        f"{counts.splits[b]}"
+        for k in order
+        if abs(ratio[k]) >= 0.5
+    )
+
+
+def _targets(info: Info, labels: Labels) -> list[Finding]:
+    """Regression: ranges, and whether the splits have other means."""
+    found = []
+    for k, name in enumerate(info.labels):
+        column = labels.values[:, k].astype(np.float64)
+        known = column[~np.isnan(column)]
+        if not len(known) or np.ptp(known) == 0:
+            found.append(
+                Finding("labels", "warning", f"{name} has no two different values: no R2, no R")
+            )
+            continue
+        deviation = known.std()
+        means = {
+            split: float(np.nanmean(column[labels.split == s]))
+            for s, split in enumerate(labels.splits)
+            if (~np.isnan(column[labels.split == s])).any()
+        }
+        shift = (max(means.values()) - min(means.values())) / deviation
+        text = (
+            f"{name}: {known.min():.3g} to {known.max():.3g}, mean {known.mean():.3g}, standard "
+            f"deviation {deviation:.3g}, known for {len(known) / len(column):.1%} of the items; "
+            f"means by split {_listed(means)}"
+        )
+        if shift > _SHIFT:
+            text += f", {shift:.2f} standard deviations apart"
+        found.append(Finding("labels", "warning" if shift > _SHIFT else "passed", text))
+    return found
+
+
+def _listed(means: Mapping[str, float]) -> str:
+    return ", ".join(f"{split} {mean:.3g}" for split, mean in means.items())
+
+
+def label_text(source: Source, index: int, *, names: Sequence[str]) -> str:
+    """The labels of one item, for people; "" without any."""
+    label = source.label(index)
+    if source.info.task == "single_label":
+        return names[int(label)]
+    if source.info.task == "regression":
+        return ""
+    return ", ".join(name for name, value in zip(names, label, strict=True) if value == 1)

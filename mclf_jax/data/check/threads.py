@@ -1,0 +1,60 @@
+"""A function over many items in threads, with progress: decoding and FFTs run outside the lock."""
+
+import itertools
+import os
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from typing import TypeVar
+
+from tqdm import tqdm
+
+In, Out = TypeVar("In"), TypeVar("Out")
+
+_DISABLE = {"auto": None, "always": False, "never": True}  # tqdm's `disable`; None asks the tty
+
+
+def each(
+    function: Callable[[In], Out],
+    items: Iterable[In],
+    *,
+    total: int,
+    title: str,
+    num_workers: int | None,
+    show_progress: str,
+) -> Iterator[tuple[In, Out]]:
+    """Yields (item, function(item)) as they are done, few of them waiting at any time.
+
+    Args:
+        function: called in one of the threads.
+        items: any number of them.
+        total: how many, for the progress bar.
+        title: of the bar.
+        num_workers: threads; None is one for each core.
+        show_progress: "auto" (where stderr is a terminal), "always" or "never".
+
+    Raises:
+        ValueError: `show_progress` or `num_workers` is not allowed.
+        Exception: whatever the function raised.
+    """
+    if show_progress not in _DISABLE:
+        raise ValueError(f"show_progress must be one of {list(_DISABLE)}, got {show_progress!r}")
+    if num_workers is not None and num_workers < 1:
+        raise ValueError(f"num_workers must be at least 1, or None for all cores: {num_workers}")
+    num_workers = num_workers or os.cpu_count() or 1
+    left = iter(items)
+    bar = tqdm(total=total, desc=title, disable=_DISABLE[show_progress])
+    with bar, ThreadPoolExecutor(max_workers=num_workers) as pool:
+        pending = {}
+        try:
+            while True:
+                for item in itertools.islice(left, 4 * num_workers - len(pending)):
+                    pending[pool.submit(function, item)] = item
+                if not pending:
+                    return
+                done, _ = wait(pending, return_when=FIRST_COMPLETED)
+                for future in done:
+                    yield pending.pop(future), future.result()
+                    bar.update()
+        finally:  # interrupted: what has not begun is not waited for
+            for future in pending:
+                future.cancel()
