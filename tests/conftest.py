@@ -1,10 +1,16 @@
 """Eight virtual CPU devices for every test, before anything starts JAX."""
 
 import os
+import tempfile
 
-import hypothesis
-import jax
-import pytest
+# Tests and the processes that they start compile the same small programs again and again.
+_PROGRAMS = tempfile.TemporaryDirectory(prefix="mclf-programs-")
+os.environ["JAX_COMPILATION_CACHE_DIR"] = _PROGRAMS.name
+os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
+
+import hypothesis  # noqa: E402
+import jax  # noqa: E402
+import pytest  # noqa: E402
 
 jax.config.update("jax_num_cpu_devices", 8)
 # The same examples every time, so that a change is what breaks a test.
