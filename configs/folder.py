@@ -9,22 +9,30 @@ that of your clips; `steps` of 32 windows each, more for more songs. On two CPU 
     soundtracks (86 songs to train on)    path=DIR                 6 labels
     single notes (267)                    path=DIR,window_s=3      9 labels
     speech, music, silence (72)           path=DIR,window_s=1      3 labels
+
+`data=NAME` takes a public data set as it is distributed (`mclf data list`), with its options as
+--config.data.args.X=..., and `data=prepared` what `mclf data prepare` wrote.
 """
 
 import math
 
 from ml_collections import ConfigDict
 
+from mclf_jax import data
 from mclf_jax.config import base, parse_arg
 
 
 def get_config(arg: str | None = None) -> ConfigDict:
-    arg = parse_arg(arg, path="", window_s=5.0, steps=600)
+    names = ("folder", "prepared", *(name for name in data.READERS if name != "folder"))
+    arg = parse_arg(arg, data=names, path="", window_s=5.0, steps=600)
     config = base()
-    config.data.name = "folder"
-    config.data.args = ConfigDict(
-        {"path": arg.path, "task": "auto", "targets": "", "min_duration_s": 0.125, "seed": 0}
-    )
+    config.data.name = arg.data
+    if arg.data == "folder":
+        config.data.args = ConfigDict(
+            {"path": arg.path, "task": "auto", "targets": "", "min_duration_s": 0.125, "seed": 0}
+        )
+    else:
+        config.data.args = ConfigDict({"path": arg.path, **data.options_of(arg.data)})
     # At least 100 frames, whatever the length of the window: six poolings halve them.
     hop_length = min(1024, 2 ** math.floor(math.log2(arg.window_s * 22050 / 100)))
     config.features.update({"sample_rate_hz": 22050, "n_mels": 64, "f_max_hz": 8000.0})

@@ -7,6 +7,8 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from mclf_jax import cli_data
+
 _CONFIG_HELP = "config file, with its argument after a colon: configs/quickstart.py:task=style"
 
 
@@ -17,7 +19,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     # "--config.optim.learning_rate=1e-3" cannot be declared: which fields there are is up
     # to the config.
     arguments.overrides = [text for text in rest if text.startswith("--config.")]
-    takes = hasattr(arguments, "config") or arguments.function is _convert
+    takes = hasattr(arguments, "config") or arguments.function in (_convert, _evaluate)
     if unknown := [text for text in rest if not takes or text not in arguments.overrides]:
         parser.error(f"unrecognised arguments: {' '.join(unknown)}")
     try:
@@ -36,7 +38,7 @@ def _train(arguments: argparse.Namespace) -> None:
     config = config_lib.load(arguments.config, overrides=arguments.overrides)
     if arguments.distributed:
         parallel.start()
-    outcome = train(config, workdir=arguments.workdir)
+    outcome = train(config, workdir=arguments.workdir, data_change=_data_change(arguments))
     best = ""
     if outcome.best_value is not None:
         best = f"; best {config.eval.metric} {outcome.best_value:.4f} at step {outcome.best_step}"
@@ -45,16 +47,31 @@ def _train(arguments: argparse.Namespace) -> None:
         print("the same command goes on from there")
 
 
+def _data_change(arguments: argparse.Namespace) -> str:
+    return "allow" if arguments.allow_data_change else "refuse"
+
+
 def _evaluate(arguments: argparse.Namespace) -> None:
+    from mclf_jax import config as config_lib
+    from mclf_jax import rundir
     from mclf_jax.evaluation import evaluate
 
-    report = evaluate(arguments.run, split=arguments.split)
+    config = None
+    if arguments.overrides:
+        trained = rundir.read_config(Path(arguments.run))
+        config = config_lib.apply_overrides(trained, arguments.overrides, origin=arguments.run)
+    report = evaluate(
+        arguments.run,
+        split=arguments.split,
+        config=config,
+        data_change=_data_change(arguments),
+    )
     path = report.save(Path(arguments.run) / "report")
     print(f"{len(report.items)} songs, {report.num_windows} windows of split {report.split}")
     for name, value in report.metrics.items():
         interval = report.intervals.get(name)
         text = f"  (95 %: {interval['low']:.4f} to {interval['high']:.4f})" if interval else ""
-        print(f"{name:>16}  {value:.4f}{text}")
+        print(f"{name:>22}  {value:.4f}{text}")
     if report.undefined:
         print(f"left out of macro means: {', '.join(report.undefined)}")
     print(path)
@@ -156,22 +173,6 @@ def _inspect(arguments: argparse.Namespace) -> None:
         print(section, flush=True)
 
 
-def _data_listen(arguments: argparse.Namespace) -> None:
-    from mclf_jax import config as config_lib
-    from mclf_jax.report.listen import PREVIEW, write_listening_page
-
-    config = config_lib.load(arguments.config, overrides=arguments.overrides)
-    if not (config.augment.waveform or config.augment.chain):
-        print(
-            f"the config changes no waveforms; the page lets you hear the preset {PREVIEW} "
-            "(choose with --config.augment.waveform=NAME)"
-        )
-    page = write_listening_page(
-        config, arguments.out, title=arguments.config, num_songs=arguments.songs
-    )
-    print(page)
-
-
 def _sweep(arguments: argparse.Namespace) -> int:
     from mclf_jax import config as config_lib
     from mclf_jax import sweep
@@ -224,6 +225,14 @@ def _for_each_file(arguments: argparse.Namespace, function: Callable) -> int:
     return 1 if failed else 0
 
 
+def _add_data_change(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--allow-data-change",
+        action="store_true",
+        help="go on although the data are not those that the run began with",
+    )
+
+
 def _add_windows(command: argparse.ArgumentParser) -> None:
     """How songs are cut, see `api.Tagger`; what the run was evaluated with when not given."""
     command.add_argument(
@@ -250,12 +259,18 @@ def _parser() -> argparse.ArgumentParser:
     train = add(_train, f"Train what a config describes, or go on where it stopped. {overrides}")
     train.add_argument("--config", required=True, help=_CONFIG_HELP)
     train.add_argument("--workdir", required=True, help="run directory, new or to be continued")
+    _add_data_change(train)
     train.add_argument(
         "--distributed", action="store_true", help="join the other processes of this run first"
     )
 
-    evaluate = add(_evaluate, "Score a split with a run's best checkpoint.")
+    evaluate = add(
+        _evaluate,
+        "Score a split with a run's best checkpoint. Where the data are now, and how songs are "
+        "cut, is said by --config.data.args.path=DIR, --config.eval.X=...",
+    )
     evaluate.add_argument("run", help="run directory")
+    _add_data_change(evaluate)
     evaluate.add_argument("--split", default="test", choices=("train", "valid", "test"))
 
     predict = add(_predict, "Tag songs.")
@@ -307,18 +322,9 @@ def _parser() -> argparse.ArgumentParser:
     inspect = add(_inspect, f"Look at an experiment without training it. {overrides}")
     inspect.add_argument("--config", required=True, help=_CONFIG_HELP)
 
-    about_data = "Look at data."
+    about_data = "Public data sets and your own: list, prepare, check, listen."
     data = commands.add_parser("data", help=about_data, description=about_data)
-    of_data = data.add_subparsers(dest="subcommand", required=True)
-    listen = add(
-        _data_listen,
-        "Write a page with training songs before and after augmentation, as players and "
-        f"spectrograms. {overrides}",
-        to=of_data,
-    )
-    listen.add_argument("--config", required=True, help=_CONFIG_HELP)
-    listen.add_argument("--out", default="listen.html", help="the page to write")
-    listen.add_argument("--songs", type=int, default=3, help="how many, from the training split")
+    cli_data.add_commands(data, add=add, overrides=overrides)
 
     sweep = add(_sweep, f"Train and evaluate every setting of a config's sweep(). {overrides}")
     sweep.add_argument("--config", required=True, help=_CONFIG_HELP)

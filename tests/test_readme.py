@@ -12,7 +12,7 @@ from mclf_jax import config as config_lib
 ROOT = Path(__file__).parents[1]
 PAGES = (
     "README.md",
-    "docs/representations.md",
+    "docs/data.md",
     "docs/representations.md",
     "launch/local.sh",
     "configs/ablations/augmentation.py",

@@ -6,7 +6,6 @@ target rate, and a window is the same samples as that slice of the whole file.
 
 import contextlib
 import dataclasses
-import math
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -15,11 +14,8 @@ import numpy as np
 import soundfile
 import soxr
 
-QUALITY = "HQ"  # soxr's name: 20 bits, pass band up to about .91 of the lower Nyquist frequency
+from mclf_jax.audio.resample import QUALITY, resampled_window
 
-# Reach of soxr's HQ filter on each side, in samples at the lower of the two rates. Measured: with
-# 64 a window differs from the slice of the whole file by 5e-4, from 96 on by rounding (1e-6).
-_FILTER_REACH = 128
 _BLOCK_FRAMES = 1 << 16
 
 # A page of Ogg holds at most 255 packets of Vorbis, and a packet at most 1024 frames as encoders
@@ -129,31 +125,22 @@ def read_audio(
             f" got start_sample={start_sample}, num_samples={num_samples}"
         )
     with _open(path) as file:
-        source_rate_hz = file.samplerate
-        common = math.gcd(source_rate_hz, sample_rate_hz)
-        frame_period, sample_period = source_rate_hz // common, sample_rate_hz // common
-        margin = 0
-        if frame_period != sample_period:
-            margin = math.ceil(_FILTER_REACH * max(1.0, source_rate_hz / sample_rate_hz))
-        # Frames and samples coincide every `frame_period` frames. Resampling from such a point
-        # gives the samples of the whole file; from any other they would be shifted in time.
-        period = max(0, start_sample * frame_period // sample_period - margin) // frame_period
-        first_frame = period * frame_period
-        first_sample = period * sample_period
-        stop_frame = None
-        if num_samples is not None:
-            stop_sample = start_sample + num_samples
-            stop_frame = -(-stop_sample * frame_period // sample_period) + margin
-        blocks = list(_mono_blocks(file, start_frame=first_frame, stop_frame=stop_frame))
-    if not blocks:
-        if first_frame == 0 and num_samples != 0:
-            raise AudioError(path, "nothing in it can be decoded")
-        return np.zeros(0, np.float32)
-    audio = blocks[0] if len(blocks) == 1 else np.concatenate(blocks)
-    if frame_period != sample_period:
-        audio = soxr.resample(audio, source_rate_hz, sample_rate_hz, quality=QUALITY)
-    start = start_sample - first_sample
-    return audio[start : None if num_samples is None else start + num_samples]
+
+        def read_frames(start_frame: int, stop_frame: int | None) -> np.ndarray:
+            blocks = list(_mono_blocks(file, start_frame=start_frame, stop_frame=stop_frame))
+            if blocks:
+                return blocks[0] if len(blocks) == 1 else np.concatenate(blocks)
+            if start_frame == 0 and num_samples != 0:
+                raise AudioError(path, "nothing in it can be decoded")
+            return np.zeros(0, np.float32)
+
+        return resampled_window(
+            read_frames,
+            source_rate_hz=file.samplerate,
+            sample_rate_hz=sample_rate_hz,
+            start_sample=start_sample,
+            num_samples=num_samples,
+        )
 
 
 def stream_audio(

@@ -1,8 +1,11 @@
 """Data sets by name. A source gives songs by index; the pipeline makes batches of them."""
 
+import functools
 import importlib
 import inspect
+import os
 from collections.abc import Callable
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -29,7 +32,6 @@ READERS = (
 # name -> module with a function of the same name; imported when asked for.
 SOURCES = {
     "prepared": "mclf_jax.data.prepared",
-    "tfds": "mclf_jax.data.tfds",
     "synthetic": "mclf_jax.data.synthetic",
 }
 
@@ -38,7 +40,7 @@ def build(name: str, *, sample_rate_hz: int, **arguments: Any) -> Source:
     """The data set `name`, yielding audio at `sample_rate_hz`.
 
     Args:
-        name: one of `READERS` or `SOURCES`.
+        name: one of `READERS` or `SOURCES`, or "tfds:NAME" for what TensorFlow Datasets prepared.
         sample_rate_hz: what the model's features take.
         **arguments: `config.data.args`: the data set's own, and for files those of
             `files.open_catalogue`.
@@ -51,6 +53,12 @@ def build(name: str, *, sample_rate_hz: int, **arguments: Any) -> Source:
             "data.name is 'none': this run was made from weights by `mclf convert` and has no "
             "data set to train on or to score; predict, embed and taggram work on it"
         )
+    if name.startswith("tfds:"):
+        from mclf_jax.data.tfds import tfds
+
+        of_tfds = functools.partial(tfds, name.removeprefix("tfds:"))
+        _check_arguments(name, arguments, of_tfds)
+        return of_tfds(sample_rate_hz=sample_rate_hz, **arguments)
     if name in SOURCES:
         function = getattr(importlib.import_module(SOURCES[name]), name)
         _check_arguments(name, arguments, function)
@@ -58,6 +66,8 @@ def build(name: str, *, sample_rate_hz: int, **arguments: Any) -> Source:
     from mclf_jax.data.files import open_catalogue
 
     reader = _reader(name)
+    if name != "folder" and is_prepared(arguments.get("path", "")):
+        return _build_prepared(name, sample_rate_hz=sample_rate_hz, path=arguments["path"])
     _check_arguments(name, arguments, reader.catalogue, open_catalogue)
     of_reader = {k: v for k, v in arguments.items() if k in _parameters(reader.catalogue)}
     of_files = {k: v for k, v in arguments.items() if k not in of_reader}
@@ -79,6 +89,38 @@ def catalogue(name: str, **arguments: Any) -> Catalogue:
     return reader.catalogue(**arguments)
 
 
+def is_prepared(path: str | os.PathLike) -> bool:
+    """Whether a folder is what `mclf data prepare` writes, and not a data set as distributed."""
+    from mclf_jax.data.prepare_finish import META
+
+    root = Path(path).expanduser()
+    return bool(path) and any(any(root.glob(f"{below}{META}")) for below in ("", "*/", "*/*/"))
+
+
+def _build_prepared(name: str, *, sample_rate_hz: int, path: str | os.PathLike) -> Source:
+    from mclf_jax.data.prepared import prepared
+
+    source = prepared(path=path, sample_rate_hz=sample_rate_hz)
+    if source.info.name != name:
+        raise ValueError(f"data.name is {name!r}, but {path} has {source.info.name} prepared")
+    return source
+
+
+def options_of(name: str) -> dict[str, Any]:
+    """The arguments that choose among what a data set has, with their defaults.
+
+    Raises:
+        ValueError: there is no such data set.
+    """
+    if name == "prepared":
+        return {}
+    return {
+        key: parameter.default
+        for key, parameter in _parameters(_reader(name).catalogue).items()
+        if parameter.default is not parameter.empty
+    }
+
+
 def facts() -> dict[str, Facts]:
     """What is published about each data set that can be read."""
     return {name: _reader(name).FACTS for name in READERS}
@@ -86,7 +128,7 @@ def facts() -> dict[str, Facts]:
 
 def _reader(name: str) -> ModuleType:
     if name not in READERS:
-        allowed = ", ".join(sorted((*READERS, *SOURCES)))
+        allowed = ", ".join((*sorted((*READERS, *SOURCES)), "tfds:NAME"))
         raise ValueError(f"data.name is {name!r}; allowed: {allowed}")
     return importlib.import_module(f"mclf_jax.data.readers.{name}")
 

@@ -107,6 +107,16 @@ def scan(
     ]
 
 
+def is_silent(lowest: float, highest: float) -> bool:
+    """Whether samples between these two are nothing to hear."""
+    return highest - lowest < _SILENCE_SPAN
+
+
+def too_short(duration_s: float, min_duration_s: float) -> str:
+    """The reason to leave it out."""
+    return f"too short: {duration_s:.3f} s, less than min_duration_s={min_duration_s:g}"
+
+
 def _result(
     path: str, found: _Measured | str, *, sample_rate_hz: int, min_duration_s: float
 ) -> ScanResult:
@@ -118,7 +128,7 @@ def _result(
     reason = None
     duration_s = found.num_frames / found.source_rate_hz
     if duration_s < min_duration_s:
-        reason = f"too short: {duration_s:.3f} s, less than min_duration_s={min_duration_s:g}"
+        reason = too_short(duration_s, min_duration_s)
     elif found.silent:
         reason = SILENT
     return ScanResult(path, num_samples, reason)
@@ -150,7 +160,7 @@ def _measure(path: str) -> _Measured | str:
             highest = max(highest, float(block.max()))
     except decode.AudioError as error:
         return error.reason
-    return _Measured(num_frames, rate_hz, silent=highest - lowest < _SILENCE_SPAN)
+    return _Measured(num_frames, rate_hz, silent=is_silent(lowest, highest))
 
 
 def _stamp(path: str) -> list[int] | None:
@@ -161,15 +171,20 @@ def _stamp(path: str) -> list[int] | None:
     return [status.st_size, status.st_mtime_ns]
 
 
-def _default_cache_file(absolute: list[str]) -> Path:
+def cache_folder() -> Path:
+    """Where findings are kept: `mclf_jax` in `$XDG_CACHE_HOME` or `~/.cache`."""
     home = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
+    return Path(home) / "mclf_jax"
+
+
+def _default_cache_file(absolute: list[str]) -> Path:
     # One file for each data set: small to read, and two data sets do not write the same file.
     try:
         common = os.path.commonpath([os.path.dirname(path) for path in absolute])
     except ValueError:  # several drives
         common = ""
     name = hashlib.sha256(common.encode("utf-8", "surrogateescape")).hexdigest()[:12]
-    return Path(home) / "mclf_jax" / f"scan-{name}.json"
+    return cache_folder() / f"scan-{name}.json"
 
 
 def _load(cache_file: Path) -> dict[str, list]:
