@@ -13,6 +13,7 @@ _PUBLIC = {
     "Tagger": "mclf_jax.api:Tagger",
     "augment": "mclf_jax.augment",
     "build_model": "mclf_jax.models:build",
+    "data": "mclf_jax.data",
     "evaluate": "mclf_jax.evaluation:evaluate",
     "features": "mclf_jax.audio.features",
     "from_torch": "mclf_jax.convert.from_torch:from_torch",
