@@ -94,6 +94,13 @@ def base() -> ConfigDict:
     config.model.dtype = "float32"  # or "bfloat16" for the blocks; parameters stay float32
     config.model.remat = "none"  # "blocks": less memory for more time, see `models.build`
 
+    config.init = ConfigDict()
+    config.init.path = ""  # run or file of weights to start from, see `transfer`
+    config.init.freeze = ()  # patterns of names, such as ("*", "!{head}"), see `parameter_names`
+    config.init.unfreeze = ()  # then (from_epoch, pattern), ...
+    config.init.rename = ()  # (there, here), ...; here "" leaves it out
+    config.init.other_features = "refuse"  # or "allow" weights trained on other features
+
     config.objective = ConfigDict()
     config.objective.name = "supervised"
     config.objective.label_smoothing = 0.0  # one label of many
@@ -106,6 +113,8 @@ def base() -> ConfigDict:
     config.optim.schedule = "constant"  # or "cosine", "linear", both down to zero
     config.optim.warmup_steps = 0
     config.optim.phases = ()  # then (from_epoch, name, learning_rate), ..., see `optim.build`
+    config.optim.layer_decay = 1.0  # of the learning rate from a layer to the one before it
+    config.optim.rates = ()  # (pattern of names, factor of the learning rate), ...
     config.optim.weight_decay = 0.0
     config.optim.decay_mask = "kernels"  # or "all": biases and normalisation too
     config.optim.grad_clip_norm = 0.0  # 0: no clipping
@@ -324,6 +333,14 @@ def phase_steps(config: ConfigDict, *, num_examples: int) -> list[int]:
     """The steps after which the phases of `optim.phases` start; at least 1."""
     steps_per_epoch = num_examples / config.train.batch_size
     return [max(1, round(steps_per_epoch * phase[0])) for phase in config.optim.phases]
+
+
+def unfreeze_steps(config: ConfigDict, *, num_examples: int) -> list[tuple[int, str]]:
+    """`init.unfreeze` in steps: (steps taken before it, pattern), ..."""
+    steps_per_epoch = num_examples / config.train.batch_size
+    return [
+        (max(1, round(steps_per_epoch * epoch)), pattern) for epoch, pattern in config.init.unfreeze
+    ]
 
 
 def differences(old: ConfigDict, new: ConfigDict) -> dict[str, dict[str, Any]]:

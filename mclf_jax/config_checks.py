@@ -12,6 +12,7 @@ _CHOICES = {
     "data.tag_rule": ("mean", "max"),
     "features.on": ("pipeline", "device"),
     "augment.on": ("pipeline", "device"),
+    "init.other_features": ("refuse", "allow"),
     "optim.schedule": ("constant", "cosine", "linear"),
     "optim.decay_mask": ("kernels", "all"),
     "objective.pos_weight": ("none", "balanced"),
@@ -51,6 +52,7 @@ def check(config: ConfigDict, flat: Mapping[str, Any]) -> None:
         )
     _check_waveform_augmentation(config)
     _check_training_data(config)
+    _check_pairs(config)
     _check_phases(config.optim)
     if config.data.name == "none":  # made from weights: there is nothing to train
         return
@@ -94,6 +96,22 @@ def _check_training_data(config: ConfigDict) -> None:
     span_s = config.data.view_span_s
     if span_s is not None and span_s <= 0:
         raise ValueError(f"data.view_span_s is {span_s}; it must be positive, or None")
+
+
+def _check_pairs(config: ConfigDict) -> None:
+    for field, pairs, first, second, example in (
+        ("init.unfreeze", config.init.unfreeze, int | float, str, "(from_epoch, 'layer5')"),
+        ("init.rename", config.init.rename, str, str, "('encoder.*', '*')"),
+        ("optim.rates", config.optim.rates, str, int | float, "('layer1', 0.1)"),
+    ):
+        for number, pair in enumerate(pairs):
+            match pair:
+                case [one, two] if isinstance(one, first) and isinstance(two, second):
+                    continue
+            raise ValueError(f"{field}[{number}] is {pair!r}; it must be such as {example}")
+    for number, (from_epoch, _) in enumerate(config.init.unfreeze):
+        if from_epoch <= 0:
+            raise ValueError(f"init.unfreeze[{number}] is at epoch {from_epoch}; it must be later")
 
 
 def _check_phases(optim: ConfigDict) -> None:

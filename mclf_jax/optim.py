@@ -2,7 +2,8 @@
 
 import functools
 import itertools
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -15,6 +16,7 @@ from ml_collections import ConfigDict
 OPTIMIZERS = {
     "adam": (optax.scale_by_adam, "coupled"),
     "adamw": (optax.scale_by_adam, "decoupled"),
+    "lars": (lambda: scale_by_lars(), "coupled"),
     "lion": (optax.scale_by_lion, "decoupled"),
     "sgd": (lambda: optax.trace(decay=0.9, nesterov=True), "coupled"),
 }
@@ -48,7 +50,14 @@ class Optimizer(NamedTuple):
     phases: tuple[Phase, ...]
 
 
-def build(config: ConfigDict, *, total_steps: int, phase_steps: Sequence[int] = ()) -> Optimizer:
+def build(
+    config: ConfigDict,
+    *,
+    total_steps: int,
+    phase_steps: Sequence[int] = (),
+    first_steps: Mapping[str, int] | None = None,
+    factors: Mapping[str, float] | None = None,
+) -> Optimizer:
     """The optimiser of the `optim` section of a config, for a run of `total_steps`.
 
     Its `phases` change rule and learning rate on the way, as in Won et al. 2020: the training
@@ -58,6 +67,11 @@ def build(config: ConfigDict, *, total_steps: int, phase_steps: Sequence[int] = 
         config: the section.
         total_steps: of the run.
         phase_steps: where its `phases` start, see `config.phase_steps`.
+        first_steps: name of a parameter of the model -> steps taken before it trains, see
+            `freezing.plan`. Until then it gets no update at all and the rule remembers nothing of
+            it. Clipping takes it that gradients of frozen parameters are 0.
+        factors: name -> factor of the learning rate, of the decoupled weight decay too; see
+            `layer_rates.factors`.
 
     Raises:
         ValueError: an unknown name, or a warm-up longer than the run.
@@ -69,17 +83,61 @@ def build(config: ConfigDict, *, total_steps: int, phase_steps: Sequence[int] = 
         learning_rate = optax.join_schedules(rates, list(phase_steps))
     # Where only the learning rate changes, the rule and what it remembers go on.
     turns = [next(same) for _, same in itertools.groupby(phases, key=lambda phase: phase.name)]
-    rules = [_rule(config, phase.name) for phase in turns]
     chain = []
     if config.grad_clip_norm > 0:
         chain.append(optax.clip_by_global_norm(config.grad_clip_norm))
-    if len(rules) == 1:
-        chain += rules[0]
+    if first_steps:
+        groups = {
+            start: optax.chain(*_rules(config, turns, start=start))
+            for start in {0, *first_steps.values()}
+        }
+        chain.append(optax.multi_transform(groups, _by_name(first_steps, default=0)))
     else:
-        first_steps = [phase.first_step for phase in turns]
-        chain.append(in_turn([optax.chain(*rule) for rule in rules], first_steps=first_steps))
+        chain += _rules(config, turns, start=0)
+    if factors:
+        chain.append(scale_by_name(factors))
     chain.append(optax.scale_by_learning_rate(learning_rate))
     return Optimizer(optax.chain(*chain), learning_rate, phases)
+
+
+def _rules(
+    config: ConfigDict, turns: Sequence[Phase], *, start: int
+) -> list[optax.GradientTransformation]:
+    """For parameters that train from step `start` on: until then nothing, then rules in turn."""
+    rules = [[optax.set_to_zero()]] if start else []
+    first_steps = [0] if start else []
+    ends = [*(turn.first_step for turn in turns[1:]), sys.maxsize]
+    for turn, end in zip(turns, ends, strict=True):
+        if start < end:
+            rules.append(_rule(config, turn.name))
+            first_steps.append(max(start, turn.first_step))
+    if len(rules) == 1:
+        return rules[0]
+    return [in_turn([optax.chain(*rule) for rule in rules], first_steps=first_steps)]
+
+
+def scale_by_name(factors: Mapping[str, float]) -> optax.GradientTransformation:
+    """Updates of the model's parameters times the factors of their names; others stay."""
+    factor_of = _by_name(factors, default=1.0)
+    return optax.stateless(
+        lambda updates, _: jax.tree.map(lambda f, u: f * u, factor_of(updates), updates)
+    )
+
+
+def _by_name(values: Mapping[str, Any], *, default: Any) -> Callable[[Any], Any]:
+    """A function of the tree of all parameters to the same tree of values.
+
+    Names are of the model's parameters, "layer1.conv.kernel", which lie below "model"; what is
+    beside has the default.
+    """
+
+    def value(key_path, _):
+        section, *path = key_path
+        if section != jax.tree_util.DictKey("model"):
+            return default
+        return values.get(".".join(part.key for part in path), default)
+
+    return lambda tree: jax.tree_util.tree_map_with_path(value, tree)
 
 
 def _phases(config: ConfigDict, phase_steps: Sequence[int]) -> tuple[Phase, ...]:
@@ -102,6 +160,24 @@ def _rule(config: ConfigDict, name: str) -> list[optax.GradientTransformation]:
         config.weight_decay, mask=kernels_only if config.decay_mask == "kernels" else None
     )
     return [decay, rule()] if decay_kind == "coupled" else [rule(), decay]
+
+
+def scale_by_lars(
+    *, trust_coefficient: float = 1e-3, momentum: float = 0.9, eps: float = 1e-8
+) -> optax.GradientTransformation:
+    """Layer-wise adaptive rates, then momentum (You et al. 2017, algorithm 1, as in SimCLR).
+
+    The update of each kernel, decayed weights included, gets `trust_coefficient` times the length
+    of the kernel; biases and normalisation keep theirs. The learning rate comes after the
+    momentum, as in PyTorch's SGD, so a change of it acts at once.
+
+    Args:
+        trust_coefficient: eta.
+        momentum: without Nesterov's correction.
+        eps: added to the length of the update.
+    """
+    trust = optax.scale_by_trust_ratio(trust_coefficient=trust_coefficient, eps=eps)
+    return optax.chain(optax.masked(trust, kernels_only), optax.trace(decay=momentum))
 
 
 class InTurnState(NamedTuple):

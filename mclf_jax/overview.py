@@ -10,11 +10,10 @@ from clu import parameter_overview
 from ml_collections import ConfigDict
 
 from mclf_jax import config as config_lib
-from mclf_jax import experiment, objectives, optim, parallel
+from mclf_jax import optim, parallel, training
 from mclf_jax.data import pipeline
 from mclf_jax.experiment import Experiment
 from mclf_jax.objectives import Objective
-from mclf_jax.step import init_state, make_train_step, random_key
 
 _BARS = " ▁▂▃▄▅▆▇█"
 
@@ -25,23 +24,15 @@ def describe(config: ConfigDict) -> Iterator[str]:
     Reads one batch and compiles the training step; nothing is trained and nothing written.
     """
     yield _section("Config", config_lib.to_json(config))
-    parts = experiment.build(config)
-    train_indices = parts.train_indices
-    evaluation_steps = config_lib.evaluation_steps(config, num_examples=len(train_indices))
+    run = training.build(config)
+    parts = run.parts
     yield _section("Data", _data(parts))
     yield _section("Augmentation, in training", _augmentation(parts))
 
-    objective = objectives.build(
-        parts.model,
-        config,
-        task=parts.source.info.task,
-        labels=lambda: parts.labels("train"),
-        total_steps=evaluation_steps[-1],
-    )
     dataset = pipeline.training_batches(
         parts.source,
-        train_indices,
-        inputs=parts.inputs_of(objective),
+        parts.train_indices,
+        inputs=parts.inputs_of(run.objective),
         batch_size=config.train.batch_size,
         seed=config.seed,
         augment=parts.pipeline_augmentation,
@@ -49,19 +40,19 @@ def describe(config: ConfigDict) -> Iterator[str]:
     )
     batch = dataset[0]
     yield _section("First batch", _batch(batch))
-    yield _section("Stages of the network, for this batch", _stages(parts, batch, objective))
+    yield _section("Stages of the network, for this batch", _stages(parts, batch, run.objective))
 
-    phase_steps = config_lib.phase_steps(config, num_examples=len(train_indices))
-    optimizer = optim.build(config.optim, total_steps=evaluation_steps[-1], phase_steps=phase_steps)
-    settings = {"objective": objective, "optimizer": optimizer, "ema_decay": config.optim.ema_decay}
-    state = jax.eval_shape(lambda: init_state(random_key(0, "init"), **settings))
+    state = jax.eval_shape(run.initial_state)
+    if loaded := run.pretrained():
+        yield _section("Start", loaded.text())
+    if run.frozen.first_steps:
+        yield _section("Frozen", run.frozen.text())
     yield _section(
         "Parameters", parameter_overview.get_parameter_overview(state.params, include_stats=False)
     )
-    yield _section("Schedule", _schedule(optimizer, evaluation_steps))
+    yield _section("Schedule", _schedule(run.optimizer, run.evaluation_steps))
     batch.pop("failed")
-    step = make_train_step(seed=config.seed, **settings)
-    yield _section("Compiled training step", _compiled(step, state, batch, config))
+    yield _section("Compiled training step", _compiled(run.steps()[0], state, batch, config))
 
 
 def _section(title: str, text: str) -> str:

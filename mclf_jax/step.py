@@ -15,6 +15,9 @@ from mclf_jax.objectives.supervised import task_loss, task_scores
 from mclf_jax.optim import Optimizer, update_ema
 
 PyTree = Any
+TrainStep = Callable[
+    ["TrainState", dict[str, jax.Array]], tuple["TrainState", dict[str, jax.Array]]
+]
 
 
 @flax.struct.dataclass
@@ -66,7 +69,7 @@ def init_state(key: jax.Array, *, objective: Objective, optimizer: Optimizer, em
 
 def make_train_step(
     *, objective: Objective, optimizer: Optimizer, seed: int, ema_decay: float = 0.0
-) -> Callable[[TrainState, dict[str, jax.Array]], tuple[TrainState, dict[str, jax.Array]]]:
+) -> TrainStep:
     """(state, batch) -> (state, metrics), to be jitted.
 
     In the global view: sums run over the whole batch however it is split over devices, so

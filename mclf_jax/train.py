@@ -13,16 +13,7 @@ from jax.sharding import Mesh
 from ml_collections import ConfigDict
 from threadpoolctl import threadpool_limits
 
-from mclf_jax import (
-    checkpoint,
-    evaluation,
-    experiment,
-    metrics,
-    objectives,
-    optim,
-    parallel,
-    rundir,
-)
+from mclf_jax import checkpoint, evaluation, metrics, parallel, rundir, training
 from mclf_jax import config as config_lib
 from mclf_jax.clock import Clock
 from mclf_jax.data import pipeline
@@ -30,7 +21,8 @@ from mclf_jax.experiment import Experiment
 from mclf_jax.interrupt import any_process, stop_requests
 from mclf_jax.logbook import Logbook
 from mclf_jax.objectives import Objective
-from mclf_jax.step import TrainState, init_state, make_train_step, random_key
+from mclf_jax.objectives.diagnostics import collapse_message
+from mclf_jax.step import TrainState
 
 
 class TrainingError(ArithmeticError):
@@ -68,37 +60,21 @@ def train(config: ConfigDict, *, workdir: str | Path, data_change: str = "refuse
     config_lib.validate(config)
 
     # The parts.
-    parts = experiment.build(config)
-    info, model, batch_size = parts.source.info, parts.model, config.train.batch_size
-    train_indices = parts.train_indices
+    run = training.build(config)
+    parts, total_steps, batch_size = run.parts, run.total_steps, config.train.batch_size
+    info = parts.source.info
     mesh = parallel.make_mesh(config.runtime.num_devices)
     parallel.check_batch_size(batch_size, mesh, field="train.batch_size")
-    evaluation_steps = config_lib.evaluation_steps(config, num_examples=len(train_indices))
-    total_steps = evaluation_steps[-1]
-    phase_steps = config_lib.phase_steps(config, num_examples=len(train_indices))
-    optimizer = optim.build(config.optim, total_steps=total_steps, phase_steps=phase_steps)
-    objective = objectives.build(
-        model,
-        config,
-        task=info.task,
-        labels=lambda: parts.labels("train"),
-        total_steps=total_steps,
-    )
     has_valid = len(info.splits.get("valid", ())) > 0
-    validate = _validation(parts, objective, mesh)
+    validate = _validation(parts, run.objective, mesh)
 
-    # The state: from the last checkpoint, or from the seed.
-    ema_decay = config.optim.ema_decay
-
-    def initial_state():
-        key = random_key(config.seed, "init")
-        return init_state(key, objective=objective, optimizer=optimizer, ema_decay=ema_decay)
-
-    abstract = jax.eval_shape(initial_state)
-    # Nothing is written before the config is known to make a network.
+    # The state: from the last checkpoint, or from the seed, or from another run.
+    abstract = jax.eval_shape(run.initial_state)
+    # Nothing is written before the config is known to make a network, and to start from something.
+    loaded = None if (workdir / "checkpoints").exists() else run.pretrained()
     if first_process:
         rundir.start(
-            workdir, config=config, source=parts.source, model=model, data_change=data_change
+            workdir, config=config, source=parts.source, model=parts.model, data_change=data_change
         )
     shardings = parallel.param_shardings(abstract, mesh, strategy=config.parallel.params)
     checkpoints = checkpoint.open_checkpoints(workdir / "checkpoints")
@@ -106,24 +82,25 @@ def train(config: ConfigDict, *, workdir: str | Path, data_change: str = "refuse
     if restored:
         first_step, state, progress = restored["step"], restored["state"], restored["progress"]
     else:
-        first_step, state = 0, jax.jit(initial_state, out_shardings=shardings)()
+        loaded = loaded or run.pretrained()
+        variables = loaded.variables if loaded else None
+        first_step, state = 0, jax.jit(run.initial_state, out_shardings=shardings)(variables)
+        if loaded and first_process:
+            rundir.write_text(workdir / "init.txt", loaded.text() + "\n")
         progress = {"status": "running", "best_step": None, "best_value": None, "since_best": 0}
     if progress["status"] != "running":
         checkpoint.close(checkpoints)
         return _outcome(progress, first_step)
 
     # The step and its data.
-    train_step = jax.jit(
-        make_train_step(
-            objective=objective, optimizer=optimizer, seed=config.seed, ema_decay=ema_decay
-        ),
-        donate_argnums=0,
-        out_shardings=(shardings, parallel.replicated(mesh)),
-    )
+    train_steps = [
+        jax.jit(one, donate_argnums=0, out_shardings=(shardings, parallel.replicated(mesh)))
+        for one in run.steps()
+    ]
     dataset = pipeline.training_batches(
         parts.source,
-        train_indices,
-        inputs=parts.inputs_of(objective),
+        parts.train_indices,
+        inputs=parts.inputs_of(run.objective),
         batch_size=batch_size,
         seed=config.seed,
         augment=parts.pipeline_augmentation,
@@ -148,11 +125,16 @@ def train(config: ConfigDict, *, workdir: str | Path, data_change: str = "refuse
         logbook.say(note)
     if info.skipped:
         logbook.say(f"{len(info.skipped)} files are left out; reasons: {workdir}/skipped.csv")
+    if (workdir / "init.txt").exists():
+        logbook.say((workdir / "init.txt").read_text(encoding="utf-8").rstrip())
+    if run.frozen.first_steps:
+        logbook.say(run.frozen.text())
     if first_step:
         logbook.say(f"going on from step {first_step} of {total_steps}")
 
     # The loop. Metrics of a step are read when the next ones have been started.
     pending: list[tuple[int, dict[str, jax.Array]]] = []
+    means: dict[str, float] = {}
     failed: set[int] = set()
     clock = Clock()
     try:
@@ -163,10 +145,11 @@ def train(config: ConfigDict, *, workdir: str | Path, data_change: str = "refuse
                 with clock.waiting_for_data(pending[-1][1]["loss"] if pending else None):
                     batch = next(batches)
                 _note_failed(batch.pop("failed"), failed, parts.source, workdir)
+                train_step = train_steps[run.frozen.stage(step - 1)]
                 state, step_metrics = train_step(state, parallel.put_batch(batch, mesh))
                 pending.append((step, step_metrics))
                 if len(pending) > config.runtime.log_every_steps:
-                    _log(logbook, pending[:-1], clock, checkpoints, batch_size)
+                    means = _log(logbook, pending[:-1], clock, checkpoints, batch_size)
                     pending = pending[-1:]
                 elif len(pending) > 1:
                     # No more than one step ahead of the device, which bounds memory.
@@ -175,11 +158,11 @@ def train(config: ConfigDict, *, workdir: str | Path, data_change: str = "refuse
                 # Between processes the question costs a message, so it is asked less often.
                 ask = jax.process_count() == 1 or step % config.runtime.log_every_steps == 0
                 stopping = ask and any_process(bool(stop_signal()))
-                evaluating = step in evaluation_steps
+                evaluating = step in run.evaluation_steps
                 if not (evaluating or stopping):
                     continue
 
-                _log(logbook, pending, clock, checkpoints, batch_size)
+                means = _log(logbook, pending, clock, checkpoints, batch_size) or means
                 pending = []
                 with clock.paused():
                     best_variables = None
@@ -191,7 +174,9 @@ def train(config: ConfigDict, *, workdir: str | Path, data_change: str = "refuse
                             best_variables = state.variables()
                         logbook.write("valid", step, values)
                         logbook.say(_describe(step, total_steps, values, progress, config.eval))
-                        if step in phase_steps and progress["best_step"] != step:
+                        if message := collapse_message(means):
+                            logbook.say(message)
+                        if step in run.phase_steps and progress["best_step"] != step:
                             state = _reload_best(state, workdir)
                             logbook.say(f"the next phase starts from step {progress['best_step']}")
                     if step == total_steps:
@@ -270,10 +255,12 @@ def _judge(progress: dict[str, Any], step: int, values: dict[str, float], config
     return False
 
 
-def _log(logbook: Logbook, done: list, clock: Clock, checkpoints, batch_size: int) -> None:
+def _log(
+    logbook: Logbook, done: list, clock: Clock, checkpoints, batch_size: int
+) -> dict[str, float]:
     """Write the mean of the steps in `done`, after making sure that they were sound."""
     if not done:
-        return
+        return {}
     steps = [step for step, _ in done]
     fetched = jax.device_get([step_metrics for _, step_metrics in done])
     for step, values in zip(steps, fetched, strict=True):
@@ -290,6 +277,7 @@ def _log(logbook: Logbook, done: list, clock: Clock, checkpoints, batch_size: in
     means |= clock.rates(songs=len(done) * batch_size)
     logbook.write("train", steps[-1], means)
     logbook.advance(steps[-1], means)
+    return means
 
 
 def _note_failed(rows: np.ndarray, known: set[int], source, workdir: Path) -> None:

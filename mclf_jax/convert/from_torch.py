@@ -67,8 +67,8 @@ def from_torch(
     model = models.build(
         name, num_labels=outputs or num_labels or 1, **sizes_of(name, arrays) | arguments
     )
-    _check_filter_bank(arrays, model.features)
-    arrays = {key: array for key, array in arrays.items() if not _CONSTANT.fullmatch(key)}
+    check_filter_bank(arrays, model.features)
+    arrays = without_constants(arrays)
 
     expected = jax.eval_shape(model.init, jax.random.key(0))
     leaves, tree = jax.tree_util.tree_flatten_with_path(expected)
@@ -117,8 +117,16 @@ def network_arrays(name: str, weights: Mapping[str, Any] | str | Path) -> dict[s
     }
 
 
-def _check_filter_bank(arrays: Mapping[str, np.ndarray], features: Features) -> None:
-    """Some networks take any number of mel bands, and would load and then be wrong."""
+def without_constants(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Weights without windows, filter banks and counters, which PyTorch saves beside them."""
+    return {key: array for key, array in arrays.items() if not _CONSTANT.fullmatch(key)}
+
+
+def check_filter_bank(arrays: Mapping[str, np.ndarray], features: Features) -> None:
+    """Raise a ValueError if weights come with another mel filter bank than that of `features`.
+
+    Some networks take any number of mel bands, and would load and then be wrong.
+    """
     banks = [array for key, array in arrays.items() if key.endswith("mel_scale.fb") and array.size]
     if not banks or not isinstance(features, LogMel):
         return

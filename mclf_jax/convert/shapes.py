@@ -17,6 +17,12 @@ _EVIDENCE: dict[str, dict[str, Any]] = {
         "n_channels": ("layer1.conv_1.weight", 0),
         "num_layers": r"encoder\.layer\.\d+\.output\.dense\.weight",
     },
+    "cpc": {
+        "n_channels": ("encoder.seq.layer-0.0.weight", 0),
+        "context_dim": ("autoregressor.autoregressor.weight_hh_l0", 1),
+        "num_codes": ("codebook.embedding", 0),
+        "code_dim": ("codebook.embedding", 1),
+    },
     "crnn": {
         "n_channels": ("layer1.conv.weight", 0),
         "hidden_size": ("layer5.weight_hh_l0", 1),
@@ -37,6 +43,10 @@ _EVIDENCE: dict[str, dict[str, Any]] = {
         "backend_channels": ("layer1.conv.weight", 0),
         "dense_units": ("dense1.weight", 0),
     },
+    "pase": {
+        "n_channels": ("blocks.0.conv.low_hz_", 0),
+        "embedding_dim": ("W.weight", 0),
+    },
     "sample_cnn": {"n_channels": ("layer1.conv.weight", 0)},
     "sample_cnn_se": {"n_channels": ("layer1.conv_1.weight", 0)},
     "short_chunk_cnn": {
@@ -49,6 +59,7 @@ _EVIDENCE: dict[str, dict[str, Any]] = {
     },
     "tutorial_cnn": {"n_channels": ("layer1.conv.weight", 0)},
     "vgg_ish": {"n_channels": ("layer1.conv.weight", 0)},
+    "wav2vec": {"n_channels": ("feature_extractor.conv_layers.0.0.weight", 0)},
 }
 
 

@@ -13,17 +13,21 @@ from mclf_jax.audio.features import KINDS, Features, LogMel, Stft, to_json
 from mclf_jax.models import (
     clmr_sample_cnn,
     cnnsa,
+    cpc,
     crnn,
     fcn,
+    frozen,
     harmonic_cnn,
     music_tagging_transformer,
     musicnn,
+    pase,
     sample_cnn,
     sample_cnn_se,
     short_chunk_cnn,
     short_chunk_resnet,
     tutorial_cnn,
     vgg_ish,
+    wav2vec,
 )
 
 
@@ -70,6 +74,9 @@ ARCHITECTURES = {
     ),
     "tutorial_cnn": _entry(tutorial_cnn, tutorial_cnn.TutorialCNN, "dense2", "fixed"),
     "clmr_sample_cnn": _entry(clmr_sample_cnn, clmr_sample_cnn.CLMRSampleCNN, "fc", "fixed"),
+    "cpc": _entry(cpc, cpc.CPC, "fc", "any"),
+    "wav2vec": _entry(wav2vec, wav2vec.Wav2Vec, "fc", "any"),
+    "pase": _entry(pase, pase.PASE, "fc", "any"),
 }
 REMATS = ("none", "blocks")
 # Attributes of modules that have a place of their own in a config.
@@ -86,6 +93,8 @@ class Model:
         features: how a waveform becomes an input.
         window_samples: T of one input, at `features.sample_rate_hz`.
         length: "fixed" or "any", see `Architecture`.
+        frozen: names of variables, "layer1.conv.kernel", that `apply_train` leaves alone; see
+            `mclf_jax.freezing`.
     """
 
     name: str
@@ -93,6 +102,7 @@ class Model:
     features: Features
     window_samples: int
     length: str
+    frozen: frozenset[str] = frozenset()
 
     @property
     def window_s(self) -> float:
@@ -119,19 +129,20 @@ class Model:
     ) -> tuple[dict[str, jax.Array], dict[str, Any]]:
         """Outputs in training mode and the new state, as Linen's `apply` with mutable state.
 
+        What is `frozen` has no gradient, and its modules are in evaluation mode.
+
         Args:
             params: that the gradient is for.
             state: all other variables: {"batch_stats": ...}.
             x: of `inputs`.
             key: of dropout.
         """
-        return self.module.apply(
-            {"params": params, **state},
-            x,
-            train=True,
-            rngs={"dropout": key},
-            mutable=list(state),
-        )
+        variables = {"params": frozen.without_gradients(params, self.frozen), **state}
+        with frozen.in_evaluation_mode(variables, self.frozen):
+            outputs, new_state = self.module.apply(
+                variables, x, train=True, rngs={"dropout": key}, mutable=list(state)
+            )
+        return outputs, frozen.kept(self.frozen, old=state, new=new_state)
 
     def apply(self, variables: Mapping[str, Any], waveform: jax.Array) -> dict[str, jax.Array]:
         """Evaluation-mode outputs for float [B, T] at the model's rate.

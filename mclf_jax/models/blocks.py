@@ -36,6 +36,7 @@ def conv(
     kernel_size: tuple[int, ...] = (3, 3),
     strides: tuple[int, ...] | None = None,
     padding: tuple[int, ...] | None = None,
+    use_bias: bool = True,
 ):
     """Convolution over the middle axes, [B, F, M, C] -> [B, F', M', features] or [B, T, C] alike.
 
@@ -46,6 +47,7 @@ def conv(
         kernel_size, strides: one number an axis; strides of 1 when not given.
         padding: zeros on both sides of each axis; half the kernel when not given, which keeps
             the size if the kernel is odd and the stride 1.
+        use_bias: adds a bias to every channel.
     """
     if padding is None:
         padding = tuple(size // 2 for size in kernel_size)
@@ -54,6 +56,7 @@ def conv(
         kernel_size,
         strides=strides,
         padding=[(size, size) for size in padding],
+        use_bias=use_bias,
         kernel_init=torch_kernel_init,
         bias_init=torch_bias_init(x.shape[-1] * math.prod(kernel_size)),
         dtype=x.dtype,
