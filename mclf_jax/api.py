@@ -16,6 +16,7 @@ from mclf_jax import evaluation, parallel, rundir
 from mclf_jax.audio.decode import AudioError, audio_info, read_windows, resampled_length
 from mclf_jax.data.windows import fit_length, window_starts
 from mclf_jax.models import Model
+from mclf_jax.objectives import SELF_SUPERVISED
 from mclf_jax.objectives.supervised import task_scores
 
 Audio = str | os.PathLike | np.ndarray
@@ -45,10 +46,11 @@ def load(
     if num_windows is None and hop_s is None:
         num_windows, hop_s = config.eval.num_windows, config.eval.hop_s
         num_windows = num_windows if hop_s is None else None
+    learnt_labels = config.objective.name not in SELF_SUPERVISED
     return Tagger(
         model,
         evaluation.load_variables(run, model, parallel.make_mesh(1))["variables"],
-        labels=meta["labels"],
+        labels=meta["labels"] if learnt_labels else (),
         task=meta["task"],
         short=config.data.short,
         window_s=window_s,
@@ -67,7 +69,7 @@ class Tagger:
     Args:
         model: of `models.build`.
         variables: of the model's module.
-        labels: K names, in the order of the outputs.
+        labels: K names, in the order of the outputs; none for a network that has learnt none.
         task: one of `data.source.TASKS`; decides between softmax, sigmoid and plain numbers.
         short: what to do with audio shorter than a window, "tile" or "pad".
         window_s: length of a window in seconds, if not the model's. Only networks that pool or
@@ -128,8 +130,10 @@ class Tagger:
 
         Raises:
             AudioError: a file that cannot be read or an array without usable samples.
-            ValueError: an array of another shape, or one without `sample_rate_hz`.
+            ValueError: an array of another shape, or one without `sample_rate_hz`; or the network
+                has learnt no labels.
         """
+        self._check_labels()
         songs, single = _as_list(audio)
         scores = self._means(songs, sample_rate_hz)["scores"]
         named = [dict(zip(self.labels, map(float, row), strict=True)) for row in scores]
@@ -160,6 +164,7 @@ class Tagger:
             {"times_s": [W] middles of the windows, "labels": K names, "scores": [W, K],
             "window_s": seconds of the song in each window}; `plot_taggram` draws it.
         """
+        self._check_labels()
         rate, window = self.model.features.sample_rate_hz, self.model.window_samples
         hop = self._hop(_positive("hop_s", hop_s) or self._hop_s or self.model.window_s / 2)
         song = _Song(audio, rate=rate, sample_rate_hz=sample_rate_hz)
@@ -177,6 +182,13 @@ class Tagger:
             "scores": np.stack(scores),
             "window_s": window_s,
         }
+
+    def _check_labels(self) -> None:
+        if not self.labels:
+            raise ValueError(
+                "this run was trained without labels, so it cannot tag; `embed` songs with it, or "
+                "see what its embeddings are good for with `mclf probe`"
+            )
 
     def _hop(self, hop_s: float | None) -> float | None:
         """In samples, at least one."""

@@ -9,6 +9,17 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from mclf_jax.contrastive import byol_regression, info_nce, nt_xent
+
+__all__ = [
+    "byol_regression",
+    "info_nce",
+    "nt_xent",
+    "sigmoid_cross_entropy",
+    "softmax_cross_entropy",
+    "squared_error",
+]
+
 
 def softmax_cross_entropy(
     logits: jax.Array, labels: jax.Array, *, label_smoothing: float = 0.0

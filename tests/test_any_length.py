@@ -36,6 +36,9 @@ SMALL = {
     },
     "tutorial_cnn": {"n_channels": 2},
     "clmr_sample_cnn": {"n_channels": 2},
+    "cpc": {"n_channels": 2, "context_dim": 2},
+    "wav2vec": {"n_channels": 2, "context_kernel_sizes": (3,)},
+    "pase": {"n_channels": 2, "embedding_dim": 4},
 }
 
 

@@ -14,6 +14,8 @@ from mclf_jax.data.label_lists import LABEL_LISTS
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "models.md").read_text(encoding="utf-8")
 REFERENCE = ROOT / ".." / "shared" / "references" / "architectures-and-recipes.md"
+# Encoders of self-supervised learning, which nobody has scored on these data sets.
+WITHOUT_SCORES = {"cpc", "wav2vec", "pase"}
 # How the published table names what is `network`, or `network`, 128 bands, on the page.
 PUBLISHED_NAMES = {
     "FCN": "fcn",
@@ -118,7 +120,7 @@ def test_every_network_has_scores():
             values = [float(text) for cell in row[1:] for text in re.findall(r"\.\d+", cell)]
             assert values and all(0.2 < value < 0.95 for value in values), row
             scored.add(re.match(r"`(\w+)`", row[0]).group(1))
-    assert scored | {"tutorial_cnn"} == set(models.ARCHITECTURES)
+    assert scored | {"tutorial_cnn"} | WITHOUT_SCORES == set(models.ARCHITECTURES)
     assert "`tutorial_cnn` .5414" in PAGE
 
 

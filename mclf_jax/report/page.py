@@ -46,7 +46,7 @@ def write_page(
         for i, report in enumerate(reports)
     ]
     body += [sections[0], _training(first, records), *sections[1:]]
-    body.append(_config(run_dir / "config.json"))
+    body.append(config_section(run_dir / "config.json"))
     return write_document(
         run_dir / "report" / "index.html",
         title=f"{first.run_name}: report",
@@ -99,7 +99,8 @@ def _training(report: Report, records: dict) -> str:
     return "\n".join(parts)
 
 
-def _config(path: Path) -> str:
+def config_section(path: Path) -> str:
+    """The settings of a run, folded."""
     heading = '<h2 id="config">Settings</h2>'
     if not path.exists():
         return heading + '<p class="note">The run directory has no config.json.</p>'

@@ -5,7 +5,9 @@ from pathlib import Path
 from mclf_jax import experiment, rundir
 from mclf_jax.audio.features import LogMel, log_mel, mel_frequencies_hz
 from mclf_jax.evaluation import evaluated
+from mclf_jax.objectives import SELF_SUPERVISED
 from mclf_jax.report.page import write_page
+from mclf_jax.report.pretraining import write_pretraining_page
 
 # Enough to see what a song is like; a whole song would be a blur.
 _SHOWN_S = 10.0
@@ -14,14 +16,20 @@ _SHOWN_S = 10.0
 def report_run(run: str | Path) -> Path:
     """Write `report/index.html` of a run directory and return its path.
 
-    Test scores come first, then validation; splits that the data set lacks are left out.
+    Test scores come first, then validation; splits that the data set lacks are left out. A run
+    without labels has no scores, and a page of its own.
 
     Raises:
         FileNotFoundError: not a run directory, or nothing was trained in it yet.
         ValueError: there is neither split.
     """
     run = Path(run)
-    parts = experiment.build(rundir.read_config(run))
+    config = rundir.read_config(run)
+    if config.objective.name in SELF_SUPERVISED:
+        return write_pretraining_page(
+            run, meta=rundir.read_meta(run), objective=config.objective.name
+        )
+    parts = experiment.build(config)
     splits = [name for name in ("test", "valid") if len(parts.source.info.splits.get(name, ()))]
     if not splits:
         raise ValueError(f"{parts.source.info.name} has no test and no valid songs to report on")

@@ -9,6 +9,8 @@ import pytest
 
 from mclf_jax import data, models, optim
 from mclf_jax.config import base
+from mclf_jax.models.pase import PLUS as PASE_PLUS
+from mclf_jax.models.wav2vec import LARGE as WAV2VEC_LARGE
 from mclf_jax.objectives.supervised import supervised
 from mclf_jax.step import init_state, make_train_step, random_key
 
@@ -32,6 +34,12 @@ PUBLISHED = [
     ("tutorial_cnn", 10, {}, 40_124),
     ("clmr_sample_cnn", 50, {}, 2_394_162),
     ("clmr_sample_cnn", 10, {}, 2_373_642),
+    ("cpc", 50, {}, 6_380_082),
+    ("cpc", 50, {"num_codes": 512}, 6_068_850),
+    ("wav2vec", 50, {}, 12_370_482),
+    ("wav2vec", 50, WAV2VEC_LARGE, 29_416_498),
+    ("pase", 50, {}, 5_823_070),
+    ("pase", 50, PASE_PLUS, 7_845_746),
 ]
 
 FIVE_SECONDS = {"window_s": 5.0}
@@ -56,6 +64,17 @@ SMALL = {
     | FIVE_SECONDS,
     "tutorial_cnn": {"pools": ((2, 2), (3, 3), (3, 2), (3, 3), (3, 3))} | FIVE_SECONDS,
     "clmr_sample_cnn": {"n_channels": 4},
+    "cpc": {
+        "n_channels": 32,
+        "context_dim": 64,
+        "kernel_sizes": (10, 8, 4, 4),
+        "strides": (5, 4, 4, 4),
+        "paddings": (2, 2, 2, 2),
+        "norm": "layer",
+        "window_s": 1.0,
+    },
+    "wav2vec": {"n_channels": 32, "context_kernel_sizes": (3, 3), "window_s": 1.0},
+    "pase": {"n_channels": 8, "embedding_dim": 32},
 }
 
 

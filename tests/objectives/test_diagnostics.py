@@ -1,0 +1,101 @@
+"""Measures of embeddings against their definitions, and what is said of a collapse."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from scipy.spatial.distance import pdist
+
+from mclf_jax.contrastive import unit
+from mclf_jax.objectives import diagnostics
+from mclf_jax.objectives.byol import byol
+from tests.objectives.material import small_model, train
+
+RNG = np.random.default_rng(0)
+Z = np.asarray(unit(jnp.asarray(RNG.standard_normal((40, 8)) + 0.5)))
+VALID = np.array([1.0] * 30 + [0.0] * 10, np.float32)
+
+
+def plain(z):
+    """By their definitions, in float64."""
+    values = np.linalg.svd(z.astype("f8"), compute_uv=False)
+    share = values / values.sum()
+    return {
+        "uniformity": np.log(np.exp(-2 * pdist(z.astype("f8"), "sqeuclidean")).mean()),
+        "embedding_std": z.std(axis=0).mean() * np.sqrt(z.shape[1]),
+        "effective_rank": np.exp(-(share * np.log(share)).sum()),
+    }
+
+
+@pytest.mark.parametrize("shape", [(40, 8), (6, 8)])
+def test_measures_are_their_definitions(shape):
+    z = Z[: shape[0]]
+    for name, expected in plain(z).items():
+        got = getattr(diagnostics, name)(z, valid=jnp.ones(len(z)))
+        np.testing.assert_allclose(got, expected, rtol=1e-4)
+
+
+def test_rows_that_are_not_valid_count_nowhere():
+    for name, expected in plain(Z[:30]).items():
+        np.testing.assert_allclose(getattr(diagnostics, name)(Z, valid=VALID), expected, rtol=1e-4)
+    nothing = diagnostics.diagnose(jnp.asarray(Z).reshape(20, 2, 8), valid=jnp.zeros(20))
+    assert all(np.isfinite(value).all() for value in nothing.values())
+
+
+def test_spread_out_and_collapsed():
+    everywhere = unit(jax.random.normal(jax.random.key(0), (2000, 2, 16)))
+    metrics = mean(diagnostics.diagnose(everywhere, valid=jnp.ones(2000)))
+    assert metrics["embedding_std"] == pytest.approx(1, abs=0.01)
+    assert metrics["effective_rank"] == pytest.approx(16, abs=0.1)
+    assert metrics["alignment"] == pytest.approx(2, abs=0.1)
+    # E[exp(-4 + 4 cos)], where cos has variance 1/D.
+    assert metrics["uniformity"] == pytest.approx(-4 + 8 / 16, abs=0.1)
+    assert diagnostics.collapse_message(metrics) is None
+
+    point = mean(diagnostics.diagnose(jnp.ones((100, 2, 16)), valid=jnp.ones(100)))
+    np.testing.assert_allclose(
+        [point[name] for name in ("alignment", "uniformity", "embedding_std", "effective_rank")],
+        [0, 0, 0, 1],
+        atol=1e-3,
+    )
+    message = diagnostics.collapse_message(point)
+    assert "nearly the same embedding (embedding_std 0.000" in message
+    assert "optim.learning_rate" in message
+
+    line = jnp.ones((100, 2, 16)) * jnp.sign(everywhere[:100, :1, :1])
+    metrics = mean(diagnostics.diagnose(line, valid=jnp.ones(100)))
+    assert metrics["embedding_std"] > 0.9
+    assert "lie on one line (effective_rank 1.00" in diagnostics.collapse_message(metrics)
+
+
+def test_no_opinion_without_the_measures():
+    assert diagnostics.collapse_message({"loss": 3.0, "accuracy": 0.1}) is None
+
+
+def test_no_gradient():
+    grad = jax.grad(
+        lambda z: sum(value.sum() for value in diagnostics.diagnose(z, valid=jnp.ones(20)).values())
+    )(jnp.asarray(Z).reshape(20, 2, 8))
+    assert (np.asarray(grad) == 0).all()
+
+
+@pytest.mark.usefixtures("quick_compiles")
+@pytest.mark.parametrize(("norm", "collapses"), [("none", True), ("batch_norm", False)])
+def test_a_run_that_collapses_says_so(norm, collapses):
+    """BYOL whose target is the network itself, without normalisation in its heads and with it."""
+    objective = byol(
+        small_model(),
+        total_steps=100,
+        momentum=0.0,
+        momentum_schedule="constant",
+        projector=(64, 16),
+        predictor=(16,),
+        projector_norm=norm,
+        predictor_norm=norm,
+    )
+    *_, metrics = train(objective, num_steps=20, learning_rate=3e-2)
+    assert (diagnostics.collapse_message(metrics) is not None) == collapses
+
+
+def mean(metrics):
+    return {name: float(values.mean()) for name, values in metrics.items()}

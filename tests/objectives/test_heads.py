@@ -1,0 +1,56 @@
+"""Heads have the published layers, by name and by number of parameters."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from mclf_jax.objectives import heads
+from mclf_jax.objectives.heads import MLP
+
+
+def count(params):
+    return sum(leaf.size for leaf in jax.tree.leaves(params))
+
+
+def fresh(head, num_inputs=512):
+    return heads.init(head, jax.random.key(0), num_inputs=num_inputs)
+
+
+def test_projector_of_clmr():
+    params, state = fresh(MLP((512, 64), use_bias=False))
+    assert list(params) == ["0", "2"]
+    assert (count(params), state) == (294_912, {})
+    assert count(fresh(MLP((512, 128), use_bias=False))[0]) == 327_680
+
+
+def test_projector_of_byol():
+    params, state = fresh(MLP((4096, 256), norm="batch_norm"))
+    assert list(params) == ["0", "1", "3"]
+    assert count(params) == 512 * 4096 + 3 * 4096 + 4096 * 256 + 256
+    assert state["batch_stats"]["1"]["mean"].shape == (4096,)
+
+
+def test_layers_do_what_they_say():
+    x = jax.random.normal(jax.random.key(1), (8, 3, 5))
+    head = MLP((6, 4), norm="batch_norm", final_norm="layer_norm", final_activation="tanh")
+    params, state = fresh(head, 5)
+    y, new_state = heads.apply(head, params, state, x, mode="train")
+
+    hidden = np.asarray(x, "f8") @ params["0"]["kernel"] + params["0"]["bias"]
+    mean, variance = hidden.mean((0, 1)), hidden.var((0, 1))
+    hidden = np.maximum((hidden - mean) / np.sqrt(variance + 1e-5), 0)
+    out = hidden @ params["3"]["kernel"] + params["3"]["bias"]
+    out -= out.mean(-1, keepdims=True)
+    expected = np.tanh(out / np.sqrt((out**2).mean(-1, keepdims=True) + 1e-3))
+    np.testing.assert_allclose(y, expected, atol=1e-5)
+    np.testing.assert_allclose(new_state["batch_stats"]["1"]["mean"], 0.1 * mean, atol=1e-6)
+
+    _, unchanged = heads.apply(head, params, state, x, mode="evaluate")
+    assert unchanged is state
+
+
+def test_no_layers_at_all():
+    params, state = fresh(MLP(()))
+    x = jnp.ones((2, 512))
+    assert (params, state) == ({}, {})
+    np.testing.assert_array_equal(heads.apply(MLP(()), {}, {}, x, mode="train")[0], x)
