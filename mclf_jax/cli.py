@@ -159,6 +159,32 @@ def _convert(arguments: argparse.Namespace) -> None:
     print(f"next: mclf predict {out} SONG.mp3")
 
 
+def _probe(arguments: argparse.Namespace) -> None:
+    from mclf_jax.probe import probe
+
+    source = arguments.data
+    data_arguments = None
+    if source is not None:
+        data_arguments = cli_data.options(source, arguments.option)
+        if arguments.path is not None:
+            data_arguments["path"] = arguments.path
+    elif arguments.path is not None or arguments.option:
+        raise ValueError("--from and --option are for --data NAME")
+    result = probe(
+        arguments.run,
+        source=source,
+        arguments=data_arguments,
+        kinds=arguments.kind,
+        fractions=arguments.fraction,
+        seeds=range(arguments.seeds),
+        num_folds=arguments.folds,
+        baselines=arguments.baseline,
+        out=arguments.out,
+    )
+    print(result.text())
+    print(result.directory)
+
+
 def _report(arguments: argparse.Namespace) -> None:
     from mclf_jax.report.run import report_run
 
@@ -315,6 +341,29 @@ def _parser() -> argparse.ArgumentParser:
         help="that of the list, or multi_label for a file, when not given",
     )
     convert.add_argument("--licence", help="of the weights, to keep with them")
+
+    probe = add(
+        _probe,
+        "See what a run's embeddings are good for: simple classifiers on them, beside the same "
+        "network untrained, trained from scratch, and statistics of MFCCs.",
+    )
+    probe.add_argument("run", help="run directory, with labels or without")
+    probe.add_argument("--data", help="data set with labels (`mclf data list`); default: the run's")
+    probe.add_argument("--from", dest="path", help="where it is on disk")
+    cli_data.add_options(probe)
+    probe.add_argument("--kind", nargs="+", default=("linear", "mlp", "knn"), help="of classifiers")
+    probe.add_argument(
+        "--fraction", nargs="+", type=float, default=(1.0,), help="of the training labels: .01 .1 1"
+    )
+    probe.add_argument("--seeds", type=int, default=1, help="repetitions")
+    probe.add_argument("--folds", type=int, default=0, help="cross-validate by group")
+    probe.add_argument(
+        "--baseline",
+        nargs="*",
+        default=("untrained", "mfcc"),
+        help="untrained, mfcc, scratch (which trains, and takes as long)",
+    )
+    probe.add_argument("--out", help="folder for the results; default: in the run")
 
     report = add(_report, "Write the page of a run, evaluating what has not been yet.")
     report.add_argument("run", help="run directory")

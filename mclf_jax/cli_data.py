@@ -45,7 +45,7 @@ def add_commands(data: argparse.ArgumentParser, *, add: Callable, overrides: str
         metavar="OPTION",
         help="run on Apache Beam, with its own options if any, such as runner=FlinkRunner",
     )
-    _add_options(prepare)
+    add_options(prepare)
 
     check = add(
         _data_check,
@@ -62,7 +62,7 @@ def add_commands(data: argparse.ArgumentParser, *, add: Callable, overrides: str
     )
     check.add_argument("--sample_rate_hz", type=int, default=_DEFAULT_RATE_HZ)
     check.add_argument("--workers", type=int, help="threads that listen; one for each core")
-    _add_options(check)
+    add_options(check)
 
     listen = add(
         _data_listen,
@@ -87,7 +87,8 @@ def add_commands(data: argparse.ArgumentParser, *, add: Callable, overrides: str
     )
 
 
-def _add_options(command: argparse.ArgumentParser) -> None:
+def add_options(command: argparse.ArgumentParser) -> None:
+    """--option KEY=VALUE ..., which `options` reads."""
     command.add_argument(
         "--option",
         nargs="+",
@@ -113,7 +114,7 @@ def _data_prepare(arguments: argparse.Namespace) -> None:
     from mclf_jax.data.prepare_finish import summary
 
     catalogue = data.catalogue(
-        arguments.name, path=arguments.path, **_options(arguments.name, arguments.option)
+        arguments.name, path=arguments.path, **options(arguments.name, arguments.option)
     )
     settings = {
         "sample_rate_hz": arguments.sample_rate_hz,
@@ -126,8 +127,8 @@ def _data_prepare(arguments: argparse.Namespace) -> None:
     else:
         if arguments.workers is not None:
             raise ValueError("--workers is for preparing without --beam, whose options say where")
-        options = [f"--{option.lstrip('-')}" for option in arguments.beam]
-        made = prepare_beam(catalogue, arguments.out, pipeline_options=options, **settings)
+        beam = [f"--{option.lstrip('-')}" for option in arguments.beam]
+        made = prepare_beam(catalogue, arguments.out, pipeline_options=beam, **settings)
     print(summary(made))
 
 
@@ -140,7 +141,7 @@ def _data_check(arguments: argparse.Namespace) -> int:
         name,
         sample_rate_hz=arguments.sample_rate_hz,
         path=arguments.path,
-        **_options(name, arguments.option),
+        **options(name, arguments.option),
     )
     result = check(source, audio=arguments.audio, num_workers=arguments.workers)
     print(result.json() if arguments.format == "json" else result.text())
@@ -183,11 +184,11 @@ def _data_agreement(arguments: argparse.Namespace) -> None:
         print(Path(arguments.out))
 
 
-def _options(name: str, texts: Sequence[str]) -> dict[str, Any]:
+def options(name: str, texts: Sequence[str]) -> dict[str, Any]:
     """KEY=VALUE as arguments of a reader, of the type that their defaults have."""
     from mclf_jax import data
 
-    known, options = data.options_of(name), {}
+    known, chosen = data.options_of(name), {}
     for text in texts:
         key, equals, value = text.partition("=")
         if not equals or key not in known:
@@ -195,7 +196,7 @@ def _options(name: str, texts: Sequence[str]) -> dict[str, Any]:
             raise ValueError(f"--option {text}: {name} takes {takes}")
         kind = type(known[key])
         try:
-            options[key] = kind(value)
+            chosen[key] = kind(value)
         except ValueError as error:
             raise ValueError(f"--option {text}: {value!r} is no {kind.__name__}") from error
-    return options
+    return chosen

@@ -23,6 +23,12 @@ _ARGUMENTS = {
         "model=musicnn,data=msd",
         "model=fcn,data=jamendo",
     ),
+    "configs/moco.py": ("version=v2", "version=v1"),
+    "configs/pase.py": ("version=pase", "version=plus"),
+    "configs/small_pretraining.py": (
+        *(f"method={method}" for method in ("simclr", "moco", "byol", "cola")),
+        *(f"method={method}" for method in ("cpc", "wav2vec", "vq_cpc", "pase")),
+    ),
     "configs/musicnn_training.py": ("data=mtat", "data=msd"),
     "configs/clmr_supervised.py": ("data=gtzan", "data=mtat", "data=msd"),
     "configs/music_tagging_transformer.py": (

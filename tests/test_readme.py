@@ -17,18 +17,27 @@ PAGES = (
     "launch/local.sh",
     "configs/ablations/augmentation.py",
     "configs/ablations/frontend.py",
+    "configs/byol.py",
+    "configs/clmr.py",
     "configs/clmr_supervised.py",
+    "configs/cola.py",
+    "configs/cpc.py",
     "configs/folder.py",
+    "configs/moco.py",
     "configs/music_tagging_transformer.py",
     "configs/musicnn_training.py",
+    "configs/pase.py",
+    "configs/small_pretraining.py",
     "configs/tutorial.py",
+    "configs/vq_cpc.py",
+    "configs/wav2vec.py",
     "configs/won2020.py",
 )
 COMMANDS = [
     (page, match.group(0).partition("#")[0].strip())
     for page in PAGES
     for match in re.finditer(
-        r"\bmclf (?:train|evaluate|predict|embed|report|inspect|sweep|convert|data) .*",
+        r"\bmclf (?:train|evaluate|predict|embed|report|inspect|sweep|convert|data|probe) .*",
         (ROOT / page).read_text(),
     )
     if "`" not in match.group(0)

@@ -19,9 +19,10 @@ from mclf_jax.augment.compose import (
     one_of,
     random_apply,
 )
+from mclf_jax.augment.distortions import BandDrop, Chop, Downsample
 from mclf_jax.augment.filters import HighLowPass, HighPass, LowPass
 from mclf_jax.augment.pitch import PitchShift, TimeStretch
-from mclf_jax.augment.presets import clmr, musicnn_noisy_student, tutorial
+from mclf_jax.augment.presets import clmr, musicnn_noisy_student, pase_plus, tutorial
 from mclf_jax.augment.recordings import read_recordings
 from mclf_jax.augment.reverb import ImpulseResponse, Reverb, SoxReverb
 from mclf_jax.augment.spectrogram import (
@@ -48,12 +49,15 @@ __all__ = [
     "PRESETS",
     "Augmentation",
     "BackgroundMix",
+    "BandDrop",
     "Chains",
+    "Chop",
     "Clipping",
     "Compose",
     "ComposeMany",
     "Cutmix",
     "Delay",
+    "Downsample",
     "Equalizer",
     "FrameShift",
     "FreqMask",
@@ -83,6 +87,7 @@ __all__ = [
     "compose_many",
     "musicnn_noisy_student",
     "one_of",
+    "pase_plus",
     "random_apply",
     "tutorial",
 ]
@@ -92,12 +97,16 @@ PRESETS = {
     "clmr": clmr,
     "tutorial": tutorial,
     "musicnn_noisy_student": musicnn_noisy_student,
+    "pase_plus": pase_plus,
 }
 # What `augment.chain` may name. Windows are cut at random already, so there is no crop.
 AUGMENTATIONS = {
     "background_mix": BackgroundMix,
+    "band_drop": BandDrop,
+    "chop": Chop,
     "clipping": Clipping,
     "delay": Delay,
+    "downsample": Downsample,
     "gain": Gain,
     "high_low_pass": HighLowPass,
     "high_pass": HighPass,

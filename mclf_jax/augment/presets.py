@@ -1,7 +1,7 @@
 """Published chains of waveform augmentation: their order, probabilities and ranges.
 
-All were made with torchaudio-augmentations (v0.2.4). Like there, each example has its own draw.
-What is the same in all of them, and differs from that library:
+Like in the published code, each example has its own draw. All but `pase_plus` were made with
+torchaudio-augmentations (v0.2.4). What is the same in these, and differs from that library:
 
 - The random crop that begins each chain is not in it: windows are cut at random before, by
   the pipeline. Put `RandomCrop` in front where that is not so.
@@ -17,12 +17,23 @@ What is the same in all of them, and differs from that library:
 """
 
 import math
+from collections.abc import Sequence
 
-from mclf_jax.augment.compose import Compose, compose, random_apply
+import numpy as np
+
+from mclf_jax.augment.compose import Augmentation, Compose, compose, random_apply
+from mclf_jax.augment.distortions import BandDrop, Chop, Downsample
 from mclf_jax.augment.filters import HighLowPass
 from mclf_jax.augment.pitch import PitchShift
-from mclf_jax.augment.reverb import SoxReverb
-from mclf_jax.augment.waveform import Delay, Gain, Noise, PolarityInversion
+from mclf_jax.augment.reverb import ImpulseResponse, Reverb, SoxReverb
+from mclf_jax.augment.waveform import (
+    BackgroundMix,
+    Clipping,
+    Delay,
+    Gain,
+    Noise,
+    PolarityInversion,
+)
 
 _GAIN = {"min_db": -20.0, "max_db": -1.0}
 _DELAY = {"delays_s": (0.2, 0.25, 0.3, 0.35, 0.4, 0.45), "volume": 0.5}
@@ -87,6 +98,45 @@ def musicnn_noisy_student(sample_rate_hz: int) -> Compose:
         sample_rate_hz: of the waveforms, at least 8000; 22050 in the published code.
     """
     return tutorial(sample_rate_hz)
+
+
+def pase_plus(
+    sample_rate_hz: int,
+    *,
+    overlap: Sequence[np.ndarray] | None = None,
+    noises: Sequence[np.ndarray] | None = None,
+    responses: Sequence[np.ndarray] | None = None,
+) -> Compose:
+    """The distortions of PASE+ (Ravanelli et al. 2020), as in its code.
+
+    Reverb .5, overlap .1 at 5 to 10 dB, noise .4 at 0 to 10 dB, clipping .2 at .1 to .5 of the
+    peak, chops .2, missing band .35, 8 kHz .25. Published levels are one of three; here they are
+    uniform in decibels between the outer ones. The published noises, voices and rooms are
+    recordings, which are given or stood in for: rooms by `Reverb`, noise by brown to white
+    noise, and without `overlap` nothing overlaps. In the published code an overlapping voice
+    begins later than the window and has the reverberation of a room, here neither.
+
+    Args:
+        sample_rate_hz: of the waveforms, at least 8000; 16000 in the paper.
+        overlap: recordings [T'] of voices or other music at that rate.
+        noises: recordings of noise.
+        responses: impulse responses of rooms.
+    """
+    rooms = ImpulseResponse(responses) if responses is not None else Reverb(sample_rate_hz)
+    noise: Augmentation = Noise(0.0, 10.0, color=(-6.0, 0.0))
+    if noises is not None:
+        noise = BackgroundMix(noises, 0.0, 10.0)
+    chain = [
+        random_apply(rooms, p=0.5),
+        random_apply(noise, p=0.4),
+        random_apply(Clipping(-20.0, 20 * math.log10(0.5)), p=0.2),
+        random_apply(Chop(sample_rate_hz), p=0.2),
+        random_apply(BandDrop(sample_rate_hz), p=0.35),
+        random_apply(Downsample(sample_rate_hz, rates_hz=(8000.0,)), p=0.25),
+    ]
+    if overlap is not None:
+        chain.insert(1, random_apply(BackgroundMix(overlap, 5.0, 10.0), p=0.1))
+    return compose(chain)
 
 
 def _noise(min_ratio: float, max_ratio: float) -> Noise:

@@ -98,7 +98,7 @@ def test_across_the_batch():
         ({"waveform": "loud"}, "augment.waveform is 'loud'; allowed: clmr, musicnn_noisy_student"),
         (
             {"chain": (("echo", 1, {}),)},
-            r"augment.chain\[0\] is of 'echo'; allowed: background_mix, cl",
+            r"augment.chain\[0\] is of 'echo'; allowed: background_mix, band_drop, ch",
         ),
         (
             {"chain": (("gain", 1),)},

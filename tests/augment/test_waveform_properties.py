@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mclf_jax.augment.distortions import BandDrop, Chop, Downsample
 from mclf_jax.augment.filters import HighLowPass, HighPass, LowPass
 from mclf_jax.augment.pitch import PitchShift, TimeStretch
 from mclf_jax.augment.reverb import ImpulseResponse, Reverb, SoxReverb
@@ -43,6 +44,10 @@ AUGMENTATIONS = [
     Reverb(RATE_HZ, max_decay_s=0.3),
     SoxReverb(RATE_HZ),
     ImpulseResponse(RECORDINGS),
+    Chop(RATE_HZ, durations_s=((0.002, 0.001),)),
+    Downsample(RATE_HZ, rates_hz=(2000.0, 3000.0)),
+    Downsample(RATE_HZ, rates_hz=(3000.0, 5000.0), interpolation="hold"),
+    BandDrop(RATE_HZ),
 ]
 KINDS = {
     "silence": lambda shape, rng: np.zeros(shape),

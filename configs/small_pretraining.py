@@ -1,0 +1,82 @@
+"""Self-supervised learning at a size for two CPU cores: any folder of songs, labelled or not.
+
+mclf train --config configs/small_pretraining.py:method=simclr,path=DIR --workdir runs/simclr
+mclf probe runs/simclr
+mclf train --config configs/folder.py:path=DIR --config.init.path=runs/simclr --workdir runs/tuned
+
+`method` is simclr, moco, byol, cola, cpc, wav2vec, vq_cpc or pase. The first four share the small
+network of `configs/folder.py`, which can start from them; the others have small versions of their
+own networks. All songs of the splits train and unlabelled are used.
+"""
+
+from pathlib import Path
+
+from ml_collections import ConfigDict
+
+from mclf_jax.config import base, load_module, parse_arg
+
+_FOLDER = Path(__file__).with_name("folder.py")
+# (objective, its arguments) of the methods that compare views.
+_VIEWS = {
+    "simclr": ("simclr", {"temperature": 0.2, "projector": (128, 64)}),
+    "moco": ("moco", {"temperature": 0.2, "dim": 64, "queue_size": 512, "momentum": 0.99}),
+    "byol": ("byol", {"projector": (256, 64), "predictor": (256, 64), "momentum": 0.99}),
+    "cola": ("simclr", {"similarity": "bilinear", "projector": (128,), "temperature": 1.0}),
+}
+_METHODS = (*_VIEWS, "cpc", "wav2vec", "vq_cpc", "pase")
+
+
+def get_config(arg: str | None = None) -> ConfigDict:
+    arg = parse_arg(arg, method=_METHODS, path="", window_s=3.0, steps=1000)
+    if arg.method in _VIEWS:
+        folder = load_module(str(_FOLDER))
+        config = folder.get_config(f"path={arg.path},window_s={arg.window_s},steps={arg.steps}")
+        name, arguments = _VIEWS[arg.method]
+        config.objective.update({"name": name, "args": ConfigDict(arguments)})
+        config.model.args.dropout_rate = 0.0
+        if arg.method != "cola":
+            config.features.on = "device"
+            config.augment.update({"waveform": "clmr", "on": "device"})
+    else:
+        config = _predictive(arg.method, path=arg.path, steps=arg.steps)
+    config.data.train_splits = ("train", "unlabelled")
+    config.objective.label_smoothing = 0.0
+    config.optim.update({"name": "adamw", "schedule": "cosine", "weight_decay": 1e-4})
+    config.optim.update({"learning_rate": 1e-3, "warmup_steps": arg.steps // 20, "ema_decay": 0.0})
+    config.train.update({"batch_size": 48, "num_steps": arg.steps})
+    config.eval.update({"every_steps": max(1, arg.steps // 5), "batch_size": 32})
+    return config
+
+
+def _predictive(method: str, *, path: str, steps: int) -> ConfigDict:
+    config = base()
+    config.data.name = "folder"
+    config.data.args = ConfigDict({"path": path})
+    if method == "pase":
+        config.features.on = "device"
+        config.model.name = "pase"
+        config.model.args = ConfigDict({"n_channels": 16, "embedding_dim": 64})
+        config.model.window_s = 1.0
+        config.objective.name = "pase"
+        config.objective.args = ConfigDict(
+            {"hidden_size": 64, "decoder_channels": (64, 32, 16), "num_views": 2}
+        )
+        return config
+    config.objective.name = "cpc"
+    if method == "wav2vec":
+        config.model.name = "wav2vec"
+        config.model.args = ConfigDict({"n_channels": 64, "context_kernel_sizes": (3,) * 5})
+        config.model.window_s = 3.0
+        arguments = {"num_steps_ahead": 12, "num_negatives": 10, "negatives": "same_clip"}
+        arguments |= {"subsample": 0, "criterion": "nce", "predictor": "affine"}
+    else:
+        config.model.name = "cpc"
+        config.model.args = ConfigDict({"n_channels": 64, "context_dim": 64, "norm": "layer"})
+        arguments = {"num_steps_ahead": 12}
+        if method == "vq_cpc":
+            config.model.args.update({"num_codes": 64, "code_dim": 32})
+            config.model.args.update({"code_decay": 0.9, "restart_codes_below": 0.1})
+            arguments |= {"negatives": "same_clip", "subsample": 0, "score": "scaled_dot"}
+            arguments |= {"predictor": "affine", "num_steps_ahead": 6, "num_negatives": 17}
+    config.objective.args = ConfigDict(arguments)
+    return config

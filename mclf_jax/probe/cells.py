@@ -1,0 +1,82 @@
+"""Which songs and labels a probe gets: seeds, folds, fractions of the labels."""
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from mclf_jax.data import view
+from mclf_jax.data.catalogue import SPLITS
+from mclf_jax.data.source import Source
+
+
+@dataclasses.dataclass(frozen=True)
+class Cell:
+    """What all fits of one seed, fold and fraction share.
+
+    Attributes:
+        source: in whose split "train" are the songs of which the labels may be used.
+        seed, fold, fraction: which they are.
+    """
+
+    source: Source
+    seed: int
+    fold: int
+    fraction: float
+
+    def split(self, name: str) -> tuple[np.ndarray, np.ndarray]:
+        """See `labelled`."""
+        return labelled(self.source, self.source.info.splits.get(name, ()))
+
+
+def cells(
+    source: Source, *, seeds: Sequence[int], num_folds: int, fractions: Sequence[float]
+) -> Iterator[Cell]:
+    """Every combination; the songs of a fraction are among those of the next larger one."""
+    for seed in seeds:
+        for fold in range(num_folds or 1):
+            dealt = view.apply(source, num_folds=num_folds, fold=fold, fold_seed=seed)
+            for fraction in sorted(fractions):
+                used = view.with_label_fraction(dealt, fraction=fraction, seed=seed)
+                yield Cell(used, seed, fold, fraction)
+
+
+def labelled(source: Source, songs: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
+    """Those of some songs of which a label is known, int [N], and targets, [N] or [N, K]."""
+    songs = np.asarray(songs, np.int64)
+    if not len(songs):
+        return songs, np.zeros((0, len(source.info.labels)), np.float32)
+    targets = np.stack([source.label(int(i)) for i in songs])
+    known = ~np.isnan(targets.reshape(len(songs), -1).astype(np.float64)).all(axis=1)
+    return songs[known], targets[known]
+
+
+def missing_labels(all_cells: Sequence[Cell]) -> list[str]:
+    """A sentence for each split that lacks songs of a label: nothing learns it, or tests it."""
+    found = []
+    for split in SPLITS:
+        counts: dict[str, int] = {}
+        for cell in all_cells:
+            there = _labels_there(cell, split)
+            for label in cell.source.info.labels:
+                counts[label] = counts.get(label, 0) + (label not in there)
+        shown = [
+            f"{label} ({count} of {len(all_cells)})" if count < len(all_cells) else label
+            for label, count in counts.items()
+            if count
+        ]
+        if shown:
+            found.append(f"Labels without a song in {split} (in how many choices of songs): ")
+            found[-1] += f"{', '.join(shown)}."
+    return found
+
+
+def _labels_there(cell: Cell, split: str) -> set[str]:
+    info, (_, targets) = cell.source.info, cell.split(split)
+    if info.task == "single_label":
+        there = np.isin(np.arange(len(info.labels)), targets)
+    elif info.task == "multi_label":
+        there = (targets > 0).any(axis=0)
+    else:
+        there = (~np.isnan(targets)).any(axis=0)
+    return {label for label, found in zip(info.labels, there, strict=True) if found}

@@ -1,0 +1,222 @@
+"""A probe from beginning to end: fit on windows, choose on valid songs, score test songs.
+
+What `classifiers` need not know is here: songs and windows, labels that nobody observed, classes
+without a song. Shapes as there.
+"""
+
+import dataclasses
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from sklearn.preprocessing import StandardScaler
+from threadpoolctl import threadpool_limits
+
+from mclf_jax import bootstrap, metrics
+from mclf_jax.metric_inputs import checked
+from mclf_jax.probe import classifiers
+from mclf_jax.probe.embeddings import Embeddings
+
+# Numbers in the training vectors up to which more threads than one get in each other's way.
+_SMALL = 4_000_000
+
+
+@dataclasses.dataclass(frozen=True)
+class Rows:
+    """Windows of the songs of a split.
+
+    Attributes:
+        songs: int64 [N], indices in the source.
+        position: int64 [W], to which of them each window belongs.
+        vectors: float32 [W, D].
+        targets: int [N] or float [N, K], NaN where not observed.
+    """
+
+    songs: np.ndarray
+    position: np.ndarray
+    vectors: np.ndarray
+    targets: np.ndarray
+
+    def song_means(self, predicted: np.ndarray) -> np.ndarray:
+        """Of windows [W, K] to [N, K]."""
+        sums = np.zeros((len(self.songs), predicted.shape[1]))
+        np.add.at(sums, self.position, predicted)
+        return sums / np.bincount(self.position, minlength=len(self.songs))[:, None]
+
+    def thinned(self, max_windows: int) -> "Rows":
+        """At most so many windows, evenly from each song, but one of each song at least."""
+        if len(self.position) <= max_windows:
+            return self
+        each = max(1, max_windows // len(self.songs))
+        ends = np.cumsum(np.bincount(self.position, minlength=len(self.songs)))
+        starts = np.concatenate([[0], ends[:-1]])
+        kept = [
+            np.unique(np.linspace(first, last - 1, min(each, last - first)).round().astype(int))
+            for first, last in zip(starts, ends, strict=True)
+        ]
+        kept = np.concatenate(kept)
+        return dataclasses.replace(self, position=self.position[kept], vectors=self.vectors[kept])
+
+
+@dataclasses.dataclass(frozen=True)
+class Fitted:
+    """What became of a probe.
+
+    Attributes:
+        scores: [N, K] of the test songs.
+        setting: that was chosen, such as {"C": 0.1}.
+        valid_score: of it, the headline of the task; -inf where the songs define none.
+    """
+
+    scores: np.ndarray
+    setting: dict[str, Any]
+    valid_score: float
+
+
+def rows_of(embeddings: Embeddings, songs: np.ndarray, targets: np.ndarray) -> Rows:
+    """The windows of songs that there are embeddings of; other songs are left out.
+
+    Args:
+        embeddings: of all songs.
+        songs: int [N].
+        targets: of them, [N] or [N, K].
+    """
+    readable = np.isin(songs, embeddings.songs)
+    songs, targets = np.asarray(songs, np.int64)[readable], targets[readable]
+    order = np.argsort(songs)
+    songs, targets = songs[order], targets[order]
+    wanted = np.isin(embeddings.songs, songs)
+    position = np.searchsorted(songs, embeddings.songs[wanted])
+    return Rows(songs, position, embeddings.vectors[wanted], targets)
+
+
+def fit(
+    kind: str,
+    task: str,
+    *,
+    train: Rows,
+    valid: Rows,
+    test: Rows,
+    labels: tuple[str, ...],
+    seed: int,
+    max_windows: int,
+) -> Fitted:
+    """Fit a probe and score the test songs.
+
+    Args:
+        kind: one of `classifiers.KINDS`.
+        task: one of `data.source.TASKS`.
+        train, valid, test: of the splits.
+        labels: the K names.
+        seed: of the weights and batches of "mlp"; the others draw nothing.
+        max_windows: to train on.
+    """
+    train = train.thinned(min(max_windows, classifiers.MAX_WINDOWS.get(kind, max_windows)))
+    scaler = StandardScaler().fit(train.vectors)
+    of_valid, of_test = scaler.transform(valid.vectors), scaler.transform(test.vectors)
+    candidates = _candidates(
+        kind,
+        task,
+        scaler.transform(train.vectors),
+        train.targets[train.position],
+        num_labels=len(labels),
+        seed=seed,
+    )
+    best, best_score, since_best = None, None, 0
+    small = train.vectors.size < _SMALL
+    with threadpool_limits(1 if small else None, user_api="blas"):
+        for setting, predict in candidates:
+            score = _score(task, valid.song_means(predict(of_valid)), valid.targets, labels)
+            if best is None or score > best_score:
+                # Scored at once, because the next epoch changes the network in place.
+                best = Fitted(test.song_means(predict(of_test)), setting, score[0])
+                best_score, since_best = score, 0
+            else:
+                since_best += 1
+            if since_best >= classifiers.PATIENCE.get(kind, np.inf):
+                break
+    return best
+
+
+def _score(
+    task: str, scores: np.ndarray, targets: np.ndarray, labels: tuple[str, ...]
+) -> tuple[float, float]:
+    """How good song scores are, to compare: the headline of the task, then squared errors.
+
+    Few songs make many ties, and PR-AUC takes any scores in the right order for right, be they
+    probabilities or not: the second number (of probabilities the Brier score) tells them apart.
+    """
+    headline = metrics.HEADLINES[task][0]
+    scores, targets = checked(task, scores, targets, labels)
+    # The same value as of `metrics.compute`, without all the others: there are many candidates.
+    once = np.ones((len(scores), 1))
+    value = float(bootstrap.weighted(headline, task, scores, targets, counts=once)[0])
+    truth = np.eye(len(labels))[targets] if task == "single_label" else targets
+    errors = np.square(scores - truth)[~np.isnan(truth)]
+    return (value if np.isfinite(value) else -np.inf), -float(errors.mean())
+
+
+def _candidates(
+    kind: str, task: str, x: np.ndarray, y: np.ndarray, *, num_labels: int, seed: int
+) -> classifiers.Candidates:
+    """Candidates for all K labels, made of those for labels that can be learnt together."""
+    if task == "single_label":
+        yield from _single_label(kind, x, y, num_labels=num_labels, seed=seed)
+        return
+    parts = list(_parts(kind, task, x, y, seed=seed))
+    constant = _constant(task, y)
+    if not parts:
+        yield {"constant": True}, lambda z: np.tile(constant, (len(z), 1))
+        return
+    for together in zip(*(candidates for _, candidates in parts), strict=True):
+
+        def predict(z, together=together):
+            scores = np.tile(constant, (len(z), 1))
+            for (columns, _), (_, predict_part) in zip(parts, together, strict=True):
+                scores[:, columns] = predict_part(z)
+            return scores
+
+        yield together[0][0], predict
+
+
+def _single_label(
+    kind: str, x: np.ndarray, y: np.ndarray, *, num_labels: int, seed: int
+) -> classifiers.Candidates:
+    """Classes without a song have probability 0."""
+    there, y = np.unique(y, return_inverse=True)
+
+    def spread(z: np.ndarray, scores: np.ndarray) -> np.ndarray:
+        everything = np.zeros((len(z), num_labels))
+        everything[:, there] = scores
+        return everything
+
+    if len(there) == 1:
+        yield {"constant": True}, lambda z: spread(z, np.ones((len(z), 1)))
+        return
+    for setting, predict in classifiers.KINDS[kind]("single_label", x, y, seed=seed):
+        yield setting, lambda z, predict=predict: spread(z, predict(z))
+
+
+def _parts(
+    kind: str, task: str, x: np.ndarray, y: np.ndarray, *, seed: int
+) -> Iterator[tuple[np.ndarray, classifiers.Candidates]]:
+    """(labels, candidates for them): those observed for the same windows are learnt together."""
+    observed = ~np.isnan(y)
+    patterns, pattern_of_label = np.unique(observed, axis=1, return_inverse=True)
+    for number, seen in enumerate(patterns.T):
+        columns = np.flatnonzero(pattern_of_label.ravel() == number)
+        if task == "multi_label":
+            positives = y[np.ix_(seen, columns)].sum(axis=0)
+            columns = columns[(positives > 0) & (positives < seen.sum())]
+        if seen.any() and len(columns):
+            targets = y[np.ix_(seen, columns)]
+            targets = targets.astype(np.int64) if task == "multi_label" else targets
+            yield columns, classifiers.KINDS[kind](task, x[seen], targets, seed=seed)
+
+
+def _constant(task: str, y: np.ndarray) -> np.ndarray:
+    """What is said of labels that there is nothing to learn of, [K]: their mean, if any."""
+    observed = ~np.isnan(y)
+    unknown = 0.5 if task == "multi_label" else 0.0
+    means = np.nansum(y, axis=0) / np.maximum(observed.sum(axis=0), 1)
+    return np.where(observed.any(axis=0), means, unknown)

@@ -1,0 +1,107 @@
+"""The network of a run on the data to probe it on, and whether these can be probed."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ml_collections import ConfigDict
+
+from mclf_jax import experiment, rundir
+from mclf_jax.data.catalogue import SPLITS
+from mclf_jax.data.source import Info, Source
+from mclf_jax.experiment import Experiment
+from mclf_jax.probe.cells import Cell
+
+
+def open_parts(
+    run: Path,
+    source: str | Source | None,
+    arguments: Mapping[str, Any] | None,
+    *,
+    num_windows: int | None,
+    hop_s: float | None,
+) -> Experiment:
+    """The run's network with data, and with the config that says which; arguments as in `probe`."""
+    config = rundir.read_config(run).copy_and_resolve_references()
+    if source is None and arguments:
+        raise ValueError("arguments are those of a data set: say which by source")
+    if source is None and config.data.name == "none":
+        raise ValueError(
+            f"{run} was made from weights and has no data of its own: say what to probe it on by "
+            "source (--data NAME) and its arguments (--from DIR)"
+        )
+    # All labels that there are: which of them are used is up to the probe.
+    config.data.update({"fraction": 1.0, "fraction_seed": 0, "fraction_unit": "item"})
+    if source is not None:
+        config.data.update({"taxonomy": "", "num_folds": 0, "fold": 0, "fold_seed": 0})
+    if isinstance(source, str):
+        config.data.name = source
+        with config.unlocked():
+            config.data.args = ConfigDict(dict(arguments or {}))
+    if num_windows is not None and hop_s is not None:
+        raise ValueError(f"got num_windows={num_windows} and hop_s={hop_s}: leave one of them out")
+    if num_windows is not None:
+        config.eval.update({"num_windows": num_windows, "hop_s": None})
+    if hop_s is not None:
+        config.eval.hop_s = hop_s
+    model = rundir.read_model(run)
+    if isinstance(source, str | None):
+        return dataclasses.replace(experiment.build(config), model=model)
+    wanted_hz = model.features.sample_rate_hz
+    if source.info.sample_rate_hz != wanted_hz:
+        raise ValueError(
+            f"source is at {source.info.sample_rate_hz} Hz; it must be at {wanted_hz} Hz, as the "
+            "features of the run are"
+        )
+    return Experiment(config, source, model)
+
+
+def title_of(parts: Experiment) -> str:
+    """What the data are called: their name, or that of the folder if it says more."""
+    name, path = parts.source.info.name, parts.config.data.args.get("path", "")
+    return Path(path).name if name == "folder" and path else name
+
+
+def check_splits(info: Info, *, num_folds: int) -> None:
+    """Raise a ValueError if there is nothing to learn, or nothing to learn or to test it with."""
+    if not info.labels:
+        raise ValueError(f"{info.name} has no labels, so there is nothing to probe for")
+    missing = [name for name in SPLITS if not len(info.splits.get(name, ()))]
+    if missing and not num_folds:
+        raise ValueError(
+            f"{info.name} has no {' and no '.join(missing)} split; probe by cross-validation "
+            "(num_folds=5, --folds 5) or on data with all three"
+        )
+
+
+def heard_in_training(run: Path, parts: Experiment, all_cells: Sequence[Cell]) -> list[str]:
+    """A note if the run was trained on test songs of the probe, by whatever splits or folds.
+
+    Raises:
+        ValueError: it was trained on them with their labels.
+    """
+    trained, data = rundir.read_config(run), rundir.read_meta(run)["data"]
+    info = parts.source.info
+    same_files = (trained.data.name, trained.data.args) == (
+        parts.config.data.name,
+        parts.config.data.args,
+    )
+    if data["name"] != info.name or not (same_files or data["fingerprint"] == info.fingerprint):
+        return []
+    own = experiment.build(trained)
+    heard = {own.source.item_id(int(i)) for i in own.train_indices}
+    tested = {int(i) for cell in all_cells for i in np.asarray(cell.split("test")[0])}
+    count = sum(parts.source.item_id(i) in heard for i in tested)
+    if not count:
+        return []
+    if trained.objective.name == "supervised":
+        raise ValueError(
+            f"{run} was trained with the labels of {count} songs that it would be tested on; probe "
+            f"it on the splits that it was trained with (no num_folds, no source), or on other data"
+        )
+    return [
+        f"Pretraining ({trained.objective.name}) heard {count} of {len(tested)} test songs, "
+        "without their labels."
+    ]

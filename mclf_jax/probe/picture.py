@@ -1,0 +1,110 @@
+"""Scores over the fraction of labels, a line for each encoder and probe."""
+
+import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+
+from mclf_jax import metrics
+from mclf_jax.probe.table import encoder_title
+from mclf_jax.report.plots import ACCENT, MUTED, PALETTE, short, styled, title_of
+
+if TYPE_CHECKING:
+    from mclf_jax.probe.result import ProbeResult
+
+_COLOURS = {"trained": ACCENT, "untrained": MUTED, "mfcc": PALETTE[1], "scratch": PALETTE[2]}
+_LOOKS = {"linear": ("-", "o"), "mlp": ("--", "s"), "knn": (":", "^"), "svm": ("-.", "D")}
+_LOOK = ("-", "P")
+
+
+@styled
+def label_fractions(result: "ProbeResult", *, metric: str | None = None) -> Figure:
+    """The picture of a result; with one fraction alone, a point for each encoder and probe.
+
+    Bars are the 95 % intervals of the table: over seeds and folds or, of a single fit, over songs.
+
+    Args:
+        result: of `probe`.
+        metric: the headline of the task when not given.
+    """
+    metric = metric or metrics.HEADLINES[result.task][0]
+    rows = [row for row in result.summary(metric) if not math.isnan(row["mean"])]
+    figure = Figure(figsize=(6.4, 4.2), layout="constrained")
+    axes = figure.subplots()
+    title = f"{short(result.run, limit=30)} on {short(result.data, limit=30)}"
+    if len({row["fraction"] for row in rows}) > 1:
+        _lines(axes, rows, result.method)
+        axes.set(ylabel=title_of(metric), ylim=_within_range(axes.get_ylim(), metric))
+        figure.legend(loc="outside lower center", ncols=2)
+    else:
+        figure.set_figheight(1.1 + 0.28 * max(1, len(rows)))
+        _points(axes, rows, result.method)
+        axes.set(xlabel=title_of(metric), xlim=_within_range(axes.get_xlim(), metric))
+    axes.set_title(title)
+    return figure
+
+
+def _lines(axes, rows: list[dict[str, Any]], method: str) -> None:
+    curves: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for row in rows:
+        curves.setdefault((row["encoder"], row["kind"]), []).append(row)
+    fractions = sorted({row["fraction"] for row in rows})
+    for number, ((encoder, kind), points) in enumerate(curves.items()):
+        points.sort(key=lambda row: row["fraction"])
+        line, marker = _LOOKS.get(kind, _LOOK)
+        # Side by side, so that bars of one fraction can be told apart.
+        shift = 1.2 ** ((number + 0.5) / len(curves) - 0.5)
+        axes.errorbar(
+            [row["fraction"] * shift for row in points],
+            [row["mean"] for row in points],
+            yerr=[list(side) for side in zip(*map(_bar, points), strict=True)],
+            color=_COLOURS.get(encoder, PALETTE[3]),
+            linestyle=line,
+            marker=marker,
+            markersize=4,
+            elinewidth=0.8,
+            label=f"{short(encoder_title(encoder, method), limit=36)}: {kind}",
+        )
+    axes.set_xscale("log")
+    axes.xaxis.set_major_locator(FixedLocator(fractions))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{100 * x:g} %"))
+    axes.set(xlabel="labels used in training")
+
+
+def _points(axes, rows: list[dict[str, Any]], method: str) -> None:
+    names = [
+        f"{short(encoder_title(row['encoder'], method), limit=36)}: {row['kind']}" for row in rows
+    ]
+    for position, row in enumerate(rows):
+        low, high = _bar(row)
+        axes.errorbar(
+            row["mean"],
+            position,
+            xerr=[[low], [high]],
+            color=_COLOURS.get(row["encoder"], PALETTE[3]),
+            marker=_LOOKS.get(row["kind"], _LOOK)[1],
+            markersize=5,
+            linestyle="none",
+        )
+    axes.set_yticks(range(len(rows)), names)
+    axes.set_ylim(len(rows) - 0.5, -0.5)
+    axes.grid(visible=False, axis="y")
+
+
+def _bar(row: Mapping[str, Any]) -> tuple[float, float]:
+    """How far down and up the interval of a row reaches."""
+    if not math.isnan(row["half_width"]):
+        return row["half_width"], row["half_width"]
+    if math.isnan(row["low"]):
+        return 0.0, 0.0
+    return max(0.0, row["mean"] - row["low"]), max(0.0, row["high"] - row["mean"])
+
+
+def _within_range(limits: tuple[float, float], metric: str) -> tuple[float, float]:
+    """Limits of an axis that an interval from few seeds cannot take beyond 0 and 1."""
+    if metric in metrics.NAMES["regression"] or metric == "log_loss":
+        return limits
+    return max(limits[0], -0.02), min(limits[1], 1.02)

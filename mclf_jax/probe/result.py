@@ -1,0 +1,197 @@
+"""What probing found: a record of every fit, kept as JSON and CSV, and summaries of them."""
+
+import csv
+import dataclasses
+import io
+import json
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from mclf_jax import metrics, rundir
+from mclf_jax.probe import table
+from mclf_jax.probe.interval import mean_interval
+
+END_TO_END = "end-to-end"
+"""The kind of records of networks that were trained as a whole."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Record:
+    """One fit.
+
+    Attributes:
+        encoder: "trained", "untrained", "mfcc", "scratch".
+        kind: of `classifiers.KINDS`, or `END_TO_END`.
+        fraction: of the labels of train that were used.
+        seed, fold: of the fit; fold 0 where there are no folds.
+        num_train, num_test: songs.
+        values: song-level metrics of the test songs by name, as of `metrics.compute`.
+        intervals: of the headlines, 95 % over songs, {"low", "high"}.
+        setting: what the valid split chose.
+    """
+
+    encoder: str
+    kind: str
+    fraction: float
+    seed: int
+    fold: int
+    num_train: int
+    num_test: int
+    values: Mapping[str, float]
+    intervals: Mapping[str, Mapping[str, float]]
+    setting: Mapping[str, Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class ProbeResult:
+    """All records of one call of `probe`.
+
+    Attributes:
+        run: name of the run directory.
+        method: the objective that it was trained by.
+        step: of its best checkpoint.
+        data: of what was probed: its name, or that of its folder.
+        fingerprint: of these data.
+        task: one of `data.source.TASKS`.
+        labels: the K names.
+        num_folds: 0 for the splits of the data set.
+        records: of every fit.
+        notes: sentences that a reader of the scores should know.
+        directory: where it was saved.
+    """
+
+    run: str
+    method: str
+    step: int
+    data: str
+    fingerprint: str
+    task: str
+    labels: tuple[str, ...]
+    num_folds: int
+    records: tuple[Record, ...]
+    notes: tuple[str, ...] = ()
+    directory: Path | None = None
+
+    def summary(self, metric: str | None = None) -> list[dict[str, Any]]:
+        """A row for each encoder, kind and fraction.
+
+        Args:
+            metric: one of `metrics.NAMES[task]`; the headline of the task when not given.
+
+        Returns:
+            Dicts of "encoder", "kind", "fraction", "mean", "half_width" (95 %, over seeds and
+            folds, see `interval`; NaN for one fit), "count" of fits, "low" and "high" (95 % over
+            songs, means over the fits; NaN but for headlines), and "over_untrained": the mean and
+            half-width of the difference, or None.
+        """
+        metric = metric or metrics.HEADLINES[self.task][0]
+        rows: dict[tuple, list[Record]] = {}
+        for record in self.records:
+            rows.setdefault((record.encoder, record.kind, record.fraction), []).append(record)
+        return [
+            {"encoder": encoder, "kind": kind, "fraction": fraction}
+            | mean_interval([r.values[metric] for r in members], num_folds=self.num_folds)
+            | {side: _mean_bound(members, metric, side) for side in ("low", "high")}
+            | {"over_untrained": self._over_untrained(members, metric)}
+            for (encoder, kind, fraction), members in rows.items()
+        ]
+
+    def text(self) -> str:
+        """The table for a terminal, and the notes."""
+        return table.text(self)
+
+    def markdown(self) -> str:
+        """The table for a page."""
+        return table.markdown(self)
+
+    def save(self, directory: str | Path) -> Path:
+        """Write probe.md, probe.csv (a line a fit), probe.json and probe.png; the directory."""
+        from mclf_jax.probe.picture import label_fractions
+
+        directory = Path(directory)
+        directory.mkdir(parents=True, exist_ok=True)
+        rundir.write_text(directory / "probe.md", self.markdown())
+        rundir.write_text(directory / "probe.csv", _csv(self))
+        content = dataclasses.asdict(self) | {"directory": None}
+        text = json.dumps(_without_nan(content), indent=2, sort_keys=True)
+        rundir.write_text(directory / "probe.json", text + "\n")
+        label_fractions(self).savefig(directory / "probe.png", dpi=160)
+        return directory
+
+    def _over_untrained(self, members: Sequence[Record], metric: str) -> dict[str, float] | None:
+        """Paired by seed and fold: both were fitted and tested on the same songs."""
+        if members[0].encoder != "trained":
+            return None
+        untrained = {
+            (r.kind, r.fraction, r.seed, r.fold): r.values[metric]
+            for r in self.records
+            if r.encoder == "untrained"
+        }
+        keys = [(r.kind, r.fraction, r.seed, r.fold) for r in members]
+        if not all(key in untrained for key in keys):
+            return None
+        pairs = zip(members, keys, strict=True)
+        differences = [r.values[metric] - untrained[key] for r, key in pairs]
+        return mean_interval(differences, num_folds=self.num_folds)
+
+
+def load_result(directory: str | Path) -> ProbeResult:
+    """What `ProbeResult.save` wrote.
+
+    Raises:
+        FileNotFoundError: there is no probe.json.
+    """
+    path = Path(directory) / "probe.json"
+    if not path.is_file():
+        raise FileNotFoundError(f"{directory} has no probe.json: probe the run first")
+    content = json.loads(path.read_text(encoding="utf-8"))
+    records = tuple(
+        Record(**{**r, "values": _with_nan(r["values"]), "intervals": _intervals(r["intervals"])})
+        for r in content.pop("records")
+    )
+    for name in ("labels", "notes"):
+        content[name] = tuple(content[name])
+    return ProbeResult(**{**content, "directory": Path(directory)}, records=records)
+
+
+def _csv(result: ProbeResult) -> str:
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    names = list(dict.fromkeys(name for r in result.records for name in r.values))
+    fixed = ("encoder", "kind", "fraction", "seed", "fold", "num_train", "num_test")
+    headlines = metrics.HEADLINES[result.task]
+    bounds = [f"{name}_{side}" for name in headlines for side in ("low", "high")]
+    writer.writerow(["run", "method", "data", *fixed, *names, *bounds, "setting"])
+    for r in result.records:
+        intervals = [r.intervals[name][side] for name in headlines for side in ("low", "high")]
+        setting = " ".join(f"{key}={value}" for key, value in r.setting.items())
+        writer.writerow(
+            [result.run, result.method, result.data, *(getattr(r, name) for name in fixed)]
+            + [r.values.get(name, "") for name in names]
+            + [*intervals, setting]
+        )
+    return buffer.getvalue()
+
+
+def _mean_bound(members: Sequence[Record], metric: str, side: str) -> float:
+    bounds = [r.intervals[metric][side] for r in members if metric in r.intervals]
+    return sum(bounds) / len(bounds) if bounds else math.nan
+
+
+def _without_nan(value: Any) -> Any:
+    """JSON has no NaN."""
+    if isinstance(value, Mapping):
+        return {key: _without_nan(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_nan(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _with_nan(values: Mapping[str, float | None]) -> dict[str, float]:
+    return {key: math.nan if value is None else value for key, value in values.items()}
+
+
+def _intervals(found: Mapping[str, Mapping[str, float | None]]) -> dict[str, dict[str, float]]:
+    return {name: _with_nan(bounds) for name, bounds in found.items()}

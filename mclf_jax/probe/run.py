@@ -1,0 +1,261 @@
+"""Probe a run: frozen embeddings of labelled songs, classifiers on them, baselines beside them."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from ml_collections import ConfigDict
+from tqdm import tqdm
+
+from mclf_jax import metrics
+from mclf_jax.data.catalogue import SPLITS
+from mclf_jax.data.source import Source
+from mclf_jax.experiment import Experiment
+from mclf_jax.probe import encoders, scratch
+from mclf_jax.probe.cells import Cell, cells, labelled, missing_labels
+from mclf_jax.probe.classifiers import KINDS
+from mclf_jax.probe.embeddings import Embeddings, extract, hide_bar
+from mclf_jax.probe.fit import fit, rows_of
+from mclf_jax.probe.opening import check_splits, heard_in_training, open_parts, title_of
+from mclf_jax.probe.result import END_TO_END, ProbeResult, Record
+from mclf_jax.train import TrainingError
+
+BASELINES = ("untrained", "mfcc", "scratch")
+PROGRESS = ("auto", "on", "off")
+
+
+def probe(
+    run: str | Path,
+    *,
+    source: str | Source | None = None,
+    arguments: Mapping[str, Any] | None = None,
+    kinds: Sequence[str] = ("linear", "mlp", "knn"),
+    fractions: Sequence[float] = (1.0,),
+    seeds: Sequence[int] = (0,),
+    num_folds: int = 0,
+    baselines: Sequence[str] = BASELINES,
+    out: str | Path | None = None,
+    num_windows: int | None = None,
+    hop_s: float | None = None,
+    max_windows: int = 50_000,
+    scratch_config: ConfigDict | None = None,
+    scratch_dir: str | Path | None = None,
+    progress: str = "auto",
+) -> ProbeResult:
+    """Train classifiers on a run's frozen embeddings and score them on the test songs.
+
+    Embeddings are made once, of windows as evaluation cuts them, in evaluation mode, without any
+    augmentation, and kept below RUN/probe/embeddings. The valid split, which keeps all its labels
+    whatever the fraction, decides regularisation, k and when to stop.
+
+    Args:
+        run: a run directory of `mclf train`, with whatever objective, or of `mclf convert`.
+        source: name of a data set, or an open one, at the rate of the run's features; the run's
+            own when not given.
+        arguments: of the data set by that name, such as {"path": ...}.
+        kinds: of probes on trained and untrained network: "linear", "mlp", "knn", "svm".
+        fractions: of the training labels, each within the next larger one; the same songs for
+            every method and run.
+        seeds: a seed deals the folds, chooses the songs of a fraction, and draws the weights of
+            the networks that are trained here and of the untrained one (see `encoders.untrained`).
+        num_folds: cross-validation by group instead of the splits of the data set; 0 for those.
+        baselines: "untrained", the run's network without training; "mfcc", an SVM on statistics
+            of MFCCs; "scratch", the run's network trained on the same labels as a whole.
+        out: where tables and picture go, over those of an earlier call; RUN/probe/DATA when not
+            given.
+        num_windows, hop_s: how songs are cut, if not as in the run's evaluation.
+        max_windows: to train a probe on, fewer of every song; 5,000 for "svm".
+        scratch_config: how to train from scratch; `scratch.default_config` when not given. Its
+            data, folds, fraction and seed are those of the probe.
+        scratch_dir: where these networks are kept, so that runs of one architecture can share
+            them; below `out` when not given.
+        progress: "auto", bars on terminals; "on" or "off".
+
+    Returns:
+        All records, saved already.
+
+    Raises:
+        FileNotFoundError: not a run directory, or nothing was trained in it yet.
+        ValueError: the data have no labels or lack a split, or an argument is not as above.
+    """
+    run = Path(run)
+    _check(kinds, fractions, seeds, baselines, num_folds, progress)
+    parts = open_parts(run, source, arguments, num_windows=num_windows, hop_s=hop_s)
+    info, title = parts.source.info, title_of(parts)
+    check_splits(info, num_folds=num_folds)
+    if not isinstance(source, str | None) and "scratch" in baselines:
+        raise ValueError(
+            "source is an open data set, which training from scratch cannot open again: give its "
+            "name and arguments, or leave 'scratch' out of baselines"
+        )
+    out = run / "probe" / f"{title}-{info.fingerprint[:8]}" if out is None else Path(out)
+    songs = labelled(parts.source, np.concatenate([info.splits.get(s, ()) for s in SPLITS]))[0]
+    if not len(songs):
+        raise ValueError(f"not one song of {info.name} in train, valid or test has a label")
+    all_cells = list(cells(parts.source, seeds=seeds, num_folds=num_folds, fractions=fractions))
+    notes = [*heard_in_training(run, parts, all_cells), *missing_labels(all_cells)]
+
+    def embeddings(encoder: encoders.Encoder) -> Embeddings:
+        directory = run / "probe" / "embeddings"
+        return extract(encoder, parts.source, songs, directory=directory, progress=progress)
+
+    best = encoders.trained(run, parts)
+    found: dict[Any, Embeddings] = {"trained": embeddings(best)}
+    if "untrained" in baselines:
+        for seed, encoder in encoders.untrained(run, parts, seeds=seeds).items():
+            found["untrained", seed] = embeddings(encoder)
+    if "mfcc" in baselines:
+        found["mfcc"] = embeddings(encoders.hand_made(parts))
+    if lost := len(songs) - len(np.unique(found["trained"].songs)):
+        notes.append(f"{lost} songs could not be read and are in no score.")
+
+    fits = [("trained", kind) for kind in kinds]
+    fits += [("untrained", kind) for kind in kinds if "untrained" in baselines]
+    fits += [("mfcc", "svm")] * ("mfcc" in baselines)
+    records = []
+    with tqdm(
+        total=len(all_cells) * len(fits), desc="probes", unit="fit", disable=hide_bar(progress)
+    ) as bar:
+        for cell in all_cells:
+            for encoder, kind in fits:
+                key = (encoder, cell.seed) if encoder == "untrained" else encoder
+                bar.set_postfix_str(f"{encoder} {kind}")
+                records.append(_record(found[key], encoder, kind, cell, max_windows=max_windows))
+                bar.update()
+    if "scratch" in baselines:
+        directory = out / "scratch" if scratch_dir is None else Path(scratch_dir)
+        for cell in all_cells:
+            record = _from_scratch(
+                cell,
+                scratch_config or _default_scratch(parts),
+                data=parts.config.data,
+                num_folds=num_folds,
+                directory=directory,
+                notes=notes,
+            )
+            records += [record] if record else []
+    result = ProbeResult(
+        run=run.resolve().name,
+        method=parts.config.objective.name,
+        step=best.identity["step"],
+        data=title,
+        fingerprint=info.fingerprint,
+        task=info.task,
+        labels=info.labels,
+        num_folds=num_folds,
+        records=tuple(records),
+        notes=tuple(notes),
+        directory=out,
+    )
+    result.save(out)
+    return result
+
+
+def _check(kinds, fractions, seeds, baselines, num_folds, progress) -> None:
+    for field, given, allowed in (("kinds", kinds, KINDS), ("baselines", baselines, BASELINES)):
+        if isinstance(given, str) or (unknown := [name for name in given if name not in allowed]):
+            shown = given if isinstance(given, str) else ", ".join(unknown)
+            raise ValueError(f"{field}: {shown!r}; it must be some of {', '.join(allowed)}")
+    if bad := [fraction for fraction in fractions if not 0 < fraction <= 1]:
+        raise ValueError(f"fractions: {bad}; each must be above 0 and at most 1")
+    if bad := [seed for seed in seeds if seed < 0]:
+        raise ValueError(f"seeds: {bad}; they must not be negative")
+    for field, given in (("kinds", kinds), ("fractions", fractions), ("seeds", seeds)):
+        if not given or len(set(given)) < len(given):
+            raise ValueError(f"{field}: {list(given)}; at least one is needed, and none twice")
+    if num_folds and num_folds < 3:
+        raise ValueError(
+            f"num_folds is {num_folds}; it must be at least 3, for train, valid and test, or 0"
+        )
+    if progress not in PROGRESS:
+        raise ValueError(f"progress is {progress!r}; allowed: {', '.join(PROGRESS)}")
+    if jax.process_count() > 1:
+        raise ValueError(f"probe in one process; there are {jax.process_count()}")
+
+
+def _record(
+    embeddings: Embeddings, encoder: str, kind: str, cell: Cell, *, max_windows: int
+) -> Record:
+    info = cell.source.info
+    rows = {name: rows_of(embeddings, *cell.split(name)) for name in SPLITS}
+    if empty := [name for name, of_split in rows.items() if not len(of_split.songs)]:
+        raise ValueError(f"no labelled song of {info.name} in {' and '.join(empty)} could be read")
+    fitted = fit(
+        kind,
+        info.task,
+        train=rows["train"],
+        valid=rows["valid"],
+        test=rows["test"],
+        labels=info.labels,
+        seed=cell.seed,
+        max_windows=max_windows,
+    )
+    judged = {"labels": info.labels}
+    targets = rows["test"].targets
+    values = metrics.compute(info.task, fitted.scores, targets, **judged).values
+    if metrics.hierarchical_names(info.task, info.parents):
+        values |= metrics.hierarchical(fitted.scores, targets, parents=info.parents, **judged)
+    return Record(
+        encoder=encoder,
+        kind=kind,
+        fraction=cell.fraction,
+        seed=cell.seed,
+        fold=cell.fold,
+        num_train=len(rows["train"].songs),
+        num_test=len(rows["test"].songs),
+        values=values,
+        intervals={
+            name: metrics.confidence_interval(
+                info.task, fitted.scores, targets, metric=name, **judged
+            )
+            for name in metrics.HEADLINES[info.task]
+        },
+        setting=fitted.setting,
+    )
+
+
+def _default_scratch(parts: Experiment) -> ConfigDict:
+    num_train = len(parts.source.info.splits.get("train", ()))
+    return scratch.default_config(parts.config, task=parts.source.info.task, num_train=num_train)
+
+
+def _from_scratch(
+    cell: Cell,
+    config: ConfigDict,
+    *,
+    data: ConfigDict,
+    num_folds: int,
+    directory: Path,
+    notes: list[str],
+) -> Record | None:
+    """The record of a network that was trained as a whole, or a note if that broke down."""
+    config = scratch.restricted(
+        config,
+        data=data,
+        seed=cell.seed,
+        num_folds=num_folds,
+        fold=cell.fold,
+        fraction=cell.fraction,
+    )
+    try:
+        report = scratch.train_and_evaluate(config, directory=directory)
+    except TrainingError as error:
+        notes.append(
+            f"From scratch with seed {cell.seed}, fold {cell.fold}, {100 * cell.fraction:g} % of "
+            f"the labels: {error}"
+        )
+        return None
+    return Record(
+        encoder="scratch",
+        kind=END_TO_END,
+        fraction=cell.fraction,
+        seed=cell.seed,
+        fold=cell.fold,
+        num_train=len(cell.split("train")[0]),
+        num_test=len(report.items),
+        values=dict(report.metrics),
+        intervals={name: report.intervals[name] for name in metrics.HEADLINES[report.task]},
+        setting={"step": report.meta["step"]},
+    )

@@ -1,0 +1,117 @@
+"""Probe results as tables that people read, in a terminal or on a page."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from mclf_jax import metrics
+
+if TYPE_CHECKING:
+    from mclf_jax.probe.result import ProbeResult
+
+_TITLES = {
+    "untrained": "same network, untrained",
+    "mfcc": "MFCC statistics",
+    "scratch": "same network, trained from scratch",
+}
+
+
+def encoder_title(encoder: str, method: str) -> str:
+    """How an encoder is called in print; that of the run by its objective."""
+    return f"{method} (this run)" if encoder == "trained" else _TITLES.get(encoder, encoder)
+
+
+def markdown(result: "ProbeResult") -> str:
+    """Heading, table and notes of a result."""
+    head, rows = _cells(result)
+    lines = [
+        f"### {result.run} on {result.data}",
+        "",
+        _line(head),
+        _line(["---", "---", *["---:"] * (len(head) - 2)]),
+    ]
+    lines += [_line([_escape(cell) for cell in row]) for row in rows]
+    return "\n".join([*lines, "", *(f"{note}  " for note in _notes(result))]) + "\n"
+
+
+def text(result: "ProbeResult") -> str:
+    """The same in columns."""
+    return "\n".join([columns(*_cells(result)), "", *_notes(result)])
+
+
+def columns(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Rows in columns of equal width, numbers on the right."""
+    widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
+    lines = [
+        "  ".join(
+            cell.ljust(width) if i < 2 else cell.rjust(width)
+            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in (head, *rows)
+    ]
+    return "\n".join(lines)
+
+
+def value_cell(row: Mapping[str, float]) -> str:
+    """ "0.712 ± 0.034", or the mean alone where there was one fit."""
+    if math.isnan(row["mean"]):
+        return "undefined"
+    width = row["half_width"]
+    return f"{row['mean']:.3f}" + ("" if math.isnan(width) else f" ± {width:.3f}")
+
+
+def difference_cell(row: Mapping[str, float] | None) -> str:
+    if row is None or math.isnan(row["mean"]):
+        return ""
+    width = row["half_width"]
+    return f"{row['mean']:+.3f}" + ("" if math.isnan(width) else f" ± {width:.3f}")
+
+
+def _cells(result: "ProbeResult") -> tuple[list[str], list[list[str]]]:
+    first, *others = metrics.HEADLINES[result.task]
+    main, rest = result.summary(first), [result.summary(name) for name in others]
+    several_fractions = len({row["fraction"] for row in main}) > 1
+    compared = any(row["over_untrained"] is not None for row in main)
+    head = ["encoder", "probe", *["labels"] * several_fractions, first]
+    head += [*["over untrained"] * compared, "95 % over songs", *others]
+    rows = []
+    for number, row in enumerate(main):
+        cells = [encoder_title(row["encoder"], result.method), row["kind"]]
+        cells += [f"{100 * row['fraction']:g} %"] * several_fractions
+        cells += [value_cell(row)] + [difference_cell(row["over_untrained"])] * compared
+        cells += [_over_songs(row), *(value_cell(other[number]) for other in rest)]
+        rows.append(cells)
+    return head, rows
+
+
+def _over_songs(row: Mapping[str, Any]) -> str:
+    if math.isnan(row["low"]):
+        return ""
+    return f"{row['low']:.3f} to {row['high']:.3f}"
+
+
+def _notes(result: "ProbeResult") -> list[str]:
+    tested = sorted({record.num_test for record in result.records})
+    songs = f"{tested[0]}" if len(tested) == 1 else f"{tested[0]} to {tested[-1]}"
+    seeds = len({record.seed for record in result.records})
+    repeats = f"{seeds} seed{'s' * (seeds > 1)}"
+    if result.num_folds:
+        repeats += f" × {result.num_folds} folds by group"
+    notes = [
+        f"Scores of songs (means of their windows) on {result.data}, {songs} test songs a fit; "
+        f"{repeats}."
+    ]
+    if any(row["count"] > 1 for row in result.summary()):
+        over_folds = "corrected for folds sharing songs (Nadeau and Bengio 2003)"
+        how = over_folds if result.num_folds else "over seeds alone"
+        notes.append(f"±: half of the 95 % interval of the mean by Student's t, {how}.")
+    notes.append("95 % over songs: bootstrap within a fit, bounds averaged over fits.")
+    return [*notes, *result.notes]
+
+
+def _line(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _escape(cell: str) -> str:
+    return cell.replace("|", "\\|")
