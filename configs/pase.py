@@ -5,10 +5,11 @@ mclf train --config configs/pase.py:data=mtat,path=DIR,version=plus --workdir ru
 mclf probe runs/pase
 
 The encoder's latents must tell waveform, spectra, cepstra and prosody of the window, and which
-other windows are of the same song. Adam at 5e-4, halved every 30 epochs of 150, batches of 32 windows of
-1 s; plus: batches of 16 windows of 2 s, distorted as published, 400 epochs, at 1e-3 for the encoder
-and workers alike, falling linearly (there: 5e-4 for the workers, and the power .9 of that line).
-What else differs is said in `models.pase` and `objectives.pase`.
+other windows are of the same song. Adam at 5e-4, halved every 30 epochs of 150, batches of 32
+windows of 1 s; plus: batches of 16 windows of 2 s, distorted as published, 400 epochs, at 1e-3 for
+the encoder and workers alike, falling linearly (there: 5e-4 for the workers, and the power .9 of
+that line). What else differs is said
+in `models.pase` and `objectives.pase`.
 """
 
 from ml_collections import ConfigDict

@@ -6,4 +6,5 @@ install "[dev]"
 
 ruff check .
 ruff format --check .
-python -m pytest "$@"
+# Two processes: most of the time is compiling, which keeps a core busy and not two.
+python -m pytest --numprocesses 2 --dist loadfile "$@"

@@ -42,6 +42,10 @@ PARAMETERS = {
     "won2020.model=short_chunk_cnn,data=mtat": 3_687_348,
     "won2020.model=short_chunk_resnet,data=mtat": 12_104_244,
 }
+# Without labels: the parameters are the network's and those of heads beside it.
+SELF_SUPERVISED = ("byol", "clmr", "cola", "cpc", "moco.version=v1", "moco.version=v2")
+SELF_SUPERVISED += ("pase.version=pase", "pase.version=plus", "vq_cpc", "wav2vec")
+PARAMETERS |= dict.fromkeys(SELF_SUPERVISED)
 RECIPES = {
     golden_name(file, arg): f"{ROOT / file}:{arg + ',' if arg else ''}layout=manifest,path="
     for file, arg in EXPERIMENTS
@@ -49,7 +53,7 @@ RECIPES = {
 }
 # The first experiment of each network, by the part of its name before the data set.
 COMPILED = {}
-for name in RECIPES:
+for name in (name for name in RECIPES if name not in SELF_SUPERVISED):
     COMPILED.setdefault(name.partition("data=")[0], name)
 
 
@@ -72,7 +76,9 @@ def songs(tmp_path_factory):
 
 def test_every_recipe_is_here():
     own_data = {"ablations.augmentation", "ablations.frontend", "folder", "quickstart"}
-    assert {golden_name(*one) for one in EXPERIMENTS} == set(PARAMETERS) | own_data
+    names = {golden_name(*one) for one in EXPERIMENTS}
+    small = {name for name in names if name.startswith("small_pretraining")}
+    assert names - small == set(PARAMETERS) | own_data
 
 
 def test_without_a_folder_it_says_so():
