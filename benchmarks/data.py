@@ -35,7 +35,9 @@ from mclf_jax.data.source import Source
 RATE_HZ = 22050
 WINDOW = 3 * RATE_HZ
 LOG_MEL = LogMel(sample_rate_hz=RATE_HZ, n_fft=1024, hop_length=512, n_mels=96)
-THREADS, PREFETCH = 2, 8  # of our pipeline, as in the default config
+# runtime.num_threads: threads that decode codecs or resample help each other, threads that copy
+# prepared samples get in each other's way.
+THREADS, THREADS_THAT_COPY, PREFETCH = 2, 1, 8
 # The files are gone through several times in an epoch, to be as many as in a real data set: grain
 # draws its order from at least 65,536 numbers, so that few songs would take it long to shuffle.
 SONGS = 4000
@@ -114,8 +116,15 @@ def time_reading(
     names = [*sources, *(["PyTorch, files"] if importlib.util.find_spec("torch") else [])]
     print(f"\n| songs/s, {title} | {' | '.join(names)} |\n|---|{'---|' * len(names)}")
     for workers in arguments.workers:
+        copies = {"int16"} | ({"files"} if arguments.rate_hz == RATE_HZ else set())
         openers: dict[str, Callable[[], Iterator]] = {
-            name: _ours(source, features, arguments.batch_size, workers)
+            name: _ours(
+                source,
+                features,
+                batch_size=arguments.batch_size,
+                workers=workers,
+                threads=THREADS_THAT_COPY if name in copies and not features else THREADS,
+            )
             for name, source in sources.items()
         }
         if len(names) > len(sources):
@@ -149,7 +158,7 @@ def measure(
 
 
 def _ours(
-    source: Source, features: Features | None, batch_size: int, workers: int
+    source: Source, features: Features | None, *, batch_size: int, workers: int, threads: int
 ) -> Callable[[], Iterator]:
     def open_batches() -> Iterator:
         batches = training_batches(
@@ -159,7 +168,7 @@ def _ours(
             batch_size=batch_size,
             seed=0,
         )
-        return iterate(batches, num_threads=THREADS, prefetch=PREFETCH, num_workers=workers)
+        return iterate(batches, num_threads=threads, prefetch=PREFETCH, num_workers=workers)
 
     return open_batches
 
