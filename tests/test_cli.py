@@ -243,3 +243,35 @@ def test_the_ablation_that_ships(tmp_path):
     results = sweep.run(config, [settings[3], settings[12]], workdir=tmp_path)
     assert [result["changes"]["features.n_mels"] for result in results] == [16, 64]
     assert [result["status"] for result in results] == ["finished"] * 2
+
+
+@pytest.mark.slow
+def test_pretrain_probe_and_fine_tune(songs, tmp_path):
+    """Without labels, then what that is good for, then on from there with labels."""
+    config = f"configs/small_pretraining.py:path={songs},window_s=1,steps=4"
+    small = [change for change in SMALL if "batch_size" not in change]
+    more = ("--config.train.batch_size=8", "--config.eval.batch_size=8")
+    small += [*more, "--config.augment.waveform=", "--config.augment.on=pipeline"]
+    pretrained = tmp_path / "pretrained"
+    mclf("train", "--config", config, "--workdir", pretrained, *small)
+    refused = mclf("evaluate", pretrained, code=1)
+    assert "see what its embeddings are good for with `mclf probe`" in refused.stderr
+    refused = mclf("predict", pretrained, songs / "low" / "0.wav", code=1)
+    assert "trained without labels" in refused.stderr
+    page = Path(mclf("report", pretrained).stdout.strip())
+    assert "Embedding std" in page.read_text()
+
+    found = mclf("probe", pretrained, "--kind", "linear", "--baseline", "untrained").stdout
+    assert "untrained" in found and "accuracy" in found
+    directory = Path(found.splitlines()[-1])
+    assert {"probe.md", "probe.csv", "probe.json", "probe.png"} <= {
+        path.name for path in directory.iterdir()
+    }
+    refused = mclf("probe", pretrained, "--option", "labels=mtat", code=1)
+    assert "are for --data NAME" in refused.stderr
+
+    tuned = tmp_path / "tuned"
+    start = f"--config.init.path={pretrained}"
+    mclf("train", "--config", config_of(songs), "--workdir", tuned, *SMALL, start)
+    assert "simclr trained without labels" in (tuned / "init.txt").read_text()
+    assert "accuracy" in mclf("evaluate", tuned).stdout
