@@ -4,7 +4,6 @@ import csv
 import pickle
 import shutil
 import unicodedata
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,8 +11,6 @@ import soundfile
 
 from mclf_jax import data
 from mclf_jax.audio.decode import read_audio
-
-AUDIO = Path(__file__).parents[2] / ".." / "shared" / "audio"
 
 
 @pytest.fixture(autouse=True)
@@ -398,24 +395,3 @@ def test_folders_that_cannot_be_used(tmp_path):
     (tmp_path / "manifest.csv").write_bytes("path,label\né.wav,x\n".encode("latin-1"))
     with pytest.raises(ValueError, match="not UTF-8"):
         _open(tmp_path)
-
-
-@pytest.mark.parametrize(
-    ("name", "task_labels", "sizes"),
-    [
-        pytest.param("soundtracks", 6, (86, 30, 31, 60), marks=pytest.mark.slow),
-        ("instruments", 9, (267, 88, 88, 0)),
-        ("speech_music", 3, (72, 24, 24, 0)),
-    ],
-)
-def test_real_music(name, task_labels, sizes):
-    if not (AUDIO / name).is_dir():
-        pytest.skip("../shared/audio is not there")
-    source = _open(AUDIO / name)
-    assert source.info.skipped == ()
-    assert len(source.info.labels) == task_labels
-    splits = ("train", "valid", "test", "unlabelled")
-    assert tuple(len(source.info.splits.get(split, ())) for split in splits) == sizes
-    assert not [note for note in source.info.notes if "leakage" in note]
-    last = len(source) - 1
-    assert len(source[last]["audio"]) == source.num_samples(last)
