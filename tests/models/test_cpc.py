@@ -81,8 +81,10 @@ def test_contexts_of_cpc_know_nothing_of_later_samples():
     variables, before = run(module, x)
     step = 11
     end = 480 * step + 188  # of what the latent hears: 710 samples from 480 * step - 522
-    x[:, end:] += 1
-    _, after = run(module, x, variables)
+    # A copy: what was computed of x may still be reading it.
+    changed = x.copy()
+    changed[:, end:] += 1
+    _, after = run(module, changed, variables)
     for key in ("latents", "context"):
         np.testing.assert_array_equal(before[key][:, : step + 1], after[key][:, : step + 1])
         assert (before[key][:, step + 1] != after[key][:, step + 1]).any(axis=-1).all()
