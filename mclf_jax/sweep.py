@@ -65,14 +65,24 @@ def run(config: ConfigDict, settings: Sequence[Setting], *, workdir: str | Path)
 
     Returns:
         One dict a setting: "name", "changes", "status" and, if it finished, "metrics".
+
+    Raises:
+        ValueError: a setting that cannot be, or that learns no labels; before anything is trained.
     """
     # jax and friends are only needed to train; the dry run starts at once without them.
     from mclf_jax.evaluation import evaluated
+    from mclf_jax.objectives import SELF_SUPERVISED
     from mclf_jax.train import TrainingError, train
 
+    changed = [(name, changes, config_lib.override(config, changes)) for name, changes in settings]
+    for name, _, setting in changed:
+        if setting.objective.name in SELF_SUPERVISED:
+            raise ValueError(
+                f"{name}: objective.name is {setting.objective.name!r}, which learns no labels, so "
+                "a table would have no scores: `mclf train` each setting, then `mclf probe` it"
+            )
     workdir = Path(workdir)
     workdir.mkdir(parents=True, exist_ok=True)
-    changed = [(name, changes, config_lib.override(config, changes)) for name, changes in settings]
     results: list[dict] = []
     for number, (name, changes, setting) in enumerate(changed, start=1):
         print(f"[{number}/{len(changed)}] {name}", flush=True)

@@ -78,3 +78,10 @@ def test_runs_tabulates_and_goes_on(tmp_path):
     mean = sum(float(row["accuracy"]) for row in rows[:2]) / 2
     assert f"{mean:.3f}" in table[2]
     assert "the loss is" in rows[4]["status"]
+
+
+def test_objectives_without_labels_are_refused_before_training(tmp_path):
+    settings = [("supervised", {}), ("simclr", {"objective.name": "simclr"})]
+    with pytest.raises(ValueError, match="simclr: objective.name is 'simclr', which learns no"):
+        sweep.run(tiny_config(), settings, workdir=tmp_path / "runs")
+    assert not (tmp_path / "runs").exists()

@@ -48,7 +48,7 @@ def test_size_of_pase_plus():
     ]
     assert sizes["rnn"] == 2 * 512 * 3 * 512 + 3 * 512
     assert sizes["W"] == 512 * 256 + 256
-    assert sum(sizes.values()) == 7_832_896  # 7.83 million in SUPERB (Yang et al. 2021, table 1)
+    assert sum(sizes.values()) == 7_832_896
 
 
 @pytest.mark.parametrize(
