@@ -10,12 +10,26 @@ import jax.numpy as jnp
 import optax
 
 from mclf_jax.contrastive import byol_regression, info_nce, nt_xent
+from mclf_jax.pretext_losses import cosine_distance, sampled_softmax_cross_entropy
+from mclf_jax.semi_supervised_losses import (
+    distillation,
+    prediction_distance,
+    prediction_entropy,
+    pseudo_label_cross_entropy,
+)
 
 __all__ = [
     "byol_regression",
+    "cosine_distance",
+    "distillation",
     "info_nce",
     "nt_xent",
+    "prediction_distance",
+    "prediction_entropy",
+    "pseudo_label_cross_entropy",
+    "sampled_softmax_cross_entropy",
     "sigmoid_cross_entropy",
+    "skeptical_cross_entropy",
     "softmax_cross_entropy",
     "squared_error",
 ]
@@ -58,6 +72,36 @@ def sigmoid_cross_entropy(
     positive = labels * jax.nn.log_sigmoid(logits)
     negative = (1 - labels) * jax.nn.log_sigmoid(-logits)
     return -_mean(pos_weight * positive + negative, observed)
+
+
+def skeptical_cross_entropy(
+    logits: jax.Array,
+    labels: jax.Array,
+    teacher_probabilities: jax.Array,
+    *,
+    threshold: float,
+    pos_weight: jax.Array | float = 1.0,
+) -> jax.Array:
+    """`sigmoid_cross_entropy` that does not believe that a tag is absent if a teacher hears it.
+
+    People tag what strikes them and leave out the rest, so a 0 often means that nobody said so.
+    Where the label is 0 and the teacher's probability at least `threshold`, it is treated as not
+    observed. The code published with the music tagging transformer (Won et al. 2021) calls a
+    function of such a name and does not define it; this is what we mean by it.
+
+    Args:
+        logits: [B, K].
+        labels: float [B, K] in [0, 1], NaN where not observed.
+        teacher_probabilities: [B, K].
+        threshold: above 1 it is `sigmoid_cross_entropy`.
+        pos_weight: [K] or a number.
+
+    Returns:
+        [B], in nats.
+    """
+    doubted = (labels == 0) & (teacher_probabilities >= threshold)
+    labels = jnp.where(doubted, jnp.nan, labels)
+    return sigmoid_cross_entropy(logits, labels, pos_weight=pos_weight)
 
 
 def squared_error(predictions: jax.Array, targets: jax.Array) -> jax.Array:
