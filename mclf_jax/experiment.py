@@ -8,7 +8,7 @@ from ml_collections import ConfigDict
 
 from mclf_jax import augment, data, models
 from mclf_jax.augment import Augmentation, Chains
-from mclf_jax.data import sampling, view
+from mclf_jax.data import pretext, sampling, view
 from mclf_jax.data.pipeline import Input
 from mclf_jax.data.source import Source
 from mclf_jax.models import Model
@@ -16,7 +16,7 @@ from mclf_jax.objectives import Objective
 
 # Fields of config.data that make other labels or splits of those that a data set comes with.
 _VIEW = ("taxonomy", "num_folds", "fold", "fold_seed")
-_VIEW += ("fraction", "fraction_seed", "fraction_unit")
+_VIEW += ("fraction", "fraction_seed", "fraction_unit", "songs_per_label")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -101,6 +101,8 @@ def build(config: ConfigDict) -> Experiment:
         config.data.name, sample_rate_hz=features.sample_rate_hz, **config.data.args
     )
     source = view.apply(source, **{field: config.data[field] for field in _VIEW})
+    if config.data.target:
+        source = pretext.apply(source, config.data.target, **config.data.target_args)
     # Without labels there is still a head, which nothing trains.
     num_labels = max(1, len(source.info.labels))
     return Experiment(config, source, build_model(config, num_labels=num_labels))

@@ -7,6 +7,7 @@ run is resumed by `dataset[step:]`. It is numpy only: workers never touch a devi
 import dataclasses
 import os
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import grain
 import numpy as np
@@ -19,7 +20,7 @@ from mclf_jax.data import sampling
 from mclf_jax.data.source import Source
 from mclf_jax.data.windows import fit_length
 
-Batch = dict[str, np.ndarray]
+Batch = dict[str, Any]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -109,6 +110,16 @@ def training_batches(
         .repeat()[process_index::process_count]
         .batch(batch_size // process_count)
     )
+
+
+def with_unlabelled(labelled: grain.MapDataset, unlabelled: grain.MapDataset) -> grain.MapDataset:
+    """Batches of two endless datasets, those of the second one under "unlabelled" in the first's.
+
+    Each goes through its own epochs, and both are where the step says.
+    """
+    length = min(len(labelled), len(unlabelled))
+    both = grain.experimental.ZipMapDataset([labelled[:length], unlabelled[:length]])
+    return both.map(_nested)
 
 
 def validation_batches(
@@ -236,6 +247,11 @@ def draw_starts(length: int, inputs: Input, rng: np.random.Generator) -> list[in
     first = int(rng.integers(0, length - span + 1))
     last = first + max(0, span - inputs.num_samples)
     return rng.integers(first, last, inputs.num_views, endpoint=True).tolist()
+
+
+def _nested(both: tuple[Batch, Batch]) -> Batch:
+    labelled, unlabelled = both
+    return labelled | {"unlabelled": unlabelled}
 
 
 def _views(

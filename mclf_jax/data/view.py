@@ -14,6 +14,7 @@ import numpy as np
 
 from mclf_jax.data import taxonomy as taxonomies
 from mclf_jax.data.catalogue import SPLITS, UNLABELLED
+from mclf_jax.data.few_labels import few_of_each
 from mclf_jax.data.folds import k_folds
 from mclf_jax.data.fractions import label_fraction
 from mclf_jax.data.source import Example, Info, Source
@@ -64,14 +65,16 @@ def apply(
     fraction: float = 1.0,
     fraction_seed: int = 0,
     fraction_unit: str = "item",
+    songs_per_label: int = 0,
 ) -> Source:
-    """The source under a taxonomy, then in folds, then with a fraction of its labels.
+    """The source under a taxonomy, then in folds, then with a part of its labels.
 
     Args:
         source: of which.
         taxonomy: see `with_taxonomy`; empty for none.
         num_folds, fold, fold_seed: see `with_folds`; 0 folds for the splits as they are.
         fraction, fraction_seed, fraction_unit: see `with_label_fraction`; 1.0 for all labels.
+        songs_per_label: see `with_few_labels`, with `fraction_seed`; 0 for all labels.
 
     Returns:
         `source` itself where nothing is asked.
@@ -85,7 +88,16 @@ def apply(
         source = with_folds(source, num_folds=num_folds, fold=fold, seed=fold_seed)
     elif fold:
         raise ValueError(f"fold is {fold}, but num_folds is 0: say of how many folds")
-    return with_label_fraction(source, fraction=fraction, seed=fraction_seed, unit=fraction_unit)
+    if not songs_per_label:
+        return with_label_fraction(
+            source, fraction=fraction, seed=fraction_seed, unit=fraction_unit
+        )
+    if fraction != 1:
+        raise ValueError(
+            f"fraction and songs_per_label are {fraction} and {songs_per_label}: one of them says "
+            "which labels are used; make fraction 1, or songs_per_label 0"
+        )
+    return with_few_labels(source, songs_per_label=songs_per_label, seed=fraction_seed)
 
 
 def with_label_fraction(
@@ -109,30 +121,57 @@ def with_label_fraction(
         raise ValueError(f"fraction unit is {unit!r}; allowed: {', '.join(FRACTION_UNITS)}")
     if fraction == 1:
         return source
-    info, labels = source.info, _labels(source)
-    train = np.asarray(info.splits.get("train", ()), np.int64)
-    if not len(train):
-        raise ValueError(f"{info.name} has nothing in train to take a fraction of")
+    info, train = source.info, _train(source)
+    labels = np.stack([source.label(int(i)) for i in train])
     groups = [info.groups[i] for i in train] if unit == "group" else None
-    used = train[label_fraction(labels[train], groups, fraction=fraction, seed=seed)]
-    hidden = np.setdiff1d(train, used)
-    labels = labels.copy()
-    labels[hidden] = 0 if info.task == "single_label" else np.nan
-    splits = {
-        **info.splits,
-        "train": used,
-        UNLABELLED: np.union1d(info.splits.get(UNLABELLED, ()), hidden).astype(np.int64),
-    }
+    used = train[label_fraction(labels, groups, fraction=fraction, seed=seed)]
     note = (
         f"labels of {fraction:.4g} of train are used, by {unit} with seed {seed}: {len(used)} of"
-        f" {len(train)} items; {len(hidden)} are in the split {UNLABELLED}"
+        f" {len(train)} items; {len(train) - len(used)} are in the split {UNLABELLED}"
     )
     if len(used) > max(1, 1.1 * fraction * len(train)):
         whole = ", and groups are whole" if groups else ""
         note += f". More than asked, because every label keeps an item{whole}"
-    return _view(
-        source, labels, settings=["fraction", fraction, seed, unit], note=note, splits=splits
+    return _hidden(source, used, settings=["fraction", fraction, seed, unit], note=note)
+
+
+def with_few_labels(source: Source, *, songs_per_label: int, seed: int) -> Source:
+    """Training with a few songs of each label; the others become "unlabelled", as above.
+
+    Args:
+        source: of which.
+        songs_per_label: at least 1; see `few_of_each`.
+        seed: which songs.
+
+    Raises:
+        ValueError: nothing is in train, or `songs_per_label` is out of range.
+    """
+    info, train = source.info, _train(source)
+    labels = np.stack([source.label(int(i)) for i in train])
+    groups = [info.groups[i] for i in train]
+    used = train[few_of_each(labels, groups, num_songs=songs_per_label, seed=seed)]
+    note = (
+        f"labels of {songs_per_label} songs of each label are used, with seed {seed}: {len(used)} "
+        f"of {len(train)} items; {len(train) - len(used)} are in the split {UNLABELLED}"
     )
+    return _hidden(source, used, settings=["few", songs_per_label, seed], note=note)
+
+
+def _train(source: Source) -> np.ndarray:
+    train = np.asarray(source.info.splits.get("train", ()), np.int64)
+    if not len(train):
+        raise ValueError(f"{source.info.name} has nothing in train to take some labels of")
+    return train
+
+
+def _hidden(source: Source, used: np.ndarray, *, settings: Sequence[Any], note: str) -> View:
+    """Training items without the `used` ones become "unlabelled", and their labels are hidden."""
+    info, labels = source.info, labels_of(source).copy()
+    hidden = np.setdiff1d(_train(source), used)
+    labels[hidden] = 0 if info.task == "single_label" else np.nan
+    unlabelled = np.union1d(info.splits.get(UNLABELLED, ()), hidden).astype(np.int64)
+    splits = {**info.splits, "train": used, UNLABELLED: unlabelled}
+    return derived(source, labels, settings=settings, note=note, splits=splits)
 
 
 def with_folds(source: Source, *, num_folds: int, fold: int, seed: int) -> Source:
@@ -158,7 +197,7 @@ def with_folds(source: Source, *, num_folds: int, fold: int, seed: int) -> Sourc
     info = source.info
     pool = np.unique(np.concatenate([np.asarray(info.splits.get(s, ()), np.int64) for s in SPLITS]))
     groups = np.asarray(info.groups)
-    folds = k_folds(groups[pool], _labels(source)[pool], num_folds=num_folds, seed=seed)
+    folds = k_folds(groups[pool], labels_of(source)[pool], num_folds=num_folds, seed=seed)
     splits = {
         "train": np.setdiff1d(pool, pool[np.union1d(folds[fold], folds[(fold + 1) % num_folds])]),
         "valid": pool[folds[(fold + 1) % num_folds]],
@@ -171,7 +210,9 @@ def with_folds(source: Source, *, num_folds: int, fold: int, seed: int) -> Sourc
         splits[UNLABELLED] = unlabelled[~np.isin(groups[unlabelled], held_out)]
         if lost := len(unlabelled) - len(splits[UNLABELLED]):
             note += f"; {lost} unlabelled items left out, of groups in valid or test"
-    return _view(source, None, settings=["folds", num_folds, fold, seed], note=note, splits=splits)
+    return derived(
+        source, None, settings=["folds", num_folds, fold, seed], note=note, splits=splits
+    )
 
 
 def with_taxonomy(source: Source, taxonomy: str | os.PathLike | Mapping[str, Any]) -> Source:
@@ -188,7 +229,7 @@ def with_taxonomy(source: Source, taxonomy: str | os.PathLike | Mapping[str, Any
     Raises:
         ValueError: the taxonomy does not fit the labels, or leaves nothing to train on.
     """
-    info, old = source.info, _labels(source)
+    info, old = source.info, labels_of(source)
     chosen = taxonomies.read(taxonomy)
     labelled = np.ones(len(source), bool)
     labelled[np.asarray(info.splits.get(UNLABELLED, ()), np.int64)] = False
@@ -210,7 +251,7 @@ def with_taxonomy(source: Source, taxonomy: str | os.PathLike | Mapping[str, Any
         note += "; they are tags now, because a label comes with its parents"
     why = "its label {!r} is dropped by the taxonomy"
     skipped = [(source.item_id(int(i)), why.format(info.labels[old[i]])) for i in left_out]
-    return _view(
+    return derived(
         source,
         new.labels,
         settings=["taxonomy", dataclasses.asdict(chosen)],
@@ -223,12 +264,12 @@ def with_taxonomy(source: Source, taxonomy: str | os.PathLike | Mapping[str, Any
     )
 
 
-def _labels(source: Source) -> np.ndarray:
-    """Int32 [N] or float32 [N, K]."""
+def labels_of(source: Source) -> np.ndarray:
+    """Those of all items, int32 [N] or float32 [N, K]."""
     return np.stack([source.label(i) for i in range(len(source))])
 
 
-def _view(
+def derived(
     source: Source,
     labels: np.ndarray | None,
     *,
@@ -238,6 +279,17 @@ def _view(
     labels_in_order: tuple[str, ...] | None = None,
     **changes: Any,
 ) -> View:
+    """A view, with a fingerprint of its own.
+
+    Args:
+        source: of which.
+        labels: of all its items; None for those that it has.
+        settings: of JSON types, what was asked for; for the fingerprint.
+        note: what came out, a sentence for `info.notes`.
+        splits: of the view.
+        labels_in_order: label names, where they are others.
+        **changes: of other fields of `info`.
+    """
     info = source.info
     # Of what came out too: another version of how it is made must not pass for the same data.
     content = hashlib.sha256(json.dumps([info.fingerprint, settings], sort_keys=True).encode())

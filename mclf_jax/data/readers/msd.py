@@ -286,7 +286,7 @@ def _usual_place(track_id: str) -> str:
 
 
 def _read_artists(file: Path, wanted: Mapping[str, str]) -> dict[str, dict[str, str]]:
-    """{track id: artist and title} from lines of track<SEP>song<SEP>artist<SEP>title."""
+    """{track id: song id, artist and title} from lines of track<SEP>song<SEP>artist<SEP>title."""
     if not file.is_file():
         return {}
     known = {}
@@ -299,5 +299,5 @@ def _read_artists(file: Path, wanted: Mapping[str, str]) -> dict[str, dict[str, 
                     f" <SEP>, got {line.strip()!r}"
                 )
             if parts[0] in wanted:
-                known[parts[0]] = {"artist": parts[2], "title": parts[3]}
+                known[parts[0]] = dict(zip(("song_id", "artist", "title"), parts[1:], strict=True))
     return known

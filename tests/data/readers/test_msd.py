@@ -138,7 +138,7 @@ def test_artists(root):
     write_lines(root / "unique_tracks.txt", *rows)
     found = {item.item_id: item for item in msd.catalogue(root).items}
     assert found[A].group == "Artist A" and found[B].group == ""
-    assert found[C].columns == {"artist": "Artist C", "title": "Title, é"}
+    assert found[C].columns == {"song_id": "SO1", "artist": "Artist C", "title": "Title, é"}
     write_lines(root / "unique_tracks.txt", rows[0], "TRX<SEP>only two")
     with pytest.raises(ValueError, match="line 2: expected track, song, artist and title"):
         msd.catalogue(root)
