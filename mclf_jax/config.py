@@ -1,9 +1,12 @@
 """An experiment's settings: the fields with their defaults, overrides, and checks in words."""
 
+import ast
+import copy
 import difflib
 import importlib.util
+import inspect
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -37,11 +40,20 @@ def base() -> ConfigDict:
     config.data.fraction = 1.0  # of the training labels; the other songs become unlabelled
     config.data.fraction_seed = 0
     config.data.fraction_unit = "item"  # or "group": whole artists
+    config.data.songs_per_label = 0  # in place of a fraction: of each label so many songs
     config.data.sampling = ""  # or by "label", "group" or a column: rare values more often
     config.data.balance = 1.0  # 0: as often as they are, 1: all values equally often
     config.data.tag_rule = "mean"  # of the rarities of a song's tags, or "max"
     config.data.train_splits = ("train",)  # self-supervised: "unlabelled" too
     config.data.view_span_s = placeholder(float)  # windows of one song are so near; None: anywhere
+    config.data.target = ""  # "artist", "artist_group", "listening" in place of labels
+    config.data.target_args = ConfigDict()  # see `data.pretext`
+
+    config.unlabelled = ConfigDict()  # of semi-supervised objectives
+    config.unlabelled.name = ""  # a data set of its own; "": the one of `data`
+    config.unlabelled.args = ConfigDict()  # keyword arguments of it
+    config.unlabelled.splits = ("unlabelled",)  # and "train": labelled songs without their labels
+    config.unlabelled.ratio = 1  # unlabelled rows of a batch for each labelled one
 
     config.features = ConfigDict()
     config.features.on = "pipeline"  # or "device": inside the jitted step
@@ -105,6 +117,8 @@ def base() -> ConfigDict:
     config.objective.name = "supervised"
     config.objective.label_smoothing = 0.0  # one label of many
     config.objective.pos_weight = "none"  # tags; "balanced": negatives / positives of each
+    config.objective.distance = "squared_error"  # of numbers; or "cosine" between vectors
+    config.objective.num_sampled = 0  # one label of very many: labels drawn a step; 0: all
     config.objective.args = ConfigDict()  # of the others, such as temperature for "simclr"
 
     config.optim = ConfigDict()
@@ -190,17 +204,18 @@ def apply_overrides(config: ConfigDict, overrides: Sequence[str], *, origin: str
     from absl import flags
     from ml_collections import config_flags
 
-    fields = [text.removeprefix("--config.").partition("=")[0] for text in overrides]
-    config = _with_arguments(config, fields)
+    pairs = [text.removeprefix("--config.").partition("=") for text in overrides]
+    config = _with_arguments(config, {field: value for field, _, value in pairs})
     known, argv = flatten(config), ["mclf"]
-    for text in overrides:
-        field, _, value = text.removeprefix("--config.").partition("=")
+    for text, (field, _, value) in zip(overrides, pairs, strict=True):
         if field not in known:
             close = difflib.get_close_matches(field, known)
             hint = f"; did you mean {' or '.join(close)}?" if close else ""
             raise ValueError(f"{text}: {origin} has no field {field!r}{hint}")
         if value == "None":  # which config_flags cannot read
             config.update_from_flattened_dict({field: None})
+        elif ".args." in field and known[field] is None:
+            config.update_from_flattened_dict({field: _literal(value)})
         else:
             argv.append(text)
     values = flags.FlagValues()
@@ -212,24 +227,36 @@ def apply_overrides(config: ConfigDict, overrides: Sequence[str], *, origin: str
     return values.config
 
 
-def _with_arguments(config: ConfigDict, fields: Iterable[str]) -> ConfigDict:
-    """The config with those "model.args.X" and "objective.args.X" that it has not set itself."""
-    wanted = [field for field in fields if ".args." in field and field not in flatten(config)]
-    if not any(field.startswith(("model.", "objective.")) for field in wanted):
-        return config
-    from mclf_jax import models, objectives  # import jax
+def _with_arguments(config: ConfigDict, changes: Mapping[str, Any]) -> ConfigDict:
+    """A copy that has every "model.args.X" and "objective.args.X" of `changes`.
 
-    config = config.copy_and_resolve_references()
-    known = {
-        "model": models.arguments_of(config.model.name),
-        "objective": objectives.arguments_of(config.objective.name),
-    }
-    with config.unlocked():
-        for field in wanted:
-            section, _, name = field.split(".", 2)
-            if name in known.get(section, {}):
-                config[section].args[name] = known[section][name]
+    They are looked up for the network and the objective that `changes` name. One of another name
+    than before starts without arguments, as those that were set are not its own.
+    """
+    config = copy.deepcopy(config)  # which leaves fields that hold None their types
+    for section in ("model", "objective"):
+        name = changes.get(f"{section}.name", config[section].name)
+        with config.unlocked():
+            if name != config[section].name:
+                config[section].name, config[section].args = name, ConfigDict()
+            wanted = [field for field in changes if field.startswith(f"{section}.args.")]
+            for field in set(wanted) - set(flatten(config)):
+                from mclf_jax import models, objectives  # import jax
+
+                module = {"model": models, "objective": objectives}[section]
+                known, argument = module.arguments_of(name), field.split(".", 2)[2]
+                if argument in known:
+                    needed = known[argument] is inspect.Parameter.empty
+                    config[section].args[argument] = None if needed else known[argument]
     return config
+
+
+def _literal(text: str) -> Any:
+    """Of an argument whose default does not say what it may be: a Python literal, or a word."""
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return text
 
 
 def load_module(file: str) -> ModuleType:
@@ -287,13 +314,20 @@ def flatten(config: Mapping[str, Any] | ConfigDict, prefix: str = "") -> dict[st
 
 
 def override(config: ConfigDict, changes: Mapping[str, Any]) -> ConfigDict:
-    """A copy with {"model.args.n_channels": 8, ...} set; unknown fields are an error."""
+    """A copy with {"model.args.n_channels": 8, ...} set, in any order; checked.
+
+    Raises:
+        ValueError: a field is unknown or of another type, or they do not make sense together.
+    """
     changed = _with_arguments(config, changes).copy_and_resolve_references()
     flat = flatten(changed)
     for field, value in changes.items():
         if field not in flat:
             raise ValueError(f"override of an unknown field {field!r}; known: {', '.join(flat)}")
-        changed.update_from_flattened_dict({field: value})
+        try:
+            changed.update_from_flattened_dict({field: value})
+        except TypeError as error:
+            raise ValueError(f"override of {field}: {error}") from error
     return validate(changed)
 
 
@@ -307,7 +341,7 @@ def from_json(text: str) -> ConfigDict:
 
     A field that the text lacks came after it, and its default is what the run was made with.
     """
-    config = base().copy_and_resolve_references()
+    config = base()  # whose placeholders know the types of fields that are None
     with config.unlocked():
         config.update(json.loads(text))
     return config

@@ -16,9 +16,13 @@ _CHOICES = {
     "optim.schedule": ("constant", "cosine", "linear"),
     "optim.decay_mask": ("kernels", "all"),
     "objective.pos_weight": ("none", "balanced"),
+    "objective.distance": ("squared_error", "cosine"),
+    "data.target": ("", "artist", "artist_group", "listening"),
     "parallel.params": ("replicated", "fsdp"),
     "runtime.progress": ("auto", "on", "off"),
 }
+# Objectives of which data.train_splits must have labels; named here, as theirs import jax.
+_LABELLED = ("supervised", "consistency", "entropy_minimization", "mixmatch", "noisy_student")
 _POSITIVE = (
     "data.song_s",
     "optim.learning_rate",
@@ -88,10 +92,18 @@ def _check_training_data(config: ConfigDict) -> None:
         raise ValueError(
             f"data.train_splits is {wanted}; allowed: ('train',), ('unlabelled',) or both"
         )
-    if config.objective.name == "supervised" and "unlabelled" in wanted:
+    if config.objective.name in _LABELLED and "unlabelled" in wanted:
         raise ValueError(
-            f"data.train_splits is {wanted}, but objective.name is 'supervised', which needs "
-            "labels; make it ('train',)"
+            f"data.train_splits is {wanted}, but objective.name is {config.objective.name!r}, "
+            "which needs labels there; make it ('train',)"
+        )
+    settings = config.unlabelled
+    if not isinstance(settings.ratio, int) or settings.ratio < 1:
+        raise ValueError(f"unlabelled.ratio is {settings.ratio}; it must be 1 or more")
+    wanted = tuple(settings.splits)
+    if not wanted or (not settings.name and set(wanted) - set(allowed)):
+        raise ValueError(
+            f"unlabelled.splits is {wanted}; allowed: ('unlabelled',), ('train',) or both"
         )
     span_s = config.data.view_span_s
     if span_s is not None and span_s <= 0:

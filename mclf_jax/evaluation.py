@@ -52,7 +52,9 @@ def make_scorer(parts: Experiment, *, mesh: Mesh) -> Callable[[str, PyTree], Son
     config = parts.config
     parallel.check_batch_size(config.eval.batch_size, mesh, field="eval.batch_size")
     step = jax.jit(
-        make_eval_step(parts.model, task=parts.source.info.task),
+        make_eval_step(
+            parts.model, task=parts.source.info.task, distance=config.objective.distance
+        ),
         out_shardings=parallel.replicated(mesh),
     )
 

@@ -11,9 +11,9 @@ from ml_collections import ConfigDict
 
 from mclf_jax import config as config_lib
 from mclf_jax import optim, parallel, training
-from mclf_jax.data import pipeline
 from mclf_jax.experiment import Experiment
 from mclf_jax.objectives import Objective
+from mclf_jax.training import Training
 
 _BARS = " ▁▂▃▄▅▆▇█"
 
@@ -26,19 +26,10 @@ def describe(config: ConfigDict) -> Iterator[str]:
     yield _section("Config", config_lib.to_json(config))
     run = training.build(config)
     parts = run.parts
-    yield _section("Data", _data(parts))
+    yield _section("Data", _data(run))
     yield _section("Augmentation, in training", _augmentation(parts))
 
-    dataset = pipeline.training_batches(
-        parts.source,
-        parts.train_indices,
-        inputs=parts.inputs_of(run.objective),
-        batch_size=config.train.batch_size,
-        seed=config.seed,
-        augment=parts.pipeline_augmentation,
-        weights=parts.train_weights,
-    )
-    batch = dataset[0]
+    batch = run.batches()[0]
     yield _section("First batch", _batch(batch))
     yield _section("Stages of the network, for this batch", _stages(parts, batch, run.objective))
 
@@ -51,7 +42,7 @@ def describe(config: ConfigDict) -> Iterator[str]:
         "Parameters", parameter_overview.get_parameter_overview(state.params, include_stats=False)
     )
     yield _section("Schedule", _schedule(run.optimizer, run.evaluation_steps))
-    batch.pop("failed")
+    run.take_failed(batch)
     yield _section("Compiled training step", _compiled(run.steps()[0], state, batch, config))
 
 
@@ -59,7 +50,8 @@ def _section(title: str, text: str) -> str:
     return f"== {title} ==\n{text.rstrip()}\n"
 
 
-def _data(parts: Experiment) -> str:
+def _data(run: Training) -> str:
+    parts = run.parts
     info, model = parts.source.info, parts.model
     splits = ", ".join(f"{name} {len(items)}" for name, items in info.splits.items())
     labels = textwrap.shorten(", ".join(info.labels), 200, placeholder=" ...")
@@ -72,6 +64,9 @@ def _data(parts: Experiment) -> str:
         f"at {info.sample_rate_hz} Hz -> {model.features.kind} {list(model.input_shape)}",
         *info.notes,
     ]
+    if (more := run.unlabelled) is not None:
+        of = "" if more.source is parts.source else f" of {more.source.info.name}"
+        lines.append(f"used without labels: {len(more.indices)} songs{of}")
     return "\n".join(lines)
 
 
@@ -107,15 +102,20 @@ def _augmentation(parts: Experiment) -> str:
 
 
 def _batch(batch: dict[str, np.ndarray]) -> str:
-    rows = [f"{'name':<10}{'shape':<20}{'dtype':<10}{'min':>10}{'mean':>10}{'std':>10}{'max':>10}"]
-    for name, x in batch.items():
+    rows = [f"{'name':<21}{'shape':<20}{'dtype':<10}{'min':>10}{'mean':>10}{'std':>10}{'max':>10}"]
+    named = {name: x for name, x in batch.items() if name != "unlabelled"}
+    # Of songs without labels, what is known beside the input is of no use.
+    for name in ("audio", "features"):
+        if name in batch.get("unlabelled", ()):
+            named[f"{name}, unlabelled"] = batch["unlabelled"][name]
+    for name, x in named.items():
         x64 = x.astype(np.float64)
         unknown = np.isnan(x64) if name == "label" else np.zeros(x.shape, bool)
         known = x64[~unknown] if not unknown.all() else x64
         summary = (known.min(), known.mean(), known.std(), known.max())
         numbers = "".join(f"{value:>10.3g}" for value in summary)
         note = f"  ({unknown.sum()} of {x.size} not observed)" if unknown.any() else ""
-        rows.append(f"{name:<10}{x.shape!s:<20}{x.dtype!s:<10}{numbers}{note}")
+        rows.append(f"{name:<21}{x.shape!s:<20}{x.dtype!s:<10}{numbers}{note}")
     return "\n".join(rows)
 
 

@@ -9,7 +9,6 @@ import os
 from typing import Any
 
 import jax
-import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 PyTree = Any
@@ -84,9 +83,7 @@ def param_shardings(abstract: PyTree, mesh: Mesh, *, strategy: str) -> PyTree:
     return jax.tree.map(sharding, abstract)
 
 
-def put_batch(batch: dict[str, np.ndarray], mesh: Mesh) -> dict[str, jax.Array]:
+def put_batch(batch: PyTree, mesh: Mesh) -> PyTree:
     """This process's rows of a batch become a part of the global batch, split over "data"."""
     sharding = NamedSharding(mesh, PartitionSpec("data"))
-    return {
-        name: jax.make_array_from_process_local_data(sharding, rows) for name, rows in batch.items()
-    }
+    return jax.tree.map(lambda rows: jax.make_array_from_process_local_data(sharding, rows), batch)

@@ -39,6 +39,7 @@ def start(
     config: ConfigDict,
     source: Source,
     model: Model,
+    unlabelled: Source | None = None,
     data_change: str = "refuse",
 ) -> None:
     """Write config and meta of a new run, or make sure that an old one is the same run.
@@ -46,6 +47,7 @@ def start(
     Args:
         workdir: the run directory.
         config, source, model: of the run.
+        unlabelled: where songs without labels come from; may be `source`.
         data_change: what to do if the run has begun with other data, "refuse" or "allow": the
             new data are recorded then, and the old ones as "data_before".
 
@@ -54,8 +56,11 @@ def start(
             message names the fields. Nothing is changed then.
     """
     workdir.mkdir(parents=True, exist_ok=True)
-    info = source.info
+    info, skipped = source.info, source.info.skipped
     meta = describe(model, task=info.task, labels=info.labels, data=_describe_data(info))
+    if unlabelled is not None and unlabelled is not source:
+        meta["unlabelled"] = _describe_data(unlabelled.info)
+        skipped = tuple(dict.fromkeys((*skipped, *unlabelled.info.skipped)))
     if (workdir / "config.json").exists():
         if read_config(workdir).data.name == "none":
             raise ValueError(
@@ -72,13 +77,18 @@ def start(
             )
         old = read_meta(workdir)
         check_data(workdir, old, info, data_change=data_change)
-        if old["data"]["fingerprint"] != info.fingerprint:
-            old["data_before"] = [*old.get("data_before", ()), old["data"]]
-            old["data"] = meta["data"]
+        kinds = [kind for kind in ("data", "unlabelled") if kind in meta]
+        for kind in kinds[1:]:
+            _check_same(workdir, old[kind], meta[kind], data_change=data_change)
+        changed = [k for k in kinds if old[k]["fingerprint"] != meta[k]["fingerprint"]]
+        for kind in changed:
+            old[f"{kind}_before"] = [*old.get(f"{kind}_before", ()), old[kind]]
+            old[kind] = meta[kind]
+        if changed:
             write_text(workdir / "meta.json", json.dumps(old, indent=2, sort_keys=True) + "\n")
-            add_skipped(workdir, info.skipped)
+            add_skipped(workdir, skipped)
         return
-    write_new(workdir, config=config, meta=meta, skipped=info.skipped)
+    write_new(workdir, config=config, meta=meta, skipped=skipped)
 
 
 def check_data(workdir: Path, meta: dict[str, Any], info: Info, *, data_change: str) -> None:
@@ -95,7 +105,12 @@ def check_data(workdir: Path, meta: dict[str, Any], info: Info, *, data_change: 
             f"the labels of {info.name} are not those that {workdir} was trained on: "
             f"{list(info.labels)} and {meta['labels']}"
         )
-    old, new = meta["data"], _describe_data(info)
+    _check_same(workdir, meta["data"], _describe_data(info), data_change=data_change)
+
+
+def _check_same(
+    workdir: Path, old: dict[str, Any], new: dict[str, Any], *, data_change: str
+) -> None:
     if old["fingerprint"] == new["fingerprint"] or data_change == "allow":
         return
     changed = [

@@ -128,7 +128,7 @@ def make_objective_step(
 
 
 def make_eval_step(
-    model: Model, *, task: str
+    model: Model, *, task: str, distance: str = "squared_error"
 ) -> Callable[[PyTree, dict[str, jax.Array]], dict[str, jax.Array]]:
     """(variables, batch) -> per-row results, to be jitted.
 
@@ -140,7 +140,7 @@ def make_eval_step(
         outputs = model.module.apply(variables, model.inputs(batch), train=False)
         return {
             "scores": task_scores(task, outputs["logits"]),
-            "loss": task_loss(task, outputs["logits"], batch["label"]),
+            "loss": task_loss(task, outputs["logits"], batch["label"], distance=distance),
             "row": batch["row"],
             "valid": batch["valid"],
         }

@@ -3,7 +3,7 @@
 import dataclasses
 import functools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +63,7 @@ def train(config: ConfigDict, *, workdir: str | Path, data_change: str = "refuse
     run = training.build(config)
     parts, total_steps, batch_size = run.parts, run.total_steps, config.train.batch_size
     info = parts.source.info
+    infos = [info, *([run.unlabelled.source.info] if run.unlabelled else [])]
     mesh = parallel.make_mesh(config.runtime.num_devices)
     parallel.check_batch_size(batch_size, mesh, field="train.batch_size")
     has_valid = len(info.splits.get("valid", ())) > 0
@@ -74,7 +75,12 @@ def train(config: ConfigDict, *, workdir: str | Path, data_change: str = "refuse
     loaded = None if (workdir / "checkpoints").exists() else run.pretrained()
     if first_process:
         rundir.start(
-            workdir, config=config, source=parts.source, model=parts.model, data_change=data_change
+            workdir,
+            config=config,
+            source=parts.source,
+            unlabelled=run.unlabelled.source if run.unlabelled else None,
+            model=parts.model,
+            data_change=data_change,
         )
     shardings = parallel.param_shardings(abstract, mesh, strategy=config.parallel.params)
     checkpoints = checkpoint.open_checkpoints(workdir / "checkpoints")
@@ -97,17 +103,7 @@ def train(config: ConfigDict, *, workdir: str | Path, data_change: str = "refuse
         jax.jit(one, donate_argnums=0, out_shardings=(shardings, parallel.replicated(mesh)))
         for one in run.steps()
     ]
-    dataset = pipeline.training_batches(
-        parts.source,
-        parts.train_indices,
-        inputs=parts.inputs_of(run.objective),
-        batch_size=batch_size,
-        seed=config.seed,
-        augment=parts.pipeline_augmentation,
-        weights=parts.train_weights,
-        process_index=jax.process_index(),
-        process_count=jax.process_count(),
-    )
+    dataset = run.batches(process_index=jax.process_index(), process_count=jax.process_count())
     batches = pipeline.iterate(
         dataset[first_step:total_steps],
         num_threads=config.runtime.num_threads,
@@ -121,10 +117,10 @@ def train(config: ConfigDict, *, workdir: str | Path, data_change: str = "refuse
         batch_size=batch_size,
         progress=config.runtime.progress,
     )
-    for note in info.notes:
+    for note in dict.fromkeys(note for one in infos for note in one.notes):
         logbook.say(note)
-    if info.skipped:
-        logbook.say(f"{len(info.skipped)} files are left out; reasons: {workdir}/skipped.csv")
+    if skipped := {file for one in infos for file in one.skipped}:
+        logbook.say(f"{len(skipped)} files are left out; reasons: {workdir}/skipped.csv")
     if (workdir / "init.txt").exists():
         logbook.say((workdir / "init.txt").read_text(encoding="utf-8").rstrip())
     if run.frozen.first_steps:
@@ -135,7 +131,7 @@ def train(config: ConfigDict, *, workdir: str | Path, data_change: str = "refuse
     # The loop. Metrics of a step are read when the next ones have been started.
     pending: list[tuple[int, dict[str, jax.Array]]] = []
     means: dict[str, float] = {}
-    failed: set[int] = set()
+    failed: set[str] = set()
     clock = Clock()
     try:
         # Matrix products of the data threads are small: BLAS threads of their own only get in
@@ -144,7 +140,7 @@ def train(config: ConfigDict, *, workdir: str | Path, data_change: str = "refuse
             for step in range(first_step + 1, total_steps + 1):
                 with clock.waiting_for_data(pending[-1][1]["loss"] if pending else None):
                     batch = next(batches)
-                _note_failed(batch.pop("failed"), failed, parts.source, workdir)
+                _note_failed(run.take_failed(batch), failed, workdir)
                 train_step = train_steps[run.frozen.stage(step - 1)]
                 state, step_metrics = train_step(state, parallel.put_batch(batch, mesh))
                 pending.append((step, step_metrics))
@@ -280,13 +276,13 @@ def _log(
     return means
 
 
-def _note_failed(rows: np.ndarray, known: set[int], source, workdir: Path) -> None:
+def _note_failed(names: Sequence[str], known: set[str], workdir: Path) -> None:
     """List songs that stopped being readable since the data set was opened, each once."""
-    new = {int(index) for index in rows if index >= 0} - known
+    new = set(names) - known
     known |= new
     if new:
         reason = "could not be read while training; another song took its place"
-        rundir.add_skipped(workdir, [(source.item_id(index), reason) for index in sorted(new)])
+        rundir.add_skipped(workdir, [(name, reason) for name in sorted(new)])
 
 
 def _describe(step: int, total_steps: int, values, progress, config) -> str:

@@ -2,18 +2,31 @@
 
 import dataclasses
 import functools
+import zlib
 from typing import Any
 
+import grain
 import jax
 
 from mclf_jax import config as config_lib
-from mclf_jax import experiment, freezing, layer_rates, objectives, optim, step, transfer
+from mclf_jax import (
+    experiment,
+    freezing,
+    layer_rates,
+    objectives,
+    optim,
+    step,
+    transfer,
+    unlabelled,
+)
+from mclf_jax.data import pipeline
 from mclf_jax.experiment import Experiment
 from mclf_jax.freezing import Freezing
 from mclf_jax.models import Model
 from mclf_jax.objectives import Objective
 from mclf_jax.optim import Optimizer
 from mclf_jax.step import TrainState, TrainStep, init_state, random_key
+from mclf_jax.unlabelled import Unlabelled
 
 PyTree = Any
 
@@ -24,6 +37,7 @@ class Training:
 
     Attributes:
         parts: data set and network.
+        unlabelled: songs of semi-supervised learning, None elsewhere.
         objective: of the network.
         optimizer: its update rules.
         frozen: what of the network trains in which stage.
@@ -32,6 +46,7 @@ class Training:
     """
 
     parts: Experiment
+    unlabelled: Unlabelled | None
     objective: Objective
     optimizer: Optimizer
     frozen: Freezing
@@ -41,6 +56,40 @@ class Training:
     @property
     def total_steps(self) -> int:
         return self.evaluation_steps[-1]
+
+    def batches(self, *, process_index: int = 0, process_count: int = 1) -> grain.MapDataset:
+        """The endless dataset of training, of which element `step` is the batch of that step."""
+        config, parts = self.parts.config, self.parts
+        shared = {"inputs": parts.inputs_of(self.objective), "augment": parts.pipeline_augmentation}
+        shared |= {"process_index": process_index, "process_count": process_count}
+        batches = pipeline.training_batches(
+            parts.source,
+            parts.train_indices,
+            batch_size=config.train.batch_size,
+            seed=config.seed,
+            weights=parts.train_weights,
+            **shared,
+        )
+        if self.unlabelled is None:
+            return batches
+        return pipeline.with_unlabelled(
+            batches,
+            pipeline.training_batches(
+                self.unlabelled.source,
+                self.unlabelled.indices,
+                batch_size=config.train.batch_size * config.unlabelled.ratio,
+                # Of its own, or songs of the same number would come in the same order.
+                seed=zlib.crc32(f"unlabelled {config.seed}".encode()),
+                **shared,
+            ),
+        )
+
+    def take_failed(self, batch: dict[str, Any]) -> list[str]:
+        """Names of the songs whose place others took in a batch, of which "failed" is popped."""
+        failed = [(self.parts.source, batch.pop("failed"))]
+        if self.unlabelled is not None:
+            failed += [(self.unlabelled.source, batch["unlabelled"].pop("failed"))]
+        return [source.item_id(int(i)) for source, rows in failed for i in rows if i >= 0]
 
     def initial_state(self, variables: PyTree | None = None) -> TrainState:
         """A fresh state, to be jitted; of given variables of the network, if any."""
@@ -120,6 +169,7 @@ def build(config: config_lib.ConfigDict) -> Training:
     )
     return Training(
         parts=parts,
+        unlabelled=unlabelled.build(parts),
         objective=_objective(parts, model),
         optimizer=optimizer,
         frozen=frozen,
@@ -134,6 +184,7 @@ def _objective(parts: Experiment, model: Model) -> Objective:
         model,
         parts.config,
         task=parts.source.info.task,
+        label_names=parts.source.info.labels,
         labels=functools.partial(parts.labels, "train"),
         total_steps=steps[-1],
     )

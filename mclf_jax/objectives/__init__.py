@@ -9,20 +9,31 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from mclf_jax import augment
-from mclf_jax.augment import Chains
 from mclf_jax.models import Model
 from mclf_jax.objectives.objective import Loss, Objective
-from mclf_jax.objectives.supervised import balanced_pos_weight, supervised
+from mclf_jax.objectives.supervised import balanced_pos_weight
 
-__all__ = ["OBJECTIVES", "SELF_SUPERVISED", "Loss", "Objective", "arguments_of", "build"]
+__all__ = [
+    "OBJECTIVES",
+    "SELF_SUPERVISED",
+    "SEMI_SUPERVISED",
+    "Loss",
+    "Objective",
+    "arguments_of",
+    "build",
+]
 
 SELF_SUPERVISED = ("byol", "cpc", "moco", "pase", "simclr")
 """Objectives that need no labels; each is a function of its name in a module of its name."""
 
-OBJECTIVES = ("supervised", *SELF_SUPERVISED)
+SEMI_SUPERVISED = ("consistency", "entropy_minimization", "mixmatch", "noisy_student")
+"""Objectives that take labelled songs and others, as "unlabelled" in the batch; likewise."""
+
+OBJECTIVES = ("supervised", *SELF_SUPERVISED, *SEMI_SUPERVISED)
 
 # What `build` gives to objectives that ask for it.
-_GIVEN = ("model", "chains", "total_steps")
+_GIVEN = ("model", "chains", "total_steps", "task", "label_names", "label_smoothing", "pos_weight")
+_GIVEN += ("distance", "num_sampled")
 
 
 def build(
@@ -30,6 +41,7 @@ def build(
     config: ConfigDict,
     *,
     task: str,
+    label_names: tuple[str, ...],
     labels: Callable[[], np.ndarray],
     total_steps: int,
 ) -> Objective:
@@ -39,6 +51,7 @@ def build(
         model: what is trained.
         config: of the experiment; its sections `objective` and `augment` are used.
         task: of the data set.
+        label_names: of the outputs.
         labels: gives those of the training items, int [N] or float [N, K].
         total_steps: of the run.
 
@@ -53,19 +66,25 @@ def build(
     if unknown := sorted(set(arguments) - set(known)):
         takes = ", ".join(sorted(known)) or "none"
         raise ValueError(f"objective.args has {', '.join(unknown)}; {name} takes {takes}")
-    if name == "supervised":
-        return _supervised(model, config, chains=chains, task=task, labels=labels)
-    if chains.batch is not None:
+    given = {"chains": chains, "task": task, "label_names": label_names}
+    given |= {"total_steps": total_steps, "label_smoothing": config.objective.label_smoothing}
+    given["pos_weight"] = 1.0
+    if config.objective.pos_weight == "balanced" and task == "multi_label":
+        given["pos_weight"] = balanced_pos_weight(labels())
+    given |= {field: config.objective[field] for field in ("distance", "num_sampled")}
+    if name != "supervised" and chains.batch is not None:
         raise ValueError(
-            f"augment.mixup_alpha and augment.cutmix_alpha mix labels, which {name} does not have; "
-            "set them to 0"
+            "augment.mixup_alpha and augment.cutmix_alpha are for objective.name 'supervised'; "
+            f"set them to 0 for {name!r}"
         )
+    if name in SEMI_SUPERVISED:
+        _check_semi_supervised(config, task=task)
     function = _function(name)
-    if "total_steps" in inspect.signature(function).parameters:
-        arguments["total_steps"] = total_steps
+    asked = inspect.signature(function).parameters
     # Objectives are compiled with their settings, and JSON has lists where configs have tuples.
     arguments = {key: _as_tuples(value) for key, value in arguments.items()}
-    return function(model, chains=chains, **arguments)
+    arguments |= {key: value for key, value in given.items() if key in asked}
+    return function(model, **arguments)
 
 
 def arguments_of(name: str) -> dict[str, Any]:
@@ -76,8 +95,6 @@ def arguments_of(name: str) -> dict[str, Any]:
     """
     if name not in OBJECTIVES:
         raise ValueError(f"objective.name is {name!r}; allowed: {', '.join(sorted(OBJECTIVES))}")
-    if name == "supervised":
-        return {}
     parameters = inspect.signature(_function(name)).parameters
     return {key: p.default for key, p in parameters.items() if key not in _GIVEN}
 
@@ -86,22 +103,18 @@ def _function(name: str) -> Callable[..., Objective]:
     return getattr(importlib.import_module(f"mclf_jax.objectives.{name}"), name)
 
 
-def _supervised(
-    model: Model,
-    config: ConfigDict,
-    *,
-    chains: Chains,
-    task: str,
-    labels: Callable[[], np.ndarray],
-) -> Objective:
-    balanced = config.objective.pos_weight == "balanced" and task == "multi_label"
-    return supervised(
-        model,
-        task=task,
-        chains=chains,
-        label_smoothing=config.objective.label_smoothing,
-        pos_weight=balanced_pos_weight(labels()) if balanced else 1.0,
-    )
+def _check_semi_supervised(config: ConfigDict, *, task: str) -> None:
+    augment, name = config.augment, config.objective.name
+    if (augment.waveform or augment.chain) and augment.on == "pipeline":
+        raise ValueError(
+            f"augment.on is 'pipeline', but {name} needs clean audio beside what is augmented; "
+            "set augment.on and features.on to 'device'"
+        )
+    if task == "regression":
+        raise ValueError(
+            f"objective.name is {name!r}, which is for one label of many and for tags; "
+            f"the task of {config.data.name} is {task!r}"
+        )
 
 
 def _as_tuples(value: Any) -> Any:

@@ -1,11 +1,14 @@
 """Measures of embeddings against their definitions, and what is said of a collapse."""
 
+import re
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from scipy.spatial.distance import pdist
 
+from mclf_jax import objectives
 from mclf_jax.contrastive import unit
 from mclf_jax.objectives import diagnostics
 from mclf_jax.objectives.byol import byol
@@ -70,6 +73,15 @@ def test_spread_out_and_collapsed():
 
 def test_no_opinion_without_the_measures():
     assert diagnostics.collapse_message({"loss": 3.0, "accuracy": 0.1}) is None
+
+
+@pytest.mark.parametrize("objective", objectives.SELF_SUPERVISED)
+def test_advice_is_about_what_the_objective_has(objective):
+    general = diagnostics.collapse_message({"embedding_std": 0.0})
+    message = diagnostics.collapse_message({"embedding_std": 0.0}, objective=objective)
+    assert message.startswith(general.removesuffix(".")) and len(message) > len(general)
+    named = re.findall(r"objective\.args\.(\w+)", message)
+    assert named and set(named) <= objectives.arguments_of(objective).keys()
 
 
 def test_no_gradient():
