@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from mclf_jax.data import view
-from mclf_jax.data.catalogue import SPLITS
+from mclf_jax.data.catalogue import SPLITS, UNLABELLED
 from mclf_jax.data.source import Source
 
 
@@ -27,6 +27,10 @@ class Cell:
     def split(self, name: str) -> tuple[np.ndarray, np.ndarray]:
         """See `labelled`."""
         return labelled(self.source, self.source.info.splits.get(name, ()))
+
+    def unlabelled(self) -> np.ndarray:
+        """See `unlabelled`; songs whose labels the fraction has hidden are among them."""
+        return unlabelled(self.source)
 
 
 def cells(
@@ -49,6 +53,18 @@ def labelled(source: Source, songs: Sequence[int]) -> tuple[np.ndarray, np.ndarr
     targets = np.stack([source.label(int(i)) for i in songs])
     known = ~np.isnan(targets.reshape(len(songs), -1).astype(np.float64)).all(axis=1)
     return songs[known], targets[known]
+
+
+def unlabelled(source: Source) -> np.ndarray:
+    """Songs that can be learnt from without labels, int [N]: of "unlabelled", and of train.
+
+    In train are those of which no label is known. None is in valid or test.
+    """
+    splits = source.info.splits
+    train = np.asarray(splits.get("train", ()), np.int64)
+    candidates = np.union1d(train, np.asarray(splits.get(UNLABELLED, ()), np.int64))
+    others = [labelled(source, train)[0], *(splits.get(split, ()) for split in SPLITS[1:])]
+    return np.setdiff1d(candidates, np.concatenate(others))
 
 
 def missing_labels(all_cells: Sequence[Cell]) -> list[str]:

@@ -144,8 +144,8 @@ KINDS = {"linear": linear, "mlp": mlp, "knn": knn, "svm": svm}
 PATIENCE = {"mlp": 20}
 """Candidates without a better one after which no more are tried; all are where none is given."""
 
-MAX_WINDOWS = {"svm": 5000}
-"""Training windows for kinds whose cost grows with their square."""
+MAX_WINDOWS = {"svm": 5000, "label_spreading": 10_000}
+"""Training windows for kinds whose cost grows with their square, unlabelled ones among them."""
 
 
 def _probabilities(task: str, predicted: list[np.ndarray]) -> np.ndarray:

@@ -61,8 +61,16 @@ def untrained(run: Path, parts: Experiment, *, seeds: Sequence[int]) -> dict[int
     # Decides nothing about weights, and may need files that are not on this machine.
     config.augment = config_lib.base().augment
     config.objective.pos_weight = "none"
+    if config.objective.name in objectives.SEMI_SUPERVISED:
+        # They start from the same network, and one of them would want its teacher.
+        config.objective.update({"name": "supervised", "args": {}})
     objective = objectives.build(
-        parts.model, config, task=task, labels=lambda: np.zeros((1, 1)), total_steps=1
+        parts.model,
+        config,
+        task=task,
+        label_names=parts.source.info.labels,
+        labels=lambda: np.zeros((1, 1)),
+        total_steps=1,
     )
 
     @functools.partial(jax.jit, out_shardings=parallel.replicated(_mesh(parts)))

@@ -5,7 +5,8 @@ without a song. Shapes as there.
 """
 
 import dataclasses
-from collections.abc import Iterator
+import functools
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,12 @@ from mclf_jax import bootstrap, metrics
 from mclf_jax.metric_inputs import checked
 from mclf_jax.probe import classifiers
 from mclf_jax.probe.embeddings import Embeddings
+from mclf_jax.probe.label_spreading import TRANSDUCTIVE
+
+Learn = Callable[[str, np.ndarray, np.ndarray], classifiers.Candidates]
+
+KINDS = (*classifiers.KINDS, *TRANSDUCTIVE)
+"""Names of all probes."""
 
 # Numbers in the training vectors up to which more threads than one get in each other's way.
 _SMALL = 4_000_000
@@ -56,6 +63,20 @@ class Rows:
         ]
         kept = np.concatenate(kept)
         return dataclasses.replace(self, position=self.position[kept], vectors=self.vectors[kept])
+
+    def some_songs(self, count: int, *, seed: int) -> "Rows":
+        """At most so many songs, drawn at random."""
+        if len(self.songs) <= count:
+            return self
+        drawn = np.random.default_rng(seed).choice(len(self.songs), count, replace=False)
+        kept = np.sort(drawn)
+        of_kept = np.isin(self.position, kept)
+        return Rows(
+            songs=self.songs[kept],
+            position=np.searchsorted(kept, self.position[of_kept]),
+            vectors=self.vectors[of_kept],
+            targets=self.targets[kept],
+        )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -100,27 +121,43 @@ def fit(
     labels: tuple[str, ...],
     seed: int,
     max_windows: int,
+    unlabelled: Rows | None = None,
 ) -> Fitted:
     """Fit a probe and score the test songs.
 
     Args:
-        kind: one of `classifiers.KINDS`.
+        kind: one of `KINDS`.
         task: one of `data.source.TASKS`.
         train, valid, test: of the splits.
         labels: the K names.
-        seed: of the weights and batches of "mlp"; the others draw nothing.
-        max_windows: to train on.
+        seed: of the weights and batches of "mlp", and of which unlabelled songs are taken where
+            there are too many; the others draw nothing.
+        max_windows: to train on, unlabelled ones among them.
+        unlabelled: other songs, of none of the splits, whose targets are not looked at; for
+            kinds of `TRANSDUCTIVE`, the others leave them alone.
+
+    Raises:
+        ValueError: the kind is not for the task.
     """
-    train = train.thinned(min(max_windows, classifiers.MAX_WINDOWS.get(kind, max_windows)))
-    scaler = StandardScaler().fit(train.vectors)
+    max_windows = min(max_windows, classifiers.MAX_WINDOWS.get(kind, max_windows))
+    if kind in TRANSDUCTIVE:
+        train, others = _thinned_alike(train, unlabelled, max_windows, seed=seed)
+        nodes = np.concatenate([train.vectors, others])
+        scaler = StandardScaler().fit(nodes)
+        others = scaler.transform(nodes)[len(train.vectors) :]
+        learn = functools.partial(TRANSDUCTIVE[kind], unlabelled=others)
+    else:
+        train = train.thinned(max_windows)
+        scaler = StandardScaler().fit(train.vectors)
+        learn = classifiers.KINDS[kind]
     of_valid, of_test = scaler.transform(valid.vectors), scaler.transform(test.vectors)
     candidates = _candidates(
-        kind,
+        functools.partial(learn, seed=seed),
         task,
         scaler.transform(train.vectors),
         train.targets[train.position],
         num_labels=len(labels),
-        seed=seed,
+        takes_unknown=kind in TRANSDUCTIVE,
     )
     best, best_score, since_best = None, None, 0
     small = train.vectors.size < _SMALL
@@ -156,14 +193,39 @@ def _score(
     return (value if np.isfinite(value) else -np.inf), -float(errors.mean())
 
 
+def _thinned_alike(
+    train: Rows, unlabelled: Rows | None, max_windows: int, *, seed: int
+) -> tuple[Rows, np.ndarray]:
+    """Rows with labels and vectors [V, D] without, about as many of each song, in that limit.
+
+    Where there are more songs than that, unlabelled ones are left out.
+    """
+    if unlabelled is None:
+        unlabelled = Rows(*np.zeros((2, 0), np.int64), train.vectors[:0], train.targets[:0])
+    unlabelled = unlabelled.some_songs(max(0, max_windows - len(train.songs)), seed=seed)
+    num_songs = len(train.songs) + len(unlabelled.songs)
+    for_train = -(-max_windows * len(train.songs) // num_songs)
+    train = train.thinned(for_train)
+    return train, unlabelled.thinned(max_windows - for_train).vectors
+
+
 def _candidates(
-    kind: str, task: str, x: np.ndarray, y: np.ndarray, *, num_labels: int, seed: int
+    learn: Learn,
+    task: str,
+    x: np.ndarray,
+    y: np.ndarray,
+    *,
+    num_labels: int,
+    takes_unknown: bool,
 ) -> classifiers.Candidates:
-    """Candidates for all K labels, made of those for labels that can be learnt together."""
+    """Candidates for all K labels, made of those for labels that can be learnt together.
+
+    That is all of them if `learn` takes targets that are NaN.
+    """
     if task == "single_label":
-        yield from _single_label(kind, x, y, num_labels=num_labels, seed=seed)
+        yield from _single_label(learn, x, y, num_labels=num_labels)
         return
-    parts = list(_parts(kind, task, x, y, seed=seed))
+    parts = list((_together if takes_unknown else _parts)(learn, task, x, y))
     constant = _constant(task, y)
     if not parts:
         yield {"constant": True}, lambda z: np.tile(constant, (len(z), 1))
@@ -180,7 +242,7 @@ def _candidates(
 
 
 def _single_label(
-    kind: str, x: np.ndarray, y: np.ndarray, *, num_labels: int, seed: int
+    learn: Learn, x: np.ndarray, y: np.ndarray, *, num_labels: int
 ) -> classifiers.Candidates:
     """Classes without a song have probability 0."""
     there, y = np.unique(y, return_inverse=True)
@@ -193,12 +255,12 @@ def _single_label(
     if len(there) == 1:
         yield {"constant": True}, lambda z: spread(z, np.ones((len(z), 1)))
         return
-    for setting, predict in classifiers.KINDS[kind]("single_label", x, y, seed=seed):
+    for setting, predict in learn("single_label", x, y):
         yield setting, lambda z, predict=predict: spread(z, predict(z))
 
 
 def _parts(
-    kind: str, task: str, x: np.ndarray, y: np.ndarray, *, seed: int
+    learn: Learn, task: str, x: np.ndarray, y: np.ndarray
 ) -> Iterator[tuple[np.ndarray, classifiers.Candidates]]:
     """(labels, candidates for them): those observed for the same windows are learnt together."""
     observed = ~np.isnan(y)
@@ -206,12 +268,27 @@ def _parts(
     for number, seen in enumerate(patterns.T):
         columns = np.flatnonzero(pattern_of_label.ravel() == number)
         if task == "multi_label":
-            positives = y[np.ix_(seen, columns)].sum(axis=0)
-            columns = columns[(positives > 0) & (positives < seen.sum())]
+            columns = columns[_has_both(y[np.ix_(seen, columns)])]
         if seen.any() and len(columns):
             targets = y[np.ix_(seen, columns)]
             targets = targets.astype(np.int64) if task == "multi_label" else targets
-            yield columns, classifiers.KINDS[kind](task, x[seen], targets, seed=seed)
+            yield columns, learn(task, x[seen], targets)
+
+
+def _together(
+    learn: Learn, task: str, x: np.ndarray, y: np.ndarray
+) -> Iterator[tuple[np.ndarray, classifiers.Candidates]]:
+    """The same for all labels at once: windows for which one is not observed are kept."""
+    columns = np.arange(y.shape[1])
+    if task == "multi_label":
+        columns = columns[_has_both(y)]
+    if len(columns):
+        yield columns, learn(task, x, y[:, columns])
+
+
+def _has_both(y: np.ndarray) -> np.ndarray:
+    """Of which tags there are examples with and without, [W, K] -> bool [K]."""
+    return (y == 1).any(axis=0) & (y == 0).any(axis=0)
 
 
 def _constant(task: str, y: np.ndarray) -> np.ndarray:

@@ -5,13 +5,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from ml_collections import ConfigDict
 
 from mclf_jax import experiment, rundir
 from mclf_jax.data.catalogue import SPLITS
 from mclf_jax.data.source import Info, Source
 from mclf_jax.experiment import Experiment
+from mclf_jax.objectives import SELF_SUPERVISED, SEMI_SUPERVISED
 from mclf_jax.probe.cells import Cell
 
 
@@ -32,8 +32,12 @@ def open_parts(
             f"{run} was made from weights and has no data of its own: say what to probe it on by "
             "source (--data NAME) and its arguments (--from DIR)"
         )
-    # All labels that there are: which of them are used is up to the probe.
+    # All labels that there are: which of them are used is up to the probe. And the labels, not
+    # what a pretext task put in their place: its songs and artists are those of "train" alone.
     config.data.update({"fraction": 1.0, "fraction_seed": 0, "fraction_unit": "item"})
+    config.data.update({"songs_per_label": 0, "target": ""})
+    with config.unlocked():
+        config.data.target_args = ConfigDict()
     if source is not None:
         config.data.update({"taxonomy": "", "num_folds": 0, "fold": 0, "fold_seed": 0})
     if isinstance(source, str):
@@ -80,7 +84,7 @@ def heard_in_training(run: Path, parts: Experiment, all_cells: Sequence[Cell]) -
     """A note if the run was trained on test songs of the probe, by whatever splits or folds.
 
     Raises:
-        ValueError: it was trained on them with their labels.
+        ValueError: it was trained on them with their labels, or with what was made of these.
     """
     trained, data = rundir.read_config(run), rundir.read_meta(run)["data"]
     info = parts.source.info
@@ -91,17 +95,35 @@ def heard_in_training(run: Path, parts: Experiment, all_cells: Sequence[Cell]) -
     if data["name"] != info.name or not (same_files or data["fingerprint"] == info.fingerprint):
         return []
     own = experiment.build(trained)
-    heard = {own.source.item_id(int(i)) for i in own.train_indices}
-    tested = {int(i) for cell in all_cells for i in np.asarray(cell.split("test")[0])}
-    count = sum(parts.source.item_id(i) in heard for i in tested)
-    if not count:
-        return []
-    if trained.objective.name == "supervised":
+    labelled = {own.source.item_id(int(i)) for i in own.train_indices}
+    heard = labelled | _heard_unlabelled(own)
+    tested = {parts.source.item_id(int(i)) for cell in all_cells for i in cell.split("test")[0]}
+    learnt_labels = trained.data.target in ("", "artist_group")
+    count = len(tested & labelled)
+    if count and trained.objective.name not in SELF_SUPERVISED and learnt_labels:
         raise ValueError(
             f"{run} was trained with the labels of {count} songs that it would be tested on; probe "
             f"it on the splits that it was trained with (no num_folds, no source), or on other data"
         )
+    count = len(tested & heard)
+    if not count:
+        return []
     return [
-        f"Pretraining ({trained.objective.name}) heard {count} of {len(tested)} test songs, "
+        f"Pretraining ({method_of(trained)}) heard {count} of {len(tested)} test songs, "
         "without their labels."
     ]
+
+
+def _heard_unlabelled(own: Experiment) -> set[str]:
+    """Names of the songs that a semi-supervised run took from its own data set."""
+    config, splits = own.config, own.source.info.splits
+    if config.objective.name not in SEMI_SUPERVISED or config.unlabelled.name:
+        return set()
+    there = (splits.get(name, ()) for name in config.unlabelled.splits)
+    return {own.source.item_id(int(i)) for items in there for i in items}
+
+
+def method_of(config: ConfigDict) -> str:
+    """What a run was trained by: its objective, and its pretext task where it has one."""
+    target = config.data.target
+    return f"{config.objective.name}, {target}" if target else config.objective.name

@@ -23,7 +23,7 @@ class Record:
 
     Attributes:
         encoder: "trained", "untrained", "mfcc", "scratch".
-        kind: of `classifiers.KINDS`, or `END_TO_END`.
+        kind: of `fit.KINDS`, or `END_TO_END`.
         fraction: of the labels of train that were used.
         seed, fold: of the fit; fold 0 where there are no folds.
         num_train, num_test: songs.

@@ -9,16 +9,23 @@ import numpy as np
 from ml_collections import ConfigDict
 from tqdm import tqdm
 
-from mclf_jax import metrics
+from mclf_jax import metrics, rundir
 from mclf_jax.data.catalogue import SPLITS
 from mclf_jax.data.source import Source
 from mclf_jax.experiment import Experiment
-from mclf_jax.probe import encoders, scratch
-from mclf_jax.probe.cells import Cell, cells, labelled, missing_labels
-from mclf_jax.probe.classifiers import KINDS
+from mclf_jax.probe import encoders, scratch, verification
+from mclf_jax.probe.cells import Cell, cells, labelled, missing_labels, unlabelled
+from mclf_jax.probe.classifiers import MAX_WINDOWS
 from mclf_jax.probe.embeddings import Embeddings, extract, hide_bar
-from mclf_jax.probe.fit import fit, rows_of
-from mclf_jax.probe.opening import check_splits, heard_in_training, open_parts, title_of
+from mclf_jax.probe.fit import KINDS, Rows, fit, rows_of
+from mclf_jax.probe.label_spreading import TRANSDUCTIVE, check_task
+from mclf_jax.probe.opening import (
+    check_splits,
+    heard_in_training,
+    method_of,
+    open_parts,
+    title_of,
+)
 from mclf_jax.probe.result import END_TO_END, ProbeResult, Record
 from mclf_jax.train import TrainingError
 
@@ -55,7 +62,9 @@ def probe(
         source: name of a data set, or an open one, at the rate of the run's features; the run's
             own when not given.
         arguments: of the data set by that name, such as {"path": ...}.
-        kinds: of probes on trained and untrained network: "linear", "mlp", "knn", "svm".
+        kinds: of probes on trained and untrained network: "linear", "mlp", "knn", "svm", or
+            "label_spreading", which learns from songs without labels, too: those of the split
+            "unlabelled", where the songs are whose labels a fraction leaves out.
         fractions: of the training labels, each within the next larger one; the same songs for
             every method and run.
         seeds: a seed deals the folds, chooses the songs of a fraction, and draws the weights of
@@ -66,7 +75,8 @@ def probe(
         out: where tables and picture go, over those of an earlier call; RUN/probe/DATA when not
             given.
         num_windows, hop_s: how songs are cut, if not as in the run's evaluation.
-        max_windows: to train a probe on, fewer of every song; 5,000 for "svm".
+        max_windows: to train a probe on, fewer of every song; 5,000 for "svm" and 10,000,
+            labelled and unlabelled, for "label_spreading".
         scratch_config: how to train from scratch; `scratch.default_config` when not given. Its
             data, folds, fraction and seed are those of the probe.
         scratch_dir: where these networks are kept, so that runs of one architecture can share
@@ -85,6 +95,9 @@ def probe(
     parts = open_parts(run, source, arguments, num_windows=num_windows, hop_s=hop_s)
     info, title = parts.source.info, title_of(parts)
     check_splits(info, num_folds=num_folds)
+    transductive = [kind for kind in kinds if kind in TRANSDUCTIVE]
+    if transductive:
+        check_task(info.task)
     if not isinstance(source, str | None) and "scratch" in baselines:
         raise ValueError(
             "source is an open data set, which training from scratch cannot open again: give its "
@@ -96,6 +109,9 @@ def probe(
         raise ValueError(f"not one song of {info.name} in train, valid or test has a label")
     all_cells = list(cells(parts.source, seeds=seeds, num_folds=num_folds, fractions=fractions))
     notes = [*heard_in_training(run, parts, all_cells), *missing_labels(all_cells)]
+    if transductive:
+        songs = np.union1d(songs, unlabelled(parts.source))
+        notes.append(_graph_note(all_cells, max_windows=max_windows))
 
     def embeddings(encoder: encoders.Encoder) -> Embeddings:
         directory = run / "probe" / "embeddings"
@@ -110,6 +126,9 @@ def probe(
         found["mfcc"] = embeddings(encoders.hand_made(parts))
     if lost := len(songs) - len(np.unique(found["trained"].songs)):
         notes.append(f"{lost} songs could not be read and are in no score.")
+    if source is None:
+        by_name = {key if isinstance(key, str) else key[0]: made for key, made in found.items()}
+        notes += verification.describe(by_name, trained=rundir.read_config(run), info=info)
 
     fits = [("trained", kind) for kind in kinds]
     fits += [("untrained", kind) for kind in kinds if "untrained" in baselines]
@@ -138,7 +157,7 @@ def probe(
             records += [record] if record else []
     result = ProbeResult(
         run=run.resolve().name,
-        method=parts.config.objective.name,
+        method=method_of(rundir.read_config(run)),
         step=best.identity["step"],
         data=title,
         fingerprint=info.fingerprint,
@@ -175,6 +194,16 @@ def _check(kinds, fractions, seeds, baselines, num_folds, progress) -> None:
         raise ValueError(f"probe in one process; there are {jax.process_count()}")
 
 
+def _graph_note(all_cells: Sequence[Cell], *, max_windows: int) -> str:
+    counts = sorted({len(cell.unlabelled()) for cell in all_cells})
+    songs = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
+    most = min(max_windows, MAX_WINDOWS["label_spreading"])
+    return (
+        f"label_spreading also learns from {songs} songs without their labels, none of valid or "
+        f"test; its graph has {most:,} windows at most, but one of each labelled song."
+    )
+
+
 def _record(
     embeddings: Embeddings, encoder: str, kind: str, cell: Cell, *, max_windows: int
 ) -> Record:
@@ -191,6 +220,7 @@ def _record(
         labels=info.labels,
         seed=cell.seed,
         max_windows=max_windows,
+        unlabelled=_without_labels(embeddings, cell) if kind in TRANSDUCTIVE else None,
     )
     judged = {"labels": info.labels}
     targets = rows["test"].targets
@@ -214,6 +244,11 @@ def _record(
         },
         setting=fitted.setting,
     )
+
+
+def _without_labels(embeddings: Embeddings, cell: Cell) -> Rows:
+    songs = cell.unlabelled()
+    return rows_of(embeddings, songs, np.full(len(songs), np.nan))
 
 
 def _default_scratch(parts: Experiment) -> ConfigDict:

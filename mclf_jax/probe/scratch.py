@@ -60,12 +60,13 @@ def restricted(
     config = config.copy_and_resolve_references()
     config.seed = seed
     with config.unlocked():
-        config.data.args = data.args
-    config.data.update({"name": data.name, "taxonomy": data.taxonomy})
+        config.data.args, config.data.target_args = data.args, data.target_args
+    config.data.update({name: data[name] for name in ("name", "taxonomy", "target")})
     config.data.update({name: data[name] for name in ("num_folds", "fold", "fold_seed")})
     if num_folds:
         config.data.update({"num_folds": num_folds, "fold": fold, "fold_seed": seed})
     config.data.update({"fraction": fraction, "fraction_seed": seed, "fraction_unit": "item"})
+    config.data.songs_per_label = 0
     return config_lib.validate(config)
 
 

@@ -84,7 +84,12 @@ def test_the_untrained_network_is_that_of_the_first_step(run, monkeypatch):
     """Through the objective, with the key of training; other seeds are other networks."""
     parts = opened(run)
     objective = objectives.build(
-        parts.model, parts.config, task="single_label", labels=lambda: None, total_steps=4
+        parts.model,
+        parts.config,
+        task="single_label",
+        label_names=parts.source.info.labels,
+        labels=lambda: None,
+        total_steps=4,
     )
 
     class NoOptimizer:
