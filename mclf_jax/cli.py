@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from mclf_jax import cli_data
+from mclf_jax import cli_convert, cli_data
 
 _CONFIG_HELP = "config file, with its argument after a colon: configs/quickstart.py:task=style"
 
@@ -19,7 +19,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     # "--config.optim.learning_rate=1e-3" cannot be declared: which fields there are is up
     # to the config.
     arguments.overrides = [text for text in rest if text.startswith("--config.")]
-    takes = hasattr(arguments, "config") or arguments.function in (_convert, _evaluate)
+    takes = hasattr(arguments, "config") or arguments.function in (cli_convert.convert, _evaluate)
     if unknown := [text for text in rest if not takes or text not in arguments.overrides]:
         parser.error(f"unrecognised arguments: {' '.join(unknown)}")
     try:
@@ -124,41 +124,6 @@ def _embed(arguments: argparse.Namespace) -> int:
     return code
 
 
-def _convert(arguments: argparse.Namespace) -> None:
-    from mclf_jax.convert import run
-
-    source, out = arguments.source, arguments.out
-    if arguments.to == "torch":
-        of_runs = ("model", "labels", "task", "licence")
-        given = [f"--{name}" for name in of_runs if getattr(arguments, name) is not None]
-        if given := given + arguments.overrides:
-            raise ValueError(f"--to torch takes a run as it is, not {', '.join(given)}")
-        written = run.weights_from_run(source, out)
-        print(f"{written['model'].name} under PyTorch's names: {out}")
-        print(f"labels, in the order of the outputs: {written['labels_file']}")
-        print(f"back again: {written['command']}")
-        return
-    if arguments.model is None or arguments.labels is None:
-        raise ValueError(
-            "to make a run of weights, --model and --labels are needed; "
-            "to write those of a run, --to torch"
-        )
-    made = run.run_from_weights(
-        source,
-        model=arguments.model,
-        labels=run.read_labels(arguments.labels, task=arguments.task),
-        out=out,
-        overrides=arguments.overrides,
-        licence=arguments.licence or "unknown",
-    )
-    model, num_labels = made["model"], made["model"].module.num_labels
-    print(
-        f"{model.name} on windows of {model.window_s:.4g} s, {made['num_parameters']:,} "
-        f"parameters, {num_labels} labels ({arguments.labels}): {out}"
-    )
-    print(f"next: mclf predict {out} SONG.mp3")
-
-
 def _probe(arguments: argparse.Namespace) -> None:
     from mclf_jax.probe import probe
 
@@ -203,15 +168,14 @@ def _sweep(arguments: argparse.Namespace) -> int:
     from mclf_jax import config as config_lib
     from mclf_jax import sweep
 
+    where = {"workdir": arguments.workdir}
     if arguments.dry_run:
-        for command in sweep.commands(
-            arguments.config, workdir=arguments.workdir, overrides=arguments.overrides
-        ):
+        for command in sweep.commands(arguments.config, overrides=arguments.overrides, **where):
             print(command)
         return 0
     config = config_lib.load(arguments.config, overrides=arguments.overrides)
-    settings = sweep.settings_of(arguments.config)
-    results = sweep.run(config, settings, workdir=arguments.workdir)
+    settings, probes = sweep.settings_of(arguments.config), sweep.probes_of(arguments.config)
+    results = sweep.run(config, settings, probes=probes, **where)
     if results:
         print((Path(arguments.workdir) / "sweep.md").read_text(encoding="utf-8"))
     done = [result for result in results if result["status"] == "finished"]
@@ -318,29 +282,7 @@ def _parser() -> argparse.ArgumentParser:
     embed.add_argument("--out", required=True, help="the .npz file to write")
     _add_windows(embed)
 
-    convert = add(
-        _convert,
-        "Make a run directory of published weights, or write the weights of a run for PyTorch. "
-        "What the weights were trained with and do not show is said by --config.model.args.X=..., "
-        "--config.features.X=... and --config.model.window_s=SECONDS.",
-    )
-    convert.add_argument(
-        "source", help="file of weights (.pth .pt .ckpt .safetensors .npz), or run"
-    )
-    convert.add_argument("--to", default="run", choices=("run", "torch"))
-    convert.add_argument("--out", required=True, help="run directory, or file of weights, to write")
-    convert.add_argument("--model", help="architecture of the weights, such as fcn")
-    convert.add_argument(
-        "--labels",
-        help="of the outputs, in their order: a list that ships (mtat, msd_lastfm, jamendo_top50, "
-        "gtzan, ...) or a text file with one a line",
-    )
-    convert.add_argument(
-        "--task",
-        choices=("single_label", "multi_label", "regression"),
-        help="that of the list, or multi_label for a file, when not given",
-    )
-    convert.add_argument("--licence", help="of the weights, to keep with them")
+    cli_convert.add_command(add)
 
     probe = add(
         _probe,
@@ -351,7 +293,12 @@ def _parser() -> argparse.ArgumentParser:
     probe.add_argument("--data", help="data set with labels (`mclf data list`); default: the run's")
     probe.add_argument("--from", dest="path", help="where it is on disk")
     cli_data.add_options(probe)
-    probe.add_argument("--kind", nargs="+", default=("linear", "mlp", "knn"), help="of classifiers")
+    probe.add_argument(
+        "--kind",
+        nargs="+",
+        default=("linear", "mlp", "knn"),
+        help="of classifiers: linear, mlp, knn, svm; label_spreading, also over unlabelled songs",
+    )
     probe.add_argument(
         "--fraction", nargs="+", type=float, default=(1.0,), help="of the training labels: .01 .1 1"
     )
@@ -375,11 +322,18 @@ def _parser() -> argparse.ArgumentParser:
     data = commands.add_parser("data", help=about_data, description=about_data)
     cli_data.add_commands(data, add=add, overrides=overrides)
 
-    sweep = add(_sweep, f"Train and evaluate every setting of a config's sweep(). {overrides}")
+    sweep = add(
+        _sweep,
+        "Train and evaluate every setting of a config's sweep(), stages in their order, and probe "
+        f"those without labels by its probes(). {overrides}",
+    )
     sweep.add_argument("--config", required=True, help=_CONFIG_HELP)
     sweep.add_argument("--workdir", required=True, help="folder of the runs and of the table")
     sweep.add_argument(
-        "--dry_run", action="store_true", help="only print one command a setting, for a queue"
+        "--dry_run",
+        action="store_true",
+        help="only print one command a setting, for a queue; when "
+        "these have run, the sweep makes the tables",
     )
     return parser
 

@@ -1,20 +1,42 @@
-"""Ablations: every setting that a config's `sweep()` yields, trained, evaluated, tabulated."""
+"""Ablations and recipes of many stages: what a config's `sweep()` yields, trained and tabulated."""
 
-import csv
-import io
+import dataclasses
+import datetime
+import inspect
 import itertools
+import re
 import shlex
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 from ml_collections import ConfigDict
 
 from mclf_jax import config as config_lib
-from mclf_jax import metrics, rundir
 
 Setting = tuple[str, dict[str, Any]]
+
+
+@dataclasses.dataclass(frozen=True)
+class RunOf:
+    """Stands for the run directory of an earlier setting, see `run_of`."""
+
+    name: str
+
+    def __str__(self) -> str:
+        return self.name
+
+
+def run_of(name: str) -> RunOf:
+    """The run directory of the setting of this name, as a value of a later setting's changes.
+
+    So stages follow each other: {"init.path": run_of("pretrained,seed=0")} fine-tunes, and
+    {"objective.args.teacher": run_of("round1,seed=0")} makes a student the next teacher.
+    """
+    return RunOf(name)
 
 
 def grid(fields: Mapping[str, Sequence[Any]]) -> Iterator[Setting]:
@@ -29,121 +51,225 @@ def grid(fields: Mapping[str, Sequence[Any]]) -> Iterator[Setting]:
         yield name, changes
 
 
+def without_seed(name: str) -> str:
+    """The name of a setting without parts such as "seed=0" or "fold_seed=1"."""
+    return re.sub(r"(^|[,/])\w*seed=[^,/]*", "", name).strip(",/")
+
+
 def settings_of(config_path: str) -> list[Setting]:
     """What the `sweep()` of a config file yields.
 
+    It is given what follows the colon in "configs/x.py:arg", as `get_config` is, if it takes it.
+
     Raises:
-        ValueError: no such function, or two settings of one name.
+        ValueError: no such function, no settings, or two of one name.
     """
-    path = config_path.partition(":")[0]
+    path, _, arg = config_path.partition(":")
     module = config_lib.load_module(path)
     if not hasattr(module, "sweep"):
         raise ValueError(f"{path} defines no sweep(), which yields (name, overrides)")
-    settings = [(str(name), dict(changes)) for name, changes in module.sweep()]
+    settings = [(str(name), dict(changes)) for name, changes in _call(module, "sweep", arg)]
+    if not settings:
+        raise ValueError(f"sweep() of {path} yields nothing")
     names = [name for name, _ in settings]
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise ValueError(f"sweep() of {path} yields these names more than once: {', '.join(twice)}")
     return settings
 
 
+def probes_of(config_path: str) -> dict[str, dict[str, Any]]:
+    """What the `probes()` of a config file yields, (name, arguments of `probe.probe`); or nothing.
+
+    Raises:
+        ValueError: two of one name.
+    """
+    path, _, arg = config_path.partition(":")
+    module = config_lib.load_module(path)
+    found = list(_call(module, "probes", arg)) if hasattr(module, "probes") else []
+    probes = {str(name): dict(arguments) for name, arguments in found}
+    if len(probes) < len(found):
+        raise ValueError(f"probes() of {path} yields a name more than once")
+    return probes
+
+
 def commands(
     config_path: str, *, workdir: str | Path, overrides: Sequence[str] = ()
 ) -> Iterator[str]:
-    """One shell command a setting, for a cluster's queue."""
-    for name, changes in settings_of(config_path):
-        run = Path(workdir) / name
-        flags = [*overrides, *(f"--config.{field}={value}" for field, value in changes.items())]
-        train = ["mclf", "train", "--config", config_path, "--workdir", str(run), *flags]
-        yield f"{shlex.join(train)} && {shlex.join(['mclf', 'evaluate', str(run)])}"
+    """One shell command a setting, for a cluster's queue, in an order that stages can run in.
 
-
-def run(config: ConfigDict, settings: Sequence[Setting], *, workdir: str | Path) -> list[dict]:
-    """Train and evaluate every setting in its own run directory, and write the table.
-
-    What is finished is skipped and what was killed goes on. A setting whose training breaks
-    down is noted in the table and does not stop the others.
-
-    Returns:
-        One dict a setting: "name", "changes", "status" and, if it finished, "metrics".
+    When all have run, the sweep itself has nothing left to train and makes the tables.
 
     Raises:
-        ValueError: a setting that cannot be, or that learns no labels; before anything is trained.
+        ValueError: a setting that cannot be, or that builds on no earlier one; before the first.
     """
-    # jax and friends are only needed to train; the dry run starts at once without them.
+    from mclf_jax.objectives import SELF_SUPERVISED
+
+    config = config_lib.load(config_path, overrides=overrides)
+    settings = settings_of(config_path)
+    resolved = _resolved(config, settings, workdir=Path(workdir))
+    for (name, _), (changes, changed) in zip(settings, resolved, strict=True):
+        # Fields of a command are in no order: of those that a setting sets or resets, only its own.
+        reset = [part for part in ("model", "objective") if changed[part].name != config[part].name]
+        flags = [
+            text
+            for text in overrides
+            for field in [text.removeprefix("--config.").partition("=")[0]]
+            if field not in changes and not field.startswith(tuple(f"{p}.args." for p in reset))
+        ]
+        flags += [f"--config.{field}={value}" for field, value in changes.items()]
+        run_dir = str(Path(workdir) / name)
+        stages = [["mclf", "train", "--config", config_path, "--workdir", run_dir, *flags]]
+        if changed.objective.name not in SELF_SUPERVISED:
+            stages.append(["mclf", "evaluate", run_dir])
+        yield " && ".join(map(shlex.join, stages))
+
+
+def run(
+    config: ConfigDict,
+    settings: Sequence[Setting],
+    *,
+    workdir: str | Path,
+    probes: Mapping[str, Mapping[str, Any]] | None = None,
+) -> list[dict]:
+    """Train every setting in its own run directory, evaluate or probe it, and write the tables.
+
+    What is finished is skipped and what was killed goes on. A setting whose training breaks
+    down is noted in the tables; only those that build on it are not run.
+
+    Args:
+        config: that settings change.
+        settings: names of run directories and fields to change, such as `settings_of` gives.
+        workdir: of the run directories, `sweep.md` and `sweep.csv`.
+        probes: name -> arguments of `probe.probe`, for settings that learn without labels and so
+            have no scores of their own, and for pretext tasks (`data.target`).
+
+    Returns:
+        One dict a setting: "name", "changes", "objective", "target", "status" and, if it finished,
+        "metrics" and "task" of what it learnt, and "probes", the `ProbeResult`s by name.
+
+    Raises:
+        ValueError: a setting that cannot be or that builds on no earlier one, or all learn without
+            labels and there is no probe; before anything is trained.
+    """
+    # These import jax, which configs that only want `grid` start without.
+    from mclf_jax import sweep_probes
+    from mclf_jax.objectives import SELF_SUPERVISED
+    from mclf_jax.sweep_table import write_tables
+
+    workdir, probes = Path(workdir), sweep_probes.checked(probes or {})
+    changed = [setting for _, setting in _resolved(config, settings, workdir=workdir)]
+    if not probes and all(setting.objective.name in SELF_SUPERVISED for setting in changed):
+        raise ValueError(
+            f"objective.name is {changed[0].objective.name!r} in {settings[0][0]}, and no setting "
+            "learns labels, so that there would be no score in the table: define probes() in the "
+            "config file, which yields (name, arguments of probe.probe)"
+        )
+    workdir.mkdir(parents=True, exist_ok=True)
+    names = [name for name, _ in settings]
+    results: list[dict] = []
+    took_s: dict[str, list[float]] = {}
+    for number, ((name, changes), setting) in enumerate(zip(settings, changed, strict=True)):
+        left = _left(names[number:], took_s)
+        print(f"[{number + 1}/{len(names)}] {name}; {left}", flush=True)
+        run_dir = workdir / name
+        began_s, log_size = time.monotonic(), _size(run_dir / "metrics.jsonl")
+        result = {"name": name, "changes": changes}
+        result |= {"objective": setting.objective.name, "target": setting.data.target}
+        if why := _why_not(changes, results):
+            result["status"] = why
+        else:
+            result |= _trained(setting, run_dir, probes=probes)
+        if result["status"] == "interrupted":
+            print(f"stopped at step {result['step']}; the same command goes on from there")
+            return results
+        if result["status"] != "finished":
+            print(f"{name}: {result['status']}")
+        # What was finished before takes no time, and says nothing about the others.
+        if result["status"] == "finished" and _size(run_dir / "metrics.jsonl") > log_size:
+            took_s.setdefault(without_seed(name), []).append(time.monotonic() - began_s)
+        results.append(result)
+        write_tables(results, workdir=workdir)
+    return results
+
+
+def _trained(setting: ConfigDict, run_dir: Path, *, probes: Mapping[str, Any]) -> dict[str, Any]:
+    """Train a setting and see how good it is: "status", and what `run` says of it."""
+    from mclf_jax import rundir, sweep_probes
     from mclf_jax.evaluation import evaluated
     from mclf_jax.objectives import SELF_SUPERVISED
     from mclf_jax.train import TrainingError, train
 
-    changed = [(name, changes, config_lib.override(config, changes)) for name, changes in settings]
-    for name, _, setting in changed:
-        if setting.objective.name in SELF_SUPERVISED:
-            raise ValueError(
-                f"{name}: objective.name is {setting.objective.name!r}, which learns no labels, so "
-                "a table would have no scores: `mclf train` each setting, then `mclf probe` it"
-            )
-    workdir = Path(workdir)
-    workdir.mkdir(parents=True, exist_ok=True)
-    results: list[dict] = []
-    for number, (name, changes, setting) in enumerate(changed, start=1):
-        print(f"[{number}/{len(changed)}] {name}", flush=True)
-        run_dir = workdir / name
-        result = {"name": name, "changes": changes, "status": "finished"}
-        try:
-            outcome = train(setting, workdir=run_dir)
-            if outcome.status == "interrupted":
-                print(f"stopped at step {outcome.step}; the same command goes on from there")
-                return results
-            report = evaluated(run_dir, split="test")
-            result |= {"metrics": report.metrics, "task": report.task}
-        except TrainingError as error:
-            print(f"{name}: {error}")
-            result["status"] = f"failed: {error}"
-        results.append(result)
-        write_table(results, workdir=workdir)
-    return results
+    try:
+        outcome = train(setting, workdir=run_dir)
+    except TrainingError as error:
+        return {"status": f"failed: {error}"}
+    if outcome.status == "interrupted":
+        return {"status": "interrupted", "step": outcome.step}
+    result = {"status": "finished"}
+    if setting.objective.name in SELF_SUPERVISED or setting.data.target:
+        result["probes"] = {
+            name: sweep_probes.probed(run_dir, name, arguments)
+            for name, arguments in probes.items()
+        }
+    # A pretext task needs no test songs.
+    tested = not setting.data.target or rundir.read_meta(run_dir)["data"]["splits"].get("test")
+    if setting.objective.name not in SELF_SUPERVISED and tested:
+        report = evaluated(run_dir, split="test")
+        result |= {"metrics": report.metrics, "task": report.task}
+    return result
 
 
-def write_table(results: Sequence[dict], *, workdir: Path) -> str:
-    """Write `sweep.md` and `sweep.csv`: mean and spread over the seeds of each setting.
+def _call(module: ModuleType, name: str, arg: str) -> Iterator:
+    """What a function of a config file yields, given the config's argument if it takes one."""
+    function = getattr(module, name)
+    return function(arg or None) if inspect.signature(function).parameters else function()
 
-    Settings that differ in `seed` alone are one row; the spread is the sample standard
-    deviation. Returns the Markdown text.
+
+def _resolved(
+    config: ConfigDict, settings: Sequence[Setting], *, workdir: Path
+) -> list[tuple[dict[str, Any], ConfigDict]]:
+    """Changes with paths in place of `RunOf`, and the config with them, of every setting."""
+    names = [name for name, _ in settings]
+    found = []
+    for number, (name, changes) in enumerate(settings):
+        for field, value in changes.items():
+            if isinstance(value, RunOf) and value.name not in names[:number]:
+                why = "comes later" if value.name in names[number:] else "is no setting"
+                earlier = ", ".join(names[:number]) or "none"
+                raise ValueError(
+                    f"{name}: {field} is run_of({value.name!r}), which {why}; before it come: "
+                    f"{earlier}"
+                )
+        paths = {
+            field: str(workdir / value.name) if isinstance(value, RunOf) else value
+            for field, value in changes.items()
+        }
+        found.append((paths, config_lib.override(config, paths)))
+    return found
+
+
+def _why_not(changes: Mapping[str, Any], results: Sequence[dict]) -> str:
+    """Why a setting cannot be trained; empty if what it builds on is finished."""
+    status = {result["name"]: result["status"] for result in results}
+    for value in changes.values():
+        if isinstance(value, RunOf) and status[value.name] != "finished":
+            what = "failed" if status[value.name].startswith("failed") else "was not run"
+            return f"not run: it builds on {value.name}, which {what}"
+    return ""
+
+
+def _left(names: Sequence[str], took_s: Mapping[str, Sequence[float]]) -> str:
+    """How many settings are left and, once some were trained, how long they will take.
+
+    A setting takes as long as others of its name but for the seed, or else as the mean of all; one
+    that an earlier call has finished will take less.
     """
-    rows: dict[tuple, list[dict]] = {}
-    for result in results:
-        key = tuple((k, repr(v)) for k, v in result["changes"].items() if k != "seed")
-        rows.setdefault(key, []).append(result)
-    task = next((r["task"] for r in results if "task" in r), None)
-    columns = metrics.HEADLINES[task] if task else ()
-    table = [["setting", "runs", *columns]]
-    for key, members in rows.items():
-        name = ", ".join(f"{field}={value}" for field, value in key) or "as configured"
-        good = [member["metrics"] for member in members if "metrics" in member]
-        broken = len(members) - len(good)
-        runs = f"{len(good)} ({broken} failed)" if broken else str(len(good))
-        table.append([name, runs, *(_mean_and_spread([m[c] for m in good]) for c in columns)])
-
-    markdown = "".join(f"| {' | '.join(row)} |\n" for row in [table[0], ["---"] * len(table[0])])
-    markdown += "".join(f"| {' | '.join(row)} |\n" for row in table[1:])
-    rundir.write_text(workdir / "sweep.md", markdown)
-    # The CSV has a line per run, for people's own statistics.
-    buffer = io.StringIO()
-    writer = csv.writer(buffer)
-    fields = list(dict.fromkeys(field for r in results for field in r["changes"]))
-    names = list(dict.fromkeys(name for r in results for name in r.get("metrics", ())))
-    writer.writerow(["name", "status", *fields, *names])
-    for r in results:
-        values = [r.get("metrics", {}).get(name, "") for name in names]
-        writer.writerow(
-            [r["name"], r["status"], *(r["changes"].get(f, "") for f in fields), *values]
-        )
-    rundir.write_text(workdir / "sweep.csv", buffer.getvalue())
-    return markdown
+    every = list(itertools.chain(*took_s.values()))
+    if not every:
+        return f"{len(names)} left"
+    seconds = sum(np.mean(took_s.get(without_seed(name), every)) for name in names)
+    return f"{len(names)} left, about {datetime.timedelta(seconds=round(float(seconds)))}"
 
 
-def _mean_and_spread(values: Sequence[float]) -> str:
-    if not values:
-        return "-"
-    if len(values) == 1:
-        return f"{values[0]:.3f}"
-    return f"{np.mean(values):.3f} ± {np.std(values, ddof=1):.3f}"
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0

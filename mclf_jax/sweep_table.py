@@ -1,0 +1,115 @@
+"""The tables of a sweep: a row for the seeds of each setting, and a line for each run as CSV."""
+
+import csv
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mclf_jax import metrics, rundir
+from mclf_jax.objectives import SELF_SUPERVISED
+from mclf_jax.sweep import RunOf, grid, without_seed
+from mclf_jax.sweep_probes import comparison
+
+
+def write_tables(results: Sequence[dict], *, workdir: Path) -> str:
+    """Write `sweep.md` and `sweep.csv`.
+
+    The first has scores of the test songs, mean and sample standard deviation over the seeds of
+    each setting; the comparison of probes; and why what is not finished is not. The second has a
+    line for each run, for people's own statistics.
+
+    Args:
+        results: of `sweep.run`.
+        workdir: of the sweep.
+
+    Returns:
+        The Markdown text.
+    """
+    scored = [result for result in results if result["objective"] not in SELF_SUPERVISED]
+    parts = [_score_table(scored) if scored else "", comparison(results)]
+    unfinished = [result for result in results if result["status"] != "finished"]
+    parts.append("".join(f"- {result['name']}: {result['status']}\n" for result in unfinished))
+    markdown = "\n".join(filter(None, parts))
+    rundir.write_text(workdir / "sweep.md", markdown)
+    rundir.write_text(workdir / "sweep.csv", _csv(results))
+    return markdown
+
+
+def rows_of(results: Sequence[dict]) -> list[list[dict]]:
+    """Results that differ in seeds alone together, in order of the first.
+
+    Seeds are the fields of which the name ends in "seed". A `RunOf` is the same as one of another
+    seed. Names count too, without their parts such as "seed=0": whatever differs there keeps
+    settings apart, unless a name does not tell its seed at all.
+    """
+    rows: dict[tuple, list[dict]] = {}
+    for result in results:
+        changes, name = result["changes"], result["name"]
+        key = frozenset(
+            (field, _shown(value)) for field, value in changes.items() if not _is_seed(field)
+        )
+        tells = without_seed(name) != name or not any(map(_is_seed, changes))
+        rows.setdefault((key, without_seed(name) if tells else None), []).append(result)
+    return list(rows.values())
+
+
+def _label(row: Sequence[dict]) -> str:
+    """The name that a config gave its settings; of a `grid` or without a common one, the fields."""
+    changes, names = row[0]["changes"], {without_seed(result["name"]) for result in row}
+    ((made, _),) = grid({field: (value,) for field, value in changes.items()})
+    builds = any(isinstance(value, RunOf) for value in changes.values())
+    if len(names) == 1 and (made != row[0]["name"] or builds):
+        return names.pop() or "as configured"
+    fields = [f"{field}={_shown(value)}" for field, value in changes.items() if not _is_seed(field)]
+    return ", ".join(fields) or "as configured"
+
+
+def _score_table(results: Sequence[dict]) -> str:
+    tasks = dict.fromkeys(result["task"] for result in results if "task" in result)
+    columns = list(dict.fromkeys(name for task in tasks for name in metrics.HEADLINES[task]))
+    lines = [["setting", "runs", *columns], ["---"] * (2 + len(columns))]
+    for row in rows_of(results):
+        good = [result["metrics"] for result in row if "metrics" in result]
+        counts = [str(len(good))]
+        counts += [f"({n} {word})" for word in ("failed", "not run") if (n := _count(row, word))]
+        scores = [_mean_and_spread([m[name] for m in good if name in m]) for name in columns]
+        target = f" (predicts {row[0]['target']})" if row[0]["target"] else ""
+        lines.append([_label(row) + target, " ".join(counts), *scores])
+    table = "".join(f"| {' | '.join(line)} |\n" for line in lines)
+    return f"Scores of test songs; ±: sample standard deviation over runs.\n\n{table}"
+
+
+def _count(row: Sequence[dict], word: str) -> int:
+    return sum(result["status"].startswith(word) for result in row)
+
+
+def _csv(results: Sequence[dict]) -> str:
+    buffer = io.StringIO()
+    writer = csv.writer(buffer)
+    fields = list(dict.fromkeys(field for r in results for field in r["changes"]))
+    names = list(dict.fromkeys(name for r in results for name in r.get("metrics", ())))
+    writer.writerow(["name", "status", *fields, *names])
+    for r in results:
+        values = [r.get("metrics", {}).get(name, "") for name in names]
+        changes = [r["changes"].get(field, "") for field in fields]
+        writer.writerow([r["name"], r["status"], *changes, *values])
+    return buffer.getvalue()
+
+
+def _is_seed(field: str) -> bool:
+    return field.endswith("seed")
+
+
+def _shown(value: Any) -> str:
+    return f"run of {without_seed(value.name)}" if isinstance(value, RunOf) else repr(value)
+
+
+def _mean_and_spread(values: Sequence[float]) -> str:
+    if not values:
+        return "-"
+    if len(values) == 1:
+        return f"{values[0]:.3f}"
+    return f"{np.mean(values):.3f} ± {np.std(values, ddof=1):.3f}"
