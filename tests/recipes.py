@@ -29,6 +29,12 @@ _ARGUMENTS = {
         *(f"method={method}" for method in ("simclr", "moco", "byol", "cola")),
         *(f"method={method}" for method in ("cpc", "wav2vec", "vq_cpc", "pase")),
     ),
+    "configs/semi_supervised.py": (
+        *(f"method={method}" for method in ("supervised", "entropy_minimization", "pi_model")),
+        *(f"method={method}" for method in ("mean_teacher", "uda", "fixmatch", "pseudo_label")),
+        *(f"method={method}" for method in ("mixmatch", "noisy_student")),
+    ),
+    "configs/noisy_student.py": ("student=same", "student=compact"),
     "configs/musicnn_training.py": ("data=mtat", "data=msd"),
     "configs/clmr_supervised.py": ("data=gtzan", "data=mtat", "data=msd"),
     "configs/music_tagging_transformer.py": (

@@ -1,5 +1,6 @@
 """Configs: overrides, checks in words, durations, and the golden text of every config file."""
 
+import inspect
 import json
 import os
 
@@ -43,6 +44,50 @@ def test_arguments_of_the_network_can_be_overridden_even_if_the_config_is_silent
     assert override(load(path), {"model.args.pooling": "mean_max"}).model.args == config.model.args
     with pytest.raises(ValueError, match="no field 'model.args.poolin'"):
         load(path, overrides=["--config.model.args.poolin=max"])
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_another_network_or_objective_starts_without_arguments(order):
+    """In any order, from Python and on the command line; those of the old one do not linger."""
+    path = str(ROOT / "configs" / "quickstart.py")
+    changes = {
+        "objective.args.temperature": 0.25,
+        "objective.name": "simclr",
+        "model.args.n_channels": 3,
+        "model.name": "fcn",
+        "features.n_fft": 256,  # which holds None, and still knows its type
+    }
+    changes = dict(list(changes.items())[::order])
+    config = load(path, overrides=[f"--config.{k}={v}" for k, v in changes.items()])
+    assert config == override(load(path), changes)
+    assert config.model.args.to_dict() == {"n_channels": 3}
+    assert config.objective.args.to_dict() == {"temperature": 0.25}
+    again = override(config, {"objective.name": "simclr", "objective.args.projector": (8,)})
+    assert again.objective.args.to_dict() == {"temperature": 0.25, "projector": (8,)}
+    assert override(config, {"objective.name": "supervised"}).objective.args.to_dict() == {}
+    assert config.objective.name == "simclr"  # the given one stays as it is
+    with pytest.raises(ValueError, match="unknown field 'objective.args.momentum'"):
+        override(config, {"objective.args.momentum": 0.9})
+    with pytest.raises(ValueError, match="no field 'model.args.num_blocks'"):
+        load(path, overrides=["--config.model.name=fcn", "--config.model.args.num_blocks=3"])
+    with pytest.raises(ValueError, match="objective.name is 'simclear'; allowed"):
+        override(config, {"objective.name": "simclear", "objective.args.temperature": 1.0})
+    with pytest.raises(ValueError, match="override of seed"):
+        override(config, {"seed": "three"})
+
+
+def test_arguments_whose_default_is_no_type(monkeypatch):
+    """A teacher that has to be given, and a threshold that may be None."""
+    defaults = {"teacher": inspect.Parameter.empty, "threshold": None}
+    monkeypatch.setattr("mclf_jax.objectives.arguments_of", lambda name: defaults)
+    path = str(ROOT / "configs" / "quickstart.py")
+    for changes in (
+        {"objective.args.teacher": "runs/teacher,seed=0", "objective.args.threshold": 0.5},
+        {"objective.args.teacher": "runs/1", "objective.args.threshold": None},
+    ):
+        config = load(path, overrides=[f"--config.{k}={v}" for k, v in changes.items()])
+        assert config == override(load(path), changes)
+        assert [config.objective.args[k.split(".")[-1]] for k in changes] == list(changes.values())
 
 
 def test_overrides_are_typed():

@@ -1,0 +1,82 @@
+"""Ablation: what do songs without labels add to a few labelled ones? Methods, labels, seeds.
+
+mclf sweep --config configs/ablations/few_labels.py:path=DIR --workdir runs/few_labels
+
+DIR is a folder of songs, as in `configs/folder.py`. `songs` is how many labelled songs of each
+label are used, 3 or several as 3+10; a seed stands for a choice of them, for a fold of the data
+(the first three of five, by group) and for the initial network. `methods` is some of those of
+`configs/semi_supervised.py`, and "simclr", which pretrains on all training songs and is
+fine-tuned. The noisy student's teacher is the supervised run of the same seed; the second round's
+is the student.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from ml_collections import ConfigDict
+
+from mclf_jax.config import flatten, load_module, parse_arg
+from mclf_jax.sweep import Setting, run_of
+
+_SEMI_SUPERVISED = Path(__file__).parents[1] / "semi_supervised.py"
+_PRETRAINING = Path(__file__).parents[1] / "small_pretraining.py"
+_METHODS = "supervised+mean_teacher+fixmatch+noisy_student+simclr"
+
+
+def _parsed(arg: str | None) -> ConfigDict:
+    return parse_arg(arg, path="", songs="3", methods=_METHODS, steps=600, seeds=3, rounds=1)
+
+
+def get_config(arg: str | None = None) -> ConfigDict:
+    arg = _parsed(arg)
+    config = _configured("supervised", arg)
+    config.data.num_folds = 5
+    return config
+
+
+def sweep(arg: str | None = None) -> Iterator[Setting]:
+    arg = _parsed(arg)
+    plain = _configured("supervised", arg)
+    for songs in map(int, arg.songs.split("+")):
+        for seed in range(arg.seeds):
+            same = {"seed": seed, "data.fold": seed % 5, "data.fraction_seed": seed}
+            same["data.songs_per_label"] = songs
+            end = f"songs={songs},seed={seed}"
+            for method in arg.methods.split("+"):
+                if method == "simclr":
+                    changes = _changes(plain, _pretraining(arg))
+                    yield f"simclr pretraining,{end}", changes | same
+                    first = {"init.path": run_of(f"simclr pretraining,{end}")}
+                    yield f"simclr then fine-tuned,{end}", first | same
+                    continue
+                changes = _changes(plain, _configured(method, arg))
+                if method != "noisy_student":
+                    yield f"{method},{end}", changes | same
+                    continue
+                teacher = f"supervised,{end}"
+                for number in range(1, arg.rounds + 1):
+                    name = method if number == 1 else f"{method} round {number}"
+                    taught = changes | {"objective.args.teacher": run_of(teacher)}
+                    teacher = f"{name},{end}"
+                    yield teacher, taught | same
+
+
+def _configured(method: str, arg: ConfigDict) -> ConfigDict:
+    module = load_module(str(_SEMI_SUPERVISED))
+    return module.get_config(f"method={method},path={arg.path},steps={arg.steps}")
+
+
+def _pretraining(arg: ConfigDict) -> ConfigDict:
+    module = load_module(str(_PRETRAINING))
+    return module.get_config(f"method=simclr,path={arg.path},window_s=5,steps={arg.steps}")
+
+
+def _changes(plain: ConfigDict, other: ConfigDict) -> dict[str, Any]:
+    """The fields in which a config differs from the one that the sweep starts from."""
+    known, wanted = flatten(plain), flatten(other)
+    return {
+        field: value
+        for field, value in wanted.items()
+        if field not in known or known[field] != value
+    }

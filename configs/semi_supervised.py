@@ -1,0 +1,55 @@
+"""A few labelled songs and many others: semi-supervised learning at a size for two CPU cores.
+
+mclf train --config configs/semi_supervised.py:method=fixmatch,path=DIR --workdir runs/fixmatch
+mclf train --config configs/semi_supervised.py:path=DIR,songs_per_label=3 --workdir runs/teacher
+mclf train --config configs/semi_supervised.py:method=noisy_student,path=DIR,songs_per_label=3 \\
+    --config.objective.args.teacher=runs/teacher --workdir runs/student
+
+DIR is a folder of songs as in `configs/folder.py`; those without a label are learnt from too.
+`method` is supervised (the labels alone, to compare), entropy_minimization, pseudo_label,
+pi_model, mean_teacher, uda, fixmatch, mixmatch or noisy_student. `songs_per_label=3` uses so many
+labels only and takes the other training songs as unlabelled; 0: all. Network, windows and
+augmentation of all methods are those of `configs/folder.py`; weights and ramps are published ones,
+except where those are for runs of 100,000 steps.
+"""
+
+from pathlib import Path
+
+from ml_collections import ConfigDict
+
+from mclf_jax.config import load_module, parse_arg
+from mclf_jax.objectives.consistency import METHODS as CONSISTENCY
+
+_FOLDER = Path(__file__).with_name("folder.py")
+METHODS = ("supervised", "entropy_minimization", *CONSISTENCY, "mixmatch", "noisy_student")
+
+
+def get_config(arg: str | None = None) -> ConfigDict:
+    arg = parse_arg(
+        arg, method=METHODS, path="", window_s=5.0, steps=600, songs_per_label=0, ratio=1
+    )
+    folder = load_module(str(_FOLDER))
+    config = folder.get_config(f"path={arg.path},window_s={arg.window_s},steps={arg.steps}")
+    config.data.songs_per_label = arg.songs_per_label
+    # A threshold of .95 is never reached by a network that learns to be 92 % sure.
+    config.objective.label_smoothing = 0.0
+    if arg.method == "supervised":
+        return config
+    config.unlabelled.update({"splits": ("unlabelled", "train"), "ratio": arg.ratio})
+    ramp_up_steps = arg.steps // 3
+    if arg.method in CONSISTENCY:
+        config.objective.name = "consistency"
+        arguments = dict(CONSISTENCY[arg.method])
+        if "ramp_up_steps" in arguments:
+            arguments["ramp_up_steps"] = ramp_up_steps
+        if "momentum" in arguments:
+            arguments["momentum"] = 0.99
+    else:
+        config.objective.name = arg.method
+        arguments = {
+            "entropy_minimization": {"weight": 0.1, "ramp_up_steps": ramp_up_steps},
+            "mixmatch": {"weight": 10.0},
+            "noisy_student": {"teacher": ""},
+        }[arg.method]
+    config.objective.args = ConfigDict(arguments)
+    return config

@@ -1,0 +1,84 @@
+"""Recipes with few labels: each fits together, and the ablation is what it says."""
+
+import csv
+import itertools
+
+import jax
+import numpy as np
+import pytest
+import soundfile
+
+from mclf_jax import config as config_lib
+from mclf_jax import sweep, training
+from mclf_jax.config import load_module
+from tests.recipes import ROOT
+from tests.small_run import small_model, write_run
+
+RECIPE = str(ROOT / "configs" / "semi_supervised.py")
+ABLATION = str(ROOT / "configs" / "ablations" / "few_labels.py")
+METHODS = load_module(RECIPE).METHODS
+CLASSES = ("low", "high")
+
+
+@pytest.fixture(scope="module")
+def songs(tmp_path_factory):
+    """Noises of half a second: of each class nine labelled ones, and four unlabelled ones."""
+    root = tmp_path_factory.mktemp("songs")
+    rows = [{"path": f"{i}.wav", "label": CLASSES[i % 2], "group": f"{i}"} for i in range(18)]
+    rows += [{"path": f"{i}.wav", "label": "", "group": f"{i}"} for i in range(18, 22)]
+    for i, row in enumerate(rows):
+        soundfile.write(root / row["path"], np.random.default_rng(i).uniform(-1, 1, 4000), 8000)
+    with (root / "manifest.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, fieldnames=list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    return root
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_fits_together(method, songs, tmp_path):
+    """Its step takes its batch: traced, with a batch of real audio, and not compiled."""
+    arguments = f"method={method},path={songs},window_s=.3,songs_per_label=2,ratio=2"
+    changes = {"model.args.n_channels": 4, "model.args.num_blocks": 2, "train.batch_size": 4}
+    if method == "noisy_student":
+        audio = np.random.default_rng(0).uniform(-1, 1, (4, 500)).astype("f4")
+        changes["objective.args.teacher"] = write_run(
+            tmp_path / "teacher", audio, labels=("high", "low")
+        )
+        changes |= {"features.sample_rate_hz": small_model().features.sample_rate_hz}
+        changes |= {"features.f_max_hz": 400.0, "features.on": "device"}
+    config = config_lib.override(config_lib.load(f"{RECIPE}:{arguments}"), changes)
+    run = training.build(config)
+    splits = run.parts.source.info.splits
+    assert len(splits["train"]) == 4
+    batch = run.batches()[0]
+    run.take_failed(batch)
+    state = jax.eval_shape(run.initial_state)
+    new_state, metrics = jax.eval_shape(run.steps()[0], state, batch)
+    assert jax.tree.structure(new_state) == jax.tree.structure(state)
+    if method == "supervised":
+        return
+    assert "unlabelled_loss" in metrics
+    assert sorted(run.unlabelled.indices) == sorted([*splits["unlabelled"], *splits["train"]])
+
+
+def test_the_ablation_compares_on_the_same_songs(songs):
+    path = f"{ABLATION}:path={songs},songs=1+3,seeds=2,rounds=2"
+    config, settings = config_lib.load(path), sweep.settings_of(path)
+    names = [name for name, _ in settings]
+    assert len(names) == 2 * 2 * 7
+    assert names[:7] == [
+        f"{method},songs=1,seed=0"
+        for method in ("supervised", "mean_teacher", "fixmatch", "noisy_student")
+        + ("noisy_student round 2", "simclr pretraining", "simclr then fine-tuned")
+    ]
+    changed = {}
+    for name, changes in settings:
+        as_paths = {k: str(v) if isinstance(v, sweep.RunOf) else v for k, v in changes.items()}
+        changed[name] = config_lib.override(config, as_paths)
+    taught = changed["noisy_student round 2,songs=3,seed=1"].objective.args.teacher
+    assert taught == "noisy_student,songs=3,seed=1"
+    for songs_per_label, seed in itertools.product((1, 3), (0, 1)):
+        of_one = [c for n, c in changed.items() if n.endswith(f"={songs_per_label},seed={seed}")]
+        assert {c.data.songs_per_label for c in of_one} == {songs_per_label}
+        assert {(c.data.fold, c.data.fraction_seed, c.seed) for c in of_one} == {(seed,) * 3}
