@@ -3,15 +3,16 @@
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
 from mclf_jax import evaluation, parallel, rundir
 from mclf_jax.audio.features import to_json
-from mclf_jax.convert.from_torch import check_filter_bank, network_arrays, without_constants
+from mclf_jax.convert.from_torch import check_filter_bank, without_constants
 from mclf_jax.convert.keys import torch_key, turn
+from mclf_jax.convert.unwrap import has_last_layer, unwrap
 from mclf_jax.convert.weights import SUFFIXES
 from mclf_jax.models import Model
 from mclf_jax.objectives import SELF_SUPERVISED
@@ -96,11 +97,17 @@ def _read_run(run: Path, *, model: Model, other_features: str) -> Pretrained:
         arrays={name_of(path_of(key_path)[1:]): np.asarray(leaf) for key_path, leaf in leaves},
         name=lambda path: name_of(path[1:]),
         turn=lambda path, array: array,
-        labels=f"{objective} trained without labels"
-        if objective in SELF_SUPERVISED
-        else (meta["task"], tuple(meta["labels"])),
+        labels=_labels_of(objective, meta),
         notes=tuple(differing),
     )
+
+
+def _labels_of(objective: str, meta: Mapping[str, Any]) -> tuple[str, tuple[str, ...]] | str:
+    if objective in SELF_SUPERVISED:
+        return f"{objective} trained without labels"
+    if not meta["labels"]:
+        return "nothing has trained the last layer there"
+    return meta["task"], tuple(meta["labels"])
 
 
 def _other_arguments(trained: Model, model: Model) -> list[str]:
@@ -109,7 +116,8 @@ def _other_arguments(trained: Model, model: Model) -> list[str]:
     values = [
         (f"model.args.{field.name}", getattr(trained.module, field.name, None), value)
         for field in dataclasses.fields(model.module)
-        if field.name not in skipped and not field.name.endswith("dropout_rate")
+        if field.name not in skipped
+        and not field.name.endswith(("dropout_rate", "stochastic_depth_rate"))
         for value in [getattr(model.module, field.name)]
     ]
     values.append(("model.window_s", trained.window_s, model.window_s))
@@ -117,7 +125,7 @@ def _other_arguments(trained: Model, model: Model) -> list[str]:
 
 
 def _read_weights(path: Path, *, model: Model, other_features: str) -> Pretrained:
-    arrays = network_arrays(model.name, path)
+    arrays, left_out, _ = unwrap(model.name, path)
     notes = ["the file does not say which features it was trained on"]
     if any(key.endswith("mel_scale.fb") for key in arrays):
         notes = []
@@ -129,11 +137,15 @@ def _read_weights(path: Path, *, model: Model, other_features: str) -> Pretraine
                     f"init.path: {path}: {error}. Or set init.other_features to 'allow'"
                 ) from error
             notes = [str(error)]
+    if left_out:
+        notes.append(f"left out: {', '.join(left_out)}")
     return Pretrained(
         origin=str(path),
         arrays=without_constants(arrays),
         name=torch_key,
         turn=turn,
-        labels="the file does not say its labels; `mclf convert` it with them, and take the run",
+        labels="the file does not say its labels; `mclf convert` it with them, and take the run"
+        if has_last_layer(model.name, arrays)
+        else "the file has no last layer",
         notes=tuple(notes),
     )

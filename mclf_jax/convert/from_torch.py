@@ -13,14 +13,13 @@ from mclf_jax import models
 from mclf_jax.audio.features import Features, LogMel, mel_filter_bank
 from mclf_jax.convert.keys import torch_key, torch_shape, turn
 from mclf_jax.convert.shapes import sizes_of
-from mclf_jax.convert.weights import as_arrays, read_weights
+from mclf_jax.convert.unwrap import has_last_layer, unwrap
 
-# What training code wraps a network in: Lightning, DataParallel, CLMR, torch.compile.
-_WRAPPERS = re.compile(r"((network|model|module|encoder|_orig_mod)\.)*")
 # Constants of the front end, which this project computes from its settings, and counters.
 _CONSTANT = re.compile(
     r"(.*\.)?((spec|melspec|amplitude_to_db|to_db)\..+|num_batches_tracked)", re.DOTALL
 )
+LAST_LAYERS = ("required", "fresh")
 # Of the largest weight: filter banks for other settings differ by about 1, those of other
 # PyTorch versions by 1e-5.
 _FILTER_BANK_TOLERANCE = 1e-2
@@ -31,12 +30,13 @@ def from_torch(
     weights: Mapping[str, Any] | str | Path,
     *,
     num_labels: int | None = None,
+    last_layer: str = "required",
     **arguments: Any,
 ) -> dict[str, Any]:
     """Variables of the model `name` from PyTorch weights under their public keys.
 
     Prefixes of training code ("network.", "model.", "module.", "encoder.") are taken off, and
-    the weights of a "teacher_network." beside them are left aside. So are the network's own
+    a teacher or a projector beside them is left out, see `unwrap`. So are the network's own
     constants, windows and mel filter banks; but a filter bank that is there must be the one
     that `features` describes.
 
@@ -44,6 +44,8 @@ def from_torch(
         name: one of `models.ARCHITECTURES`.
         weights: a state_dict, or the path of a file that `read_weights` takes.
         num_labels: K that the last layer must have; read off it when not given.
+        last_layer: "required", or "fresh": where there is none, as in encoders that were trained
+            without labels, it is initialised, for embeddings or to be trained.
         **arguments: of `models.build`, such as `features` and attributes of the module. Widths
             and depths that are not given are read off the shapes.
 
@@ -55,7 +57,9 @@ def from_torch(
         ValueError: another number of labels, other features, or keys that are unknown or
             missing or have another shape; all of them are listed.
     """
-    arrays = network_arrays(name, weights)
+    if last_layer not in LAST_LAYERS:
+        raise ValueError(f"last_layer is {last_layer!r}; allowed: {', '.join(LAST_LAYERS)}")
+    arrays = unwrap(name, weights).arrays
     head = models.ARCHITECTURES[name].head
     last = [arrays[key] for key in (f"{head}.weight", f"{head}.bias") if key in arrays]
     outputs = last[0].shape[0] if last and last[0].ndim else None
@@ -69,13 +73,19 @@ def from_torch(
     )
     check_filter_bank(arrays, model.features)
     arrays = without_constants(arrays)
+    is_encoder = not has_last_layer(name, arrays)
+    fresh = is_encoder and last_layer == "fresh"
 
-    expected = jax.eval_shape(model.init, jax.random.key(0))
+    key = jax.random.key(0)
+    expected = jax.jit(model.init)(key) if fresh else jax.eval_shape(model.init, key)
     leaves, tree = jax.tree_util.tree_flatten_with_path(expected)
     found, problems = [], []
     for parts, leaf in leaves:
         path = tuple(part.key for part in parts)
         key = torch_key(path)
+        if fresh and key.startswith(f"{head}."):
+            found.append(leaf)
+            continue
         array = arrays.pop(key, None)
         if array is None:
             problems.append(f"missing: {key}")
@@ -86,35 +96,15 @@ def from_torch(
     problems += [f"unknown: {key}" for key in sorted(arrays)]
     if problems:
         hint = ""
-        if models.ARCHITECTURES[name].length == "fixed":
+        if is_encoder and all(problem.startswith(f"missing: {head}.") for problem in problems):
+            hint = (
+                f"\nThere is no last layer, {head}: of an encoder alone `mclf convert` makes a run "
+                "for embeddings, and last_layer='fresh' initialises one."
+            )
+        elif models.ARCHITECTURES[name].length == "fixed":
             hint = f"\nThe size of {head} depends on features and model.window_s."
         raise ValueError(f"these weights do not fit {name!r}:\n  " + "\n  ".join(problems) + hint)
     return jax.tree_util.tree_unflatten(tree, found)
-
-
-def network_arrays(name: str, weights: Mapping[str, Any] | str | Path) -> dict[str, np.ndarray]:
-    """Weights under the network's own keys, whatever they were wrapped in.
-
-    Keys without the prefix of the others stay as they are; those of a teacher are left aside.
-
-    Raises:
-        FileNotFoundError, ValueError: as `from_torch`.
-    """
-    models.features_of(name)  # an unknown name is an error before a file is read
-    arrays = as_arrays(weights) if isinstance(weights, Mapping) else read_weights(weights)
-    prefixes = sorted({_WRAPPERS.match(key).group() for key in arrays} | {""}, key=len)
-    if len(prefixes) > 1:
-        model = models.build(name, num_labels=1)
-        leaves = jax.tree_util.tree_leaves_with_path(jax.eval_shape(model.init, jax.random.key(0)))
-        keys = [torch_key([part.key for part in parts]) for parts, _ in leaves]
-        prefixes.sort(key=lambda prefix: -sum(prefix + key in arrays for key in keys))
-    prefix = prefixes[0]
-    aside = f"teacher_{prefix}" if prefix else None
-    return {
-        key.removeprefix(prefix): array
-        for key, array in arrays.items()
-        if not (aside and key.startswith(aside))
-    }
 
 
 def without_constants(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

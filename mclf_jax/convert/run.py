@@ -13,12 +13,15 @@ from ml_collections import ConfigDict
 from mclf_jax import checkpoint, evaluation, experiment, models, parallel, rundir
 from mclf_jax import config as config_lib
 from mclf_jax.audio.features import to_json
-from mclf_jax.convert.from_torch import from_torch, network_arrays
+from mclf_jax.convert.from_torch import from_torch
 from mclf_jax.convert.shapes import sizes_of
 from mclf_jax.convert.to_torch import to_torch
+from mclf_jax.convert.unwrap import has_last_layer, unwrap
 from mclf_jax.convert.weights import write_weights
 from mclf_jax.data.label_lists import LABEL_LISTS, LabelList, label_list
-from mclf_jax.models import Model
+from mclf_jax.models import ARCHITECTURES, Model
+from mclf_jax.objectives import SELF_SUPERVISED
+from mclf_jax.objectives.views import embedding_size
 
 # Fields that using a network depends on; the others are about training it.
 _USED_FIELDS = (
@@ -36,40 +39,55 @@ def run_from_weights(
     weights: str | Path,
     *,
     model: str,
-    labels: LabelList,
+    labels: LabelList | None,
     out: str | Path,
     overrides: Sequence[str] = (),
     licence: str = "unknown",
 ) -> dict[str, Any]:
     """Make a run directory of a file of weights, which `load`, predict and embed work on.
 
+    An encoder without a last layer, such as a checkpoint of CLMR, becomes a run without labels:
+    it embeds, can be probed, and training can start from it, and to predict is an error.
+
     Args:
         weights: a file that `read_weights` takes.
         model: one of `models.ARCHITECTURES`.
-        labels: of the last layer's outputs, in their order; see `read_labels`.
+        labels: of the last layer's outputs, in their order; see `read_labels`. Of no use to an
+            encoder.
         out: the directory to make.
         overrides: "--config.model.args.num_heads=4", "--config.features.n_mels=128" and the like.
         licence: of the weights, kept in meta.json.
 
     Returns:
-        {"model": the network, "num_parameters": of it}.
+        {"model": the network, "num_parameters": that were in the file, "last_layer": "trained" or
+        "none", "left_out": what else was in the file, for people}.
 
     Raises:
         FileNotFoundError: there is no such file of weights.
-        ValueError: `out` holds a run already, or the weights do not fit what was asked for.
+        ValueError: `out` holds a run already, the weights do not fit what was asked for, or the
+            labels of their last layer are missing.
     """
     weights, out = Path(weights), Path(out)
     if (out / "config.json").exists():
         raise ValueError(f"{out} holds a run already; take another --out, or remove it")
     if weights.is_dir():
         raise ValueError(f"{weights} is a folder; to write the weights of a run, take --to torch")
-    arrays = network_arrays(model, weights)
+    arrays, left_out, projector_inputs = unwrap(model, weights)
+    head, is_tagger = ARCHITECTURES[model].head, has_last_layer(model, arrays)
     config = _config(model, arrays, overrides)
-    network = experiment.build_model(config, num_labels=len(labels.labels))
+    if not is_tagger:
+        labels = LabelList((), "multi_label", f"none, as there is no last layer ({head})")
+        config.objective.name = "simclr" if projector_inputs else "supervised"
+    elif labels is None:
+        raise ValueError(f"{weights} has a last layer ({head}): give its labels (--labels)")
+    network = experiment.build_model(config, num_labels=max(1, len(labels.labels)))
+    if projector_inputs:
+        _check_embedding(network, weights, size=projector_inputs)
     variables = from_torch(
         model,
         arrays,
-        num_labels=len(labels.labels),
+        num_labels=len(labels.labels) or None,
+        last_layer="fresh",
         features=network.features,
         window_s=network.window_s,
         **config.model.args,
@@ -78,13 +96,16 @@ def run_from_weights(
 
     with weights.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
+    notes = [f"weights of {weights.name}, its sha256 as fingerprint; labels: {labels.source}"]
+    if left_out:
+        notes.append(f"left out of {weights.name}: {', '.join(left_out)}")
     data = {
         "name": "none",
         "version": weights.name,
         "fingerprint": digest,
         "licence": licence,
         "splits": {},
-        "notes": [f"weights of {weights.name}, its sha256 as fingerprint; labels: {labels.source}"],
+        "notes": notes,
         "num_skipped": 0,
     }
     meta = rundir.describe(network, task=labels.task, labels=labels.labels, data=data)
@@ -95,8 +116,13 @@ def run_from_weights(
     finally:
         checkpoint.close(checkpoints)
     rundir.write_new(out, config=config, meta=meta, skipped=())
-    num_parameters = sum(leaf.size for leaf in jax.tree.leaves(variables["params"]))
-    return {"model": network, "num_parameters": num_parameters}
+    read = [part for name, part in variables["params"].items() if is_tagger or name != head]
+    return {
+        "model": network,
+        "num_parameters": sum(leaf.size for leaf in jax.tree.leaves(read)),
+        "last_layer": "trained" if is_tagger else "none",
+        "left_out": left_out,
+    }
 
 
 def read_labels(name_or_file: str, *, task: str | None = None) -> LabelList:
@@ -132,14 +158,16 @@ def read_labels(name_or_file: str, *, task: str | None = None) -> LabelList:
 def weights_from_run(run: str | Path, out: str | Path) -> dict[str, Any]:
     """Write the best weights of a run under the keys of the published PyTorch class.
 
-    Beside them goes a text file of the labels, in the order of the outputs.
+    Beside them goes a text file of the labels, in the order of the outputs. Where a run has learnt
+    no labels, its last layer, which nothing has trained, stays out, and there is no such file.
 
     Args:
         run: a run directory.
         out: the file to write, of one of `convert.weights.SUFFIXES`.
 
     Returns:
-        {"model": the network, "labels_file": a path, "command": that makes a run of it again}.
+        {"model": the network, "labels_file": a path or None, "command": that makes a run of it
+        again}.
 
     Raises:
         FileNotFoundError: not a run directory, or nothing was trained in it yet.
@@ -149,12 +177,18 @@ def weights_from_run(run: str | Path, out: str | Path) -> dict[str, Any]:
     config, meta, model = rundir.read_config(run), rundir.read_meta(run), rundir.read_model(run)
     best = evaluation.load_variables(run, model, parallel.make_mesh(1))
     arrays = to_torch(model, best["variables"])
+    command, labels_file = ["mclf", "convert", out, "--model", model.name], None
+    if meta["labels"] and config.objective.name not in SELF_SUPERVISED:
+        labels_file = out.with_suffix(".labels.txt")
+        text = "".join(f"{label}\n" for label in meta["labels"])
+        command += ["--labels", labels_file, "--task", meta["task"]]
+    else:
+        head = ARCHITECTURES[model.name].head
+        arrays = {k: array for k, array in arrays.items() if not k.startswith(f"{head}.")}
     write_weights(out, arrays)
-    labels_file = out.with_suffix(".labels.txt")
-    text = "".join(f"{label}\n" for label in meta["labels"])
-    labels_file.write_text(text, encoding="utf-8", errors="surrogateescape")
-    command = ["mclf", "convert", out, "--model", model.name, "--labels", labels_file]
-    command += ["--task", meta["task"], "--out", "RUN", *_changes(config, model, arrays)]
+    if labels_file is not None:
+        labels_file.write_text(text, encoding="utf-8", errors="surrogateescape")
+    command += ["--out", "RUN", *_changes(config, model, arrays)]
     return {
         "model": model,
         "labels_file": labels_file,
@@ -176,6 +210,16 @@ def _config(name: str, arrays: dict[str, np.ndarray], overrides: Sequence[str]) 
     config.model.args = ConfigDict(models.arguments_of(name) | sizes_of(name, arrays))
     config = config_lib.apply_overrides(config, overrides, origin=f"--model {name}")
     return config_lib.validate(config)
+
+
+def _check_embedding(model: Model, weights: Path, *, size: int) -> None:
+    """Raise a ValueError unless the network's embedding is what a projector took."""
+    if (found := embedding_size(model)) != size:
+        raise ValueError(
+            f"the projector in {weights} took embeddings of {size} numbers, and of "
+            f"{model.window_s:.4g} s at {model.features.sample_rate_hz} Hz {model.name} makes "
+            f"{found}; set features.sample_rate_hz and model.window_s to what it was trained on"
+        )
 
 
 def _changes(config: ConfigDict, model: Model, arrays: dict[str, np.ndarray]) -> list[str]:

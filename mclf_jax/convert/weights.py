@@ -5,7 +5,7 @@ import os
 from collections import OrderedDict
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -14,8 +14,25 @@ SUFFIXES = (".pth", ".pt", ".ckpt", ".safetensors", ".npz")
 _NESTINGS = ("state_dict", "model_state_dict", "model")
 
 
+class Checkpoint(NamedTuple):
+    """What a training script has saved.
+
+    Attributes:
+        arrays: of the state_dict, under their own names.
+        beside: names of what was saved with it: "epoch", "optimizer_states".
+    """
+
+    arrays: dict[str, np.ndarray]
+    beside: tuple[str, ...]
+
+
 def read_weights(path: str | Path) -> dict[str, np.ndarray]:
-    """The arrays of a file under their own names.
+    """The arrays of a file under their own names; see `read_checkpoint`."""
+    return read_checkpoint(path).arrays
+
+
+def read_checkpoint(path: str | Path) -> Checkpoint:
+    """Read a file of weights.
 
     Args:
         path: .pth, .pt or .ckpt of PyTorch (a state_dict, or a Lightning checkpoint that holds
@@ -31,7 +48,7 @@ def read_weights(path: str | Path) -> dict[str, np.ndarray]:
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such file")
     read = {".npz": _read_npz, ".safetensors": _read_safetensors}.get(suffix, _read_torch)
-    return as_arrays(read(path), origin=str(path))
+    return opened(read(path), origin=str(path))
 
 
 def write_weights(path: str | Path, arrays: Mapping[str, np.ndarray]) -> None:
@@ -66,6 +83,14 @@ def write_weights(path: str | Path, arrays: Mapping[str, np.ndarray]) -> None:
 def as_arrays(weights: Mapping[str, Any], *, origin: str = "weights") -> dict[str, np.ndarray]:
     """A state_dict, or what is nested in a checkpoint as one, with arrays as its values.
 
+    Arguments and errors as of `opened`.
+    """
+    return opened(weights, origin=origin).arrays
+
+
+def opened(weights: Mapping[str, Any], *, origin: str = "weights") -> Checkpoint:
+    """A state_dict, or a checkpoint that holds one, apart from what was saved with it.
+
     Args:
         weights: name -> numpy or jax array or PyTorch tensor.
         origin: where they are from, for messages.
@@ -73,8 +98,9 @@ def as_arrays(weights: Mapping[str, Any], *, origin: str = "weights") -> dict[st
     Raises:
         ValueError: there are other things than arrays.
     """
-    nested = [weights[name] for name in _NESTINGS if isinstance(weights.get(name), Mapping)]
-    weights = nested[0] if nested else weights
+    nested = [name for name in _NESTINGS if isinstance(weights.get(name), Mapping)]
+    beside = tuple(str(key) for key in weights if key != nested[0]) if nested else ()
+    weights = weights[nested[0]] if nested else weights
     others = {key: type(value).__name__ for key, value in weights.items() if not _is_array(value)}
     if others or not weights:
         got = ", ".join(f"{key} ({kind})" for key, kind in others.items()) or "none (a module?)"
@@ -82,7 +108,7 @@ def as_arrays(weights: Mapping[str, Any], *, origin: str = "weights") -> dict[st
             f"{origin}: expected a state_dict, name -> array, or a checkpoint that holds one as "
             f"{' or '.join(_NESTINGS)}; got {got}"
         )
-    return {key: _as_array(value) for key, value in weights.items()}
+    return Checkpoint({key: _as_array(value) for key, value in weights.items()}, beside)
 
 
 def _read_npz(path: Path) -> dict[str, np.ndarray]:

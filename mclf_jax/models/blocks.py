@@ -102,6 +102,33 @@ def dropout(x, rate: float, *, train: bool):
     return nn.Dropout(rate, deterministic=not train)(x)
 
 
+def depth_rates(last: float, num_blocks: int) -> tuple[float, ...]:
+    """How often each residual block loses its branch, for `stochastic_depth`.
+
+    The rate rises linearly from last / num_blocks in the first block to `last` (Huang et al. 2016,
+    equation 4, where it is 1 minus the probability to survive). Noisy student for images has 0.2.
+
+    Raises:
+        ValueError: `last` is not in [0, 1).
+    """
+    if not 0 <= last < 1:
+        raise ValueError(f"model.args.stochastic_depth_rate is {last}; it must be in [0, 1)")
+    return tuple(last * (i + 1) / num_blocks for i in range(num_blocks))
+
+
+def stochastic_depth(y, rate: float, *, train: bool, name: str = "stochastic_depth"):
+    """A residual branch [B, ...] that is 0 for a share `rate` of the examples in training.
+
+    Huang et al. 2016, drawn for each example by the "dropout" key of `apply`. What is kept is
+    divided by 1 - rate, so that its expectation is the branch and evaluation uses all of it as it
+    is. (The paper does not divide, and multiplies by 1 - rate in evaluation.)
+    """
+    if rate == 0:
+        return y
+    other_axes = tuple(range(1, y.ndim))
+    return nn.Dropout(rate, other_axes, deterministic=not train, name=name)(y)
+
+
 def compute_in(x, dtype: str):
     """`x` in bfloat16 if that is asked for; else as it is, so that float64 stays float64."""
     return x.astype(jnp.bfloat16) if dtype == "bfloat16" else x
@@ -209,17 +236,20 @@ class ResBlock(nn.Module):
     Attributes:
         features: output channels.
         strides, pool: (time, frequency).
+        stochastic_depth_rate: how often the convolutions are left out, see `stochastic_depth`.
     """
 
     features: int
     strides: tuple[int, int] = (1, 1)
     pool: tuple[int, int] = (1, 1)
+    stochastic_depth_rate: float = 0.0
 
     @nn.compact
     def __call__(self, x, *, train: bool):
         y = conv(x, self.features, strides=self.strides, name="conv_1")
         y = nn.relu(batch_norm(y, name="bn_1", train=train))
         y = batch_norm(conv(y, self.features, name="conv_2"), name="bn_2", train=train)
+        y = stochastic_depth(y, self.stochastic_depth_rate, train=train)
         if self.strides != (1, 1) or x.shape[-1] != self.features:
             x = conv(x, self.features, strides=self.strides, name="conv_3")
             x = batch_norm(x, name="bn_3", train=train)

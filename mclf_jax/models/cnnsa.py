@@ -17,11 +17,13 @@ from mclf_jax.models.blocks import (
     batch_norm,
     compute_in,
     dense,
+    depth_rates,
     dropout,
     flatten_frequency,
     layer_norm,
     outputs,
     run_block,
+    stochastic_depth,
 )
 
 FEATURES = LogMel(sample_rate_hz=16000, n_fft=512, hop_length=256, n_mels=128)
@@ -40,6 +42,7 @@ class CNNSA(nn.Module):
             and on their weights.
         dropout_rate: before the last layer.
         attention: "plain" or "dot_product_attention", see `models.attention`.
+        stochastic_depth_rate: of the last residual block, see `blocks.depth_rates`.
         dtype: of the blocks, "float32" or "bfloat16".
         remat: "none" or "blocks", see `models.build`.
     """
@@ -52,6 +55,7 @@ class CNNSA(nn.Module):
     attention_dropout_rate: float = 0.5
     dropout_rate: float = 0.5
     attention: str = "plain"
+    stochastic_depth_rate: float = 0.0
     dtype: str = "float32"
     remat: str = "none"
 
@@ -61,22 +65,26 @@ class CNNSA(nn.Module):
         x = batch_norm(x[..., None], name="spec_bn", train=train)
         x = compute_in(x, self.dtype)
         run = functools.partial(run_block, train=train, remat=self.remat)
-        for i, multiplier in enumerate((1, 1, 2, 2, 2, 2, 2)):
+        multipliers = (1, 1, 2, 2, 2, 2, 2)
+        rates = depth_rates(self.stochastic_depth_rate, len(multipliers) + self.num_layers)
+        for i, multiplier in enumerate(multipliers):
             block = ResBlock(
                 self.n_channels * multiplier,
                 strides=(2, 2) if i < 3 else (1, 2),
+                stochastic_depth_rate=rates[i],
                 name=f"layer{i + 1}",
             )
             x = run(block, x)
         x = flatten_frequency(x)
         first = jnp.asarray(class_vector(x.shape[-1]), x.dtype)
         x = jnp.concatenate([jnp.broadcast_to(first, (x.shape[0], 1, x.shape[-1])), x], axis=1)
-        for i in range(self.num_layers):
+        for i, rate in enumerate(rates[len(multipliers) :]):
             layer = _BertLayer(
                 self.num_heads,
                 self.hidden_dropout_rate,
                 self.attention_dropout_rate,
                 self.attention,
+                rate,
                 name=f"encoder.layer.{i}",
             )
             x = run(layer, x)
@@ -91,11 +99,13 @@ class _BertLayer(nn.Module):
     hidden_dropout_rate: float
     attention_dropout_rate: float
     attention: str
+    stochastic_depth_rate: float
 
     @nn.compact
     def __call__(self, x, *, train: bool):
         width = x.shape[-1]
         drop = functools.partial(dropout, rate=self.hidden_dropout_rate, train=train)
+        skip = functools.partial(stochastic_depth, rate=self.stochastic_depth_rate, train=train)
         drop_weights = functools.partial(dropout, rate=self.attention_dropout_rate, train=train)
         heads = (
             dense(x, width, name=f"attention.self.{part}").reshape(*x.shape[:2], self.num_heads, -1)
@@ -106,10 +116,11 @@ class _BertLayer(nn.Module):
             implementation=self.attention,
             dropout=drop_weights if train and self.attention_dropout_rate else None,
         )
-        y = drop(dense(y, width, name="attention.output.dense"))
+        y = skip(drop(dense(y, width, name="attention.output.dense")), name="attention.output.skip")
         x = layer_norm(x + y, epsilon=1e-12, name="attention.output.LayerNorm")
         y = dense(x, 4 * width, name="intermediate.dense")
         y = drop(dense(nn.gelu(y, approximate=False), width, name="output.dense"))
+        y = skip(y, name="output.skip")
         return layer_norm(x + y, epsilon=1e-12, name="output.LayerNorm")
 
 

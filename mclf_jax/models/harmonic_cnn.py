@@ -20,6 +20,7 @@ from mclf_jax.models.blocks import (
     batch_norm,
     compute_in,
     dense,
+    depth_rates,
     dropout,
     flatten_frequency,
     max_over,
@@ -41,6 +42,7 @@ class HarmonicCNN(nn.Module):
         num_harmonics: channels of the filter bank.
         bands_per_semitone: of the filter bank, for each harmonic.
         dropout_rate: before the last layer.
+        stochastic_depth_rate: of the last residual block, see `blocks.depth_rates`.
         dtype: of the blocks, "float32" or "bfloat16".
         remat: "none" or "blocks", see `models.build`.
     """
@@ -51,6 +53,7 @@ class HarmonicCNN(nn.Module):
     num_harmonics: int = 6
     bands_per_semitone: int = 2
     dropout_rate: float = 0.5
+    stochastic_depth_rate: float = 0.0
     dtype: str = "float32"
     remat: str = "none"
 
@@ -64,12 +67,17 @@ class HarmonicCNN(nn.Module):
         x = compute_in(x, self.dtype)
         run = functools.partial(run_block, train=train, remat=self.remat)
         n = self.n_channels
+        residual = (2, 3, 4, 6, 7)
+        rates = depth_rates(self.stochastic_depth_rate, len(residual))
+        rates = dict(zip(residual, rates, strict=True))
         x = run(ConvBlock(n, (2, 2), name="layer1"), x)
         for i in (2, 3, 4):
-            x = run(ResBlock(n, pool=(2, 2), name=f"layer{i}"), x)
+            block = ResBlock(n, pool=(2, 2), stochastic_depth_rate=rates[i], name=f"layer{i}")
+            x = run(block, x)
         x = run(ConvBlock(2 * n, (2, 2), name="layer5"), x)
         for i in (6, 7):
-            x = run(ResBlock(2 * n, pool=(3, 2), name=f"layer{i}"), x)
+            block = ResBlock(2 * n, pool=(3, 2), stochastic_depth_rate=rates[i], name=f"layer{i}")
+            x = run(block, x)
         x = dense(max_over(flatten_frequency(x), 1), 2 * n, name="dense1")
         x = nn.relu(batch_norm(x, name="bn", train=train))
         return outputs(dropout(x, self.dropout_rate, train=train), self.num_labels, name="dense2")

@@ -17,11 +17,13 @@ from mclf_jax.models.blocks import (
     batch_norm,
     compute_in,
     dense,
+    depth_rates,
     dropout,
     flatten_frequency,
     layer_norm,
     outputs,
     run_block,
+    stochastic_depth,
 )
 
 FEATURES = LogMel(sample_rate_hz=22050, n_fft=1024, hop_length=512, n_mels=128)
@@ -40,6 +42,7 @@ class MusicTaggingTransformer(nn.Module):
         num_heads, num_layers: of the attention.
         dropout_rate: in the attention layers.
         attention: "plain" or "dot_product_attention", see `models.attention`.
+        stochastic_depth_rate: of the last residual block, see `blocks.depth_rates`.
         dtype: of the blocks, "float32" or "bfloat16".
         remat: "none" or "blocks", see `models.build`.
     """
@@ -51,6 +54,7 @@ class MusicTaggingTransformer(nn.Module):
     num_layers: int = 4
     dropout_rate: float = 0.1
     attention: str = "plain"
+    stochastic_depth_rate: float = 0.0
     dtype: str = "float32"
     remat: str = "none"
 
@@ -65,8 +69,15 @@ class MusicTaggingTransformer(nn.Module):
         x = batch_norm(x[..., None], name="frontend.input_bn", train=train)
         x = compute_in(x, self.dtype)
         run = functools.partial(run_block, train=train, remat=self.remat)
-        for i, pool in enumerate(((2, 2), (2, 2), (1, 2))):
-            block = ResBlock(self.conv_channels, pool=pool, name=f"frontend.layer{i + 1}")
+        pools = ((2, 2), (2, 2), (1, 2))
+        rates = depth_rates(self.stochastic_depth_rate, len(pools) + self.num_layers)
+        for i, pool in enumerate(pools):
+            block = ResBlock(
+                self.conv_channels,
+                pool=pool,
+                stochastic_depth_rate=rates[i],
+                name=f"frontend.layer{i + 1}",
+            )
             x = run(block, x)
         x = dense(flatten_frequency(x), self.attention_dim, name="frontend.fc")
         if x.shape[1] > _MAX_TOKENS:
@@ -82,9 +93,13 @@ class MusicTaggingTransformer(nn.Module):
         x = jnp.concatenate([first, x], axis=1)
         x = x + positions[:, : x.shape[1]].astype(x.dtype)
         x = dropout(x, self.dropout_rate, train=train)
-        for i in range(self.num_layers):
+        for i, rate in enumerate(rates[len(pools) :]):
             layer = _Layer(
-                self.num_heads, self.dropout_rate, self.attention, name=f"transformer.layers.{i}"
+                self.num_heads,
+                self.dropout_rate,
+                self.attention,
+                rate,
+                name=f"transformer.layers.{i}",
             )
             x = run(layer, x)
         x = layer_norm(x[:, 0], epsilon=1e-5, name="mlp_head.0")
@@ -97,6 +112,7 @@ class _Layer(nn.Module):
     num_heads: int
     dropout_rate: float
     attention: str
+    stochastic_depth_rate: float
 
     @nn.compact
     def __call__(self, x, *, train: bool):
@@ -108,10 +124,12 @@ class _Layer(nn.Module):
         )
         y = attention(*heads, implementation=self.attention)
         y = dense(y, width, name="0.fn.fn.to_out.0")
-        x = x + dropout(y, self.dropout_rate, train=train)
+        y = dropout(y, self.dropout_rate, train=train)
+        x = x + stochastic_depth(y, self.stochastic_depth_rate, train=train, name="0.skip")
 
         y = layer_norm(x, epsilon=1e-5, name="1.fn.norm")
         y = nn.gelu(dense(y, 4 * width, name="1.fn.fn.net.0"), approximate=False)
         y = dropout(y, self.dropout_rate, train=train)
         y = dense(y, width, name="1.fn.fn.net.3")
-        return x + dropout(y, self.dropout_rate, train=train)
+        y = dropout(y, self.dropout_rate, train=train)
+        return x + stochastic_depth(y, self.stochastic_depth_rate, train=train, name="1.skip")

@@ -14,11 +14,13 @@ from mclf_jax.models.blocks import (
     compute_in,
     conv,
     dense,
+    depth_rates,
     dropout,
     flatten,
     max_pool,
     outputs,
     run_block,
+    stochastic_depth,
 )
 from mclf_jax.models.sample_cnn import MULTIPLIERS
 
@@ -34,6 +36,7 @@ class SampleCNNSE(nn.Module):
         n_channels: of the first block; the ten have 1, 1, 1, 2, 2, 2, 2, 2, 2 and 4 times as
             many, and the last block and the dense layer 4 times as many.
         dropout_rate: before the last layer.
+        stochastic_depth_rate: of the last residual block, see `blocks.depth_rates`.
         dtype: of the blocks, "float32" or "bfloat16".
         remat: "none" or "blocks", see `models.build`.
     """
@@ -41,6 +44,7 @@ class SampleCNNSE(nn.Module):
     num_labels: int
     n_channels: int = 128
     dropout_rate: float = 0.5
+    stochastic_depth_rate: float = 0.0
     dtype: str = "float32"
     remat: str = "none"
 
@@ -49,12 +53,13 @@ class SampleCNNSE(nn.Module):
         """[B, T] -> {"logits": [B, K], "embedding": [B, 4 * n_channels]}."""
         x = compute_in(x[..., None], self.dtype)
         run = functools.partial(run_block, train=train, remat=self.remat)
-        for i, multiplier in enumerate(MULTIPLIERS):
+        *rates, last_rate = depth_rates(self.stochastic_depth_rate, len(MULTIPLIERS) + 1)
+        for i, (multiplier, rate) in enumerate(zip(MULTIPLIERS, rates, strict=True)):
             stride, pool = (3, 1) if i == 0 else (1, 3)
             features = self.n_channels * multiplier
-            block = _ResSE(features, stride=stride, pool=pool, name=f"layer{i + 1}")
+            block = _ResSE(features, rate, stride=stride, pool=pool, name=f"layer{i + 1}")
             x = run(block, x)
-        x = run(_ResSE(4 * self.n_channels, kernel_size=1, name="layer11"), x)
+        x = run(_ResSE(4 * self.n_channels, last_rate, kernel_size=1, name="layer11"), x)
         x = dense(flatten(x), 4 * self.n_channels, name="dense1")
         x = nn.relu(batch_norm(x, name="bn", train=train))
         return outputs(dropout(x, self.dropout_rate, train=train), self.num_labels, name="dense2")
@@ -64,6 +69,7 @@ class _ResSE(nn.Module):
     """Residual block with squeeze and excitation (Hu et al. 2018), [B, T, C] -> [B, T', C']."""
 
     features: int
+    stochastic_depth_rate: float
     kernel_size: int = 3
     stride: int = 1
     pool: int = 1
@@ -78,7 +84,7 @@ class _ResSE(nn.Module):
 
         weights = nn.relu(dense(y.mean(axis=1), self.features, name="dense1"))
         weights = nn.sigmoid(dense(weights, self.features, name="dense2"))
-        y = y * weights[:, None]
+        y = stochastic_depth(y * weights[:, None], self.stochastic_depth_rate, train=train)
 
         if self.stride != 1 or x.shape[-1] != self.features:
             x = conv(x, self.features, kernel_size=(3,), strides=strides, name="conv_3")

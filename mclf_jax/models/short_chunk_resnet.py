@@ -14,6 +14,7 @@ from mclf_jax.models.blocks import (
     batch_norm,
     compute_in,
     dense,
+    depth_rates,
     dropout,
     flatten_frequency,
     max_over,
@@ -34,6 +35,7 @@ class ShortChunkResNet(nn.Module):
             the dense layer 4 times as many.
         num_blocks: 1 to 7; frequencies that fewer blocks leave are kept apart as channels.
         dropout_rate: before the last layer.
+        stochastic_depth_rate: of the last residual block, see `blocks.depth_rates`.
         dtype: of the blocks, "float32" or "bfloat16".
         remat: "none" or "blocks", see `models.build`.
     """
@@ -42,6 +44,7 @@ class ShortChunkResNet(nn.Module):
     n_channels: int = 128
     num_blocks: int = 7
     dropout_rate: float = 0.5
+    stochastic_depth_rate: float = 0.0
     dtype: str = "float32"
     remat: str = "none"
 
@@ -54,8 +57,13 @@ class ShortChunkResNet(nn.Module):
         x = batch_norm(x[..., None], name="spec_bn", train=train)
         x = compute_in(x, self.dtype)
         run = functools.partial(run_block, train=train, remat=self.remat)
-        for i, multiplier in enumerate(multipliers[: self.num_blocks]):
-            block = ResBlock(self.n_channels * multiplier, strides=(2, 2), name=f"layer{i + 1}")
+        for i, rate in enumerate(depth_rates(self.stochastic_depth_rate, self.num_blocks)):
+            block = ResBlock(
+                self.n_channels * multipliers[i],
+                strides=(2, 2),
+                stochastic_depth_rate=rate,
+                name=f"layer{i + 1}",
+            )
             x = run(block, x)
         x = dense(max_over(flatten_frequency(x), 1), 4 * self.n_channels, name="dense1")
         x = nn.relu(batch_norm(x, name="bn", train=train))
