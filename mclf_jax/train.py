@@ -170,7 +170,7 @@ def train(config: ConfigDict, *, workdir: str | Path, data_change: str = "refuse
                             best_variables = state.variables()
                         logbook.write("valid", step, values)
                         logbook.say(_describe(step, total_steps, values, progress, config.eval))
-                        if message := collapse_message(means):
+                        if message := collapse_message(means, objective=config.objective.name):
                             logbook.say(message)
                         if step in run.phase_steps and progress["best_step"] != step:
                             state = _reload_best(state, workdir)

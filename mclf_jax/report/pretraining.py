@@ -41,10 +41,16 @@ def write_pretraining_page(run: Path, *, meta: Mapping[str, Any], objective: str
     records = history.read(run / "metrics.jsonl")
     train, valid = records.get("train", {}), records.get("valid", {})
     names = sorted(set(train) - set(_OF_THE_LOOP), key=lambda name: (name != "loss", name))
+    if not names and meta["data"]["name"] == "none":
+        raise ValueError(
+            f"{run} was made from weights by `mclf convert` and has no training history; see what "
+            "its embeddings are good for with `mclf probe`"
+        )
     if not names:
         raise ValueError(f"{run} has no training history yet: start its `mclf train` command again")
     last = {name: _last(train[name]) for name in names}
-    message = collapse_message({name: value for name, value in last.items() if value is not None})
+    known = {name: value for name, value in last.items() if value is not None}
+    message = collapse_message(known, objective=objective)
     data = meta["data"]
     header = (
         f"<header><h1>{escape(run.resolve().name)}</h1><p>{escape(objective)} on "
