@@ -9,8 +9,8 @@ DIR is a folder of songs as in `configs/folder.py`; those without a label are le
 `method` is supervised (the labels alone, to compare), entropy_minimization, pseudo_label,
 pi_model, mean_teacher, uda, fixmatch, mixmatch or noisy_student. `songs_per_label=3` uses so many
 labels only and takes the other training songs as unlabelled; 0: all. Network, windows and
-augmentation of all methods are those of `configs/folder.py`; weights and ramps are published ones,
-except where those are for runs of 100,000 steps.
+augmentation of all methods are those of `configs/folder.py`. Settings are published ones, but ramps,
+momenta and MixMatch's weight suit runs of hundreds of steps, not of hundred thousands.
 """
 
 from pathlib import Path
@@ -44,6 +44,8 @@ def get_config(arg: str | None = None) -> ConfigDict:
             arguments["ramp_up_steps"] = ramp_up_steps
         if "momentum" in arguments:
             arguments["momentum"] = 0.99
+        if arg.method == "pseudo_label":  # or early mistakes stay; as in FixMatch's comparison
+            arguments["threshold"] = 0.95
     else:
         config.objective.name = arg.method
         arguments = {

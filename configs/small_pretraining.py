@@ -5,8 +5,11 @@ mclf probe runs/simclr
 mclf train --config configs/folder.py:path=DIR --config.init.path=runs/simclr --workdir runs/tuned
 
 `method` is simclr, moco, byol, cola, cpc, wav2vec, vq_cpc or pase. The first four share the small
-network of `configs/folder.py`, which can start from them; the others have small versions of their
-own networks. All songs of the splits train and unlabelled are used.
+network of `configs/folder.py`, which can start from them, and its augmentation of spectrograms:
+gain, equaliser, masks. The chain of CLMR is for a hundred times as many steps
+(--config.augment.waveform=clmr --config.augment.on=device --config.features.on=device). The others
+have small versions of their own networks. Songs of the splits train and unlabelled are used, of
+the latter alone with `songs=unlabelled`.
 """
 
 from pathlib import Path
@@ -23,23 +26,22 @@ _VIEWS = {
     "byol": ("byol", {"projector": (256, 64), "predictor": (256, 64), "momentum": 0.99}),
     "cola": ("simclr", {"similarity": "bilinear", "projector": (128,), "temperature": 1.0}),
 }
-_METHODS = (*_VIEWS, "cpc", "wav2vec", "vq_cpc", "pase")
+METHODS = (*_VIEWS, "cpc", "wav2vec", "vq_cpc", "pase")
 
 
 def get_config(arg: str | None = None) -> ConfigDict:
-    arg = parse_arg(arg, method=_METHODS, path="", window_s=3.0, steps=1000)
+    arg = parse_arg(
+        arg, method=METHODS, path="", window_s=3.0, steps=1000, songs=("all", "unlabelled")
+    )
     if arg.method in _VIEWS:
         folder = load_module(str(_FOLDER))
         config = folder.get_config(f"path={arg.path},window_s={arg.window_s},steps={arg.steps}")
         name, arguments = _VIEWS[arg.method]
         config.objective.update({"name": name, "args": ConfigDict(arguments)})
         config.model.args.dropout_rate = 0.0
-        if arg.method != "cola":
-            config.features.on = "device"
-            config.augment.update({"waveform": "clmr", "on": "device"})
     else:
         config = _predictive(arg.method, path=arg.path, steps=arg.steps)
-    config.data.train_splits = ("train", "unlabelled")
+    config.data.train_splits = ("train", "unlabelled") if arg.songs == "all" else ("unlabelled",)
     config.objective.label_smoothing = 0.0
     config.optim.update({"name": "adamw", "schedule": "cosine", "weight_decay": 1e-4})
     config.optim.update({"learning_rate": 1e-3, "warmup_steps": arg.steps // 20, "ema_decay": 0.0})

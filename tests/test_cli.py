@@ -160,7 +160,7 @@ def test_inspect(songs):
     for expected in (
         "== Config ==",
         "task single_label",
-        "features  (8, 173, 32)",
+        "features             (8, 173, 32)",
         "layer4.conv             (8, 21, 4, 8)",
         "model/dense1/kernel",
         "learning rate",

@@ -82,3 +82,18 @@ def test_the_ablation_compares_on_the_same_songs(songs):
         of_one = [c for n, c in changed.items() if n.endswith(f"={songs_per_label},seed={seed}")]
         assert {c.data.songs_per_label for c in of_one} == {songs_per_label}
         assert {(c.data.fold, c.data.fraction_seed, c.seed) for c in of_one} == {(seed,) * 3}
+
+
+def test_the_ablation_of_pretraining_trains_the_small_recipes():
+    files = [
+        ROOT / "configs" / name for name in ("ablations/pretraining.py", "small_pretraining.py")
+    ]
+    path = f"{files[0]}:path=A,probe=B,songs=unlabelled,steps=40,seeds=1"
+    config, settings = config_lib.load(path), sweep.settings_of(path)
+    assert len(settings) == 8
+    for name, changes in settings:
+        arguments = f"method={name.partition(',')[0]},path=A,songs=unlabelled,steps=40"
+        recipe = config_lib.load(f"{files[1]}:{arguments}")
+        different = config_lib.differences(recipe, config_lib.override(config, changes))
+        assert not [field for field in different if not field.startswith("data.args")]
+    assert sweep.probes_of(path)["other"]["arguments"] == {"path": "B"}
