@@ -9,8 +9,8 @@ DIR is a folder of songs as in `configs/folder.py`; those without a label are le
 `method` is supervised (the labels alone, to compare), entropy_minimization, pseudo_label,
 pi_model, mean_teacher, uda, fixmatch, mixmatch or noisy_student. `songs_per_label=3` uses so many
 labels only and takes the other training songs as unlabelled; 0: all. Network, windows and
-augmentation of all methods are those of `configs/folder.py`. Settings are published ones, but ramps,
-momenta and MixMatch's weight suit runs of hundreds of steps, not of hundred thousands.
+augmentation of all methods are those of `configs/folder.py`. Settings are published ones, but
+ramps, momenta and MixMatch's weight suit runs of hundreds of steps, not of hundred thousands.
 """
 
 from pathlib import Path

@@ -13,10 +13,13 @@ ROOT = Path(__file__).parents[1]
 PAGES = (
     "README.md",
     "docs/data.md",
+    "docs/few_labels.md",
     "docs/representations.md",
     "launch/local.sh",
     "configs/ablations/augmentation.py",
+    "configs/ablations/few_labels.py",
     "configs/ablations/frontend.py",
+    "configs/ablations/pretraining.py",
     "configs/byol.py",
     "configs/clmr.py",
     "configs/clmr_supervised.py",
@@ -26,7 +29,12 @@ PAGES = (
     "configs/moco.py",
     "configs/music_tagging_transformer.py",
     "configs/musicnn_training.py",
+    "configs/noisy_student.py",
     "configs/pase.py",
+    "configs/pretext_artist.py",
+    "configs/pretext_artist_group.py",
+    "configs/pretext_listening.py",
+    "configs/semi_supervised.py",
     "configs/small_pretraining.py",
     "configs/tutorial.py",
     "configs/vq_cpc.py",
@@ -38,7 +46,7 @@ COMMANDS = [
     for page in PAGES
     for match in re.finditer(
         r"\bmclf (?:train|evaluate|predict|embed|report|inspect|sweep|convert|data|probe) .*",
-        (ROOT / page).read_text(),
+        re.sub(r"\\+\n\s*", "", (ROOT / page).read_text()),  # commands of several lines
     )
     if "`" not in match.group(0)
 ]
