@@ -283,7 +283,7 @@ def test_a_phase_starts_with_the_best_weights(tmp_path, monkeypatch):
 @pytest.mark.slow
 def test_killed_at_random_moments_equals_straight(tmp_path):
     """Twenty kill -9 of one run: every third while it starts, the others while it trains."""
-    changes = ("train__num_steps=2000", "eval__every_steps=10")
+    changes = ("train__num_steps=1200", "eval__every_steps=10")
     latest = tmp_path / "killed" / "checkpoints" / "latest"
     rng = random.Random(0)
     start_up_s = 5.0
