@@ -49,6 +49,7 @@ def sweep(arg: str | None = None) -> Iterator[Setting]:
 def probes(arg: str | None = None) -> Iterator[tuple[str, dict[str, Any]]]:
     arg = _parsed(arg)
     common = {"kinds": ("linear", "knn"), "seeds": (0, 1, 2), "num_folds": 5}
+    common["baselines"] = ("untrained", "mfcc")
     yield "own", common
     if arg.probe:
         yield "other", common | {"source": "folder", "arguments": {"path": arg.probe}}
