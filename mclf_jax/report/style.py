@@ -24,6 +24,7 @@ h1 { font-size: 30px; line-height: 1.2; letter-spacing: -0.02em; margin: 0 0 6px
 h2 { font-size: 21px; letter-spacing: -0.01em; margin: 48px 0 4px; }
 h3 { font-size: 16px; margin: 32px 0 10px; }
 h1, h2, h3, td, dd, .song { overflow-wrap: anywhere; }
+td:first-child { min-width: 12ch; }
 p { margin: 0 0 12px; }
 a { color: var(--accent); }
 code, pre { font-family: ui-monospace, "DejaVu Sans Mono", monospace; font-size: 13px; }
