@@ -141,6 +141,7 @@ def build_objective(parts):
         parts.model,
         parts.config,
         task="single_label",
+        label_names=parts.source.info.labels,
         labels=lambda: parts.labels("train"),
         total_steps=1,
     )
