@@ -191,6 +191,8 @@ def test_rows_are_settings_whatever_their_seeds(tmp_path):
             result(f"split={seed},seed={seed}", {"data.fold_seed": 7 * seed, "seed": seed}),
             result(f"run {seed}", {"optim.name": "sgd", "seed": seed}),
             result(f"seed={seed}", {"seed": seed}),
+            result(f"tuned,seed={seed}", {"init.path": "run", "data.fold": seed, "seed": seed}),
+            result(f"fold={seed}", {"data.num_folds": 3, "data.fold": seed}),
         ]
     results.append(result("other,seed=0", {"init.path": run_of("student,seed=0"), "seed": 0}))
     assert labels_of(results, tmp_path) == {
@@ -200,6 +202,8 @@ def test_rows_are_settings_whatever_their_seeds(tmp_path):
         **{f"split={seed}": 1 for seed in range(3)},
         "optim.name='sgd'": 3,
         "as configured": 3,
+        "tuned": 3,
+        "data.num_folds=3": 3,
         "other": 1,
     }
 
