@@ -7,9 +7,8 @@ mclf probe runs/pase
 The encoder's latents must tell waveform, spectra, cepstra and prosody of the window, and which
 other windows are of the same song. Adam at 5e-4, halved every 30 epochs of 150, batches of 32
 windows of 1 s; plus: batches of 16 windows of 2 s, distorted as published, 400 epochs, at 1e-3 for
-the encoder and workers alike, falling linearly (there: 5e-4 for the workers, and the power .9 of
-that line). What else differs is said
-in `models.pase` and `objectives.pase`.
+the encoder and 5e-4 for the workers, falling linearly (there: the power .9 of that line). What else
+differs is said in `models.pase` and `objectives.pase`.
 """
 
 from ml_collections import ConfigDict
@@ -45,5 +44,6 @@ def get_config(arg: str | None = None) -> ConfigDict:
     config.augment.update({"waveform": "pase_plus", "on": "device"})
     config.model.window_s = 2.0
     config.optim.update({"name": "adam", "learning_rate": 1e-3, "schedule": "linear"})
+    config.optim.head_rates = (("workers", 0.5),)
     config.train.update({"batch_size": 16, "num_epochs": 400.0})
     return config

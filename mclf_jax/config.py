@@ -129,6 +129,7 @@ def base() -> ConfigDict:
     config.optim.phases = ()  # then (from_epoch, name, learning_rate), ..., see `optim.build`
     config.optim.layer_decay = 1.0  # of the learning rate from a layer to the one before it
     config.optim.rates = ()  # (pattern of names, factor of the learning rate), ...
+    config.optim.head_rates = ()  # the same of an objective's own parts, as ("predictor", 10.0)
     config.optim.weight_decay = 0.0
     config.optim.decay_mask = "kernels"  # or "all": biases and normalisation too
     config.optim.grad_clip_norm = 0.0  # 0: no clipping

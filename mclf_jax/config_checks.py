@@ -115,6 +115,7 @@ def _check_pairs(config: ConfigDict) -> None:
         ("init.unfreeze", config.init.unfreeze, int | float, str, "(from_epoch, 'layer5')"),
         ("init.rename", config.init.rename, str, str, "('encoder.*', '*')"),
         ("optim.rates", config.optim.rates, str, int | float, "('layer1', 0.1)"),
+        ("optim.head_rates", config.optim.head_rates, str, int | float, "('predictor', 10.0)"),
     ):
         for number, pair in enumerate(pairs):
             match pair:

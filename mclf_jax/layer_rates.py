@@ -1,9 +1,14 @@
 """Learning rates by layer: smaller the nearer to the input, or by pattern."""
 
 from collections.abc import Sequence
+from typing import Any
+
+import jax
 
 from mclf_jax.models import Model
-from mclf_jax.parameter_names import name_of, select, variables_in_call_order
+from mclf_jax.parameter_names import matches, name_of, path_of, select, variables_in_call_order
+
+PyTree = Any
 
 
 def factors(
@@ -39,6 +44,36 @@ def factors(
         by_pattern |= dict.fromkeys(names, factor)
     found = {name: factor * by_pattern.get(name, 1.0) for name, factor in found.items()}
     return {name: factor for name, factor in found.items() if factor != 1}
+
+
+def head_factors(params: PyTree, rates: Sequence[tuple[str, float]]) -> dict[str, float]:
+    """name of a parameter beside the network -> factor of its learning rate.
+
+    Args:
+        params: of an objective, the network's below "model": arrays or their shapes. Names of the
+            others begin with their part: "predictor.dense0.kernel", "workers.lim.bias".
+        rates: (pattern, factor), see `parameter_names`, as ("predictor", 10.0); of several that
+            mean a parameter, the last one counts.
+
+    Raises:
+        ValueError: a pattern means nothing, or a number is out of range.
+    """
+    paths = [path_of(key_path) for key_path, _ in jax.tree_util.tree_leaves_with_path(params)]
+    names = [name_of(path) for path in paths if path[0] != "model"]
+    found: dict[str, float] = {}
+    for number, (pattern, factor) in enumerate(rates):
+        field = f"optim.head_rates[{number}]"
+        if factor <= 0:
+            raise ValueError(f"{field} is {factor}; it must be positive")
+        meant = [name for name in names if matches(name, pattern)]
+        if not meant:
+            parts = ", ".join(dict.fromkeys(name.partition(".")[0] for name in names))
+            raise ValueError(
+                f"{field} has {pattern!r}, which is no part of this objective; beside the network "
+                f"it trains: {parts or 'nothing'}"
+            )
+        found |= dict.fromkeys(meant, factor)
+    return found
 
 
 def layers(model: Model) -> list[tuple[str, ...]]:

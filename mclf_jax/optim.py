@@ -57,6 +57,7 @@ def build(
     phase_steps: Sequence[int] = (),
     first_steps: Mapping[str, int] | None = None,
     factors: Mapping[str, float] | None = None,
+    head_factors: Mapping[str, float] | None = None,
 ) -> Optimizer:
     """The optimiser of the `optim` section of a config, for a run of `total_steps`.
 
@@ -72,6 +73,7 @@ def build(
             it. Clipping takes it that gradients of frozen parameters are 0.
         factors: name -> factor of the learning rate, of the decoupled weight decay too; see
             `layer_rates.factors`.
+        head_factors: the same of what is beside the model, see `layer_rates.head_factors`.
 
     Raises:
         ValueError: an unknown name, or a warm-up longer than the run.
@@ -94,8 +96,8 @@ def build(
         chain.append(optax.multi_transform(groups, _by_name(first_steps, default=0)))
     else:
         chain += _rules(config, turns, start=0)
-    if factors:
-        chain.append(scale_by_name(factors))
+    if factors or head_factors:
+        chain.append(scale_by_name(factors or {}, head_factors=head_factors or {}))
     chain.append(optax.scale_by_learning_rate(learning_rate))
     return Optimizer(optax.chain(*chain), learning_rate, phases)
 
@@ -116,26 +118,30 @@ def _rules(
     return [in_turn([optax.chain(*rule) for rule in rules], first_steps=first_steps)]
 
 
-def scale_by_name(factors: Mapping[str, float]) -> optax.GradientTransformation:
-    """Updates of the model's parameters times the factors of their names; others stay."""
-    factor_of = _by_name(factors, default=1.0)
+def scale_by_name(
+    factors: Mapping[str, float], *, head_factors: Mapping[str, float]
+) -> optax.GradientTransformation:
+    """Updates times the factors of their names, of the model and of what is beside; others stay."""
+    factor_of = _by_name(factors, beside=head_factors, default=1.0)
     return optax.stateless(
         lambda updates, _: jax.tree.map(lambda f, u: f * u, factor_of(updates), updates)
     )
 
 
-def _by_name(values: Mapping[str, Any], *, default: Any) -> Callable[[Any], Any]:
+def _by_name(
+    values: Mapping[str, Any], *, beside: Mapping[str, Any] | None = None, default: Any
+) -> Callable[[Any], Any]:
     """A function of the tree of all parameters to the same tree of values.
 
-    Names are of the model's parameters, "layer1.conv.kernel", which lie below "model"; what is
-    beside has the default.
+    Names of `values` are of the model's parameters, "layer1.conv.kernel", which lie below "model";
+    those of `beside` are of the others, "projector.layers_0.kernel". The rest has the default.
     """
 
     def value(key_path, _):
-        section, *path = key_path
-        if section != jax.tree_util.DictKey("model"):
-            return default
-        return values.get(".".join(part.key for part in path), default)
+        section, *path = (part.key for part in key_path)
+        if section == "model":
+            return values.get(".".join(path), default)
+        return (beside or {}).get(".".join((section, *path)), default)
 
     return lambda tree: jax.tree_util.tree_map_with_path(value, tree)
 

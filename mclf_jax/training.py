@@ -152,7 +152,8 @@ def build(config: config_lib.ConfigDict) -> Training:
     model, num_examples = parts.model, len(parts.train_indices)
     evaluation_steps = config_lib.evaluation_steps(config, num_examples=num_examples)
     phase_steps = config_lib.phase_steps(config, num_examples=num_examples)
-    frozen, factors = Freezing({}, {}), {}
+    objective = _objective(parts, model)
+    frozen, factors, head_factors = Freezing({}, {}), {}, {}
     if config.init.freeze or config.init.unfreeze:
         unfreeze = config_lib.unfreeze_steps(config, num_examples=num_examples)
         frozen = freezing.plan(model, freeze=config.init.freeze, unfreeze=unfreeze)
@@ -160,17 +161,21 @@ def build(config: config_lib.ConfigDict) -> Training:
         factors = layer_rates.factors(
             model, layer_decay=config.optim.layer_decay, rates=config.optim.rates
         )
+    if config.optim.head_rates:
+        params = jax.eval_shape(objective.init, jax.random.key(0))["params"]
+        head_factors = layer_rates.head_factors(params, config.optim.head_rates)
     optimizer = optim.build(
         config.optim,
         total_steps=evaluation_steps[-1],
         phase_steps=phase_steps,
         first_steps=frozen.first_steps,
         factors=factors,
+        head_factors=head_factors,
     )
     return Training(
         parts=parts,
         unlabelled=unlabelled.build(parts),
-        objective=_objective(parts, model),
+        objective=objective,
         optimizer=optimizer,
         frozen=frozen,
         evaluation_steps=evaluation_steps,

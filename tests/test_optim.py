@@ -240,11 +240,13 @@ def test_unfreezing_within_phases():
 def test_rates_scale_updates_exactly(name):
     section = config(name=name, weight_decay=0.1)
     plain = updates_of(section, num_steps=3)
-    scaled = updates_of(section, num_steps=3, factors={"layer1.kernel": 0.25, "layer2.bias": 2.0})
+    factors = {"layer1.kernel": 0.25, "layer2.bias": 2.0}
+    scaled = updates_of(section, num_steps=3, factors=factors, head_factors={"projector.bias": 0.5})
     for some, other in zip(plain, scaled, strict=True):
         expected = jax.tree.map(np.asarray, some)
         expected["model"]["layer1"]["kernel"] = 0.25 * expected["model"]["layer1"]["kernel"]
         expected["model"]["layer2"]["bias"] = 2 * expected["model"]["layer2"]["bias"]
+        expected["projector"]["bias"] = 0.5 * expected["projector"]["bias"]
         # Powers of two: not a bit of difference.
         jax.tree.map(np.testing.assert_array_equal, other, expected)
 
@@ -288,6 +290,18 @@ def test_layer_decay_and_rates_by_pattern():
     assert "layer2.bn.scale" not in factors  # 4 times a quarter
     assert factors["dense2.kernel"] == 10
     assert layer_rates.factors(model) == {}
+
+
+def test_rates_of_what_is_beside_the_network():
+    params = {"model": {"predictor": {"bias": 0}}, "predictor": {"bias": 0, "kernel": 0}}
+    params["workers"] = {"lim": {"bias": 0}, "spc": {"bias": 0}}
+    factors = layer_rates.head_factors(params, (("predictor", 10.0), ("workers.*", 0.5)))
+    assert factors.pop("predictor.bias") == factors.pop("predictor.kernel") == 10
+    assert factors == {"workers.lim.bias": 0.5, "workers.spc.bias": 0.5}
+    with pytest.raises(ValueError, match=r"head_rates\[0\] has 'model', .*: predictor, workers"):
+        layer_rates.head_factors(params, (("model", 2.0),))
+    with pytest.raises(ValueError, match=r"optim.head_rates\[1\] is 0.0; it must be positive"):
+        layer_rates.head_factors(params, (("workers", 2.0), ("predictor", 0.0)))
 
 
 def test_errors_of_rates():
