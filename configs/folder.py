@@ -11,7 +11,8 @@ that of your clips; `steps` of 32 windows each, more for more songs. On two CPU 
     speech, music, silence (72)           path=DIR,window_s=1      3 labels
 
 `data=NAME` takes a public data set as it is distributed (`mclf data list`), with its options as
---config.data.args.X=..., and `data=prepared` what `mclf data prepare` wrote.
+--config.data.args.X=..., `data=prepared` what `mclf data prepare` wrote, and `data=synthetic` songs
+that the library composes.
 """
 
 import math
@@ -21,15 +22,20 @@ from ml_collections import ConfigDict
 from mclf_jax import data
 from mclf_jax.config import base, parse_arg
 
+DATA = ("folder", "prepared", "synthetic", *(name for name in data.READERS if name != "folder"))
+
 
 def get_config(arg: str | None = None) -> ConfigDict:
-    names = ("folder", "prepared", *(name for name in data.READERS if name != "folder"))
-    arg = parse_arg(arg, data=names, path="", window_s=5.0, steps=600)
+    arg = parse_arg(arg, data=DATA, path="", window_s=5.0, steps=600)
     config = base()
     config.data.name = arg.data
     if arg.data == "folder":
         config.data.args = ConfigDict(
             {"path": arg.path, "task": "auto", "targets": "", "min_duration_s": 0.125, "seed": 0}
+        )
+    elif arg.data == "synthetic":
+        config.data.args = ConfigDict(
+            {"task": "style", "num_songs": 1000, "song_s": 12.0, "seed": 0}
         )
     else:
         config.data.args = ConfigDict({"path": arg.path, **data.options_of(arg.data)})

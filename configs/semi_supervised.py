@@ -20,19 +20,30 @@ from ml_collections import ConfigDict
 from mclf_jax.config import load_module, parse_arg
 from mclf_jax.objectives.consistency import METHODS as CONSISTENCY
 
-_FOLDER = Path(__file__).with_name("folder.py")
+_FOLDER = load_module(str(Path(__file__).with_name("folder.py")))
+DATA = _FOLDER.DATA
 METHODS = ("supervised", "entropy_minimization", *CONSISTENCY, "mixmatch", "noisy_student")
 
 
 def get_config(arg: str | None = None) -> ConfigDict:
     arg = parse_arg(
-        arg, method=METHODS, path="", window_s=5.0, steps=600, songs_per_label=0, ratio=1
+        arg,
+        method=METHODS,
+        data=DATA,
+        path="",
+        window_s=5.0,
+        steps=600,
+        songs_per_label=0,
+        ratio=1,
     )
-    folder = load_module(str(_FOLDER))
-    config = folder.get_config(f"path={arg.path},window_s={arg.window_s},steps={arg.steps}")
+    config = _FOLDER.get_config(
+        f"data={arg.data},path={arg.path},window_s={arg.window_s},steps={arg.steps}"
+    )
     config.data.songs_per_label = arg.songs_per_label
     # A threshold of .95 is never reached by a network that learns to be 92 % sure.
     config.objective.label_smoothing = 0.0
+    # The loss of a network that gets surer grows while its ranking of songs still gets better.
+    config.eval.metric = "pr_auc_macro"
     if arg.method == "supervised":
         return config
     config.unlabelled.update({"splits": ("unlabelled", "train"), "ratio": arg.ratio})
@@ -51,7 +62,7 @@ def get_config(arg: str | None = None) -> ConfigDict:
         arguments = {
             "entropy_minimization": {"weight": 0.1, "ramp_up_steps": ramp_up_steps},
             "mixmatch": {"weight": 10.0},
-            "noisy_student": {"teacher": ""},
+            "noisy_student": {"teacher": "", "predictions": "cached"},
         }[arg.method]
     config.objective.args = ConfigDict(arguments)
     return config

@@ -18,7 +18,7 @@ from ml_collections import ConfigDict
 
 from mclf_jax.config import base, load_module, parse_arg
 
-_FOLDER = Path(__file__).with_name("folder.py")
+_FOLDER = load_module(str(Path(__file__).with_name("folder.py")))
 # (objective, its arguments) of the methods that compare views.
 _VIEWS = {
     "simclr": ("simclr", {"temperature": 0.2, "projector": (128, 64)}),
@@ -31,16 +31,25 @@ METHODS = (*_VIEWS, "cpc", "wav2vec", "vq_cpc", "pase")
 
 def get_config(arg: str | None = None) -> ConfigDict:
     arg = parse_arg(
-        arg, method=METHODS, path="", window_s=3.0, steps=1000, songs=("all", "unlabelled")
+        arg,
+        method=METHODS,
+        data=_FOLDER.DATA,
+        path="",
+        window_s=3.0,
+        steps=1000,
+        songs=("all", "unlabelled"),
+    )
+    folder = _FOLDER.get_config(
+        f"data={arg.data},path={arg.path},window_s={arg.window_s},steps={arg.steps}"
     )
     if arg.method in _VIEWS:
-        folder = load_module(str(_FOLDER))
-        config = folder.get_config(f"path={arg.path},window_s={arg.window_s},steps={arg.steps}")
+        config = folder
         name, arguments = _VIEWS[arg.method]
         config.objective.update({"name": name, "args": ConfigDict(arguments)})
         config.model.args.dropout_rate = 0.0
     else:
-        config = _predictive(arg.method, path=arg.path, steps=arg.steps)
+        config = _predictive(arg.method)
+        config.data = folder.data
     config.data.train_splits = ("train", "unlabelled") if arg.songs == "all" else ("unlabelled",)
     config.objective.label_smoothing = 0.0
     config.optim.update({"name": "adamw", "schedule": "cosine", "weight_decay": 1e-4})
@@ -50,10 +59,8 @@ def get_config(arg: str | None = None) -> ConfigDict:
     return config
 
 
-def _predictive(method: str, *, path: str, steps: int) -> ConfigDict:
+def _predictive(method: str) -> ConfigDict:
     config = base()
-    config.data.name = "folder"
-    config.data.args = ConfigDict({"path": path})
     if method == "pase":
         config.features.on = "device"
         config.model.name = "pase"

@@ -35,6 +35,7 @@ _ARGUMENTS = {
         *(f"method={method}" for method in ("mixmatch", "noisy_student")),
     ),
     "configs/noisy_student.py": ("student=same", "student=compact"),
+    "configs/transfer.py": ("how=scratch",),
     "configs/musicnn_training.py": ("data=mtat", "data=msd"),
     "configs/clmr_supervised.py": ("data=gtzan", "data=mtat", "data=msd"),
     "configs/music_tagging_transformer.py": (

@@ -17,6 +17,7 @@ PAGES = (
     "docs/representations.md",
     "launch/local.sh",
     "configs/ablations/augmentation.py",
+    "configs/ablations/distillation.py",
     "configs/ablations/few_labels.py",
     "configs/ablations/frontend.py",
     "configs/ablations/pretraining.py",
@@ -36,6 +37,7 @@ PAGES = (
     "configs/pretext_listening.py",
     "configs/semi_supervised.py",
     "configs/small_pretraining.py",
+    "configs/transfer.py",
     "configs/tutorial.py",
     "configs/vq_cpc.py",
     "configs/wav2vec.py",
@@ -57,12 +59,16 @@ def test_there_are_commands():
 
 
 @pytest.mark.parametrize(("page", "command"), COMMANDS)
-def test_command_is_understood(page, command, monkeypatch):
+def test_command_is_understood(page, command, monkeypatch, tmp_path):
     words = shlex.split(command.rstrip(")"))[1:]
     arguments, rest = cli._parser().parse_known_args(words)
     assert all(word.startswith("--config.") for word in rest), rest
     if hasattr(arguments, "config"):
-        monkeypatch.chdir(ROOT)
+        monkeypatch.chdir(tmp_path)
+        (tmp_path / "configs").symlink_to(ROOT / "configs")
+        if run := re.search(r"\brun=([^,]+)", arguments.config):  # a config that asks a run
+            Path(run[1]).mkdir(parents=True)
+            Path(run[1], "config.json").write_text(config_lib.to_json(config_lib.base()))
         config_lib.load(arguments.config, overrides=rest)
 
 

@@ -35,6 +35,10 @@ def songs(tmp_path_factory):
     return root
 
 
+def _path(value):
+    return str(value) if isinstance(value, sweep.RunOf) else value
+
+
 @pytest.mark.parametrize("method", METHODS)
 def test_every_method_fits_together(method, songs, tmp_path):
     """Its step takes its batch: traced, with a batch of real audio, and not compiled."""
@@ -74,14 +78,47 @@ def test_the_ablation_compares_on_the_same_songs(songs):
     ]
     changed = {}
     for name, changes in settings:
-        as_paths = {k: str(v) if isinstance(v, sweep.RunOf) else v for k, v in changes.items()}
-        changed[name] = config_lib.override(config, as_paths)
+        changed[name] = config_lib.override(config, {k: _path(v) for k, v in changes.items()})
     taught = changed["noisy_student round 2,songs=3,seed=1"].objective.args.teacher
     assert taught == "noisy_student,songs=3,seed=1"
     for songs_per_label, seed in itertools.product((1, 3), (0, 1)):
         of_one = [c for n, c in changed.items() if n.endswith(f"={songs_per_label},seed={seed}")]
         assert {c.data.songs_per_label for c in of_one} == {songs_per_label}
         assert {(c.data.fold, c.data.fraction_seed, c.seed) for c in of_one} == {(seed,) * 3}
+
+
+def test_the_ablation_of_distillation_has_one_teacher_and_two_small_networks(songs):
+    path = f"{ROOT / 'configs' / 'ablations' / 'distillation.py'}:path={songs},seeds=2"
+    config, settings = config_lib.load(path), sweep.settings_of(path)
+    names = ["large,seed=1", "small,seed=1", "small distilled,seed=1"]
+    assert [name for name, _ in settings][3:] == names
+    large, small, distilled = (
+        config_lib.override(config, {k: _path(v) for k, v in changes.items()})
+        for _, changes in settings[3:]
+    )
+    assert distilled.objective.args.teacher == "large,seed=1"
+    assert set(config_lib.differences(large, small)) == {"model.args.n_channels"}
+    assert large.data.fold == small.data.fold == distilled.data.fold == 1
+    different = config_lib.differences(small, distilled)
+    assert all(field.startswith(("objective.", "unlabelled.")) for field in different)
+
+
+def test_transfer_takes_the_network_of_a_run(songs, tmp_path):
+    audio = np.random.default_rng(0).uniform(-1, 1, (4, 500)).astype("f4")
+    run = write_run(tmp_path / "run", audio, labels=("fast", "slow", "loud"))
+    path = f"{ROOT / 'configs' / 'transfer.py'}:run={run},path={songs}"
+    config, settings = config_lib.load(path), sweep.settings_of(path)
+    changed = {name: config_lib.override(config, changes) for name, changes in settings}
+    assert len(changed) == 9
+    trained = {}
+    for how in ("tuned", "frozen", "scratch"):
+        built = training.build(changed[f"{how},seed=2"])
+        assert built.parts.model.module.n_channels == small_model().module.n_channels
+        assert changed[f"{how},seed=2"].init.path == ("" if how == "scratch" else run)
+        trained[how] = built.frozen.first_steps
+    assert trained["frozen"] and not trained["tuned"] and not trained["scratch"]
+    with pytest.raises(ValueError, match="config argument run is ''"):
+        config_lib.load(f"{ROOT / 'configs' / 'transfer.py'}:path={songs}")
 
 
 def test_the_ablation_of_pretraining_trains_the_small_recipes():

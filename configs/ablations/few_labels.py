@@ -1,6 +1,8 @@
 """Ablation: what do songs without labels add to a few labelled ones? Methods, labels, seeds.
 
 mclf sweep --config configs/ablations/few_labels.py:path=DIR --workdir runs/few_labels
+mclf sweep --config configs/ablations/few_labels.py:data=synthetic,songs=1 \\
+    --config.data.args.num_songs=1500 --config.eval.num_windows=4 --workdir runs/one_percent
 
 DIR is a folder of songs, as in `configs/folder.py`. `songs` is how many labelled songs of each
 label are used, 3 or several as 3+10; a seed stands for a choice of them, for a fold of the data
@@ -19,13 +21,23 @@ from ml_collections import ConfigDict
 from mclf_jax.config import flatten, load_module, parse_arg
 from mclf_jax.sweep import Setting, run_of
 
-_SEMI_SUPERVISED = Path(__file__).parents[1] / "semi_supervised.py"
-_PRETRAINING = Path(__file__).parents[1] / "small_pretraining.py"
+_CONFIGS = Path(__file__).parents[1]
+_SEMI_SUPERVISED = load_module(str(_CONFIGS / "semi_supervised.py"))
+_PRETRAINING = load_module(str(_CONFIGS / "small_pretraining.py"))
 _METHODS = "supervised+mean_teacher+fixmatch+noisy_student+simclr"
 
 
 def _parsed(arg: str | None) -> ConfigDict:
-    return parse_arg(arg, path="", songs="3", methods=_METHODS, steps=600, seeds=3, rounds=1)
+    return parse_arg(
+        arg,
+        data=_SEMI_SUPERVISED.DATA,
+        path="",
+        songs="3",
+        methods=_METHODS,
+        steps=400,
+        seeds=3,
+        rounds=1,
+    )
 
 
 def get_config(arg: str | None = None) -> ConfigDict:
@@ -63,13 +75,15 @@ def sweep(arg: str | None = None) -> Iterator[Setting]:
 
 
 def _configured(method: str, arg: ConfigDict) -> ConfigDict:
-    module = load_module(str(_SEMI_SUPERVISED))
-    return module.get_config(f"method={method},path={arg.path},steps={arg.steps}")
+    return _SEMI_SUPERVISED.get_config(f"method={method},{_data(arg)}")
 
 
 def _pretraining(arg: ConfigDict) -> ConfigDict:
-    module = load_module(str(_PRETRAINING))
-    return module.get_config(f"method=simclr,path={arg.path},window_s=5,steps={arg.steps}")
+    return _PRETRAINING.get_config(f"method=simclr,window_s=5,{_data(arg)}")
+
+
+def _data(arg: ConfigDict) -> str:
+    return f"data={arg.data},path={arg.path},steps={arg.steps}"
 
 
 def _changes(plain: ConfigDict, other: ConfigDict) -> dict[str, Any]:

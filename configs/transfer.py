@@ -1,0 +1,67 @@
+"""Transfer: a network that was trained on other music, a new head for the labels of your songs.
+
+mclf convert best_model.pth --model musicnn --labels mtat --out runs/musicnn_mtat
+mclf train --config configs/transfer.py:run=runs/musicnn_mtat,path=DIR --workdir runs/tuned
+mclf sweep --config configs/transfer.py:run=runs/musicnn_mtat,path=DIR --workdir runs/transfer
+
+RUN is any run directory: converted, supervised or pretrained. Its network, features and windows
+are used, with the data, augmentation and training of `configs/folder.py` on DIR. `how` is tuned
+(everything learns, below the new head a tenth as fast), frozen (the head alone learns) or scratch
+(the same network untrained). `keep` is a part that stays as it is where the others are tuned: of
+MusiCNN, keep=layers.* saves nine tenths of the time. The sweep compares some, as how=tuned+frozen;
+a seed stands for a fold of the data by group (three of five) and for the initial values of what is
+new.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from ml_collections import ConfigDict
+
+from mclf_jax.config import load_module, parse_arg
+from mclf_jax.rundir import read_config
+from mclf_jax.sweep import Setting
+
+_FOLDER = Path(__file__).with_name("folder.py")
+_HOW = ("tuned", "frozen", "scratch")
+
+
+def _parsed(arg: str | None) -> ConfigDict:
+    arg = parse_arg(arg, run="", path="", how="+".join(_HOW), keep="", steps=300, seeds=3)
+    if unknown := set(arg.how.split("+")) - set(_HOW):
+        raise ValueError(f"config argument how has {sorted(unknown)}; allowed: {', '.join(_HOW)}")
+    if not arg.run and arg.how != "scratch":
+        raise ValueError(f"config argument run is '', which how={arg.how} starts from: a directory")
+    return arg
+
+
+def get_config(arg: str | None = None) -> ConfigDict:
+    arg = _parsed(arg)
+    config = load_module(str(_FOLDER)).get_config(f"path={arg.path},steps={arg.steps}")
+    if arg.run:
+        trained = read_config(Path(arg.run))
+        config.features, config.model = trained.features, trained.model
+    config.train.batch_size = 16
+    config.update_from_flattened_dict(_changes(arg.how.split("+")[0], arg))
+    return config
+
+
+def sweep(arg: str | None = None) -> Iterator[Setting]:
+    arg = _parsed(arg)
+    for how in arg.how.split("+"):
+        for seed in range(arg.seeds):
+            fold = {"data.num_folds": 5, "data.fold": seed % 5, "seed": seed}
+            yield f"{how},seed={seed}", _changes(how, arg) | fold
+
+
+def _changes(how: str, arg: ConfigDict) -> dict[str, Any]:
+    changes = {"init.path": arg.run, "init.freeze": (), "optim.rates": ()}
+    if how == "tuned":
+        changes["init.freeze"] = (arg.keep,) if arg.keep else ()
+        changes["optim.rates"] = (("*", 0.1), ("{head}", 1.0))
+    elif how == "frozen":
+        changes["init.freeze"] = ("*", "!{head}")
+    else:
+        changes["init.path"] = ""
+    return changes
