@@ -41,9 +41,9 @@ def write_tables(results: Sequence[dict], *, workdir: Path) -> str:
 def rows_of(results: Sequence[dict]) -> list[list[dict]]:
     """Results that differ in seeds alone together, in order of the first.
 
-    Seeds are the fields of which the name ends in "seed", and the fold of the data. A `RunOf` is the same as one of another
-    seed. Names count too, without their parts such as "seed=0": whatever differs there keeps
-    settings apart, unless a name does not tell its seed at all.
+    Seeds are the fields of which the name ends in "seed", and the fold of the data. A `RunOf` is
+    the same as one of another seed. Names count too, without their parts such as "seed=0":
+    whatever differs there keeps settings apart, unless a name does not tell its seed at all.
     """
     rows: dict[tuple, list[dict]] = {}
     for result in results:
