@@ -23,7 +23,7 @@ _FOLDER = load_module(str(Path(__file__).with_name("folder.py")))
 _VIEWS = {
     "simclr": ("simclr", {"temperature": 0.2, "projector": (128, 64)}),
     "moco": ("moco", {"temperature": 0.2, "dim": 64, "queue_size": 512, "momentum": 0.99}),
-    "byol": ("byol", {"projector": (256, 64), "predictor": (256, 64), "momentum": 0.99}),
+    "byol": ("byol", {"projector": (512, 128), "predictor": (512, 128), "momentum": 0.99}),
     "cola": ("simclr", {"similarity": "bilinear", "projector": (128,), "temperature": 1.0}),
 }
 METHODS = (*_VIEWS, "cpc", "wav2vec", "vq_cpc", "pase")
@@ -54,6 +54,11 @@ def get_config(arg: str | None = None) -> ConfigDict:
     config.objective.label_smoothing = 0.0
     config.optim.update({"name": "adamw", "schedule": "cosine", "weight_decay": 1e-4})
     config.optim.update({"learning_rate": 1e-3, "warmup_steps": arg.steps // 20, "ema_decay": 0.0})
+    if arg.method == "byol":
+        # What keeps embeddings apart is a predictor that is nearly optimal all the time (Grill et
+        # al. 2020); in so few steps, it must learn faster than what it follows.
+        config.optim.learning_rate = 5e-4
+        config.optim.head_rates = (("predictor", 10.0),)
     config.train.update({"batch_size": 48, "num_steps": arg.steps})
     config.eval.update({"every_steps": max(1, arg.steps // 5), "batch_size": 32})
     return config
