@@ -9,6 +9,7 @@ parameters and statistics in float32.
 """
 
 import math
+from collections.abc import Callable
 
 import flax.linen as nn
 import jax
@@ -37,6 +38,7 @@ def conv(
     strides: tuple[int, ...] | None = None,
     padding: tuple[int, ...] | None = None,
     use_bias: bool = True,
+    convolve: Callable | None = None,
 ):
     """Convolution over the middle axes, [B, F, M, C] -> [B, F', M', features] or [B, T, C] alike.
 
@@ -48,6 +50,7 @@ def conv(
         padding: zeros on both sides of each axis; half the kernel when not given, which keeps
             the size if the kernel is odd and the stride 1.
         use_bias: adds a bias to every channel.
+        convolve: in place of `jax.lax.conv_general_dilated`, such as `tall_conv`.
     """
     if padding is None:
         padding = tuple(size // 2 for size in kernel_size)
@@ -60,6 +63,7 @@ def conv(
         kernel_init=torch_kernel_init,
         bias_init=torch_bias_init(x.shape[-1] * math.prod(kernel_size)),
         dtype=x.dtype,
+        conv_general_dilated=convolve,
         name=name,
     )(x)
 

@@ -6,6 +6,7 @@ length works. 784,300 parameters for 50 tags; 7,972,000 in the large size, which
 """
 
 import functools
+from collections.abc import Callable
 
 import flax.linen as nn
 import jax.numpy as jnp
@@ -21,6 +22,7 @@ from mclf_jax.models.blocks import (
     outputs,
     run_block,
 )
+from mclf_jax.models.tall_conv import tall_conv
 
 FEATURES = LogMel(sample_rate_hz=16000, n_fft=512, hop_length=256, n_mels=96)
 WINDOW_SAMPLES = 3 * 16000
@@ -57,7 +59,8 @@ class MusiCNN(nn.Module):
         front = []
         # Tall filters see 70 % and 40 % of the mel bands, and move over the rest.
         for height in (int(0.7 * n_mels), int(0.4 * n_mels)):
-            timbral = _Conv(4 * self.n_channels, (7, height), (3, 0), name=f"layers.{len(front)}")
+            name, size = f"layers.{len(front)}", (7, height)
+            timbral = _Conv(4 * self.n_channels, size, (3, 0), tall_conv, name=name)
             front.append(max_over(run(timbral, x), 2))
         for length in (129, 65, 33):
             temporal = _Conv(self.n_channels, (length,), name=f"layers.{len(front)}")
@@ -80,8 +83,10 @@ class _Conv(nn.Module):
     features: int
     kernel_size: tuple[int, ...]
     padding: tuple[int, ...] | None = None
+    convolve: Callable | None = None
 
     @nn.compact
     def __call__(self, x, *, train: bool):
-        x = conv(x, self.features, kernel_size=self.kernel_size, padding=self.padding, name="conv")
+        shape = {"kernel_size": self.kernel_size, "padding": self.padding}
+        x = conv(x, self.features, **shape, convolve=self.convolve, name="conv")
         return nn.relu(batch_norm(x, name="bn", train=train))
