@@ -24,12 +24,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--repeats", type=int, default=9, help="of a song of two minutes")
     arguments = parser.parse_args(argv)
 
-    taggers = [mclf.load(run) for run in arguments.runs]
-    # Windows side by side cost every network the same music, whatever the length of its window.
-    taggers = [
-        mclf.load(run, hop_s=tagger.model.window_s)
-        for run, tagger in zip(arguments.runs, taggers, strict=True)
-    ]
+    # Windows side by side are the same music for every network, whatever the length of its window.
+    taggers = [mclf.load(run, hop_s=mclf.load(run).model.window_s) for run in arguments.runs]
     took_s = np.zeros((arguments.repeats, len(taggers)))
     for repeat in range(-1, arguments.repeats):  # the first time compiles
         for number, tagger in enumerate(taggers):

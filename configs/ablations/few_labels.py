@@ -8,8 +8,8 @@ DIR is a folder of songs, as in `configs/folder.py`. `songs` is how many labelle
 label are used, 3 or several as 3+10; a seed stands for a choice of them, for a fold of the data
 (the first three of five, by group) and for the initial network. `methods` is some of those of
 `configs/semi_supervised.py`, and "simclr", which pretrains on all training songs and is
-fine-tuned. The noisy student's teacher is the supervised run of the same seed; the second round's
-is the student.
+fine-tuned, below the new head a tenth as fast. The noisy student's teacher is the supervised run
+of the same seed; the second round's is the student.
 """
 
 from collections.abc import Iterator
@@ -59,8 +59,9 @@ def sweep(arg: str | None = None) -> Iterator[Setting]:
                 if method == "simclr":
                     changes = _changes(plain, _pretraining(arg))
                     yield f"simclr pretraining,{end}", changes | same
-                    first = {"init.path": run_of(f"simclr pretraining,{end}")}
-                    yield f"simclr then fine-tuned,{end}", first | same
+                    tuned = {"init.path": run_of(f"simclr pretraining,{end}")}
+                    tuned["optim.rates"] = (("*", 0.1), ("{head}", 1.0))
+                    yield f"simclr then fine-tuned,{end}", tuned | same
                     continue
                 changes = _changes(plain, _configured(method, arg))
                 if method != "noisy_student":
