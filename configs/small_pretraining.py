@@ -85,7 +85,7 @@ def _predictive(method: str) -> ConfigDict:
         arguments |= {"subsample": 0, "criterion": "nce", "predictor": "affine"}
     else:
         config.model.name = "cpc"
-        config.model.args = ConfigDict({"n_channels": 64, "context_dim": 64, "norm": "layer"})
+        config.model.args = ConfigDict({"n_channels": 32, "context_dim": 64, "norm": "batch"})
         arguments = {"num_steps_ahead": 12}
         if method == "vq_cpc":
             config.model.args.update({"num_codes": 64, "code_dim": 32})

@@ -14,13 +14,21 @@ import flax.linen as nn
 import jax.numpy as jnp
 
 from mclf_jax.audio.features import Waveform
-from mclf_jax.models.blocks import compute_in, conv, dense, layer_norm, outputs, run_block
+from mclf_jax.models.blocks import (
+    batch_norm,
+    compute_in,
+    conv,
+    dense,
+    layer_norm,
+    outputs,
+    run_block,
+)
 from mclf_jax.models.crnn import GRU
 from mclf_jax.models.quantizer import VectorQuantizer
 
 FEATURES = Waveform(sample_rate_hz=22050)
 WINDOW_SAMPLES = 3**10
-NORMS = ("none", "layer")
+NORMS = ("none", "layer", "batch")
 
 
 class CPC(nn.Module):
@@ -31,8 +39,10 @@ class CPC(nn.Module):
         n_channels: of every convolution.
         context_dim: of the GRU.
         kernel_sizes, strides, paddings: of the convolutions, one number each.
-        norm: "none" as published, or "layer": layer normalisation over the channels of every
-            step before the ReLU, as Riviere et al. (2020) found more stable.
+        norm: before each ReLU: "none" as published; "layer", over the channels of every step, as
+            Riviere et al. (2020) found more stable; or "batch", over the steps of all clips, as in
+            public code: with the others, latents start nearly alike (biases outweigh what is
+            heard), and take thousands of steps to come apart.
         num_codes: of a quantiser between latents and contexts, which makes this the network of
             VQ-CPC (van Niekerk et al. 2020, with 512; they read log-mels, and an LSTM sums up);
             0 is without.
@@ -114,6 +124,8 @@ class _Layer(nn.Module):
         )
         if self.norm == "layer":
             x = layer_norm(x, name="norm", epsilon=1e-5)
+        elif self.norm == "batch":
+            x = batch_norm(x, name="norm", train=train)
         return nn.relu(x)
 
 

@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 
 from mclf_jax import models
+from mclf_jax.contrastive import unit
 from mclf_jax.models.cpc import CPC
 from mclf_jax.models.quantizer import VectorQuantizer, nearest, usage
 from mclf_jax.models.wav2vec import Wav2Vec
+from mclf_jax.objectives.diagnostics import embedding_std
 
 pytestmark = pytest.mark.usefixtures("quick_compiles")
 SMALL = {"cpc": {"n_channels": 4, "context_dim": 3}, "wav2vec": {"n_channels": 4}}
@@ -144,10 +146,22 @@ def test_layer_norm_makes_latents_independent_of_the_level():
     )
 
 
+def test_with_batch_norm_latents_start_apart():
+    x = 0.1 * noise(4, 4800)
+
+    def spread(norm):
+        module = CPC(num_labels=2, n_channels=16, context_dim=3, norm=norm)
+        outputs, _ = module.init_with_output(jax.random.key(0), x, train=True)
+        latents = unit(outputs["latents"].reshape(-1, 16))
+        return float(embedding_std(latents, valid=np.ones(len(latents))))
+
+    assert 2 * spread("layer") < spread("batch")
+
+
 @pytest.mark.parametrize(
     ("name", "arguments", "message"),
     [
-        ("cpc", {"norm": "batch"}, "model.args.norm is 'batch'; allowed: none, layer"),
+        ("cpc", {"norm": "group"}, "model.args.norm is 'group'; allowed: none, layer, batch"),
         ("cpc", {"strides": (5, 3)}, "kernel_sizes, strides and paddings have 7, 2, 7 numbers"),
         ("cpc", {"window_s": 0.001}, "not one latent is left; raise model.window_s"),
         ("wav2vec", {"window_s": 0.02}, "not one latent is left; raise model.window_s"),
