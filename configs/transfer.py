@@ -8,7 +8,7 @@ RUN is any run directory: converted, supervised or pretrained. Its network, feat
 are used, with the data, augmentation and training of `configs/folder.py` on DIR. `how` is tuned
 (everything learns, below the new head a tenth as fast), frozen (the head alone learns) or scratch
 (the same network untrained). `keep` is a part that stays as it is where the others are tuned: of
-MusiCNN, keep=layers.* saves nine tenths of the time. The sweep compares some, as how=tuned+frozen;
+MusiCNN, keep=layers.* saves more than half of the time. The sweep compares some, how=tuned+frozen;
 a seed stands for a fold of the data by group (three of five) and for the initial values of what is
 new.
 """
