@@ -15,7 +15,7 @@ from pathlib import Path
 
 from ml_collections import ConfigDict
 
-from mclf_jax.config import flatten, load_module, parse_arg
+from mclf_jax.config import load_module, parse_arg
 from mclf_jax.sweep import Setting, run_of
 
 _SEMI_SUPERVISED = load_module(str(Path(__file__).parents[1] / "semi_supervised.py"))
@@ -37,7 +37,7 @@ def sweep(arg: str | None = None) -> Iterator[Setting]:
     small = {"model.args.n_channels": arg.small_channels}
     taught = {f"unlabelled.{name}": student.unlabelled[name] for name in ("splits", "ratio")}
     taught |= {"objective.name": "noisy_student"}
-    taught |= {f"objective.args.{k}": v for k, v in flatten(student.objective.args).items()}
+    taught |= {f"objective.args.{k}": v for k, v in student.objective.args.items()}
     taught["objective.args.temperature"] = arg.temperature
     for seed in range(arg.seeds):
         same = {"seed": seed, "data.fold": seed % 5}

@@ -40,9 +40,10 @@ class CPC(nn.Module):
         context_dim: of the GRU.
         kernel_sizes, strides, paddings: of the convolutions, one number each.
         norm: before each ReLU: "none" as published; "layer", over the channels of every step, as
-            Riviere et al. (2020) found more stable; or "batch", over the steps of all clips, as in
-            public code: with the others, latents start nearly alike (biases outweigh what is
-            heard), and take thousands of steps to come apart.
+            Riviere et al. (2020) found more stable; or "batch", over the steps of all clips. With
+            the others, latents start nearly alike, as biases outweigh what is heard, and short runs
+            do not get away from there; with "batch", a context knows the mean and variance of
+            later steps and of other clips.
         num_codes: of a quantiser between latents and contexts, which makes this the network of
             VQ-CPC (van Niekerk et al. 2020, with 512; they read log-mels, and an LSTM sums up);
             0 is without.
