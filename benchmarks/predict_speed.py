@@ -30,6 +30,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("runs", nargs="+", help="run directories; the first is compared with")
     parser.add_argument("--repeats", type=int, default=9, help="of a song of two minutes")
     arguments = parser.parse_args(argv)
+    if arguments.repeats < 1:
+        parser.error(f"--repeats is {arguments.repeats}; allowed: 1 or more")
 
     timed = [_timed(run) for run in arguments.runs]
     took_s = np.zeros((1 + arguments.repeats, len(timed), 2))

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from ml_collections import ConfigDict
 
-from mclf_jax.config import load_module, parse_arg
+from mclf_jax.config import format_arg, load_module, parse_arg
 from mclf_jax.objectives.consistency import METHODS as CONSISTENCY
 
 _FOLDER = load_module(str(Path(__file__).with_name("folder.py")))
@@ -37,7 +37,7 @@ def get_config(arg: str | None = None) -> ConfigDict:
         ratio=1,
     )
     config = _FOLDER.get_config(
-        f"data={arg.data},path={arg.path},window_s={arg.window_s},steps={arg.steps}"
+        format_arg(data=arg.data, path=arg.path, window_s=arg.window_s, steps=arg.steps)
     )
     config.data.songs_per_label = arg.songs_per_label
     # A threshold of .95 is never reached by a network that learns to be 92 % sure.

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from ml_collections import ConfigDict
 
-from mclf_jax.config import base, load_module, parse_arg
+from mclf_jax.config import base, format_arg, load_module, parse_arg
 
 _FOLDER = load_module(str(Path(__file__).with_name("folder.py")))
 # (objective, its arguments) of the methods that compare views.
@@ -40,7 +40,7 @@ def get_config(arg: str | None = None) -> ConfigDict:
         songs=("all", "unlabelled"),
     )
     folder = _FOLDER.get_config(
-        f"data={arg.data},path={arg.path},window_s={arg.window_s},steps={arg.steps}"
+        format_arg(data=arg.data, path=arg.path, window_s=arg.window_s, steps=arg.steps)
     )
     if arg.method in _VIEWS:
         config = folder

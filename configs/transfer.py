@@ -19,7 +19,7 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from mclf_jax.config import load_module, parse_arg
+from mclf_jax.config import format_arg, load_module, parse_arg
 from mclf_jax.rundir import read_config
 from mclf_jax.sweep import Setting
 
@@ -38,7 +38,7 @@ def _parsed(arg: str | None) -> ConfigDict:
 
 def get_config(arg: str | None = None) -> ConfigDict:
     arg = _parsed(arg)
-    config = load_module(str(_FOLDER)).get_config(f"path={arg.path},steps={arg.steps}")
+    config = load_module(str(_FOLDER)).get_config(format_arg(path=arg.path, steps=arg.steps))
     if arg.run:
         trained = read_config(Path(arg.run))
         config.features, config.model = trained.features, trained.model

@@ -6,6 +6,7 @@ import difflib
 import importlib.util
 import inspect
 import json
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
@@ -278,7 +279,7 @@ def parse_arg(arg: str | None, **defaults: Any) -> ConfigDict:
     """What follows the colon in "configs/x.py:task=tags,small" as typed values.
 
     Args:
-        arg: "key=value,key=value"; a key alone means true.
+        arg: "key=value,key=value"; a key alone means true, and "\\," is a comma within a value.
         **defaults: the keys that the config knows; their types decide how values are read. A
             tuple of words is a choice, the first of which is the default.
 
@@ -288,10 +289,13 @@ def parse_arg(arg: str | None, **defaults: Any) -> ConfigDict:
     choices = {key: value for key, value in defaults.items() if isinstance(value, tuple)}
     defaults |= {key: words[0] for key, words in choices.items()}
     values = ConfigDict(defaults)
-    for part in (arg or "").split(",") if arg else ():
-        key, _, text = part.partition("=")
+    for part in re.split(r"(?<!\\),", arg) if arg else ():
+        key, _, text = part.replace("\\,", ",").partition("=")
         if key not in defaults:
-            raise ValueError(f"config argument {key!r}; allowed: {', '.join(defaults)}")
+            raise ValueError(
+                f"config argument {key!r}; allowed: {', '.join(defaults)}. "
+                "A comma within a value, such as a path, is written \\,"
+            )
         kind = type(defaults[key])
         try:
             values[key] = (text or "true").lower() == "true" if kind is bool else kind(text)
@@ -301,6 +305,11 @@ def parse_arg(arg: str | None, **defaults: Any) -> ConfigDict:
             allowed = ", ".join(choices[key])
             raise ValueError(f"config argument {key}={text!r}; allowed: {allowed}")
     return values
+
+
+def format_arg(**values: Any) -> str:
+    """What `parse_arg` reads these values from, for a config that builds on another one."""
+    return ",".join(f"{key}={value}".replace(",", "\\,") for key, value in values.items())
 
 
 def flatten(config: Mapping[str, Any] | ConfigDict, prefix: str = "") -> dict[str, Any]:

@@ -10,6 +10,7 @@ from mclf_jax import config as config_lib
 from mclf_jax.config import (
     base,
     evaluation_steps,
+    format_arg,
     load,
     override,
     parse_arg,
@@ -224,3 +225,20 @@ def test_parse_arg():
     assert parse_arg("size=large", size=("small", "large")).size == "large"
     with pytest.raises(ValueError, match="size='huge'; allowed: small, large"):
         parse_arg("size=huge", size=("small", "large"))
+
+
+def test_a_comma_within_a_value_is_escaped():
+    assert parse_arg(r"path=a\,b,small", path="", small=False).to_dict() == {
+        "path": "a,b",
+        "small": True,
+    }
+    with pytest.raises(ValueError, match=r"argument 'songs'; allowed: run, path. .*written \\,"):
+        parse_arg("run=runs/supervised,songs=3", run="", path="")
+    values = {"path": "runs/supervised,songs=3", "steps": 5}
+    assert parse_arg(format_arg(**values), path="", steps=0).to_dict() == values
+
+
+@pytest.mark.parametrize("name", ["semi_supervised", "small_pretraining", "ablations/few_labels"])
+def test_configs_that_build_on_others_keep_a_comma(name):
+    config = load(rf"{ROOT}/configs/{name}.py:path=Handel\, Messiah")
+    assert config.data.args.path == "Handel, Messiah"

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from ml_collections import ConfigDict
 
-from mclf_jax.config import load_module, parse_arg
+from mclf_jax.config import format_arg, load_module, parse_arg
 from mclf_jax.sweep import Setting, run_of
 
 _SEMI_SUPERVISED = load_module(str(Path(__file__).parents[1] / "semi_supervised.py"))
@@ -49,4 +49,4 @@ def sweep(arg: str | None = None) -> Iterator[Setting]:
 
 
 def _configured(method: str, arg: ConfigDict) -> ConfigDict:
-    return _SEMI_SUPERVISED.get_config(f"method={method},path={arg.path},steps={arg.steps}")
+    return _SEMI_SUPERVISED.get_config(format_arg(method=method, path=arg.path, steps=arg.steps))

@@ -18,7 +18,7 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from mclf_jax.config import flatten, load_module, parse_arg
+from mclf_jax.config import flatten, format_arg, load_module, parse_arg
 from mclf_jax.sweep import Setting, run_of
 
 _CONFIGS = Path(__file__).parents[1]
@@ -76,15 +76,15 @@ def sweep(arg: str | None = None) -> Iterator[Setting]:
 
 
 def _configured(method: str, arg: ConfigDict) -> ConfigDict:
-    return _SEMI_SUPERVISED.get_config(f"method={method},{_data(arg)}")
+    return _SEMI_SUPERVISED.get_config(format_arg(method=method, **_data(arg)))
 
 
 def _pretraining(arg: ConfigDict) -> ConfigDict:
-    return _PRETRAINING.get_config(f"method=simclr,window_s=5,{_data(arg)}")
+    return _PRETRAINING.get_config(format_arg(method="simclr", window_s=5, **_data(arg)))
 
 
-def _data(arg: ConfigDict) -> str:
-    return f"data={arg.data},path={arg.path},steps={arg.steps}"
+def _data(arg: ConfigDict) -> dict[str, Any]:
+    return {"data": arg.data, "path": arg.path, "steps": arg.steps}
 
 
 def _changes(plain: ConfigDict, other: ConfigDict) -> dict[str, Any]:

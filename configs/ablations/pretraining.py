@@ -17,7 +17,7 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from mclf_jax.config import flatten, load_module, parse_arg
+from mclf_jax.config import flatten, format_arg, load_module, parse_arg
 from mclf_jax.sweep import Setting
 
 _PRETRAINING = load_module(str(Path(__file__).parents[1] / "small_pretraining.py"))
@@ -57,5 +57,5 @@ def probes(arg: str | None = None) -> Iterator[tuple[str, dict[str, Any]]]:
 
 def _configured(method: str, arg: ConfigDict) -> ConfigDict:
     return _PRETRAINING.get_config(
-        f"method={method},path={arg.path},songs={arg.songs},steps={arg.steps}"
+        format_arg(method=method, path=arg.path, songs=arg.songs, steps=arg.steps)
     )
