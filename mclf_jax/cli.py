@@ -3,6 +3,7 @@
 import argparse
 import itertools
 import json
+import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -23,7 +24,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     if unknown := [text for text in rest if not takes or text not in arguments.overrides]:
         parser.error(f"unrecognised arguments: {' '.join(unknown)}")
     try:
-        return arguments.function(arguments) or 0
+        code = arguments.function(arguments) or 0
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:  # whoever reads, such as `head`, has enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for Python's last flush
+        return 1
     except (ValueError, FileNotFoundError, ArithmeticError, ImportError) as error:
         command = " ".join([arguments.command, *getattr(arguments, "subcommand", "").split()])
         print(f"mclf {command}: {error}", file=sys.stderr)

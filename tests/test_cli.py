@@ -247,6 +247,17 @@ def test_the_ablation_that_ships(tmp_path):
 
 
 @pytest.mark.slow
+def test_a_reader_that_has_enough():
+    arguments = ["sweep", "--config", "configs/ablations/frontend.py", "--workdir", "x"]
+    command = [sys.executable, "-m", "mclf_jax.cli", *arguments, "--dry_run"]
+    with subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        process.stdout.close()
+        assert process.stderr.read() == ""
+    assert process.returncode == 1
+
+
 def test_pretrain_probe_and_fine_tune(songs, tmp_path):
     """Without labels, then what that is good for, then on from there with labels."""
     config = f"configs/small_pretraining.py:path={songs},window_s=1,steps=4"
