@@ -4,10 +4,10 @@ mclf sweep --config configs/ablations/few_labels.py:path=DIR --workdir runs/few_
 mclf sweep --config configs/ablations/few_labels.py:data=synthetic,songs=1 \\
     --config.data.args.num_songs=1500 --config.eval.num_windows=4 --workdir runs/one_percent
 
-DIR is a folder of songs, as in `configs/folder.py`. `songs` is how many labelled songs of each
-label are used, 3 or several as 3+10; a seed stands for a choice of them, for a fold of the data
-(the first three of five, by group) and for the initial network. `methods` is some of those of
-`configs/semi_supervised.py`, and "simclr", which pretrains on all training songs and is
+DIR is a folder of songs and `window_s` a length, as in `configs/folder.py`. `songs` is how many
+labelled songs of each label are used, 3 or several as 3+10; a seed stands for a choice of them,
+for one of five folds of the data by group, and for the initial network. `methods` is some of
+those of `configs/semi_supervised.py`, and "simclr", which pretrains on all training songs and is
 fine-tuned, below the new head a tenth as fast. The noisy student's teacher is the supervised run
 of the same seed; the second round's is the student.
 """
@@ -32,6 +32,7 @@ def _parsed(arg: str | None) -> ConfigDict:
         arg,
         data=_SEMI_SUPERVISED.DATA,
         path="",
+        window_s=5.0,
         songs="3",
         methods=_METHODS,
         steps=400,
@@ -80,11 +81,11 @@ def _configured(method: str, arg: ConfigDict) -> ConfigDict:
 
 
 def _pretraining(arg: ConfigDict) -> ConfigDict:
-    return _PRETRAINING.get_config(format_arg(method="simclr", window_s=5, **_data(arg)))
+    return _PRETRAINING.get_config(format_arg(method="simclr", **_data(arg)))
 
 
 def _data(arg: ConfigDict) -> dict[str, Any]:
-    return {"data": arg.data, "path": arg.path, "steps": arg.steps}
+    return {name: arg[name] for name in ("data", "path", "window_s", "steps")}
 
 
 def _changes(plain: ConfigDict, other: ConfigDict) -> dict[str, Any]:
