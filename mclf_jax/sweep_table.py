@@ -18,8 +18,10 @@ def write_tables(results: Sequence[dict], *, workdir: Path) -> str:
     """Write `sweep.md` and `sweep.csv`.
 
     The first has scores of the test songs, mean and sample standard deviation over the seeds of
-    each setting; the comparison of probes; and why what is not finished is not. The second has a
-    line for each run, for people's own statistics.
+    each setting, and of the difference from the first setting with the same seeds, so that what
+    all settings owe to a fold of the data or to a choice of labels drops out; the comparison of
+    probes; and why what is not finished is not. The second has a line for each run, for people's
+    own statistics.
 
     Args:
         results: of `sweep.run`.
@@ -70,16 +72,43 @@ def _label(row: Sequence[dict]) -> str:
 def _score_table(results: Sequence[dict]) -> str:
     tasks = dict.fromkeys(result["task"] for result in results if "task" in result)
     columns = list(dict.fromkeys(name for task in tasks for name in metrics.HEADLINES[task]))
-    lines = [["setting", "runs", *columns], ["---"] * (2 + len(columns))]
-    for row in rows_of(results):
+    rows = rows_of(results)
+    gains = _over_first(rows, columns[0]) if columns else []
+    more = [f"{columns[0]} over the first"] if any(gains) else []
+    lines = [["setting", "runs", *columns, *more]]
+    lines.append(["---"] * len(lines[0]))
+    for number, row in enumerate(rows):
         good = [result["metrics"] for result in row if "metrics" in result]
         counts = [str(len(good))]
         counts += [f"({n} {word})" for word in ("failed", "not run") if (n := _count(row, word))]
         scores = [_mean_and_spread([m[name] for m in good if name in m]) for name in columns]
         target = f" (predicts {row[0]['target']})" if row[0]["target"] else ""
+        scores += [gains[number]] if more else []
         lines.append([_label(row) + target, " ".join(counts), *scores])
     table = "".join(f"| {' | '.join(line)} |\n" for line in lines)
     return f"Scores of test songs; ±: sample standard deviation over runs.\n\n{table}"
+
+
+def _over_first(rows: Sequence[Sequence[dict]], name: str) -> list[str]:
+    """By how much each row is better than the first, of runs with the same seeds; "" of none."""
+    first = _by_seeds(rows[0], name)
+    shown = [""]
+    for row in rows[1:]:
+        same_task = row[0]["target"] == rows[0][0]["target"]
+        scores = _by_seeds(row, name) if same_task else {}
+        gains = [scores[seeds] - first[seeds] for seeds in scores if seeds in first]
+        shown.append(_mean_and_spread(gains, sign="+") if gains else "")
+    return shown
+
+
+def _by_seeds(row: Sequence[dict], name: str) -> dict[frozenset, float]:
+    scored = [result for result in row if name in result.get("metrics", ())]
+    return {
+        frozenset(item for item in result["changes"].items() if _is_seed(item[0])): (
+            result["metrics"][name]
+        )
+        for result in scored
+    }
 
 
 def _count(row: Sequence[dict], word: str) -> int:
@@ -107,9 +136,9 @@ def _shown(value: Any) -> str:
     return f"run of {without_seed(value.name)}" if isinstance(value, RunOf) else repr(value)
 
 
-def _mean_and_spread(values: Sequence[float]) -> str:
+def _mean_and_spread(values: Sequence[float], *, sign: str = "") -> str:
     if not values:
         return "-"
     if len(values) == 1:
-        return f"{values[0]:.3f}"
-    return f"{np.mean(values):.3f} ± {np.std(values, ddof=1):.3f}"
+        return f"{values[0]:{sign}.3f}"
+    return f"{np.mean(values):{sign}.3f} ± {np.std(values, ddof=1):.3f}"

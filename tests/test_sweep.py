@@ -208,6 +208,31 @@ def test_rows_are_settings_whatever_their_seeds(tmp_path):
     }
 
 
+def test_differences_from_the_first_setting_are_of_the_same_seeds(tmp_path):
+    accuracies = {"a": (0.1, 0.5, 0.9), "b": (0.2, 0.7, 0.8), "c": (None, None, 0.8)}
+    results = [
+        result(
+            f"{name},seed={seed}",
+            {"seed": seed, "data.fold": seed, "model.args.n_channels": ord(name)},
+            **({"metrics": {}} if value is None else {"metrics": {"accuracy": value}}),
+        )
+        for seed in range(3)
+        for name, values in accuracies.items()
+        for value in [values[seed]]
+    ]
+    results.append(result("artists,seed=0", {"seed": 0, "data.fold": 0}, target="artist"))
+    results.append(result("other,seed=3", {"seed": 3, "data.fold": 3}))
+    table = sweep_table.write_tables(results, workdir=tmp_path).splitlines()
+    assert table[2] == "| setting | runs | accuracy | f1_macro | accuracy over the first |"
+    assert [line.split(" | ")[-1] for line in table[4:]] == [
+        " |",
+        "+0.067 ± 0.153 |",  # +.1, +.2, -.1
+        "-0.100 |",
+        " |",
+        " |",
+    ]
+
+
 def test_stages_of_other_tasks_have_columns_of_their_own(tmp_path):
     tags = {"metrics": {"roc_auc_macro": 0.5, "pr_auc_macro": 0.75}, "task": "multi_label"}
     results = [
