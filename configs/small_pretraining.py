@@ -22,7 +22,7 @@ _FOLDER = load_module(str(Path(__file__).with_name("folder.py")))
 # (objective, its arguments) of the methods that compare views.
 _VIEWS = {
     "simclr": ("simclr", {"temperature": 0.2, "projector": (128, 64)}),
-    "moco": ("moco", {"temperature": 0.2, "dim": 64, "queue_size": 512, "momentum": 0.99}),
+    "moco": ("moco", {"temperature": 0.2, "dim": 64, "queue_size": 480, "momentum": 0.99}),
     "byol": ("byol", {"projector": (512, 128), "predictor": (512, 128), "momentum": 0.99}),
     "cola": ("simclr", {"similarity": "bilinear", "projector": (128,), "temperature": 1.0}),
 }

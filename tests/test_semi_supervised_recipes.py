@@ -119,18 +119,3 @@ def test_transfer_takes_the_network_of_a_run(songs, tmp_path):
     assert trained["frozen"] and not trained["tuned"] and not trained["scratch"]
     with pytest.raises(ValueError, match="config argument run is ''"):
         config_lib.load(f"{ROOT / 'configs' / 'transfer.py'}:path={songs}")
-
-
-def test_the_ablation_of_pretraining_trains_the_small_recipes():
-    files = [
-        ROOT / "configs" / name for name in ("ablations/pretraining.py", "small_pretraining.py")
-    ]
-    path = f"{files[0]}:path=A,probe=B,songs=unlabelled,steps=40,seeds=1"
-    config, settings = config_lib.load(path), sweep.settings_of(path)
-    assert len(settings) == 8
-    for name, changes in settings:
-        arguments = f"method={name.partition(',')[0]},path=A,songs=unlabelled,steps=40"
-        recipe = config_lib.load(f"{files[1]}:{arguments}")
-        different = config_lib.differences(recipe, config_lib.override(config, changes))
-        assert not [field for field in different if not field.startswith("data.args")]
-    assert sweep.probes_of(path)["other"]["arguments"] == {"path": "B"}
