@@ -58,6 +58,7 @@ def check(config: ConfigDict, flat: Mapping[str, Any]) -> None:
     _check_training_data(config)
     _check_pairs(config)
     _check_phases(config.optim)
+    _check_queue(config)
     if config.data.name == "none":  # made from weights: there is nothing to train
         return
     for first, second in (
@@ -125,6 +126,17 @@ def _check_pairs(config: ConfigDict) -> None:
     for number, (from_epoch, _) in enumerate(config.init.unfreeze):
         if from_epoch <= 0:
             raise ValueError(f"init.unfreeze[{number}] is at epoch {from_epoch}; it must be later")
+
+
+def _check_queue(config: ConfigDict) -> None:
+    """As MoCo's loss does with a batch at hand, but before anything is written."""
+    batch_size = config.train.batch_size
+    size = config.objective.args.get("queue_size", batch_size)
+    if config.objective.name == "moco" and size % batch_size:
+        raise ValueError(
+            f"objective.args.queue_size is {size}; it must be a multiple of train.batch_size, "
+            f"which is {batch_size}"
+        )
 
 
 def _check_phases(optim: ConfigDict) -> None:

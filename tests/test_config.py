@@ -144,6 +144,13 @@ def test_errors_name_the_field(field, value):
         complete(**{field: value})
 
 
+def test_the_queue_of_moco_holds_whole_batches():
+    path = f"{ROOT}/configs/small_pretraining.py:method=moco"
+    with pytest.raises(ValueError, match="queue_size is 480; .* train.batch_size, which is 64"):
+        load(path, overrides=["--config.train.batch_size=64"])
+    load(path, overrides=["--config.train.batch_size=32"])
+
+
 def test_exactly_one_duration():
     with pytest.raises(
         ValueError, match="one of train.num_steps and train.num_epochs .* got None and None"
