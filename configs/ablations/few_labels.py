@@ -1,8 +1,8 @@
 """Ablation: what do songs without labels add to a few labelled ones? Methods, labels, seeds.
 
 mclf sweep --config configs/ablations/few_labels.py:path=DIR --workdir runs/few_labels
-mclf sweep --config configs/ablations/few_labels.py:data=synthetic,songs=1 \\
-    --config.data.args.num_songs=1500 --config.eval.num_windows=4 --workdir runs/one_percent
+mclf sweep --config configs/ablations/few_labels.py:data=synthetic,steps=300 \\
+    --config.data.args.num_songs=4500 --config.eval.num_windows=2 --workdir runs/one_percent
 
 DIR is a folder of songs and `window_s` a length, as in `configs/folder.py`. `songs` is how many
 labelled songs of each label are used, 3 or several as 3+10; a seed stands for a choice of them,
