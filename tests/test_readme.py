@@ -14,6 +14,7 @@ PAGES = (
     "README.md",
     "docs/data.md",
     "docs/few_labels.md",
+    "docs/models.md",
     "docs/representations.md",
     "launch/local.sh",
     "configs/ablations/augmentation.py",
@@ -50,7 +51,8 @@ COMMANDS = [
         r"\bmclf (?:train|evaluate|predict|embed|report|inspect|sweep|convert|data|probe) [^`\n]*",
         re.sub(r"\\+\n\s*", "", (ROOT / page).read_text()),  # commands of several lines
     )
-    if match.group(0) != "mclf data prepare"  # so it is called in the midst of a sentence
+    # So some are called in the midst of a sentence.
+    if match.group(0) not in ("mclf data prepare", "mclf convert --to torch")
 ]
 
 
