@@ -4,6 +4,7 @@ import argparse
 import itertools
 import json
 import os
+import select
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -27,7 +28,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         code = arguments.function(arguments) or 0
         sys.stdout.flush()
         return code
-    except BrokenPipeError:  # whoever reads, such as `head`, has enough
+    except BrokenPipeError:
+        output = select.poll()
+        output.register(sys.stdout.fileno(), 0)
+        if not output.poll(0):  # another pipe broke, such as that of a worker
+            raise
+        # Whoever reads, such as `head`, has enough.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for Python's last flush
         return 1
     except (ValueError, FileNotFoundError, ArithmeticError, ImportError) as error:

@@ -246,7 +246,6 @@ def test_the_ablation_that_ships(tmp_path):
     assert [result["status"] for result in results] == ["finished"] * 2
 
 
-@pytest.mark.slow
 def test_a_reader_that_has_enough():
     arguments = ["sweep", "--config", "configs/ablations/frontend.py", "--workdir", "x"]
     command = [sys.executable, "-m", "mclf_jax.cli", *arguments, "--dry_run"]
@@ -258,6 +257,16 @@ def test_a_reader_that_has_enough():
     assert process.returncode == 1
 
 
+def test_another_broken_pipe_is_not_hidden(monkeypatch):
+    def _inspect(arguments):  # subcommands are named after their functions
+        raise BrokenPipeError("of a worker")
+
+    monkeypatch.setattr(cli, "_inspect", _inspect)
+    with pytest.raises(BrokenPipeError, match="of a worker"):
+        cli.main(["inspect", "--config", "x"])
+
+
+@pytest.mark.slow
 def test_pretrain_probe_and_fine_tune(songs, tmp_path):
     """Without labels, then what that is good for, then on from there with labels."""
     config = f"configs/small_pretraining.py:path={songs},window_s=1,steps=4"
