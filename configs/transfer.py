@@ -5,7 +5,8 @@ mclf train --config configs/transfer.py:run=runs/musicnn_mtat,path=DIR --workdir
 mclf sweep --config configs/transfer.py:run=runs/musicnn_mtat,path=DIR --workdir runs/transfer
 
 RUN is any run directory: converted, supervised or pretrained. Its network, features and windows
-are used, with the data, augmentation and training of `configs/folder.py` on DIR. `how` is tuned
+are used, with the data, augmentation and training of `configs/folder.py` on DIR; where it takes
+waveforms, they are made louder, softer and upside down instead of masked. `how` is tuned
 (everything learns, below the new head a tenth as fast), frozen (the head alone learns) or scratch
 (the same network untrained). `keep` is a part that stays as it is where the others are tuned: of
 MusiCNN, keep=layers.* saves more than half of the time. The sweep compares some, how=tuned+frozen;
@@ -19,7 +20,9 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
+from mclf_jax.audio.features import Features
 from mclf_jax.config import format_arg, load_module, parse_arg
+from mclf_jax.experiment import features_of
 from mclf_jax.rundir import read_config
 from mclf_jax.sweep import Setting
 
@@ -42,6 +45,7 @@ def get_config(arg: str | None = None) -> ConfigDict:
     if arg.run:
         trained = read_config(Path(arg.run))
         config.features, config.model = trained.features, trained.model
+        config.augment.update(_fitting(features_of(config)))
     config.train.batch_size = 16
     config.update_from_flattened_dict(_changes(arg.how.split("+")[0], arg))
     return config
@@ -53,6 +57,16 @@ def sweep(arg: str | None = None) -> Iterator[Setting]:
         for seed in range(arg.seeds):
             fold = {"data.num_folds": 5, "data.fold": seed % 5, "seed": seed}
             yield f"{how},seed={seed}", _changes(how, arg) | fold
+
+
+def _fitting(features: Features) -> dict[str, Any]:
+    """What has to differ in the augmentation of `configs/folder.py`, which is of decibels."""
+    changes = {} if features.unit == "dB" else {"gain_db": 0.0, "eq_std_db": 0.0}
+    if features.kind == "waveform":
+        changes |= {"num_time_masks": 0, "num_freq_masks": 0}
+        louder = ("gain", 1.0, {"min_db": -6.0, "max_db": 6.0})
+        changes["chain"] = (louder, ("polarity_inversion", 0.5, {}))
+    return changes
 
 
 def _changes(how: str, arg: ConfigDict) -> dict[str, Any]:

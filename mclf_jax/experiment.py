@@ -7,6 +7,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from mclf_jax import augment, data, models
+from mclf_jax.audio.features import Features
 from mclf_jax.augment import Augmentation, Chains
 from mclf_jax.data import pretext, sampling, view
 from mclf_jax.data.pipeline import Input
@@ -96,7 +97,7 @@ class Experiment:
 
 def build(config: ConfigDict) -> Experiment:
     """Open the data set of a config and build the network for it."""
-    features = models.features_of(config.model.name, _feature_changes(config))
+    features = features_of(config)
     source = data.build(
         config.data.name, sample_rate_hz=features.sample_rate_hz, **config.data.args
     )
@@ -106,6 +107,11 @@ def build(config: ConfigDict) -> Experiment:
     # Without labels there is still a head, which nothing trains.
     num_labels = max(1, len(source.info.labels))
     return Experiment(config, source, build_model(config, num_labels=num_labels))
+
+
+def features_of(config: ConfigDict) -> Features:
+    """What the network of a config takes in."""
+    return models.features_of(config.model.name, _feature_changes(config))
 
 
 def build_model(config: ConfigDict, *, num_labels: int) -> Model:

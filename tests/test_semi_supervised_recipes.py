@@ -9,7 +9,7 @@ import pytest
 import soundfile
 
 from mclf_jax import config as config_lib
-from mclf_jax import sweep, training
+from mclf_jax import models, sweep, training
 from mclf_jax.config import load_module
 from tests.recipes import ROOT
 from tests.small_run import small_model, write_run
@@ -119,3 +119,18 @@ def test_transfer_takes_the_network_of_a_run(songs, tmp_path):
     assert trained["frozen"] and not trained["tuned"] and not trained["scratch"]
     with pytest.raises(ValueError, match="config argument run is ''"):
         config_lib.load(f"{ROOT / 'configs' / 'transfer.py'}:path={songs}")
+
+
+@pytest.mark.parametrize("name", models.ARCHITECTURES)
+def test_transfer_augments_whatever_a_network_takes(name, songs, tmp_path):
+    config = config_lib.base()
+    config.model.name = name
+    config.features.on = "device"
+    (tmp_path / "config.json").write_text(config_lib.to_json(config))
+    recipe = f"{ROOT / 'configs' / 'transfer.py'}:run={tmp_path},path={songs},how=scratch"
+    config = config_lib.load(recipe)
+    chains = training.build(config).parts.chains
+    features = models.features_of(name)
+    assert (chains.waveform is not None) == (features.kind == "waveform")
+    assert (chains.spectrogram is not None) == (features.kind != "waveform")
+    assert bool(config.augment.gain_db) == (features.unit == "dB")
