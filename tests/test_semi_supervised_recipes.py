@@ -67,7 +67,7 @@ def test_every_method_fits_together(method, songs, tmp_path):
 
 
 def test_the_ablation_compares_on_the_same_songs(songs):
-    path = f"{ABLATION}:path={songs},songs=1+3,seeds=2,rounds=2"
+    path = f"{ABLATION}:path={songs},songs=1+3,seeds=2,rounds=2,steps=10,pretraining_steps=20"
     config, settings = config_lib.load(path), sweep.settings_of(path)
     names = [name for name, _ in settings]
     assert len(names) == 2 * 2 * 7
@@ -81,6 +81,8 @@ def test_the_ablation_compares_on_the_same_songs(songs):
         changed[name] = config_lib.override(config, {k: _path(v) for k, v in changes.items()})
     taught = changed["noisy_student round 2,songs=3,seed=1"].objective.args.teacher
     assert taught == "noisy_student,songs=3,seed=1"
+    for name, one in changed.items():
+        assert one.train.num_steps == (20 if "pretraining" in name else 10)
     for songs_per_label, seed in itertools.product((1, 3), (0, 1)):
         of_one = [c for n, c in changed.items() if n.endswith(f"={songs_per_label},seed={seed}")]
         assert {c.data.songs_per_label for c in of_one} == {songs_per_label}

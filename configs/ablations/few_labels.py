@@ -7,9 +7,9 @@ mclf sweep --config configs/ablations/few_labels.py:data=synthetic,steps=300 \\
 DIR is a folder of songs and `window_s` a length, as in `configs/folder.py`. `songs` is how many
 labelled songs of each label are used, 3 or several as 3+10; a seed stands for a choice of them,
 for one of five folds of the data by group, and for the initial network. `methods` is some of
-those of `configs/semi_supervised.py`, and "simclr", which pretrains on all training songs and is
-fine-tuned, below the new head a tenth as fast. The noisy student's teacher is the supervised run
-of the same seed; the second round's is the student.
+those of `configs/semi_supervised.py`, and "simclr", which pretrains on all training songs, for
+`pretraining_steps`, and is fine-tuned, below the new head a tenth as fast. The noisy student's
+teacher is the supervised run of the same seed; the second round's is the student.
 """
 
 from collections.abc import Iterator
@@ -36,6 +36,7 @@ def _parsed(arg: str | None) -> ConfigDict:
         songs="3",
         methods=_METHODS,
         steps=400,
+        pretraining_steps=1000,
         seeds=3,
         rounds=1,
     )
@@ -81,7 +82,8 @@ def _configured(method: str, arg: ConfigDict) -> ConfigDict:
 
 
 def _pretraining(arg: ConfigDict) -> ConfigDict:
-    return _PRETRAINING.get_config(format_arg(method="simclr", **_data(arg)))
+    changes = {"method": "simclr", "steps": arg.pretraining_steps}
+    return _PRETRAINING.get_config(format_arg(**_data(arg) | changes))
 
 
 def _data(arg: ConfigDict) -> dict[str, Any]:
