@@ -7,9 +7,9 @@ mclf sweep --config configs/ablations/few_labels.py:data=synthetic,steps=300 \\
 DIR is a folder of songs and `window_s` a length, as in `configs/folder.py`. `songs` is how many
 labelled songs of each label are used, 3 or several as 3+10; a seed stands for a choice of them,
 for one of five folds of the data by group, and for the initial network. `methods` is some of
-those of `configs/semi_supervised.py`, and "simclr", which pretrains on all training songs, for
-`pretraining_steps`, and is fine-tuned, below the new head a tenth as fast. The noisy student's
-teacher is the supervised run of the same seed; the second round's is the student.
+those of `configs/semi_supervised.py`, and "simclr", which pretrains on all training songs once a
+seed, for `pretraining_steps`, and is fine-tuned, below the new head a tenth as fast. The noisy
+student's teacher is the supervised run of the same seed; the second round's is the student.
 """
 
 from collections.abc import Iterator
@@ -52,16 +52,17 @@ def get_config(arg: str | None = None) -> ConfigDict:
 def sweep(arg: str | None = None) -> Iterator[Setting]:
     arg = _parsed(arg)
     plain = _configured("supervised", arg)
-    for songs in map(int, arg.songs.split("+")):
+    for number, songs in enumerate(map(int, arg.songs.split("+"))):
         for seed in range(arg.seeds):
-            same = {"seed": seed, "data.fold": seed % 5, "data.fraction_seed": seed}
-            same["data.songs_per_label"] = songs
+            fold = {"seed": seed, "data.fold": seed % 5}
+            same = fold | {"data.fraction_seed": seed, "data.songs_per_label": songs}
             end = f"songs={songs},seed={seed}"
             for method in arg.methods.split("+"):
                 if method == "simclr":
-                    changes = _changes(plain, _pretraining(arg))
-                    yield f"simclr pretraining,{end}", changes | same
-                    tuned = {"init.path": run_of(f"simclr pretraining,{end}")}
+                    pretraining = f"simclr pretraining,seed={seed}"
+                    if number == 0:
+                        yield pretraining, _changes(plain, _pretraining(arg)) | fold
+                    tuned = {"init.path": run_of(pretraining)}
                     tuned["optim.rates"] = (("*", 0.1), ("{head}", 1.0))
                     yield f"simclr then fine-tuned,{end}", tuned | same
                     continue
@@ -70,8 +71,8 @@ def sweep(arg: str | None = None) -> Iterator[Setting]:
                     yield f"{method},{end}", changes | same
                     continue
                 teacher = f"supervised,{end}"
-                for number in range(1, arg.rounds + 1):
-                    name = method if number == 1 else f"{method} round {number}"
+                for round_ in range(1, arg.rounds + 1):
+                    name = method if round_ == 1 else f"{method} round {round_}"
                     taught = changes | {"objective.args.teacher": run_of(teacher)}
                     teacher = f"{name},{end}"
                     yield teacher, taught | same
