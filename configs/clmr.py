@@ -41,5 +41,5 @@ def get_config(arg: str | None = None) -> ConfigDict:
     config.objective.args = ConfigDict({"temperature": 0.5, "projector": (512, 64)})
     config.optim.update({"name": "adam", "learning_rate": 3e-4})
     config.train.update({"batch_size": 96, "num_epochs": 10_000.0})
-    config.eval.update({"every_epochs": 100.0, "metric": "loss", "hop_s": 59049 / 22050})
+    config.eval.update({"every_epochs": 100.0, "metric": "last", "hop_s": 59049 / 22050})
     return config

@@ -50,6 +50,11 @@ def check(config: ConfigDict, flat: Mapping[str, Any]) -> None:
             raise ValueError(f"{field} is {flat[field]}; it must be positive")
     if not 0 <= config.optim.ema_decay < 1:
         raise ValueError(f"optim.ema_decay is {config.optim.ema_decay}; it must be in [0, 1)")
+    if config.eval.metric == "last" and config.eval.patience:
+        raise ValueError(
+            f"eval.patience is {config.eval.patience}, but eval.metric='last' compares nothing; "
+            "set it to 0, or choose a metric"
+        )
     if not 0 <= config.objective.label_smoothing < 1:
         raise ValueError(
             f"objective.label_smoothing is {config.objective.label_smoothing}; it must be in [0, 1)"

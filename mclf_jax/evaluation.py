@@ -20,6 +20,8 @@ from mclf_jax.report.result import Report, load_report, saved_splits
 from mclf_jax.step import TrainState, make_eval_step, make_objective_step
 
 PyTree = Any
+# The `eval.metric` that compares nothing: the newest checkpoint is the one that is used.
+LAST = "last"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -302,7 +304,7 @@ def check_metric(name: str, *, task: str, parents: Mapping[str, str]) -> None:
         task: of the data set.
         parents: of its labels; empty where they are in no hierarchy.
     """
-    names = ("loss", *metrics.NAMES[task], *metrics.hierarchical_names(task, parents))
+    names = ("loss", *metrics.NAMES[task], *metrics.hierarchical_names(task, parents), LAST)
     if name not in names:
         why = ", but the labels are in no hierarchy" if name in metrics.HIERARCHICAL else ""
         allowed = ", ".join(names)

@@ -202,10 +202,10 @@ def _validation(
     """state -> metrics of the valid split: by its labels, or what the objective says of itself."""
     info, metric = parts.source.info, parts.config.eval.metric
     if objective.evaluate is not None:
-        if metric != "loss":
+        if metric not in ("loss", evaluation.LAST):
             raise ValueError(
                 f"eval.metric is {metric!r}; for objective {parts.config.objective.name} allowed: "
-                "loss"
+                f"loss, {evaluation.LAST}"
             )
         judge = evaluation.make_judge(parts, objective=objective, mesh=mesh)
         return functools.partial(judge, "valid")
@@ -230,7 +230,7 @@ def _reload_best(state: TrainState, workdir: Path) -> TrainState:
 
 def _judge(progress: dict[str, Any], step: int, values: dict[str, float], config) -> bool:
     """Update `progress` with an evaluation; True if it is the best so far."""
-    if not values:
+    if not values or config.metric == evaluation.LAST:
         # Nothing to compare by: the newest counts as the best.
         progress |= {"best_step": step}
         return True
@@ -288,9 +288,10 @@ def _note_failed(names: Sequence[str], known: set[str], workdir: Path) -> None:
 def _describe(step: int, total_steps: int, values, progress, config) -> str:
     if not values:
         return f"step {step}/{total_steps}: saved (no valid split to evaluate on)"
-    shown = dict.fromkeys(("loss", config.metric))
+    shown = [name for name in dict.fromkeys(("loss", config.metric)) if name != evaluation.LAST]
     text = ", ".join(f"{name} {values[name]:.4f}" for name in shown)
-    best = " (best so far)" if progress["best_step"] == step else ""
+    compared = progress["best_value"] is not None
+    best = " (best so far)" if compared and progress["best_step"] == step else ""
     return f"step {step}/{total_steps}: valid {text}{best}"
 
 

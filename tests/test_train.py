@@ -16,7 +16,9 @@ import pytest
 
 from mclf_jax import checkpoint, evaluation, metrics, rundir
 from mclf_jax import train as train_module
+from mclf_jax.config import override
 from mclf_jax.train import Outcome, TrainingError, train
+from tests import tiny_pretraining
 from tests.songs import Songs
 from tests.tiny import final_arrays, tiny_config
 
@@ -157,6 +159,32 @@ def test_early_stopping(tmp_path, monkeypatch):
     outcome = train(config, workdir=tmp_path)
     assert outcome == Outcome("stopped_early", step=20, best_step=10, best_value=2.0)
     assert train(config, workdir=tmp_path) == outcome
+
+
+def test_the_last_weights_can_be_the_ones_that_are_used(tmp_path, monkeypatch, capsys):
+    losses = iter([1.0, 2.0, 3.0, 4.0])
+
+    def worse_and_worse(parts, scores):
+        return metrics.Metrics({"loss": next(losses)}, {}, (), None)
+
+    monkeypatch.setattr(evaluation, "compute_metrics", worse_and_worse)
+    outcome = train(tiny_config(eval__metric="last"), workdir=tmp_path)
+    assert outcome == Outcome("finished", step=20, best_step=20, best_value=None)
+    assert checkpoint.best_step(tmp_path / "checkpoints") == 20
+    assert "step 20/20: valid loss 4.0000\n" in capsys.readouterr().err
+    with pytest.raises(ValueError, match="eval.patience is 2, but eval.metric='last'"):
+        override(tiny_config(), {"eval.metric": "last", "eval.patience": 2})
+
+
+def test_what_a_run_without_labels_may_be_judged_by(tmp_path):
+    config = tiny_pretraining.config_of("simclr")
+    config.eval.metric = "accuracy"
+    with pytest.raises(ValueError, match="for objective simclr allowed: loss, last"):
+        train(config, workdir=tmp_path / "refused")
+    config.eval.metric = "last"
+    config.train.num_steps = 4
+    config.eval.every_steps = 2
+    assert train(config, workdir=tmp_path / "run").best_step == 4
 
 
 def test_a_loss_that_is_not_finite_stops_the_run(tmp_path):
