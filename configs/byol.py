@@ -15,13 +15,11 @@ from ml_collections import ConfigDict
 from mclf_jax.config import base, parse_arg
 from mclf_jax.data import published
 
-_DATA = {"mtat": "mtat_pons", "msd": "msd", "gtzan": "gtzan", "jamendo": "jamendo"}
-
 
 def get_config(arg: str | None = None) -> ConfigDict:
-    arg = parse_arg(arg, data=tuple(_DATA), path="", layout=published.LAYOUTS)
+    arg = parse_arg(arg, data=published.WITHOUT_LABELS, path="", layout=published.LAYOUTS)
     config = base()
-    published.use(config, _DATA[arg.data], path=arg.path, layout=arg.layout)
+    published.use_without_labels(config, arg.data, path=arg.path, layout=arg.layout)
     config.features.on = "device"
     config.augment.update({"waveform": "clmr", "on": "device"})
     config.model.name = "clmr_sample_cnn"

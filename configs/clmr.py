@@ -21,18 +21,11 @@ from ml_collections import ConfigDict
 from mclf_jax.config import base, parse_arg
 from mclf_jax.data import published
 
-_DATA = {"mtat": "mtat_pons", "msd": "msd", "gtzan": "gtzan", "jamendo": "jamendo"}
-
 
 def get_config(arg: str | None = None) -> ConfigDict:
-    arg = parse_arg(arg, data=(*_DATA, "folder"), path="", layout=published.LAYOUTS)
+    arg = parse_arg(arg, data=published.WITHOUT_LABELS, path="", layout=published.LAYOUTS)
     config = base()
-    if arg.data == "folder":
-        config.data.name = "folder"
-        config.data.args = ConfigDict({"path": arg.path})
-        config.data.train_splits = ("train", "unlabelled")
-    else:
-        published.use(config, _DATA[arg.data], path=arg.path, layout=arg.layout)
+    published.use_without_labels(config, arg.data, path=arg.path, layout=arg.layout)
     config.features.on = "device"
     config.augment.update({"waveform": "clmr", "on": "device"})
     config.model.name = "clmr_sample_cnn"

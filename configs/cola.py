@@ -14,13 +14,11 @@ from ml_collections import ConfigDict
 from mclf_jax.config import base, parse_arg
 from mclf_jax.data import published
 
-_DATA = {"mtat": "mtat_pons", "msd": "msd", "gtzan": "gtzan", "jamendo": "jamendo"}
-
 
 def get_config(arg: str | None = None) -> ConfigDict:
-    arg = parse_arg(arg, data=tuple(_DATA), path="", layout=published.LAYOUTS)
+    arg = parse_arg(arg, data=published.WITHOUT_LABELS, path="", layout=published.LAYOUTS)
     config = base()
-    published.use(config, _DATA[arg.data], path=arg.path, layout=arg.layout)
+    published.use_without_labels(config, arg.data, path=arg.path, layout=arg.layout)
     config.features.update({"n_fft": 400, "hop_length": 160, "n_mels": 64})
     config.model.name = "short_chunk_cnn"
     config.model.args = ConfigDict({"num_blocks": 6, "dropout_rate": 0.0})

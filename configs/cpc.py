@@ -13,13 +13,11 @@ from ml_collections import ConfigDict
 from mclf_jax.config import base, parse_arg
 from mclf_jax.data import published
 
-_DATA = {"mtat": "mtat_pons", "msd": "msd", "gtzan": "gtzan", "jamendo": "jamendo"}
-
 
 def get_config(arg: str | None = None) -> ConfigDict:
-    arg = parse_arg(arg, data=tuple(_DATA), path="", layout=published.LAYOUTS)
+    arg = parse_arg(arg, data=published.WITHOUT_LABELS, path="", layout=published.LAYOUTS)
     config = base()
-    published.use(config, _DATA[arg.data], path=arg.path, layout=arg.layout)
+    published.use_without_labels(config, arg.data, path=arg.path, layout=arg.layout)
     config.model.name = "cpc"
     config.objective.name = "cpc"
     config.optim.update({"name": "adam", "learning_rate": 3e-4})

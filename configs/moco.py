@@ -9,7 +9,7 @@ linear head, a tenth of the learning rate at epochs 120 and 160. SGD at .03, L2 
 256, 200 epochs. Encoder, windows and augmentation are CLMR's, so that the methods can be compared.
 
 What differs here: batch statistics are over the global batch instead of shuffled between devices
-(see `objectives.moco`), and phases start from the best weights so far.
+(see `objectives.moco`).
 """
 
 from ml_collections import ConfigDict
@@ -17,13 +17,13 @@ from ml_collections import ConfigDict
 from mclf_jax.config import base, parse_arg
 from mclf_jax.data import published
 
-_DATA = {"mtat": "mtat_pons", "msd": "msd", "gtzan": "gtzan", "jamendo": "jamendo"}
-
 
 def get_config(arg: str | None = None) -> ConfigDict:
-    arg = parse_arg(arg, data=tuple(_DATA), path="", version=("v2", "v1"), layout=published.LAYOUTS)
+    arg = parse_arg(
+        arg, data=published.WITHOUT_LABELS, path="", version=("v2", "v1"), layout=published.LAYOUTS
+    )
     config = base()
-    published.use(config, _DATA[arg.data], path=arg.path, layout=arg.layout)
+    published.use_without_labels(config, arg.data, path=arg.path, layout=arg.layout)
     config.features.on = "device"
     config.augment.update({"waveform": "clmr", "on": "device"})
     config.model.name = "clmr_sample_cnn"

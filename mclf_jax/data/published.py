@@ -29,6 +29,9 @@ PUBLISHED = {
     "msd_cals": Published("msd", {"labels": "cals"}, "msd_cals"),
     "jamendo": Published("mtg_jamendo", {"tags": "top50", "split": 0}, "jamendo_top50"),
 }
+# What recipes without labels are about, after what CLMR was trained on; labels are for probes.
+_WITHOUT_LABELS = {"mtat": "mtat_pons", "msd": "msd", "gtzan": "gtzan", "jamendo": "jamendo"}
+WITHOUT_LABELS = (*_WITHOUT_LABELS, "folder")
 
 
 def use(config: ConfigDict, name: str, *, path: str, layout: str = "distributed") -> None:
@@ -50,3 +53,20 @@ def use(config: ConfigDict, name: str, *, path: str, layout: str = "distributed"
     else:
         config.data.name = found.reader
         config.data.args = ConfigDict({"path": path, **found.arguments})
+
+
+def use_without_labels(config: ConfigDict, name: str, *, path: str, layout: str) -> None:
+    """Sets `config.data` to what a self-supervised recipe learns from.
+
+    Args:
+        config: of a recipe; changed.
+        name: one of `WITHOUT_LABELS`; "folder" is any folder of songs, with some labels or none.
+        path: see `use`.
+        layout: see `use`; a folder has its own.
+    """
+    if name == "folder":
+        config.data.name = "folder"
+        config.data.args = ConfigDict({"path": path})
+        config.data.train_splits = ("train", "unlabelled")
+    else:
+        use(config, _WITHOUT_LABELS[name], path=path, layout=layout)
