@@ -21,6 +21,7 @@ from ml_collections import ConfigDict
 
 from mclf_jax import data
 from mclf_jax.config import base, parse_arg
+from mclf_jax.data import published
 
 DATA = ("folder", "prepared", "synthetic", *(name for name in data.READERS if name != "folder"))
 
@@ -30,9 +31,7 @@ def get_config(arg: str | None = None) -> ConfigDict:
     config = base()
     config.data.name = arg.data
     if arg.data == "folder":
-        config.data.args = ConfigDict(
-            {"path": arg.path, "task": "auto", "targets": "", "min_duration_s": 0.125, "seed": 0}
-        )
+        published.use(config, "folder", path=arg.path)
     elif arg.data == "synthetic":
         config.data.args = ConfigDict(
             {"task": "style", "num_songs": 1000, "song_s": 12.0, "seed": 0}

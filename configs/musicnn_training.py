@@ -7,7 +7,7 @@ Adam at 1e-3, L2 of 1e-5 on kernels, batches of 32, one random window of 3 s of 
 one more that ends where it ends. DIR holds the data set as it is distributed or as
 `mclf data prepare` wrote it. With `layout=manifest` it has a manifest.csv instead
 (`data.readers.folder`), with path, labels (separated by |, spelled as in `data.label_lists`), split
-and group (the artist).
+and group (the artist); with `data=folder` it is any folder of songs, with labels of its own.
 
 Published ROC-AUC / PR-AUC: MTAT .9030 / .3823, MSD .8768 / .2819. MTAT is split as there, with
 clips that have none of the 50 tags; without them PR-AUC is higher by about .1. What differs here:
@@ -20,7 +20,7 @@ from ml_collections import ConfigDict
 from mclf_jax.config import base, parse_arg
 from mclf_jax.data import published
 
-_DATA = {"mtat": "mtat_pons", "msd": "msd"}
+_DATA = {"mtat": "mtat_pons", "msd": "msd", "folder": "folder"}
 
 
 def get_config(arg: str | None = None) -> ConfigDict:

@@ -17,13 +17,13 @@ from ml_collections import ConfigDict
 from mclf_jax.config import base, parse_arg
 from mclf_jax.data import published
 
-_DATA = {"msd": "msd_cals", "jamendo": "jamendo", "mtat": "mtat"}
+_DATA = {"msd": "msd_cals", "jamendo": "jamendo", "mtat": "mtat", "folder": "folder"}
 
 
 def get_config(arg: str | None = None) -> ConfigDict:
     arg = parse_arg(
         arg,
-        data=(*_DATA, "folder"),
+        data=tuple(_DATA),
         path="",
         plays="",
         key="id",
@@ -31,11 +31,7 @@ def get_config(arg: str | None = None) -> ConfigDict:
         distance=("cosine", "squared_error"),
     )
     config = base()
-    if arg.data in _DATA:
-        published.use(config, _DATA[arg.data], path=arg.path)
-    else:
-        config.data.name = "folder"
-        config.data.args = ConfigDict({"path": arg.path})
+    published.use(config, _DATA[arg.data], path=arg.path)
     config.data.target = "listening"
     config.data.target_args = ConfigDict(
         {

@@ -10,7 +10,7 @@ is the large one. DIR holds the data set as it is distributed or as `mclf data p
 15,244 / 1,529 / 4,332 clips of MTAT, 201,680 / 11,774 / 28,435 of MSD, 32,136 / 10,888 / 11,356 of
 MTG-Jamendo (split 0). With `layout=manifest` DIR has a manifest.csv instead
 (`data.readers.folder`), with path, labels (separated by |, spelled as in `data.label_lists`), split
-and group (the artist).
+and group (the artist); with `data=folder` it is any folder of songs, with labels of its own.
 
 Published ROC-AUC / PR-AUC, means over 50 tags:
 
@@ -50,7 +50,7 @@ _MODELS = (
     "short_chunk_cnn",
     "short_chunk_resnet",
 )
-_DATA = ("mtat", "msd", "jamendo")
+_DATA = ("mtat", "msd", "jamendo", "folder")
 _ALSO_128_MELS = ("fcn", "musicnn", "crnn")
 
 

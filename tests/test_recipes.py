@@ -7,12 +7,13 @@ everything but the compiled step is looked at.
 import csv
 import itertools
 
+import jax
 import numpy as np
 import pytest
 import soundfile
 
 from mclf_jax import config as config_lib
-from mclf_jax import overview
+from mclf_jax import overview, training
 from tests.recipes import EXPERIMENTS, ROOT, golden_name
 
 # Parameters as published, with the number of labels of the data set; None: never stated.
@@ -112,3 +113,26 @@ def test_inspect(name, songs):
     assert schedule.count("from step") == len(config.optim.phases)
     if compiled:
         assert "GFLOP a step" in sections[7]
+
+
+@pytest.mark.parametrize(
+    "recipe",
+    [
+        "won2020.py:model=harmonic_cnn,",
+        "won2020.py:model=sample_cnn,",
+        "musicnn_training.py:",
+        "music_tagging_transformer.py:",
+        "tutorial.py:",
+    ],
+)
+def test_published_training_of_any_folder(recipe, songs):
+    """One label of many, those of the folder: traced, with a batch of its audio."""
+    config = config_lib.load(f"{ROOT}/configs/{recipe}data=folder,path={songs}")
+    changes = {"train.batch_size": 4, "data.args.task": "single_label"}
+    run = training.build(config_lib.override(config, changes))
+    info = run.parts.source.info
+    assert (info.task, info.labels) == ("single_label", ("jazz", "rock"))
+    batch = run.batches()[0]
+    run.take_failed(batch)
+    _, metrics = jax.eval_shape(run.steps()[0], jax.eval_shape(run.initial_state), batch)
+    assert metrics["loss"].shape == ()

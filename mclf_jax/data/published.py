@@ -29,6 +29,8 @@ PUBLISHED = {
     "msd_cals": Published("msd", {"labels": "cals"}, "msd_cals"),
     "jamendo": Published("mtg_jamendo", {"tags": "top50", "split": 0}, "jamendo_top50"),
 }
+# Of "folder": any songs, with labels of their own.
+_OF_A_FOLDER = {"task": "auto", "targets": "", "min_duration_s": 0.125, "seed": 0}
 # What recipes without labels are about, after what CLMR was trained on; labels are for probes.
 _WITHOUT_LABELS = {"mtat": "mtat_pons", "msd": "msd", "gtzan": "gtzan", "jamendo": "jamendo"}
 WITHOUT_LABELS = (*_WITHOUT_LABELS, "folder")
@@ -39,20 +41,22 @@ def use(config: ConfigDict, name: str, *, path: str, layout: str = "distributed"
 
     Args:
         config: of a recipe; changed.
-        name: one of `PUBLISHED`.
+        name: one of `PUBLISHED`, or "folder": `path` is then what `readers.folder` takes, and
+            `layout` says nothing.
         path: of the data set as its authors distribute it, or prepared (`mclf data prepare`); or
             of a folder with a manifest.csv (`readers.folder`), whose labels are spelled as in the
             data set's list of `label_lists`: others are dropped, clips with none left are left
             out.
         layout: "distributed", prepared too, or "manifest".
     """
-    found = PUBLISHED[name]
-    if layout == "manifest":
-        config.data.name = "folder"
-        config.data.args = ConfigDict({"path": path, "labels": found.label_list})
+    if name == "folder":
+        reader, arguments = "folder", _OF_A_FOLDER
+    elif layout == "manifest":
+        reader, arguments = "folder", {"labels": PUBLISHED[name].label_list}
     else:
-        config.data.name = found.reader
-        config.data.args = ConfigDict({"path": path, **found.arguments})
+        reader, arguments = PUBLISHED[name].reader, PUBLISHED[name].arguments
+    config.data.name = reader
+    config.data.args = ConfigDict({"path": path, **arguments})
 
 
 def use_without_labels(config: ConfigDict, name: str, *, path: str, layout: str) -> None:
@@ -60,13 +64,10 @@ def use_without_labels(config: ConfigDict, name: str, *, path: str, layout: str)
 
     Args:
         config: of a recipe; changed.
-        name: one of `WITHOUT_LABELS`; "folder" is any folder of songs, with some labels or none.
+        name: one of `WITHOUT_LABELS`; songs of a folder that have no label are learnt from, too.
         path: see `use`.
-        layout: see `use`; a folder has its own.
+        layout: see `use`.
     """
+    use(config, _WITHOUT_LABELS.get(name, name), path=path, layout=layout)
     if name == "folder":
-        config.data.name = "folder"
-        config.data.args = ConfigDict({"path": path})
         config.data.train_splits = ("train", "unlabelled")
-    else:
-        use(config, _WITHOUT_LABELS[name], path=path, layout=layout)
