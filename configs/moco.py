@@ -29,14 +29,14 @@ def get_config(arg: str | None = None) -> ConfigDict:
     config.model.name = "clmr_sample_cnn"
     config.model.args = ConfigDict({"dropout_rate": 0.0})
     config.objective.name = "moco"
-    config.optim.update({"name": "sgd", "learning_rate": 0.03, "weight_decay": 1e-4})
+    config.optim.update({"name": "momentum", "learning_rate": 0.03, "weight_decay": 1e-4})
     config.optim.decay_mask = "all"
     if arg.version == "v2":
         config.objective.args = ConfigDict({"temperature": 0.2, "head": "mlp"})
         config.optim.schedule = "cosine"
     else:
         config.objective.args = ConfigDict({"temperature": 0.07, "head": "linear"})
-        config.optim.phases = ((120, "sgd", 3e-3), (160, "sgd", 3e-4))
+        config.optim.phases = ((120, "momentum", 3e-3), (160, "momentum", 3e-4))
     config.train.update({"batch_size": 256, "num_epochs": 200.0})
     # A loss against what moves, too, does not say which weights are the better ones.
     config.eval.update({"every_epochs": 10.0, "metric": "last", "hop_s": 59049 / 22050})

@@ -23,6 +23,7 @@ _CHOICES = {
 }
 # Objectives of which data.train_splits must have labels; named here, as theirs import jax.
 _LABELLED = ("supervised", "consistency", "entropy_minimization", "mixmatch", "noisy_student")
+_QUEUE_SIZE = 65_536  # of MoCo where the config says nothing
 _POSITIVE = (
     "data.song_s",
     "optim.learning_rate",
@@ -136,7 +137,7 @@ def _check_pairs(config: ConfigDict) -> None:
 def _check_queue(config: ConfigDict) -> None:
     """As MoCo's loss does with a batch at hand, but before anything is written."""
     batch_size = config.train.batch_size
-    size = config.objective.args.get("queue_size", batch_size)
+    size = config.objective.args.get("queue_size", _QUEUE_SIZE)
     if config.objective.name == "moco" and size % batch_size:
         raise ValueError(
             f"objective.args.queue_size is {size}; it must be a multiple of train.batch_size, "

@@ -158,7 +158,8 @@ def contrast_negatives(
 ) -> Contrast:
     """`info_nce`, and which queries are nearest to their positive.
 
-    `weights` [K] say how many negatives each one stands for; 1 when not given, and 0 for none.
+    `weights` [K] or [N, K] say how many negatives each one stands for; 1 when not given, and 0 for
+    none.
     """
     _check_shapes(query, positive)
     query, positive, negatives = unit(query), unit(positive), unit(negatives)

@@ -103,6 +103,8 @@ def make_judge(
     )
 
     def judge(split: str, state: TrainState) -> dict[str, float]:
+        if state.ema:  # the encoder that is kept
+            state = state.replace(ema={}).with_variables(state.variables())
         batches = pipeline.validation_batches(
             parts.source,
             parts.indices(split),

@@ -13,11 +13,13 @@ from ml_collections import ConfigDict
 
 # name -> (update rule, how weight decay enters). "coupled" adds decay * weight to the gradient
 # (PyTorch's weight_decay for Adam and SGD); "decoupled" to the update (Loshchilov & Hutter 2019).
+# The momentum of "sgd" is Nesterov's.
 OPTIMIZERS = {
     "adam": (optax.scale_by_adam, "coupled"),
     "adamw": (optax.scale_by_adam, "decoupled"),
     "lars": (lambda: scale_by_lars(), "coupled"),
     "lion": (optax.scale_by_lion, "decoupled"),
+    "momentum": (lambda: optax.trace(decay=0.9), "coupled"),
     "sgd": (lambda: optax.trace(decay=0.9, nesterov=True), "coupled"),
 }
 
@@ -62,7 +64,8 @@ def build(
     """The optimiser of the `optim` section of a config, for a run of `total_steps`.
 
     Its `phases` change rule and learning rate on the way, as in Won et al. 2020: the training
-    loop evaluates before each and goes on from the best weights so far.
+    loop evaluates before each and goes on from the best weights so far; of a network
+    that learns without labels, from the newest.
 
     Args:
         config: the section.

@@ -20,7 +20,7 @@ from mclf_jax.data import pipeline
 from mclf_jax.experiment import Experiment
 from mclf_jax.interrupt import any_process, stop_requests
 from mclf_jax.logbook import Logbook
-from mclf_jax.objectives import Objective
+from mclf_jax.objectives import SELF_SUPERVISED, Objective
 from mclf_jax.objectives.diagnostics import collapse_message
 from mclf_jax.step import TrainState
 
@@ -172,7 +172,10 @@ def train(config: ConfigDict, *, workdir: str | Path, data_change: str = "refuse
                         logbook.say(_describe(step, total_steps, values, progress, config.eval))
                         if message := collapse_message(means, objective=config.objective.name):
                             logbook.say(message)
-                        if step in run.phase_steps and progress["best_step"] != step:
+                        # An earlier encoder would not fit projectors, targets and workers that
+                        # have gone on, so without labels a phase starts from what there is.
+                        starts_again = step in run.phase_steps and progress["best_step"] != step
+                        if starts_again and config.objective.name not in SELF_SUPERVISED:
                             state = _reload_best(state, workdir)
                             logbook.say(f"the next phase starts from step {progress['best_step']}")
                     if step == total_steps:

@@ -17,6 +17,7 @@ from mclf_jax.config import (
     phase_steps,
     validate,
 )
+from mclf_jax.objectives import arguments_of
 from tests.recipes import EXPERIMENTS, ROOT, golden_name
 
 GOLDEN = ROOT / "tests" / "golden"
@@ -149,6 +150,9 @@ def test_the_queue_of_moco_holds_whole_batches():
     with pytest.raises(ValueError, match="queue_size is 480; .* train.batch_size, which is 64"):
         load(path, overrides=["--config.train.batch_size=64"])
     load(path, overrides=["--config.train.batch_size=32"])
+    with pytest.raises(ValueError, match="queue_size is 65536; .* train.batch_size, which is 96"):
+        load(f"{ROOT}/configs/moco.py", overrides=["--config.train.batch_size=96"])
+    assert arguments_of("moco")["queue_size"] == 65_536
 
 
 def test_exactly_one_duration():

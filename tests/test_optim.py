@@ -31,6 +31,7 @@ def test_coupled_decay_enters_the_gradient_and_decoupled_the_update():
     update = first_update(name="sgd", weight_decay=0.1)
     np.testing.assert_allclose(update["kernel"], -0.1 * 1.9 * (0.5 + 0.1 * 2), rtol=1e-5)
     np.testing.assert_allclose(update["bias"], -0.1 * 1.9 * 0.5, rtol=1e-5)
+    np.testing.assert_allclose(first_update(name="momentum")["kernel"], -0.1 * 0.5, rtol=1e-5)
     # Adam's first update has length one whatever is added to the gradient; AdamW's has not.
     np.testing.assert_allclose(first_update(name="adam", weight_decay=0.1)["kernel"], -0.1, 1e-4)
     update = first_update(name="adamw", weight_decay=0.1)

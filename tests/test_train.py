@@ -14,7 +14,7 @@ import jax
 import numpy as np
 import pytest
 
-from mclf_jax import checkpoint, evaluation, metrics, rundir
+from mclf_jax import checkpoint, evaluation, metrics, parallel, rundir, training
 from mclf_jax import train as train_module
 from mclf_jax.config import override
 from mclf_jax.train import Outcome, TrainingError, train
@@ -187,6 +187,17 @@ def test_what_a_run_without_labels_may_be_judged_by(tmp_path):
     assert train(config, workdir=tmp_path / "run").best_step == 4
 
 
+def test_a_run_without_labels_judges_the_weights_that_it_keeps():
+    config = tiny_pretraining.config_of("simclr")
+    config.optim.ema_decay = 0.5
+    run = training.build(config)
+    state = jax.jit(run.initial_state)()
+    moved = state.replace(ema=jax.tree.map(lambda leaf: 2 * leaf, state.ema))
+    kept = state.replace(ema={}).with_variables(moved.variables())
+    judge = evaluation.make_judge(run.parts, objective=run.objective, mesh=parallel.make_mesh())
+    assert judge("valid", moved) == judge("valid", kept) != judge("valid", state)
+
+
 def test_a_loss_that_is_not_finite_stops_the_run(tmp_path):
     config = tiny_config(optim__name="sgd", optim__learning_rate=1e30, optim__schedule="constant")
     with pytest.raises(TrainingError, match=r"loss is (nan|inf) at step \d+.*last good checkpoint"):
@@ -306,6 +317,22 @@ def test_a_phase_starts_with_the_best_weights(tmp_path, monkeypatch):
         final_arrays(tmp_path / "resumed"), final_arrays(tmp_path / "straight"), strict=True
     ):
         np.testing.assert_array_equal(a, b)
+
+
+def test_without_labels_a_phase_starts_with_the_newest_weights(tmp_path, monkeypatch, capsys):
+    """The best encoder would meet a projector that has gone on."""
+    config = tiny_pretraining.config_of("simclr")
+    config.optim.phases = ((1.0, "sgd", 1e-2),)
+    config.train.num_steps, config.eval.every_steps = 6, 2
+
+    def first_is_best(progress, step, values, config):
+        progress |= {"best_step": 2}
+        return step == 2
+
+    monkeypatch.setattr(train_module, "_judge", first_is_best)
+    monkeypatch.setattr(train_module, "_reload_best", None)
+    assert train(config, workdir=tmp_path).best_step == 2
+    assert "the next phase starts" not in capsys.readouterr().err
 
 
 @pytest.mark.slow

@@ -29,7 +29,9 @@ def moco(
 
     The first view of a song is the query and the second, through an encoder whose parameters
     follow those of the first, its key. Negatives are the last `queue_size` keys, of earlier
-    batches. Statistics of the key encoder are its own, from its batches.
+    batches. Keys of the same song are none: a queue of ImageNet's holds a twentieth of an epoch,
+    and that of a small data set several. Statistics of the key encoder are its own, from its
+    batches.
 
     There is no shuffling across devices ("ShuffleBN"). It is there to hide that a query and its
     key were normalised among the same few clips of one device, by which they can be matched
@@ -71,12 +73,13 @@ def moco(
         state = initial["state"] | {
             "key": {"params": follower["params"], **follower["state"]},
             "queue": unit(jax.random.normal(queue_key, (queue_size, dim))),
+            "queue_index": jnp.full(queue_size, -1, jnp.int32),  # the song of each key
             "position": jnp.zeros((), jnp.int32),  # where the next key goes
             "filled": jnp.zeros((), jnp.int32),  # how many are keys and not random
         }
         return {"params": initial["params"], "state": state}
 
-    def run(params, state, batch, key, *, mode, weights=None):
+    def run(params, state, batch, key, *, mode, weights=1.0):
         """The contrast of each song, and queries and keys with the states of their encoders."""
         augment_key, query_key, key_key = jax.random.split(key, 3)
         x = views.augmented(model, chains, batch, num_views=2, key=augment_key)
@@ -88,6 +91,7 @@ def moco(
         keys, key_state = views.project(
             model, projector, follower, state["key"], x[:, 1:], key=key_key, **settings
         )
+        weights = weights * (state["queue_index"] != batch["index"][:, None])
         pair = jnp.concatenate([unit(query), unit(jax.lax.stop_gradient(keys))], axis=1)
         contrast = contrast_negatives(
             pair[:, 0], pair[:, 1], state["queue"], temperature=temperature, weights=weights
@@ -112,6 +116,9 @@ def moco(
         new_state = query_state | {
             "key": {"params": follower, **key_state},
             "queue": jax.lax.dynamic_update_slice(state["queue"], keys, (state["position"], 0)),
+            "queue_index": jax.lax.dynamic_update_slice(
+                state["queue_index"], batch["index"], (state["position"],)
+            ),
             "position": (state["position"] + batch_size) % queue_size,
             "filled": jnp.minimum(state["filled"] + batch_size, queue_size),
         }

@@ -153,14 +153,14 @@ def pase(
             for name, old in state["moments"].items()
         }
         state = {"model": model_state, "moments": moments}
-        return tasks(params, state, outputs, clean, wanted, batch["valid"], task_key)
+        return tasks(params, state, outputs, clean, wanted, batch, task_key)
 
     def evaluate(params, state, batch, key):
         clean = _windows(model, batch, num_views=num_views)
         x = model.inputs({"audio": clean.reshape(-1, clean.shape[-1])})
         variables = {"params": params["model"], **state["model"]}
         outputs = model.module.apply(variables, x, train=False)
-        return tasks(params, state, outputs, clean, targets(clean), batch["valid"], key)
+        return tasks(params, state, outputs, clean, targets(clean), batch, key)
 
     def targets(clean):
         # Of the first window alone, as published.
@@ -168,11 +168,11 @@ def pase(
             name: target(clean[:, 0], name, settings, num_frames=num_latents) for name in regression
         }
 
-    def tasks(params, state, outputs, clean, wanted, valid, key):
+    def tasks(params, state, outputs, clean, wanted, batch, key):
         def answer(name, x):
             return networks[name].apply({"params": params["workers"][name]}, x)
 
-        batch_size = len(valid)
+        valid, batch_size = batch["valid"], len(batch["valid"])
         latents = outputs["latents"].reshape(batch_size, num_views, num_latents, size)
         losses, metrics = {}, {}
         for name in regression:
@@ -186,7 +186,7 @@ def pase(
             length = min(decoded.shape[-1], clean.shape[-1])
             difference = decoded[:, :length] - clean[:, 0, :length]
             losses["waveform"] = jnp.abs(difference).mean(axis=-1)
-        pairs = _pairs(workers, key, latents, valid, spc_frames=spc_frames, spc_gap=spc_gap)
+        pairs = _pairs(workers, key, latents, batch, spc_frames=spc_frames, spc_gap=spc_gap)
         for name, (positive, negative) in pairs.items():
             yes, no = (answer(name, x).reshape(batch_size, -1) for x in (positive, negative))
             losses[name] = (_cross_entropy(yes, 1.0) + _cross_entropy(no, 0.0)) / 2
@@ -201,15 +201,15 @@ def pase(
     return Objective(init, loss, evaluate, num_views)
 
 
-def _pairs(workers, key, latents, valid, *, spc_frames, spc_gap):
+def _pairs(workers, key, latents, batch, *, spc_frames, spc_gap):
     """The pairs of each yes-or-no worker, name -> (positive, negative)."""
-    if {"lim", "gim"} & set(workers) and len(valid) < 2:
+    if {"lim", "gim"} & set(workers) and len(latents) < 2:
         raise ValueError(
             "train.batch_size is 1; objective.args.workers lim and gim tell songs apart and need "
             "at least 2"
         )
     other_key, lim_key, spc_key = jax.random.split(key, 3)
-    other = pase_pairs.other_rows(other_key, valid)
+    other = pase_pairs.other_rows(other_key, valid=batch["valid"], index=batch["index"])
     found = {}
     if "lim" in workers:
         found["lim"] = pase_pairs.local_pairs(lim_key, latents, other)

@@ -8,18 +8,17 @@ import jax
 import jax.numpy as jnp
 
 
-def other_rows(key: jax.Array, valid: jax.Array) -> jax.Array:
-    """For each row a random other row that is valid, int [B]; itself if there is none.
+def other_rows(key: jax.Array, *, valid: jax.Array, index: jax.Array) -> jax.Array:
+    """For each row a random valid row of another song, int [B]; itself if there is none.
 
     Args:
         key: to draw with.
         valid: [B], 1 or 0.
+        index: int [B], of songs; a batch over the end of an epoch can have one twice.
     """
-    count = (valid > 0).sum()
-    order = jnp.argsort(valid <= 0, stable=True)  # those that count come first
-    rank = jnp.argsort(order)
-    shift = jax.random.randint(key, valid.shape, 1, jnp.maximum(count, 2))
-    return order[(rank + shift) % jnp.maximum(count, 1)]
+    allowed = (valid > 0) & (index != index[:, None])
+    drawn = jnp.where(allowed, jax.random.uniform(key, allowed.shape), -1).argmax(axis=1)
+    return jnp.where(allowed.any(axis=1), drawn, jnp.arange(len(valid)))
 
 
 def local_pairs(

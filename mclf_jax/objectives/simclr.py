@@ -98,7 +98,8 @@ def simclr(
         settings: dict[str, Any] = {
             "temperature": temperature,
             "valid": batch["valid"],
-            "same": batch["group"] if same_track == "ignore" else None,
+            # A batch from the end of one epoch to the start of the next can have a song twice.
+            "same": batch["group"] if same_track == "ignore" else batch["index"],
             "block_size": block_size,
         }
         if bilinear:

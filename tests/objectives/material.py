@@ -42,7 +42,7 @@ def songs(batch_size, *, seed, num_views=2):
     return {
         "audio": audio.astype(np.float32),
         "valid": np.ones(batch_size, np.float32),
-        "index": np.arange(batch_size, dtype=np.int32),
+        "index": np.arange(batch_size, dtype=np.int32) + seed * batch_size,
         "group": np.arange(batch_size, dtype=np.int32),
     }
 

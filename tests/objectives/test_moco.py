@@ -51,6 +51,24 @@ def test_queue_holds_the_last_keys_in_order():
     np.testing.assert_allclose(np.linalg.norm(state["queue"], axis=1), 1, rtol=1e-5)
 
 
+def test_keys_of_the_same_song_are_no_negatives():
+    """As if they had never been in the queue, which is what a weight of 0 says."""
+    params, state, loss = start()
+    state = loss(params, state, songs(8, seed=0), KEY).state
+    batch = songs(8, seed=1)
+    strangers = loss(params, state, batch, KEY).per_example
+    batch["index"][:4] = 3  # in the queue is one of it
+    got = loss(params, state, batch, KEY)
+    np.testing.assert_array_equal(got.per_example[4:], strangers[4:])
+    assert (got.per_example[:4] < strangers[:4]).all()
+    without = state | {"queue": state["queue"].at[3].set(0)}
+    np.testing.assert_array_equal(
+        got.per_example[:4], loss(params, without, batch, KEY).per_example[:4]
+    )
+    expected = [*range(8), 3, 3, 3, 3, *range(12, 16), *[-1] * 8]
+    np.testing.assert_array_equal(got.state["queue_index"], expected)
+
+
 def test_key_encoder_follows_by_its_parameters_alone():
     params, state, loss = start(momentum=0.75)
     moved = jax.tree.map(lambda leaf: leaf + 1, params)
@@ -86,6 +104,7 @@ def test_evaluation_is_against_keys_only():
     params, state = state["params"], state["state"]
     batch = songs(8, seed=0)
     state = objective.loss(params, state, batch, KEY).state
+    batch = songs(8, seed=1)
     # Eight keys, each for three of the queue.
     full = state | {"queue": jnp.tile(state["queue"][:8], (3, 1)), "filled": jnp.int32(24)}
     evaluate = jax.jit(objective.evaluate)

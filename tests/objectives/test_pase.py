@@ -272,12 +272,13 @@ def test_neighbours_are_what_a_loop_finds():
 
 
 def test_other_rows_are_others_that_count():
-    valid = jnp.array([1.0, 0, 1, 1, 0, 1])
-    drawn = np.array([pase_pairs.other_rows(jax.random.key(i), valid) for i in range(60)])
-    for row in (0, 2, 3, 5):
-        assert set(drawn[:, row]) == {0, 2, 3, 5} - {row}
-    alone = pase_pairs.other_rows(jax.random.key(0), jnp.array([1.0, 0]))
-    assert alone[0] == 0
+    songs = {"valid": jnp.array([1.0, 0, 1, 1, 0, 1]), "index": jnp.array([7, 8, 9, 7, 10, 11])}
+    drawn = np.array([pase_pairs.other_rows(jax.random.key(i), **songs) for i in range(60)])
+    same = {0: {0, 3}, 2: {2}, 3: {0, 3}, 5: {5}}
+    for row, own in same.items():
+        assert set(drawn[:, row]) == {0, 2, 3, 5} - own
+    alone = {"valid": jnp.array([1.0, 0]), "index": jnp.array([0, 1])}
+    assert pase_pairs.other_rows(jax.random.key(0), **alone)[0] == 0
 
 
 def numbered(num_views, steps=20):
