@@ -21,14 +21,15 @@ from mclf_jax.objectives.supervised import task_scores
 
 METHODS: dict[str, dict[str, Any]] = {
     # Their weight of 100 * M / N, for M labelled of N images, is against a sum of the labelled
-    # losses over all N: it is 100 against a mean over the M. 40,000 steps are their 80 epochs.
+    # losses over all N: it is 100 against a mean over the M, and twice that of one gradient, see
+    # `consistency`. 40,000 steps are their 80 epochs.
     "pi_model": {
         "teacher": "self",
         "teacher_view": "augmented",
         "targets": "soft",
         "threshold": 0.0,
         "unlabelled_loss": "squared_error",
-        "weight": 100.0,
+        "weight": 200.0,
         "ramp_up_steps": 40_000,
     },
     "mean_teacher": {

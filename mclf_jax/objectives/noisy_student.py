@@ -123,7 +123,7 @@ def noisy_student(
     def init(key):
         initial = supervised(model, task=task).init(key)
         if guide is not None:
-            # Not trained, but a part of the state: a checkpoint is whole without the teacher's run.
+            # Not trained, but a part of the state, which lies on the devices.
             initial["state"]["teacher"] = jax.tree.map(jnp.array, guide.variables)
         return initial
 
