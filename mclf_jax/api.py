@@ -195,6 +195,8 @@ class Tagger:
         return None if hop_s is None else max(1.0, hop_s * self.model.features.sample_rate_hz)
 
     def _means(self, songs: Sequence[Audio], sample_rate_hz: int | None) -> dict[str, np.ndarray]:
+        if not songs:
+            raise ValueError("audio is an empty list; it must hold a song or more")
         rate, window = self.model.features.sample_rate_hz, self.model.window_samples
         hop = self._hop(self._hop_s)
         opened = [_Song(song, rate=rate, sample_rate_hz=sample_rate_hz) for song in songs]

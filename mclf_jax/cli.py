@@ -8,6 +8,7 @@ import select
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from mclf_jax import cli_convert, cli_data
 
@@ -21,7 +22,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     # "--config.optim.learning_rate=1e-3" cannot be declared: which fields there are is up
     # to the config.
     arguments.overrides = [text for text in rest if text.startswith("--config.")]
-    takes = hasattr(arguments, "config") or arguments.function in (cli_convert.convert, _evaluate)
+    of_runs = (cli_convert.convert, _evaluate, _report)
+    takes = hasattr(arguments, "config") or arguments.function in of_runs
     if unknown := [text for text in rest if not takes or text not in arguments.overrides]:
         parser.error(f"unrecognised arguments: {' '.join(unknown)}")
     try:
@@ -63,19 +65,24 @@ def _data_change(arguments: argparse.Namespace) -> str:
     return "allow" if arguments.allow_data_change else "refuse"
 
 
-def _evaluate(arguments: argparse.Namespace) -> None:
+def _run_config(arguments: argparse.Namespace) -> Any:
+    """The config of a run with what the command changes, or None where it changes nothing."""
     from mclf_jax import config as config_lib
     from mclf_jax import rundir
+
+    if not arguments.overrides:
+        return None
+    trained = rundir.read_config(Path(arguments.run))
+    return config_lib.apply_overrides(trained, arguments.overrides, origin=arguments.run)
+
+
+def _evaluate(arguments: argparse.Namespace) -> None:
     from mclf_jax.evaluation import evaluate
 
-    config = None
-    if arguments.overrides:
-        trained = rundir.read_config(Path(arguments.run))
-        config = config_lib.apply_overrides(trained, arguments.overrides, origin=arguments.run)
     report = evaluate(
         arguments.run,
         split=arguments.split,
-        config=config,
+        config=_run_config(arguments),
         data_change=_data_change(arguments),
     )
     path = report.save(Path(arguments.run) / "report")
@@ -123,6 +130,10 @@ def _predict(arguments: argparse.Namespace) -> int:
 def _embed(arguments: argparse.Namespace) -> int:
     import numpy as np
 
+    out = Path(arguments.out)
+    if out.suffix != ".npz":
+        raise ValueError(f"--out is {out}; it must end in .npz")
+    out.parent.mkdir(parents=True, exist_ok=True)  # before hours of work, not after
     paths, embeddings = [], []
 
     def keep(tagger, path):
@@ -131,8 +142,8 @@ def _embed(arguments: argparse.Namespace) -> int:
 
     code = _for_each_file(arguments, keep)
     if paths:
-        np.savez(arguments.out, paths=np.array(paths), embeddings=np.stack(embeddings))
-        print(f"{len(paths)} embeddings of {embeddings[0].shape[0]} numbers: {arguments.out}")
+        np.savez(out, paths=np.array(paths), embeddings=np.stack(embeddings))
+        print(f"{len(paths)} embeddings of {embeddings[0].shape[0]} numbers: {out}")
     return code
 
 
@@ -165,7 +176,7 @@ def _probe(arguments: argparse.Namespace) -> None:
 def _report(arguments: argparse.Namespace) -> None:
     from mclf_jax.report.run import report_run
 
-    print(report_run(arguments.run))
+    print(report_run(arguments.run, config=_run_config(arguments)))
 
 
 def _inspect(arguments: argparse.Namespace) -> None:
@@ -181,13 +192,16 @@ def _sweep(arguments: argparse.Namespace) -> int:
     from mclf_jax import sweep
 
     where = {"workdir": arguments.workdir}
+    settings = sweep.settings_of(arguments.config)
+    for field, count in sweep.overruled(settings, arguments.overrides).items():
+        own = f"{count} of {len(settings)} settings have a value of their own"
+        print(f"--config.{field}: {own}", file=sys.stderr)
     if arguments.dry_run:
         for command in sweep.commands(arguments.config, overrides=arguments.overrides, **where):
             print(command)
         return 0
     config = config_lib.load(arguments.config, overrides=arguments.overrides)
-    settings, probes = sweep.settings_of(arguments.config), sweep.probes_of(arguments.config)
-    results = sweep.run(config, settings, probes=probes, **where)
+    results = sweep.run(config, settings, probes=sweep.probes_of(arguments.config), **where)
     if results:
         print((Path(arguments.workdir) / "sweep.md").read_text(encoding="utf-8"))
     done = [result for result in results if result["status"] == "finished"]
@@ -324,7 +338,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     probe.add_argument("--out", help="folder for the results; default: in the run")
 
-    report = add(_report, "Write the page of a run, evaluating what has not been yet.")
+    report = add(
+        _report,
+        "Write the page of a run, evaluating what has not been yet. Where the data are now is said "
+        "by --config.data.args.path=DIR.",
+    )
     report.add_argument("run", help="run directory")
 
     inspect = add(_inspect, f"Look at an experiment without training it. {overrides}")

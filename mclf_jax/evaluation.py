@@ -189,7 +189,7 @@ def evaluate(
     """
     run = Path(run)
     meta = rundir.read_meta(run)
-    config = _evaluation_config(run, config)
+    config = config_of(run, config)
     if config.objective.name in SELF_SUPERVISED:
         raise ValueError(
             f"{run} was trained by {config.objective.name}, without labels, so there is nothing to "
@@ -241,7 +241,12 @@ def evaluate(
     )
 
 
-def _evaluation_config(run: Path, config: ConfigDict | None) -> ConfigDict:
+def config_of(run: Path, config: ConfigDict | None) -> ConfigDict:
+    """That of a run, or `config` if it differs in fields of data and eval alone.
+
+    Raises:
+        ValueError: it differs in others.
+    """
     trained = rundir.read_config(run)
     if config is None:
         return trained
@@ -254,14 +259,17 @@ def _evaluation_config(run: Path, config: ConfigDict | None) -> ConfigDict:
     return config
 
 
-def evaluated(run: str | Path, *, split: str = "test") -> Report:
-    """The saved report of a split if it is of the run's best checkpoint; else a new one, saved."""
+def evaluated(run: str | Path, *, split: str = "test", config: ConfigDict | None = None) -> Report:
+    """The saved report of a split if it is of the run's best checkpoint; else a new one, saved.
+
+    Arguments and errors are those of `evaluate`.
+    """
     run = Path(run)
     if split in saved_splits(run / "report"):
         report = load_report(run / "report", split)
         if report.meta["step"] == checkpoint.best_step(run / "checkpoints"):
             return report
-    report = evaluate(run, split=split)
+    report = evaluate(run, split=split, config=config)
     report.save(run / "report")
     return report
 

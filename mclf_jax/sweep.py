@@ -92,6 +92,13 @@ def probes_of(config_path: str) -> dict[str, dict[str, Any]]:
     return probes
 
 
+def overruled(settings: Sequence[Setting], overrides: Sequence[str]) -> dict[str, int]:
+    """Of "--config.FIELD=VALUE", the fields that settings set too, and how many of them."""
+    fields = [text.removeprefix("--config.").partition("=")[0] for text in overrides]
+    counts = {field: sum(field in changes for _, changes in settings) for field in fields}
+    return {field: count for field, count in counts.items() if count}
+
+
 def commands(
     config_path: str, *, workdir: str | Path, overrides: Sequence[str] = ()
 ) -> Iterator[str]:

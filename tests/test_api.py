@@ -34,6 +34,8 @@ def test_files_arrays_and_lists_agree(run, tagger):
     assert sum(scores.values()) == pytest.approx(1)
     audio, _ = soundfile.read(song, dtype="float32")
     both = tagger.predict([str(song), audio], sample_rate_hz=RATE_HZ)
+    with pytest.raises(ValueError, match="audio is an empty list"):
+        tagger.embed([])
     assert both[0] == pytest.approx(scores) and both[1] == pytest.approx(scores, abs=1e-6)
     embeddings = tagger.embed([song, song])
     assert embeddings.shape == (2, 16) and embeddings.dtype == np.float32

@@ -99,7 +99,9 @@ def test_predict(run, songs):
 
 
 def test_embed(run, songs, tmp_path):
-    out = tmp_path / "embeddings.npz"
+    out = tmp_path / "new" / "embeddings.npz"
+    refused = mclf("embed", run, songs / "high", "--out", out.with_suffix(".txt"), code=1)
+    assert "embeddings.txt; it must end in .npz" in refused.stderr
     mclf("embed", run, songs / "high", "--out", out)
     with np.load(out, allow_pickle=False) as saved:
         assert saved["paths"].shape == (10,)
@@ -224,8 +226,9 @@ def test_sweep(tmp_path):
         "    yield from grid({'model.args.n_channels': (2,), 'seed': (0, 1)})\n"
     )
     arguments = ("sweep", "--config", file, "--workdir", tmp_path / "runs")
-    commands = mclf(*arguments, "--dry_run").stdout.splitlines()
-    assert len(commands) == 2 and not (tmp_path / "runs").exists()
+    dry = mclf(*arguments, "--dry_run", "--config.seed=3")
+    assert len(dry.stdout.splitlines()) == 2 and not (tmp_path / "runs").exists()
+    assert "--config.seed: 2 of 2 settings have a value of their own" in dry.stderr
     table = mclf(*arguments).stdout.strip().splitlines()[-3:]
     assert table[-1].startswith("| model.args.n_channels=2 | 2 | ")
     assert mclf(*arguments).stdout.strip().splitlines()[-3:] == table

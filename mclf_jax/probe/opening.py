@@ -10,6 +10,7 @@ from ml_collections import ConfigDict
 from mclf_jax import experiment, rundir
 from mclf_jax.data.catalogue import SPLITS
 from mclf_jax.data.source import Info, Source
+from mclf_jax.data.view import View
 from mclf_jax.experiment import Experiment
 from mclf_jax.objectives import SELF_SUPERVISED, SEMI_SUPERVISED
 from mclf_jax.probe.cells import Cell
@@ -86,15 +87,10 @@ def heard_in_training(run: Path, parts: Experiment, all_cells: Sequence[Cell]) -
     Raises:
         ValueError: it was trained on them with their labels, or with what was made of these.
     """
-    trained, data = rundir.read_config(run), rundir.read_meta(run)["data"]
-    info = parts.source.info
-    same_files = (trained.data.name, trained.data.args) == (
-        parts.config.data.name,
-        parts.config.data.args,
-    )
-    if data["name"] != info.name or not (same_files or data["fingerprint"] == info.fingerprint):
+    trained = rundir.read_config(run)
+    own = _trained_on(run, parts)
+    if own is None:
         return []
-    own = experiment.build(trained)
     labelled = {own.source.item_id(int(i)) for i in own.train_indices}
     heard = labelled | _heard_unlabelled(own)
     tested = {parts.source.item_id(int(i)) for cell in all_cells for i in cell.split("test")[0]}
@@ -112,6 +108,37 @@ def heard_in_training(run: Path, parts: Experiment, all_cells: Sequence[Cell]) -
         f"Pretraining ({method_of(trained)}) heard {count} of {len(tested)} test songs, "
         "without their labels."
     ]
+
+
+def _trained_on(run: Path, parts: Experiment) -> Experiment | None:
+    """What the run was trained on, if that is of the songs of the probe.
+
+    It has other labels, splits and folds, and may lie elsewhere now.
+    """
+    config, data = (
+        rundir.read_config(run).copy_and_resolve_references(),
+        rundir.read_meta(run)["data"],
+    )
+    source, path = parts.source, parts.config.data.args.get("path")
+    was = config.data.args.get("path")
+    if data["name"] != source.info.name:
+        return None
+    if was and path and config.data.name == parts.config.data.name and not Path(was).exists():
+        config.data.args.path = path
+        try:
+            moved = experiment.build(config)
+        except ValueError:  # of other songs, for which its folds or labels cannot be
+            return None
+        return moved if moved.source.info.fingerprint == data["fingerprint"] else None
+    own = experiment.build(config)
+    same_path = was and path and Path(was).resolve() == Path(path).resolve()
+    same = same_path or _whole(own.source).info.fingerprint == _whole(source).info.fingerprint
+    return own if same else None
+
+
+def _whole(source: Source) -> Source:
+    """Without what was hidden, divided or named otherwise."""
+    return _whole(source.base) if isinstance(source, View) else source
 
 
 def _heard_unlabelled(own: Experiment) -> set[str]:

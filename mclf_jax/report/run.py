@@ -2,9 +2,11 @@
 
 from pathlib import Path
 
+from ml_collections import ConfigDict
+
 from mclf_jax import experiment, rundir
 from mclf_jax.audio.features import LogMel, log_mel, mel_frequencies_hz
-from mclf_jax.evaluation import evaluated
+from mclf_jax.evaluation import config_of, evaluated
 from mclf_jax.objectives import SELF_SUPERVISED
 from mclf_jax.report.page import write_page
 from mclf_jax.report.pretraining import write_pretraining_page
@@ -13,27 +15,36 @@ from mclf_jax.report.pretraining import write_pretraining_page
 _SHOWN_S = 10.0
 
 
-def report_run(run: str | Path) -> Path:
+def report_run(run: str | Path, *, config: ConfigDict | None = None) -> Path:
     """Write `report/index.html` of a run directory and return its path.
 
     Test scores come first, then validation; splits that the data set lacks are left out. A run
     without labels has no scores, and a page of its own.
 
+    Args:
+        run: a run directory.
+        config: that of the run with other fields of `data` and `eval`, as in `evaluation.evaluate`.
+
     Raises:
         FileNotFoundError: not a run directory, or nothing was trained in it yet.
-        ValueError: there is neither split.
+        ValueError: there is neither split, or `config` has nothing to do with them.
     """
     run = Path(run)
-    config = rundir.read_config(run)
-    if config.objective.name in SELF_SUPERVISED:
+    if rundir.read_config(run).objective.name in SELF_SUPERVISED:
+        if config is not None:
+            raise ValueError(
+                f"{run} was trained without labels: its page shows what was logged, and no field "
+                "of data or eval changes that"
+            )
         return write_pretraining_page(
-            run, meta=rundir.read_meta(run), objective=config.objective.name
+            run, meta=rundir.read_meta(run), objective=rundir.read_config(run).objective.name
         )
+    config = config_of(run, config)
     parts = experiment.build(config)
     splits = [name for name in ("test", "valid") if len(parts.source.info.splits.get(name, ()))]
     if not splits:
         raise ValueError(f"{parts.source.info.name} has no test and no valid songs to report on")
-    reports = [evaluated(run, split=split) for split in splits]
+    reports = [evaluated(run, split=split, config=config) for split in splits]
     index_of = {parts.source.item_id(i): i for i in range(len(parts.source))}
     features = parts.model.features
     if not isinstance(features, LogMel) or features.unit != "dB":
