@@ -8,8 +8,9 @@ mclf train --config configs/folder.py:path=DIR --config.init.path=runs/simclr --
 network of `configs/folder.py`, which can start from them, and its augmentation of spectrograms:
 gain, equaliser, masks. The chain of CLMR is for a hundred times as many steps
 (--config.augment.waveform=clmr --config.augment.on=device --config.features.on=device). The others
-have small versions of their own networks. Songs of the splits train and unlabelled are used, of
-the latter alone with `songs=unlabelled`.
+have small versions of their own networks. Windows are of 3 s, in CPC and VQ-CPC 2.7, in PASE 1, or
+of `window_s`, at most the length of your clips. Songs of the splits train and unlabelled are used,
+of the latter alone with `songs=unlabelled`.
 """
 
 from pathlib import Path
@@ -35,12 +36,12 @@ def get_config(arg: str | None = None) -> ConfigDict:
         method=METHODS,
         data=_FOLDER.DATA,
         path="",
-        window_s=3.0,
+        window_s=0.0,
         steps=1000,
         songs=("all", "unlabelled"),
     )
     folder = _FOLDER.get_config(
-        format_arg(data=arg.data, path=arg.path, window_s=arg.window_s, steps=arg.steps)
+        format_arg(data=arg.data, path=arg.path, window_s=arg.window_s or 3.0, steps=arg.steps)
     )
     if arg.method in _VIEWS:
         config = folder
@@ -50,6 +51,8 @@ def get_config(arg: str | None = None) -> ConfigDict:
     else:
         config = _predictive(arg.method)
         config.data = folder.data
+        if arg.window_s:
+            config.model.window_s = arg.window_s
     config.data.train_splits = ("train", "unlabelled") if arg.songs == "all" else ("unlabelled",)
     config.objective.label_smoothing = 0.0
     config.optim.update({"name": "adamw", "schedule": "cosine", "weight_decay": 1e-4})

@@ -230,12 +230,17 @@ def apply_overrides(config: ConfigDict, overrides: Sequence[str], *, origin: str
 
 
 def _with_arguments(config: ConfigDict, changes: Mapping[str, Any]) -> ConfigDict:
-    """A copy that has every "model.args.X" and "objective.args.X" of `changes`.
+    """A copy with every "model.args.X", "objective.args.X" and "unlabelled.args.X" of `changes`.
 
     They are looked up for the network and the objective that `changes` name. One of another name
-    than before starts without arguments, as those that were set are not its own.
+    than before starts without arguments, as those that were set are not its own. Which ones the
+    data set of unlabelled songs takes is known when it is opened.
     """
     config = copy.deepcopy(config)  # which leaves fields that hold None their types
+    for field in changes.keys() - flatten(config).keys():
+        if field.startswith("unlabelled.args."):
+            with config.unlocked():
+                config.unlabelled.args[field.split(".", 2)[2]] = None
     for section in ("model", "objective"):
         name = changes.get(f"{section}.name", config[section].name)
         with config.unlocked():
@@ -390,14 +395,14 @@ def unfreeze_steps(config: ConfigDict, *, num_examples: int) -> list[tuple[int, 
 def differences(old: ConfigDict, new: ConfigDict) -> dict[str, dict[str, Any]]:
     """Fields that decide results and differ, as {field: {"old": ..., "new": ...}}.
 
-    Where the data are (`data.args.path`) is not one: whether they are the same, their fingerprint
-    says.
+    Where the data are (`data.args.path`, `unlabelled.args.path`) is not one: whether they are the
+    same, their fingerprints say.
     """
     flat_old, flat_new = (json.loads(json.dumps(flatten(c))) for c in (old, new))
     return {
         field: {"old": flat_old.get(field, "absent"), "new": flat_new.get(field, "absent")}
         for field in sorted(flat_old.keys() | flat_new.keys())
         if not field.startswith("runtime.")
-        and field != "data.args.path"
+        and field not in ("data.args.path", "unlabelled.args.path")
         and flat_old.get(field, "absent") != flat_new.get(field, "absent")
     }

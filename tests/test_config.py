@@ -9,6 +9,7 @@ import pytest
 from mclf_jax import config as config_lib
 from mclf_jax.config import (
     base,
+    differences,
     evaluation_steps,
     format_arg,
     load,
@@ -153,6 +154,18 @@ def test_the_queue_of_moco_holds_whole_batches():
     with pytest.raises(ValueError, match="queue_size is 65536; .* train.batch_size, which is 96"):
         load(f"{ROOT}/configs/moco.py", overrides=["--config.train.batch_size=96"])
     assert arguments_of("moco")["queue_size"] == 65_536
+
+
+def test_unlabelled_songs_of_another_data_set():
+    flags = ["name=folder", "args.path=A", "args.min_duration_s=0.5", "args.task=multi_label"]
+    config = load(
+        f"{ROOT}/configs/semi_supervised.py:method=fixmatch,path=B",
+        overrides=[f"--config.unlabelled.{flag}" for flag in flags],
+    )
+    expected = {"path": "A", "min_duration_s": 0.5, "task": "multi_label"}
+    assert config.unlabelled.args.to_dict() == expected
+    moved = override(config, {"unlabelled.args.path": "C", "data.args.path": "D"})
+    assert differences(config, moved) == {}
 
 
 def test_exactly_one_duration():

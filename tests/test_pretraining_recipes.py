@@ -39,6 +39,15 @@ def test_every_small_recipe_fits_together(method, songs):
     _trace(config_lib.load(f"{RECIPE}:method={method},path={songs}"))
 
 
+@pytest.mark.parametrize("method", METHODS)
+def test_windows_of_small_recipes_are_as_long_as_asked(method):
+    lengths = [
+        config_lib.load(f"{RECIPE}:method={method}{more}").model.window_s
+        for more in ("", ",window_s=2")
+    ]
+    assert lengths == [{"pase": 1.0, "cpc": None, "vq_cpc": None}.get(method, 3.0), 2.0]
+
+
 @pytest.mark.parametrize(
     ("method", "name"),
     [
@@ -76,6 +85,21 @@ def test_the_ablation_of_pretraining_trains_the_small_recipes():
         different = config_lib.differences(recipe, config_lib.override(config, changes))
         assert not [field for field in different if not field.startswith("data.args")]
     assert sweep.probes_of(path)["other"]["arguments"] == {"path": "B"}
+
+
+def test_what_a_command_asks_of_all_settings_they_have():
+    path = f"{ABLATION}:path=A,seeds=1"
+    flags = ["--config.model.args.n_channels=4", "--config.data.args.targets=valence|arousal"]
+    config = config_lib.load(path, overrides=flags)
+    for name, changes in sweep.settings_of(path):
+        changed = config_lib.override(config, changes)
+        assert changed.data.args.targets == "valence|arousal"
+        if changed.model.name == config.model.name:
+            assert changed.model.args.n_channels == 4, name
+    assert sweep.overruled(sweep.settings_of(path), [*flags, "--config.model.name=fcn"]) == {
+        "model.args.n_channels": 4,
+        "model.name": 4,
+    }
 
 
 def _trace(config):

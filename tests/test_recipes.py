@@ -87,6 +87,13 @@ def test_every_recipe_is_here():
     assert names - elsewhere == set(PARAMETERS) | own_data | PRETEXT
 
 
+@pytest.mark.parametrize("name", sorted(PRETEXT))
+def test_pretext_tasks_of_composed_songs_are_long_enough(name):
+    """For their warm-up: the optimiser is made when the step is."""
+    config = config_lib.load(f"{ROOT}/configs/{name}.py:data=synthetic")
+    jax.eval_shape(training.build(config).initial_state)
+
+
 def test_without_a_folder_it_says_so():
     for recipe in RECIPES.values():
         config = config_lib.load(recipe)

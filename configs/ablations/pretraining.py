@@ -41,7 +41,9 @@ def sweep(arg: str | None = None) -> Iterator[Setting]:
         config = flatten(_configured(method, arg))
         changes = {name: value for name, value in config.items() if first.get(name) != value}
         # What a network or an objective is given counts from scratch where that is another one.
-        changes |= {name: config[name] for name in config if ".args." in name}
+        others = [part for part in ("model", "objective") if f"{part}.name" in changes]
+        given = tuple(f"{part}.args." for part in others)
+        changes |= {name: value for name, value in config.items() if name.startswith(given)}
         for seed in range(arg.seeds):
             yield f"{method},seed={seed}", {**changes, "seed": seed}
 
