@@ -287,7 +287,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     evaluate.add_argument("run", help="run directory")
     _add_data_change(evaluate)
-    evaluate.add_argument("--split", default="test", choices=("train", "valid", "test"))
+    evaluate.add_argument(
+        "--split",
+        default="test",
+        choices=("train", "valid", "test", "hidden"),
+        help="hidden: training songs whose labels the run did not use (data.fraction, "
+        "data.songs_per_label)",
+    )
 
     predict = add(_predict, "Tag songs.")
     predict.add_argument("run", help="run directory")

@@ -12,7 +12,7 @@ from ml_collections import ConfigDict
 
 from mclf_jax import checkpoint, experiment, metrics, parallel, rundir
 from mclf_jax import config as config_lib
-from mclf_jax.data import pipeline
+from mclf_jax.data import pipeline, view
 from mclf_jax.data.windows import window_starts
 from mclf_jax.experiment import Experiment
 from mclf_jax.objectives import SELF_SUPERVISED, Objective
@@ -174,7 +174,8 @@ def evaluate(
 
     Args:
         run: a run directory of `mclf train`.
-        split: "test", "valid" or "train".
+        split: "test", "valid" or "train"; "hidden": training songs whose labels the run did not
+            use (`data.fraction`, `data.songs_per_label`).
         config: that of the run (`rundir.read_config`) with other fields of `data` and `eval`, such
             as where the data are now; what it was trained with when not given.
         data_change: "refuse" or "allow" data with another fingerprint than the run's.
@@ -184,8 +185,8 @@ def evaluate(
 
     Raises:
         FileNotFoundError: not a run directory, or nothing was trained in it yet.
-        ValueError: the split is empty, `config` is that of another network, or the data are not
-            those of the run.
+        ValueError: the split is empty, no labels are hidden, `config` is that of another network,
+            or the data are not those of the run.
     """
     run = Path(run)
     meta = rundir.read_meta(run)
@@ -198,6 +199,8 @@ def evaluate(
     parts = experiment.build(config)
     info = parts.source.info
     rundir.check_data(run, meta, info, data_change=data_change)
+    if split == view.HIDDEN:
+        parts = dataclasses.replace(parts, source=view.revealed(parts.source))
     mesh = parallel.make_mesh(parts.config.runtime.num_devices)
     best = load_variables(run, parts.model, mesh)
     scores = make_scorer(parts, mesh=mesh)(split, best["variables"])

@@ -20,6 +20,7 @@ from mclf_jax.data.fractions import label_fraction
 from mclf_jax.data.source import Example, Info, Source
 
 FRACTION_UNITS = ("item", "group")
+HIDDEN = "hidden"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -172,6 +173,25 @@ def _hidden(source: Source, used: np.ndarray, *, settings: Sequence[Any], note: 
     unlabelled = np.union1d(info.splits.get(UNLABELLED, ()), hidden).astype(np.int64)
     splits = {**info.splits, "train": used, UNLABELLED: unlabelled}
     return derived(source, labels, settings=settings, note=note, splits=splits)
+
+
+def revealed(source: Source) -> Source:
+    """With the labels that `with_label_fraction` or `with_few_labels` hid, in the split "hidden".
+
+    They are there to be compared with, not to be learnt from.
+
+    Raises:
+        ValueError: none is hidden.
+    """
+    base = source.base if isinstance(source, View) else source
+    unlabelled, before = (one.info.splits.get(UNLABELLED, ()) for one in (source, base))
+    hidden = np.setdiff1d(unlabelled, before).astype(np.int64)
+    if not len(hidden):
+        raise ValueError(
+            "no labels are hidden: data.fraction is 1 and data.songs_per_label 0, or all are used"
+        )
+    splits = {**source.info.splits, HIDDEN: hidden}
+    return View(base=base, info=dataclasses.replace(source.info, splits=splits))
 
 
 def with_folds(source: Source, *, num_folds: int, fold: int, seed: int) -> Source:
