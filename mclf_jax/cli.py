@@ -12,6 +12,10 @@ from typing import Any
 
 from mclf_jax import cli_convert, cli_data
 
+_SPLITS = ("train", "valid", "test", "hidden")
+_HIDDEN_HELP = (
+    "hidden: training songs whose labels are not used (data.fraction, data.songs_per_label)"
+)
 _CONFIG_HELP = "config file, with its argument after a colon: configs/quickstart.py:task=style"
 
 
@@ -201,7 +205,13 @@ def _sweep(arguments: argparse.Namespace) -> int:
             print(command)
         return 0
     config = config_lib.load(arguments.config, overrides=arguments.overrides)
-    results = sweep.run(config, settings, probes=sweep.probes_of(arguments.config), **where)
+    results = sweep.run(
+        config,
+        settings,
+        splits=arguments.split,
+        probes=sweep.probes_of(arguments.config),
+        **where,
+    )
     if results:
         print((Path(arguments.workdir) / "sweep.md").read_text(encoding="utf-8"))
     done = [result for result in results if result["status"] == "finished"]
@@ -287,13 +297,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     evaluate.add_argument("run", help="run directory")
     _add_data_change(evaluate)
-    evaluate.add_argument(
-        "--split",
-        default="test",
-        choices=("train", "valid", "test", "hidden"),
-        help="hidden: training songs whose labels the run did not use (data.fraction, "
-        "data.songs_per_label)",
-    )
+    evaluate.add_argument("--split", default="test", choices=_SPLITS, help=_HIDDEN_HELP)
 
     predict = add(_predict, "Tag songs.")
     predict.add_argument("run", help="run directory")
@@ -365,6 +369,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     sweep.add_argument("--config", required=True, help=_CONFIG_HELP)
     sweep.add_argument("--workdir", required=True, help="folder of the runs and of the table")
+    sweep.add_argument(
+        "--split",
+        nargs="+",
+        default=("test",),
+        choices=_SPLITS,
+        help=f"of songs to score, with a table each; {_HIDDEN_HELP}",
+    )
     sweep.add_argument(
         "--dry_run",
         action="store_true",

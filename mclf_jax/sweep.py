@@ -136,6 +136,7 @@ def run(
     settings: Sequence[Setting],
     *,
     workdir: str | Path,
+    splits: Sequence[str] = ("test",),
     probes: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> list[dict]:
     """Train every setting in its own run directory, evaluate or probe it, and write the tables.
@@ -147,12 +148,15 @@ def run(
         config: that settings change.
         settings: names of run directories and fields to change, such as `settings_of` gives.
         workdir: of the run directories, `sweep.md` and `sweep.csv`.
+        splits: of songs to score, with a table each, see `evaluation.evaluate`: "valid" to choose
+            by; "hidden" where settings use a part of the labels, and left out where they do not.
         probes: name -> arguments of `probe.probe`, for settings that learn without labels and so
             have no scores of their own, and for pretext tasks (`data.target`).
 
     Returns:
         One dict a setting: "name", "changes", "objective", "target", "status" and, if it finished,
-        "metrics" and "task" of what it learnt, and "probes", the `ProbeResult`s by name.
+        "metrics" of each split and "task" of what it learnt, and "probes", the `ProbeResult`s by
+        name.
 
     Raises:
         ValueError: a setting that cannot be or that builds on no earlier one, or all learn without
@@ -185,7 +189,7 @@ def run(
         if why := _why_not(changes, results):
             result["status"] = why
         else:
-            result |= _trained(setting, run_dir, probes=probes)
+            result |= _trained(setting, run_dir, splits=splits, probes=probes)
         if result["status"] == "interrupted":
             print(f"stopped at step {result['step']}; the same command goes on from there")
             return results
@@ -199,9 +203,12 @@ def run(
     return results
 
 
-def _trained(setting: ConfigDict, run_dir: Path, *, probes: Mapping[str, Any]) -> dict[str, Any]:
+def _trained(
+    setting: ConfigDict, run_dir: Path, *, splits: Sequence[str], probes: Mapping[str, Any]
+) -> dict[str, Any]:
     """Train a setting and see how good it is: "status", and what `run` says of it."""
     from mclf_jax import rundir, sweep_probes
+    from mclf_jax.data import view
     from mclf_jax.evaluation import evaluated
     from mclf_jax.objectives import SELF_SUPERVISED
     from mclf_jax.train import TrainingError, train
@@ -218,11 +225,19 @@ def _trained(setting: ConfigDict, run_dir: Path, *, probes: Mapping[str, Any]) -
             name: sweep_probes.probed(run_dir, name, arguments)
             for name, arguments in probes.items()
         }
-    # A pretext task needs no test songs.
-    tested = not setting.data.target or rundir.read_meta(run_dir)["data"]["splits"].get("test")
-    if setting.objective.name not in SELF_SUPERVISED and tested:
-        report = evaluated(run_dir, split="test")
-        result |= {"metrics": report.metrics, "task": report.task}
+    if setting.objective.name in SELF_SUPERVISED:
+        return result
+    there = rundir.read_meta(run_dir)["data"]["splits"]
+    for split in splits:
+        # A pretext task needs no test songs.
+        if setting.data.target and not there.get(split):
+            continue
+        try:
+            report = evaluated(run_dir, split=split)
+        except view.NothingHidden:
+            continue
+        result["task"] = report.task
+        result.setdefault("metrics", {})[split] = report.metrics
     return result
 
 

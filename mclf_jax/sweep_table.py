@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from mclf_jax import metrics, rundir
+from mclf_jax.data.view import HIDDEN
 from mclf_jax.objectives import SELF_SUPERVISED
 from mclf_jax.sweep import RunOf, grid, without_seed
 from mclf_jax.sweep_probes import comparison
@@ -17,11 +18,11 @@ from mclf_jax.sweep_probes import comparison
 def write_tables(results: Sequence[dict], *, workdir: Path) -> str:
     """Write `sweep.md` and `sweep.csv`.
 
-    The first has scores of the test songs, mean and sample standard deviation over the seeds of
-    each setting, and of the difference from the first setting with the same seeds, so that what
-    all settings owe to a fold of the data or to a choice of labels drops out; the comparison of
-    probes; and why what is not finished is not. The second has a line for each run, for people's
-    own statistics.
+    The first has scores of test songs, or other splits, mean and sample standard deviation over
+    the seeds of each setting, and of the difference from the first setting with the same seeds, so
+    that what all settings owe to a fold of the data or to a choice of labels drops out; the
+    comparison of probes; and why what is not finished is not. The second has a line for each run,
+    for people's own statistics.
 
     Args:
         results: of `sweep.run`.
@@ -31,7 +32,9 @@ def write_tables(results: Sequence[dict], *, workdir: Path) -> str:
         The Markdown text.
     """
     scored = [result for result in results if result["objective"] not in SELF_SUPERVISED]
-    parts = [_score_table(scored) if scored else "", comparison(results)]
+    splits = dict.fromkeys(split for result in scored for split in result.get("metrics", ()))
+    tables = [_score_table(scored, split) for split in splits or ("test",)] if scored else []
+    parts = [*tables, comparison(results)]
     unfinished = [result for result in results if result["status"] != "finished"]
     parts.append("".join(f"- {result['name']}: {result['status']}\n" for result in unfinished))
     markdown = "\n".join(filter(None, parts))
@@ -69,16 +72,16 @@ def _label(row: Sequence[dict]) -> str:
     return ", ".join(fields) or "as configured"
 
 
-def _score_table(results: Sequence[dict]) -> str:
+def _score_table(results: Sequence[dict], split: str) -> str:
     tasks = dict.fromkeys(result["task"] for result in results if "task" in result)
     columns = list(dict.fromkeys(name for task in tasks for name in metrics.HEADLINES[task]))
     rows = rows_of(results)
-    gains = _over_first(rows, columns[0]) if columns else []
+    gains = _over_first(rows, columns[0], split) if columns else []
     more = [f"{columns[0]} over the first"] if any(gains) else []
     lines = [["setting", "runs", *columns, *more]]
     lines.append(["---"] * len(lines[0]))
     for number, row in enumerate(rows):
-        good = [result["metrics"] for result in row if "metrics" in result]
+        good = [scores for result in row if (scores := _scores(result, split))]
         counts = [str(len(good))]
         counts += [f"({n} {word})" for word in ("failed", "not run") if (n := _count(row, word))]
         scores = [_mean_and_spread([m[name] for m in good if name in m]) for name in columns]
@@ -86,28 +89,31 @@ def _score_table(results: Sequence[dict]) -> str:
         scores += [gains[number]] if more else []
         lines.append([_label(row) + target, " ".join(counts), *scores])
     table = "".join(f"| {' | '.join(line)} |\n" for line in lines)
-    return f"Scores of test songs; ±: sample standard deviation over runs.\n\n{table}"
+    songs = "training songs whose labels were hidden" if split == HIDDEN else f"{split} songs"
+    return f"Scores of {songs}; ±: sample standard deviation over runs.\n\n{table}"
 
 
-def _over_first(rows: Sequence[Sequence[dict]], name: str) -> list[str]:
+def _scores(result: dict, split: str) -> dict[str, float]:
+    return result.get("metrics", {}).get(split, {})
+
+
+def _over_first(rows: Sequence[Sequence[dict]], name: str, split: str) -> list[str]:
     """By how much each row is better than the first, of runs with the same seeds; "" of none."""
-    first = _by_seeds(rows[0], name)
+    first = _by_seeds(rows[0], name, split)
     shown = [""]
     for row in rows[1:]:
         same_task = row[0]["target"] == rows[0][0]["target"]
-        scores = _by_seeds(row, name) if same_task else {}
+        scores = _by_seeds(row, name, split) if same_task else {}
         gains = [scores[seeds] - first[seeds] for seeds in scores if seeds in first]
         shown.append(_mean_and_spread(gains, sign="+") if gains else "")
     return shown
 
 
-def _by_seeds(row: Sequence[dict], name: str) -> dict[frozenset, float]:
-    scored = [result for result in row if name in result.get("metrics", ())]
+def _by_seeds(row: Sequence[dict], name: str, split: str) -> dict[frozenset, float]:
     return {
-        frozenset(item for item in result["changes"].items() if _is_seed(item[0])): (
-            result["metrics"][name]
-        )
-        for result in scored
+        frozenset(item for item in result["changes"].items() if _is_seed(item[0])): scores[name]
+        for result in row
+        if name in (scores := _scores(result, split))
     }
 
 
@@ -119,10 +125,16 @@ def _csv(results: Sequence[dict]) -> str:
     buffer = io.StringIO()
     writer = csv.writer(buffer)
     fields = list(dict.fromkeys(field for r in results for field in r["changes"]))
-    names = list(dict.fromkeys(name for r in results for name in r.get("metrics", ())))
+    columns = dict.fromkeys(
+        (split, name)
+        for r in results
+        for split in r.get("metrics", ())
+        for name in _scores(r, split)
+    )
+    names = [name if split == "test" else f"{split} {name}" for split, name in columns]
     writer.writerow(["name", "status", *fields, *names])
     for r in results:
-        values = [r.get("metrics", {}).get(name, "") for name in names]
+        values = [_scores(r, split).get(name, "") for split, name in columns]
         changes = [r["changes"].get(field, "") for field in fields]
         writer.writerow([r["name"], r["status"], *changes, *values])
     return buffer.getvalue()

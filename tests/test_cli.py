@@ -232,6 +232,9 @@ def test_sweep(tmp_path):
     table = mclf(*arguments).stdout.strip().splitlines()[-3:]
     assert table[-1].startswith("| model.args.n_channels=2 | 2 | ")
     assert mclf(*arguments).stdout.strip().splitlines()[-3:] == table
+    # Nothing is hidden there, so that there is no table of it.
+    both = mclf(*arguments, "--split", "valid", "hidden").stdout
+    assert "Scores of valid songs; " in both and both.count("Scores of") == 1
 
 
 @pytest.mark.slow

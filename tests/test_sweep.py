@@ -31,7 +31,7 @@ def sweep(arg):
 
 def result(name, changes, **more):
     """What `sweep.run` returns of a setting, as far as tables want it."""
-    scores = {"metrics": {"accuracy": 0.5, "f1_macro": 0.25}, "task": "single_label"}
+    scores = {"metrics": {"test": {"accuracy": 0.5, "f1_macro": 0.25}}, "task": "single_label"}
     made = {"name": name, "changes": changes, "status": "finished"}
     made |= {"objective": "supervised", "target": ""}
     return made | scores | more
@@ -214,7 +214,7 @@ def test_differences_from_the_first_setting_are_of_the_same_seeds(tmp_path):
         result(
             f"{name},seed={seed}",
             {"seed": seed, "data.fold": seed, "model.args.n_channels": ord(name)},
-            **({"metrics": {}} if value is None else {"metrics": {"accuracy": value}}),
+            metrics={} if value is None else {"test": {"accuracy": value}},
         )
         for seed in range(3)
         for name, values in accuracies.items()
@@ -233,8 +233,24 @@ def test_differences_from_the_first_setting_are_of_the_same_seeds(tmp_path):
     ]
 
 
+def test_other_splits_have_tables_of_their_own(tmp_path):
+    first, second = ({"seed": 0, "data.songs_per_label": n} for n in (1, 2))
+    hidden = {"test": {"accuracy": 0.5}, "hidden": {"accuracy": 0.75}}
+    results = [result("one", first, metrics=hidden), result("two", second)]
+    table = sweep_table.write_tables(results, workdir=tmp_path).splitlines()
+    assert table[0].startswith("Scores of test songs; ")
+    assert table[7].startswith("Scores of training songs whose labels were hidden; ")
+    assert table[11].startswith("| one | 1 | 0.750 | - |")
+    assert table[12] == "| two | 0 | - | - |"
+    with (tmp_path / "sweep.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["hidden accuracy"] for row in rows] == ["0.75", ""]
+    assert [row["accuracy"] for row in rows] == ["0.5", "0.5"]
+
+
 def test_stages_of_other_tasks_have_columns_of_their_own(tmp_path):
-    tags = {"metrics": {"roc_auc_macro": 0.5, "pr_auc_macro": 0.75}, "task": "multi_label"}
+    scores = {"test": {"roc_auc_macro": 0.5, "pr_auc_macro": 0.75}}
+    tags = {"metrics": scores, "task": "multi_label"}
     results = [
         result("artists", {"data.target": "artist"}, target="artist"),
         result("tags", {}, **tags),

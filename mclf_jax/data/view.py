@@ -23,6 +23,10 @@ FRACTION_UNITS = ("item", "group")
 HIDDEN = "hidden"
 
 
+class NothingHidden(ValueError):
+    """Of data of which all labels are used."""
+
+
 @dataclasses.dataclass(frozen=True)
 class View:
     """A `Source` that is another one with other labels, splits or facts.
@@ -181,13 +185,13 @@ def revealed(source: Source) -> Source:
     They are there to be compared with, not to be learnt from.
 
     Raises:
-        ValueError: none is hidden.
+        NothingHidden: a ValueError; all labels are used.
     """
     base = source.base if isinstance(source, View) else source
     unlabelled, before = (one.info.splits.get(UNLABELLED, ()) for one in (source, base))
     hidden = np.setdiff1d(unlabelled, before).astype(np.int64)
     if not len(hidden):
-        raise ValueError(
+        raise NothingHidden(
             "no labels are hidden: data.fraction is 1 and data.songs_per_label 0, or all are used"
         )
     splits = {**source.info.splits, HIDDEN: hidden}
