@@ -42,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         # Whoever reads, such as `head`, has enough.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for Python's last flush
         return 1
-    except (ValueError, FileNotFoundError, ArithmeticError, ImportError) as error:
+    except (ValueError, OSError, ArithmeticError, ImportError) as error:
         command = " ".join([arguments.command, *getattr(arguments, "subcommand", "").split()])
         print(f"mclf {command}: {error}", file=sys.stderr)
         return 1

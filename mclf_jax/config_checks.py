@@ -56,6 +56,8 @@ def check(config: ConfigDict, flat: Mapping[str, Any]) -> None:
             f"eval.patience is {config.eval.patience}, but eval.metric='last' compares nothing; "
             "set it to 0, or choose a metric"
         )
+    if config.eval.hop_s is not None and not config.eval.hop_s > 0:
+        raise ValueError(f"eval.hop_s is {config.eval.hop_s}; it must be positive, or None")
     if not 0 <= config.objective.label_smoothing < 1:
         raise ValueError(
             f"objective.label_smoothing is {config.objective.label_smoothing}; it must be in [0, 1)"

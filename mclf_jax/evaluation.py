@@ -1,6 +1,7 @@
 """A run and a split become window scores, song scores, metrics and a report."""
 
 import dataclasses
+import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -239,6 +240,7 @@ def evaluate(
         meta=meta
         | {
             "step": best["step"],
+            "asked": _asked(config),
             "same_data_as_trained_on": info.fingerprint == meta["data"]["fingerprint"],
         },
     )
@@ -248,7 +250,7 @@ def config_of(run: Path, config: ConfigDict | None) -> ConfigDict:
     """That of a run, or `config` if it differs in fields of data and eval alone.
 
     Raises:
-        ValueError: it differs in others.
+        ValueError: it differs in others, or does not make sense.
     """
     trained = rundir.read_config(run)
     if config is None:
@@ -259,18 +261,34 @@ def config_of(run: Path, config: ConfigDict | None) -> ConfigDict:
             f"{', '.join(fixed)}: a run is evaluated as it was trained; only fields of data, eval "
             "and runtime may be others"
         )
-    return config
+    return config_lib.validate(config)
+
+
+def _asked(config: ConfigDict) -> dict[str, Any]:
+    """The fields that decide which songs are scored, and how; not where they lie."""
+    fields = json.loads(json.dumps(config_lib.flatten(config)))
+    return {
+        name: value
+        for name, value in fields.items()
+        if name.startswith(("data.", "eval.")) and name != "data.args.path"
+    }
 
 
 def evaluated(run: str | Path, *, split: str = "test", config: ConfigDict | None = None) -> Report:
-    """The saved report of a split if it is of the run's best checkpoint; else a new one, saved.
+    """The saved report of a split if it is what `evaluate` would give; else a new one, saved.
 
-    Arguments and errors are those of `evaluate`.
+    It is one of the run's best checkpoint, on the same data in the same windows. Arguments and
+    errors are those of `evaluate`.
     """
     run = Path(run)
     if split in saved_splits(run / "report"):
         report = load_report(run / "report", split)
-        if report.meta["step"] == checkpoint.best_step(run / "checkpoints"):
+        wanted = {
+            "step": checkpoint.best_step(run / "checkpoints"),
+            "asked": _asked(config_of(run, config)),
+            "same_data_as_trained_on": True,
+        }
+        if all(report.meta.get(name) == value for name, value in wanted.items()):
             return report
     report = evaluate(run, split=split, config=config)
     report.save(run / "report")

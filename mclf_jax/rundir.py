@@ -8,13 +8,15 @@ checkpoints/    see `checkpoint`
 report/         evaluations and the page
 """
 
+import contextlib
 import csv
+import fcntl
 import importlib.metadata
 import json
 import os
 import platform
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +33,26 @@ _PACKAGES = (
 
 
 DATA_CHANGES = ("refuse", "allow")
+
+
+@contextlib.contextmanager
+def locked(workdir: Path) -> Iterator[None]:
+    """While it lasts, nobody else can train in a run directory; it ends with the process at last.
+
+    Raises:
+        ValueError: somebody does.
+    """
+    workdir.mkdir(parents=True, exist_ok=True)
+    with (workdir / ".lock").open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise ValueError(
+                f"another process is training in {workdir}; wait for it, or take another --workdir"
+            ) from error
+        except OSError:  # a file system without locks
+            pass
+        yield
 
 
 def start(

@@ -1,5 +1,6 @@
 """The training loop, top to bottom in execution order, for every model and every objective."""
 
+import contextlib
 import dataclasses
 import functools
 import math
@@ -52,12 +53,20 @@ def train(config: ConfigDict, *, workdir: str | Path, data_change: str = "refuse
     begun with other data is refused, unless `data_change` is "allow".
 
     Raises:
-        ValueError: the config does not make sense, or `workdir` holds another run.
+        ValueError: the config does not make sense, `workdir` holds another run, or another process
+            is training there.
         TrainingError: the loss is not finite, or the validation metric is undefined.
     """
     workdir = Path(workdir)
-    first_process = jax.process_index() == 0
     config_lib.validate(config)
+    with contextlib.ExitStack() as held:
+        return _train(config, workdir=workdir, data_change=data_change, held=held)
+
+
+def _train(
+    config: ConfigDict, *, workdir: Path, data_change: str, held: contextlib.ExitStack
+) -> Outcome:
+    first_process = jax.process_index() == 0
 
     # The parts.
     run = training.build(config)
@@ -74,6 +83,7 @@ def train(config: ConfigDict, *, workdir: str | Path, data_change: str = "refuse
     # Nothing is written before the config is known to make a network, and to start from something.
     loaded = None if (workdir / "checkpoints").exists() else run.pretrained()
     if first_process:
+        held.enter_context(rundir.locked(workdir))
         rundir.start(
             workdir,
             config=config,

@@ -9,7 +9,7 @@ import soundfile
 
 from mclf_jax import rundir
 from mclf_jax.config import load, override
-from mclf_jax.evaluation import evaluate
+from mclf_jax.evaluation import evaluate, evaluated
 from mclf_jax.probe import probe
 from mclf_jax.report.run import report_run
 from mclf_jax.train import train
@@ -74,6 +74,27 @@ def test_probes_know_songs_of_another_fold_and_place(run, trained, tmp_path):
         moved.rename(songs)
     with pytest.raises(ValueError, match="train.batch_size: a run is evaluated as it was trained"):
         report_run(run, config=override(config, {"train.batch_size": 16}))
+
+
+def test_a_report_is_of_what_was_asked(run):
+    own = evaluated(run)
+    assert evaluated(run).meta == own.meta
+    saved = run / "report" / "test.json"
+    unchanged = saved.stat().st_mtime_ns
+    evaluated(run)
+    assert saved.stat().st_mtime_ns == unchanged
+    # Other songs, and other windows, are no reports of the run as it is.
+    others = override(rundir.read_config(run), {"data.fold": 1})
+    evaluate(run, config=others, data_change="allow").save(run / "report")
+    assert evaluated(run).items == own.items
+    more = override(rundir.read_config(run), {"eval.num_windows": 3})
+    assert evaluated(run, config=more).num_windows == 3 * len(own.items)
+    with pytest.raises(ValueError, match="eval.hop_s is -1.0; it must be positive"):
+        evaluate(run, config=override(more, {"eval.hop_s": -1.0}))
+    with more.unlocked():
+        more.eval.num_windows = 0
+    with pytest.raises(ValueError, match="eval.num_windows is 0; it must be positive"):
+        report_run(run, config=more)
 
 
 def test_hidden_labels_can_be_compared_with(run, trained):

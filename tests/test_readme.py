@@ -68,9 +68,11 @@ def test_command_is_understood(page, command, monkeypatch, tmp_path):
     if hasattr(arguments, "config"):
         monkeypatch.chdir(tmp_path)
         (tmp_path / "configs").symlink_to(ROOT / "configs")
-        if run := re.search(r"\brun=([^,]+)", arguments.config):  # a config that asks a run
-            Path(run[1]).mkdir(parents=True)
-            Path(run[1], "config.json").write_text(config_lib.to_json(config_lib.base()))
+        # A config that asks a run; a comma of its name is written "\,".
+        if found := re.search(r"\brun=((?:\\,|[^,])+)", arguments.config):
+            run = Path(found[1].replace("\\,", ","))
+            run.mkdir(parents=True)
+            (run / "config.json").write_text(config_lib.to_json(config_lib.base()))
         config_lib.load(arguments.config, overrides=rest)
     if arguments.command == "sweep":
         assert list(sweep.commands(arguments.config, workdir="runs", overrides=rest))

@@ -335,6 +335,16 @@ def test_without_labels_a_phase_starts_with_the_newest_weights(tmp_path, monkeyp
     assert "the next phase starts" not in capsys.readouterr().err
 
 
+def test_a_directory_is_trained_in_once_at_a_time(tmp_path):
+    with (
+        rundir.locked(tmp_path),
+        pytest.raises(ValueError, match="another process is training in"),
+    ):
+        train(tiny_config(train__num_steps=2), workdir=tmp_path)
+    assert not (tmp_path / "config.json").exists()
+    assert train(tiny_config(train__num_steps=2), workdir=tmp_path).status == "finished"
+
+
 @pytest.mark.slow
 def test_killed_at_random_moments_equals_straight(tmp_path):
     """Twenty kill -9 of one run: every third while it starts, the others while it trains."""

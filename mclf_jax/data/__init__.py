@@ -66,7 +66,8 @@ def build(name: str, *, sample_rate_hz: int, **arguments: Any) -> Source:
     from mclf_jax.data.files import open_catalogue
 
     reader = _reader(name)
-    if name != "folder" and is_prepared(arguments.get("path", "")):
+    path = arguments.get("path", "")
+    if is_prepared(path) and not (name == "folder" and _has_songs(Path(path).expanduser())):
         return _build_prepared(name, sample_rate_hz=sample_rate_hz, path=arguments["path"])
     _check_arguments(name, arguments, reader.catalogue, open_catalogue)
     of_reader = {k: v for k, v in arguments.items() if k in _parameters(reader.catalogue)}
@@ -95,6 +96,13 @@ def is_prepared(path: str | os.PathLike) -> bool:
 
     root = Path(path).expanduser()
     return bool(path) and any(any(root.glob(f"{below}{META}")) for below in ("", "*/", "*/*/"))
+
+
+def _has_songs(root: Path) -> bool:
+    """Whether there is audio, beside what may have been prepared of it."""
+    from mclf_jax.data.manifest import AUDIO_SUFFIXES
+
+    return any(path.suffix.lower() in AUDIO_SUFFIXES for path in root.rglob("*"))
 
 
 def _build_prepared(name: str, *, sample_rate_hz: int, path: str | os.PathLike) -> Source:

@@ -8,7 +8,9 @@ from pathlib import Path
 import cloudpickle
 import numpy as np
 import pytest
+import soundfile
 
+from mclf_jax import data
 from mclf_jax.audio.decode import AudioError
 from mclf_jax.audio.features import LogMel
 from mclf_jax.data.catalogue import Catalogue, Item
@@ -49,6 +51,28 @@ def test_windows_are_slices_of_the_song(folders, encoding):
         assert len(source.read(i, start_sample=len(song) + 5, num_samples=10)) == 0
     with pytest.raises(ValueError, match="cannot be negative"):
         source.read(0, start_sample=-1, num_samples=10)
+
+
+def test_ones_own_folder_is_read_prepared_or_not(tmp_path):
+    """Also where both are in one place: there, the songs themselves are meant."""
+    for label in ("low", "high"):
+        (tmp_path / "songs" / label).mkdir(parents=True)
+        for i in range(4):
+            path = tmp_path / "songs" / label / f"{i}.wav"
+            soundfile.write(path, np.random.default_rng(i).uniform(-1, 1, RATE_HZ), RATE_HZ)
+    catalogue = data.catalogue("folder", path=tmp_path / "songs")
+    prepare(catalogue, tmp_path / "prepared", sample_rate_hz=RATE_HZ)
+    opened = {
+        place: data.build("folder", path=tmp_path / place, sample_rate_hz=RATE_HZ)
+        for place in ("songs", "prepared")
+    }
+    assert {place: type(source).__name__ for place, source in opened.items()} == {
+        "songs": "Files",
+        "prepared": "Prepared",
+    }
+    (tmp_path / "prepared").rename(tmp_path / "songs" / "prepared")
+    both = data.build("folder", path=tmp_path / "songs", sample_rate_hz=RATE_HZ)
+    assert type(both).__name__ == "Files" and len(both) == 8
 
 
 @pytest.mark.parametrize("encoding", ["int16", "flac"])
