@@ -43,16 +43,20 @@ def locked(workdir: Path) -> Iterator[None]:
         ValueError: somebody does.
     """
     workdir.mkdir(parents=True, exist_ok=True)
-    with (workdir / ".lock").open("a") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise ValueError(
-                f"another process is training in {workdir}; wait for it, or take another --workdir"
-            ) from error
-        except OSError:  # a file system without locks
-            pass
+    directory = os.open(workdir, os.O_RDONLY)
+    try:
+        fcntl.flock(directory, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        os.close(directory)
+        raise ValueError(
+            f"another process is training in {workdir}; wait for it, or take another --workdir"
+        ) from error
+    except OSError:  # a file system without locks
+        pass
+    try:
         yield
+    finally:
+        os.close(directory)
 
 
 def start(

@@ -30,15 +30,14 @@ def report_run(run: str | Path, *, config: ConfigDict | None = None) -> Path:
         ValueError: there is neither split, or `config` has nothing to do with them.
     """
     run = Path(run)
-    if rundir.read_config(run).objective.name in SELF_SUPERVISED:
+    objective = rundir.read_config(run).objective.name
+    if objective in SELF_SUPERVISED:
         if config is not None:
             raise ValueError(
                 f"{run} was trained without labels: its page shows what was logged, and no field "
                 "of data or eval changes that"
             )
-        return write_pretraining_page(
-            run, meta=rundir.read_meta(run), objective=rundir.read_config(run).objective.name
-        )
+        return write_pretraining_page(run, meta=rundir.read_meta(run), objective=objective)
     config = config_of(run, config)
     parts = experiment.build(config)
     splits = [name for name in ("test", "valid") if len(parts.source.info.splits.get(name, ()))]
