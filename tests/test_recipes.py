@@ -128,6 +128,7 @@ def test_inspect(name, songs):
         "won2020.py:model=harmonic_cnn,",
         "won2020.py:model=sample_cnn,",
         "musicnn_training.py:",
+        "clmr_supervised.py:",
         "music_tagging_transformer.py:",
         "tutorial.py:",
     ],
