@@ -25,12 +25,12 @@ import soundfile
 import soxr
 
 from mclf_jax.audio.features import Features, LogMel
-from mclf_jax.data.catalogue import Catalogue, Facts, Item
-from mclf_jax.data.files import open_catalogue
+from mclf_jax.data.base.source import Source
+from mclf_jax.data.catalogue.items import Catalogue, Facts, Item
 from mclf_jax.data.pipeline import Input, iterate, training_batches
-from mclf_jax.data.prepare import prepare
-from mclf_jax.data.prepared import prepared
-from mclf_jax.data.source import Source
+from mclf_jax.data.prepare.reader import prepared
+from mclf_jax.data.prepare.run import prepare
+from mclf_jax.data.sources.files import open_catalogue
 
 RATE_HZ = 22050
 WINDOW = 3 * RATE_HZ

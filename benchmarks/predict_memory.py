@@ -77,7 +77,7 @@ def measure(arguments: Sequence[str]) -> dict[str, float]:
     Raises:
         RuntimeError: the command failed.
     """
-    command = [sys.executable, "-m", "mclf_jax.cli", *arguments]
+    command = [sys.executable, "-m", "mclf_jax.cli.main", *arguments]
     start = time.perf_counter()
     with tempfile.TemporaryFile("w+") as errors:
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=errors)

@@ -38,8 +38,8 @@ def get_config(arg: str | None = None) -> ConfigDict:
         config.train.update({"batch_size": 32, "num_epochs": 150.0})
         return config
     # Imports jax, and other configs do not need it.
-    from mclf_jax.models.pase import PLUS as ENCODER
-    from mclf_jax.objectives.pase import PLUS as WORKERS
+    from mclf_jax.models.encoders.pase import PLUS as ENCODER
+    from mclf_jax.objectives.pase.objective import PLUS as WORKERS
 
     config.model.args = ConfigDict(ENCODER)
     config.objective.args = ConfigDict(WORKERS)

@@ -18,7 +18,7 @@ from pathlib import Path
 from ml_collections import ConfigDict
 
 from mclf_jax.config import format_arg, load_module, parse_arg
-from mclf_jax.objectives.consistency import METHODS as CONSISTENCY
+from mclf_jax.objectives.semi_supervised.consistency import METHODS as CONSISTENCY
 
 _FOLDER = load_module(str(Path(__file__).with_name("folder.py")))
 DATA = _FOLDER.DATA

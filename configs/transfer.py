@@ -22,8 +22,8 @@ from ml_collections import ConfigDict
 
 from mclf_jax.audio.features import Features
 from mclf_jax.config import format_arg, load_module, parse_arg
-from mclf_jax.experiment import features_of
-from mclf_jax.rundir import read_config
+from mclf_jax.run.directory import read_config
+from mclf_jax.run.experiment import features_of
 from mclf_jax.sweep import Setting
 
 _FOLDER = Path(__file__).with_name("folder.py")

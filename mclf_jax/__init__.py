@@ -9,20 +9,20 @@ from typing import Any
 
 # public name -> "module" or "module:attribute"
 _PUBLIC = {
-    "Report": "mclf_jax.report.result:Report",
+    "Report": "mclf_jax.evaluation.result:Report",
     "Tagger": "mclf_jax.api:Tagger",
     "augment": "mclf_jax.augment",
     "build_model": "mclf_jax.models:build",
     "data": "mclf_jax.data",
-    "evaluate": "mclf_jax.evaluation:evaluate",
+    "evaluate": "mclf_jax.evaluation.evaluate:evaluate",
     "features": "mclf_jax.audio.features",
     "from_torch": "mclf_jax.convert.from_torch:from_torch",
-    "label_list": "mclf_jax.data.label_lists:label_list",
+    "label_list": "mclf_jax.data.catalogue.label_lists:label_list",
     "load": "mclf_jax.api:load",
     "losses": "mclf_jax.losses",
     "to_torch": "mclf_jax.convert.to_torch:to_torch",
-    "plot": "mclf_jax.plot",
-    "plot_taggram": "mclf_jax.report.taggram:plot_taggram",
+    "plot": "mclf_jax.figures.representations",
+    "plot_taggram": "mclf_jax.figures.taggram:plot_taggram",
 }
 
 __all__ = sorted(_PUBLIC)

@@ -12,12 +12,14 @@ import jax.numpy as jnp
 import numpy as np
 import soxr
 
-from mclf_jax import evaluation, parallel, rundir
 from mclf_jax.audio.decode import AudioError, audio_info, read_windows, resampled_length
-from mclf_jax.data.windows import fit_length, window_starts
+from mclf_jax.common import parallel
+from mclf_jax.data.base.windows import fit_length, window_starts
+from mclf_jax.evaluation import evaluate as evaluation
 from mclf_jax.models import Model
 from mclf_jax.objectives import SELF_SUPERVISED
 from mclf_jax.objectives.supervised import task_scores
+from mclf_jax.run import directory as rundir
 
 Audio = str | os.PathLike | np.ndarray
 

@@ -1,8 +1,7 @@
 """Every config file of the repository, with the arguments that make experiments of their own."""
 
-from pathlib import Path
+from tests import ROOT
 
-ROOT = Path(__file__).parents[1]
 FILES = sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "configs").rglob("*.py"))
 _WON2020 = (
     "fcn",

@@ -3,8 +3,10 @@
 import jax
 from ml_collections import ConfigDict
 
-from mclf_jax import checkpoint, models, rundir
+from mclf_jax import models
 from mclf_jax.config import base
+from mclf_jax.run import checkpoint
+from mclf_jax.run import directory as rundir
 
 LOG_MEL = {"sample_rate_hz": 1000, "n_fft": 64, "hop_length": 32, "n_mels": 8}
 ARGUMENTS = {"n_channels": 4, "num_blocks": 1, "dropout_rate": 0.0}

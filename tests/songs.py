@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 
 from mclf_jax.audio.decode import AudioError
-from mclf_jax.data.source import Info
+from mclf_jax.data.base.source import Info
 
 RATE_HZ = 1000
 

@@ -4,11 +4,9 @@ import os
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import mclf_jax
-
-ROOT = Path(__file__).parents[1]
+from tests import ROOT
 
 
 def python(code, **env):
@@ -40,7 +38,9 @@ def test_public_names_are_there():
     for name in mclf_jax.__all__:
         assert getattr(mclf_jax, name) is not None
     # Importing a submodule must not take the place of a public function.
-    python("import mclf_jax.evaluation, mclf_jax.models; assert callable(mclf_jax.evaluate)")
+    python(
+        "import mclf_jax.evaluation.evaluate, mclf_jax.models; assert callable(mclf_jax.evaluate)"
+    )
 
 
 def test_training_and_evaluation_never_import_tensorflow(tmp_path):

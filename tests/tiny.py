@@ -10,7 +10,8 @@ import orbax.checkpoint as ocp
 from ml_collections import ConfigDict
 
 from mclf_jax import config as config_lib
-from mclf_jax import data, parallel
+from mclf_jax import data
+from mclf_jax.common import parallel
 from mclf_jax.train import train
 from tests.songs import Songs
 

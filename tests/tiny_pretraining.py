@@ -11,7 +11,8 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
-from mclf_jax import parallel, training
+from mclf_jax.common import parallel
+from mclf_jax.train import setup as training
 from tests.tiny import tiny_config
 
 NUM_STEPS, BATCH_SIZE, QUEUE_SIZE = 3, 32, 64

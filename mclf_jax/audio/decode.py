@@ -18,6 +18,17 @@ from mclf_jax.audio.resample import QUALITY, resampled_window
 
 _BLOCK_FRAMES = 1 << 16
 
+# RAW has no header. What libsndfile cannot read is looked at too, so that it is listed as left out
+# and does not vanish.
+_UNREADABLE = {"m4a", "mp4", "aac", "wma", "ape", "wv", "mpc"}
+_MORE_NAMES = {"mp3", "aif", "aifc", "oga", "opus", "snd", "wave"}
+AUDIO_SUFFIXES = frozenset(
+    f".{name}"
+    for name in {name.lower() for name in soundfile.available_formats()} - {"raw"}
+    | _MORE_NAMES
+    | _UNREADABLE
+)
+
 # A page of Ogg holds at most 255 packets of Vorbis, and a packet at most 1024 frames as encoders
 # write it: the last page begins no earlier than this before the end.
 _OGG_LAST_PAGE_FRAMES = 1 << 18

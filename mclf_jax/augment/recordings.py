@@ -4,8 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mclf_jax.audio.decode import read_audio
-from mclf_jax.data.manifest import AUDIO_SUFFIXES
+from mclf_jax.audio.decode import AUDIO_SUFFIXES, read_audio
 
 
 def read_recordings(path: str | Path, *, sample_rate_hz: int) -> list[np.ndarray]:

@@ -1,0 +1,1 @@
+"""Published weights in, and the weights of a run out."""

@@ -10,18 +10,22 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
-from mclf_jax import checkpoint, evaluation, experiment, models, parallel, rundir
 from mclf_jax import config as config_lib
+from mclf_jax import models
 from mclf_jax.audio.features import to_json
+from mclf_jax.common import parallel
 from mclf_jax.convert.from_torch import from_torch
 from mclf_jax.convert.shapes import sizes_of
 from mclf_jax.convert.to_torch import to_torch
 from mclf_jax.convert.unwrap import has_last_layer, unwrap
 from mclf_jax.convert.weights import write_weights
-from mclf_jax.data.label_lists import LABEL_LISTS, LabelList, label_list
+from mclf_jax.data.catalogue.label_lists import LABEL_LISTS, LabelList, label_list
+from mclf_jax.evaluation import evaluate as evaluation
 from mclf_jax.models import ARCHITECTURES, Model
 from mclf_jax.objectives import SELF_SUPERVISED
 from mclf_jax.objectives.views import embedding_size
+from mclf_jax.run import checkpoint, experiment
+from mclf_jax.run import directory as rundir
 
 # Fields that using a network depends on; the others are about training it.
 _USED_FIELDS = (

@@ -9,8 +9,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from mclf_jax.data.catalogue import Catalogue, Facts
-from mclf_jax.data.source import Source
+from mclf_jax.data.base.source import Source
+from mclf_jax.data.catalogue.items import Catalogue, Facts
 
 READERS = (
     "gtzan",
@@ -31,8 +31,8 @@ READERS = (
 
 # name -> module with a function of the same name; imported when asked for.
 SOURCES = {
-    "prepared": "mclf_jax.data.prepared",
-    "synthetic": "mclf_jax.data.synthetic",
+    "prepared": "mclf_jax.data.prepare.reader",
+    "synthetic": "mclf_jax.data.synthesis.songs",
 }
 
 
@@ -54,7 +54,7 @@ def build(name: str, *, sample_rate_hz: int, **arguments: Any) -> Source:
             "data set to train on or to score; predict, embed and taggram work on it"
         )
     if name.startswith("tfds:"):
-        from mclf_jax.data.tfds import tfds
+        from mclf_jax.data.tfds.source import tfds
 
         of_tfds = functools.partial(tfds, name.removeprefix("tfds:"))
         _check_arguments(name, arguments, of_tfds)
@@ -63,7 +63,7 @@ def build(name: str, *, sample_rate_hz: int, **arguments: Any) -> Source:
         function = getattr(importlib.import_module(SOURCES[name]), name)
         _check_arguments(name, arguments, function)
         return function(sample_rate_hz=sample_rate_hz, **arguments)
-    from mclf_jax.data.files import open_catalogue
+    from mclf_jax.data.sources.files import open_catalogue
 
     reader = _reader(name)
     path = arguments.get("path", "")
@@ -92,7 +92,7 @@ def catalogue(name: str, **arguments: Any) -> Catalogue:
 
 def is_prepared(path: str | os.PathLike) -> bool:
     """Whether a folder is what `mclf data prepare` writes, and not a data set as distributed."""
-    from mclf_jax.data.prepare_finish import META
+    from mclf_jax.data.prepare.finish import META
 
     root = Path(path).expanduser()
     return bool(path) and any(any(root.glob(f"{below}{META}")) for below in ("", "*/", "*/*/"))
@@ -100,13 +100,13 @@ def is_prepared(path: str | os.PathLike) -> bool:
 
 def _has_songs(root: Path) -> bool:
     """Whether there is audio, beside what may have been prepared of it."""
-    from mclf_jax.data.manifest import AUDIO_SUFFIXES
+    from mclf_jax.audio.decode import AUDIO_SUFFIXES
 
     return any(path.suffix.lower() in AUDIO_SUFFIXES for path in root.rglob("*"))
 
 
 def _build_prepared(name: str, *, sample_rate_hz: int, path: str | os.PathLike) -> Source:
-    from mclf_jax.data.prepared import prepared
+    from mclf_jax.data.prepare.reader import prepared
 
     source = prepared(path=path, sample_rate_hz=sample_rate_hz)
     if source.info.name != name:

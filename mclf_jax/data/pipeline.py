@@ -17,8 +17,8 @@ from mclf_jax.audio.decode import AudioError
 from mclf_jax.audio.features import Features
 from mclf_jax.augment.compose import Augmentation
 from mclf_jax.data import sampling
-from mclf_jax.data.source import Source
-from mclf_jax.data.windows import fit_length
+from mclf_jax.data.base.source import Source
+from mclf_jax.data.base.windows import fit_length
 
 Batch = dict[str, Any]
 

@@ -10,7 +10,7 @@ from collections.abc import Hashable, Sequence
 
 import numpy as np
 
-from mclf_jax.data.source import Source
+from mclf_jax.data.base.source import Source
 
 TAG_RULES = ("mean", "max")
 

@@ -10,24 +10,21 @@ import jax
 import jax.numpy as jnp
 
 from mclf_jax.audio.features import KINDS, Features, LogMel, Stft, to_json
-from mclf_jax.models import (
-    clmr_sample_cnn,
+from mclf_jax.models import frozen
+from mclf_jax.models.encoders import clmr_sample_cnn, cpc, pase, wav2vec
+from mclf_jax.models.taggers import (
     cnnsa,
-    cpc,
     crnn,
     fcn,
-    frozen,
     harmonic_cnn,
     music_tagging_transformer,
     musicnn,
-    pase,
     sample_cnn,
     sample_cnn_se,
     short_chunk_cnn,
     short_chunk_resnet,
     tutorial_cnn,
     vgg_ish,
-    wav2vec,
 )
 
 
@@ -94,7 +91,7 @@ class Model:
         window_samples: T of one input, at `features.sample_rate_hz`.
         length: "fixed" or "any", see `Architecture`.
         frozen: names of variables, "layer1.conv.kernel", that `apply_train` leaves alone; see
-            `mclf_jax.freezing`.
+            `mclf_jax.models.freezing`.
     """
 
     name: str

@@ -10,7 +10,7 @@ from ml_collections import ConfigDict
 
 from mclf_jax import augment
 from mclf_jax.models import Model
-from mclf_jax.objectives.objective import Loss, Objective
+from mclf_jax.objectives.base import Loss, Objective
 from mclf_jax.objectives.supervised import balanced_pos_weight
 
 __all__ = [
@@ -24,12 +24,18 @@ __all__ = [
 ]
 
 SELF_SUPERVISED = ("byol", "cpc", "moco", "pase", "simclr")
-"""Objectives that need no labels; each is a function of its name in a module of its name."""
+"""Objectives that need no labels."""
 
 SEMI_SUPERVISED = ("consistency", "entropy_minimization", "mixmatch", "noisy_student")
-"""Objectives that take labelled songs and others, as "unlabelled" in the batch; likewise."""
+"""Objectives that take labelled songs and others, as "unlabelled" in the batch."""
 
-OBJECTIVES = ("supervised", *SELF_SUPERVISED, *SEMI_SUPERVISED)
+# name -> module below this one, with a function of that name; imported when asked for.
+OBJECTIVES = {
+    "supervised": "supervised",
+    **{name: f"self_supervised.{name}" for name in SELF_SUPERVISED},
+    "pase": "pase.objective",
+    **{name: f"semi_supervised.{name}" for name in SEMI_SUPERVISED},
+}
 
 # What `build` gives to objectives that ask for it.
 _GIVEN = ("model", "chains", "total_steps", "task", "label_names", "label_smoothing", "pos_weight")
@@ -100,7 +106,7 @@ def arguments_of(name: str) -> dict[str, Any]:
 
 
 def _function(name: str) -> Callable[..., Objective]:
-    return getattr(importlib.import_module(f"mclf_jax.objectives.{name}"), name)
+    return getattr(importlib.import_module(f"{__name__}.{OBJECTIVES[name]}"), name)
 
 
 def _check_semi_supervised(config: ConfigDict, *, task: str) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import jax
 import jax.numpy as jnp
 
-from mclf_jax.contrastive import unit
+from mclf_jax.losses.contrastive import unit
 
 _PRECISION = jax.lax.Precision.HIGHEST
 # What grows with the square or the cube of both N and D is computed from so many rows at most.

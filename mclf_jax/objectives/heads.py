@@ -6,7 +6,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from mclf_jax.models.blocks import batch_norm, dense, layer_norm
+from mclf_jax.models.layers.blocks import batch_norm, dense, layer_norm
 
 PyTree = Any
 NORMS = ("none", "batch_norm", "layer_norm")

@@ -7,7 +7,7 @@ import numpy as np
 from mclf_jax import losses
 from mclf_jax.augment import Chains
 from mclf_jax.models import ARCHITECTURES, Model, frozen
-from mclf_jax.objectives.objective import Loss, Objective
+from mclf_jax.objectives.base import Loss, Objective
 
 _UNCHANGED = Chains()
 DISTANCES = ("squared_error", "cosine")

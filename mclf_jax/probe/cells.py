@@ -5,9 +5,9 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from mclf_jax.data import view
-from mclf_jax.data.catalogue import SPLITS, UNLABELLED
-from mclf_jax.data.source import Source
+from mclf_jax.data.base.source import Source
+from mclf_jax.data.catalogue.items import SPLITS, UNLABELLED
+from mclf_jax.data.views import apply as view
 
 
 @dataclasses.dataclass(frozen=True)

@@ -4,8 +4,8 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 
 from mclf_jax import metrics
+from mclf_jax.metrics.interval import mean_interval
 from mclf_jax.probe import table
-from mclf_jax.probe.interval import mean_interval
 from mclf_jax.probe.result import END_TO_END, ProbeResult
 
 FORMATS = ("markdown", "text")

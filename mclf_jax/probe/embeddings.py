@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from mclf_jax.data.source import Source
+from mclf_jax.data.base.source import Source
 from mclf_jax.probe.encoders import Encoder
 
 

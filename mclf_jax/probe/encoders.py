@@ -13,14 +13,16 @@ import numpy as np
 from jax.sharding import Mesh
 
 from mclf_jax import config as config_lib
-from mclf_jax import evaluation, objectives, parallel, rundir
+from mclf_jax import objectives
 from mclf_jax.audio.decode import AudioError
 from mclf_jax.audio.features import Mfcc, mfcc, to_json
+from mclf_jax.common import keys, parallel
 from mclf_jax.data import pipeline
-from mclf_jax.data.windows import fit_length
-from mclf_jax.experiment import Experiment
+from mclf_jax.data.base.windows import fit_length
+from mclf_jax.evaluation import evaluate as evaluation
 from mclf_jax.models import Model
-from mclf_jax.step import random_key
+from mclf_jax.run import directory as rundir
+from mclf_jax.run.experiment import Experiment
 
 PyTree = Any
 Vectors = Iterator[tuple[np.ndarray, np.ndarray]]
@@ -54,7 +56,7 @@ def untrained(run: Path, parts: Experiment, *, seeds: Sequence[int]) -> dict[int
     """The network of a run before its first step, by seed; seeds above 0 draw other weights.
 
     Seed 0 is what the run itself started from: the model's part of what its objective makes of the
-    key of training, `random_key(config.seed, "init")`; seed s is that of `config.seed + s`.
+    key of training, `keys.stream(config.seed, "init")`; seed s is that of `config.seed + s`.
     Statistics of normalisation layers are as initialised, too.
     """
     config, task = parts.config.copy_and_resolve_references(), rundir.read_meta(run)["task"]
@@ -78,10 +80,8 @@ def untrained(run: Path, parts: Experiment, *, seeds: Sequence[int]) -> dict[int
         initial = objective.init(key)
         return {"params": initial["params"]["model"], **initial["state"]["model"]}
 
-    keys = {seed: random_key(config.seed + seed, "init") for seed in seeds}
-    return {
-        seed: _network("untrained", parts, variables(key), step=0) for seed, key in keys.items()
-    }
+    drawn = {seed: variables(keys.stream(config.seed + seed, "init")) for seed in seeds}
+    return {seed: _network("untrained", parts, each, step=0) for seed, each in drawn.items()}
 
 
 def hand_made(parts: Experiment) -> Encoder:

@@ -13,8 +13,9 @@ import numpy as np
 from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
-from mclf_jax import bootstrap, metrics
-from mclf_jax.metric_inputs import checked
+from mclf_jax import metrics
+from mclf_jax.metrics import bootstrap
+from mclf_jax.metrics.inputs import checked
 from mclf_jax.probe import classifiers
 from mclf_jax.probe.embeddings import Embeddings
 from mclf_jax.probe.label_spreading import TRANSDUCTIVE

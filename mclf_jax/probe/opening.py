@@ -7,13 +7,14 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from mclf_jax import experiment, rundir
-from mclf_jax.data.catalogue import SPLITS
-from mclf_jax.data.source import Info, Source
-from mclf_jax.data.view import View
-from mclf_jax.experiment import Experiment
+from mclf_jax.data.base.source import Info, Source
+from mclf_jax.data.catalogue.items import SPLITS
+from mclf_jax.data.views.apply import View
 from mclf_jax.objectives import SELF_SUPERVISED, SEMI_SUPERVISED
 from mclf_jax.probe.cells import Cell
+from mclf_jax.run import directory as rundir
+from mclf_jax.run import experiment
+from mclf_jax.run.experiment import Experiment
 
 
 def open_parts(

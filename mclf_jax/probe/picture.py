@@ -8,8 +8,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from mclf_jax import metrics
+from mclf_jax.figures.plots import ACCENT, MUTED, PALETTE, short, styled, title_of
 from mclf_jax.probe.table import encoder_title
-from mclf_jax.report.plots import ACCENT, MUTED, PALETTE, short, styled, title_of
 
 if TYPE_CHECKING:
     from mclf_jax.probe.result import ProbeResult

@@ -9,9 +9,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from mclf_jax import metrics, rundir
+from mclf_jax import metrics
+from mclf_jax.metrics.interval import mean_interval
 from mclf_jax.probe import table
-from mclf_jax.probe.interval import mean_interval
+from mclf_jax.run import directory as rundir
 
 END_TO_END = "end-to-end"
 """The kind of records of networks that were trained as a whole."""

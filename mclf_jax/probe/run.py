@@ -9,10 +9,9 @@ import numpy as np
 from ml_collections import ConfigDict
 from tqdm import tqdm
 
-from mclf_jax import metrics, rundir
-from mclf_jax.data.catalogue import SPLITS
-from mclf_jax.data.source import Source
-from mclf_jax.experiment import Experiment
+from mclf_jax import metrics
+from mclf_jax.data.base.source import Source
+from mclf_jax.data.catalogue.items import SPLITS
 from mclf_jax.probe import encoders, scratch, verification
 from mclf_jax.probe.cells import Cell, cells, labelled, missing_labels, unlabelled
 from mclf_jax.probe.classifiers import MAX_WINDOWS
@@ -27,7 +26,9 @@ from mclf_jax.probe.opening import (
     title_of,
 )
 from mclf_jax.probe.result import END_TO_END, ProbeResult, Record
-from mclf_jax.train import TrainingError
+from mclf_jax.run import directory as rundir
+from mclf_jax.run.experiment import Experiment
+from mclf_jax.train.loop import TrainingError
 
 BASELINES = ("untrained", "mfcc", "scratch")
 PROGRESS = ("auto", "on", "off")

@@ -8,8 +8,8 @@ from ml_collections import ConfigDict
 
 from mclf_jax import config as config_lib
 from mclf_jax import metrics
-from mclf_jax.evaluation import evaluated
-from mclf_jax.report.result import Report
+from mclf_jax.evaluation.evaluate import evaluated
+from mclf_jax.evaluation.result import Report
 from mclf_jax.train import train
 
 MIN_STEPS, MIN_EPOCHS, NUM_EVALUATIONS = 600, 15, 12

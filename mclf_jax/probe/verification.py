@@ -5,8 +5,8 @@ from collections.abc import Mapping
 import numpy as np
 from ml_collections import ConfigDict
 
-from mclf_jax.data.artists import artists_of
-from mclf_jax.data.source import Info
+from mclf_jax.data.base.source import Info
+from mclf_jax.data.views.artists import artists_of
 from mclf_jax.probe.embeddings import Embeddings
 
 

@@ -1,1 +1,1 @@
-"""The report of an evaluation: on disk, as figures, and as one HTML page."""
+"""Pages of a run, of a data set and of augmentations: one HTML file each."""

@@ -9,7 +9,7 @@ import numpy as np
 from mclf_jax.data.check.finding import Finding
 from mclf_jax.data.check.measure import Measured
 from mclf_jax.data.check.result import CheckResult
-from mclf_jax.report import data_plots
+from mclf_jax.figures import data as data_plots
 from mclf_jax.report.markup import card, escape, facts, figure, folded, table, write_document
 
 _SHOWN = 12

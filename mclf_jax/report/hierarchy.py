@@ -9,11 +9,11 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from mclf_jax.hierarchy import depths
+from mclf_jax.evaluation.result import Report
+from mclf_jax.figures import plots
 from mclf_jax.metrics import HIERARCHICAL
-from mclf_jax.report import plots
+from mclf_jax.metrics.hierarchy import depths
 from mclf_jax.report.markup import card, escape, folded, interval_text, number, table
-from mclf_jax.report.result import Report
 
 _COLUMNS = ("pr_auc", "roc_auc", "f1")
 

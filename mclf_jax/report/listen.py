@@ -10,15 +10,16 @@ import numpy as np
 import soundfile
 from ml_collections import ConfigDict
 
-from mclf_jax import augment, experiment
+from mclf_jax import augment
 from mclf_jax.audio.decode import AudioError
 from mclf_jax.audio.features import LogMel, log_mel, mel_frequencies_hz
 from mclf_jax.augment import Augmentation, RandomApply, compose
-from mclf_jax.data.windows import fit_length
-from mclf_jax.experiment import Experiment
+from mclf_jax.data.base.windows import fit_length
+from mclf_jax.figures.spectrogram import plot_spectrogram
 from mclf_jax.report.markup import escape, write_document
-from mclf_jax.report.spectrogram import plot_spectrogram
 from mclf_jax.report.svg import inline_svg
+from mclf_jax.run import experiment
+from mclf_jax.run.experiment import Experiment
 
 PREVIEW = "clmr"
 """The chain that is shown where a config has none."""

@@ -8,7 +8,7 @@ import dataclasses
 
 import numpy as np
 
-from mclf_jax.report.result import Report
+from mclf_jax.evaluation.result import Report
 
 MAX_LABELS = 6
 

@@ -7,10 +7,11 @@ import statistics
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from mclf_jax.report import history, plots
+from mclf_jax.evaluation.result import Report
+from mclf_jax.figures import plots
 from mclf_jax.report.markup import escape, facts, figure, write_document
-from mclf_jax.report.result import Report
 from mclf_jax.report.sections import results
+from mclf_jax.run import history
 
 SpectrogramOf = Callable[[str], Mapping | None]
 

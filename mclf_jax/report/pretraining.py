@@ -9,11 +9,11 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from mclf_jax.figures.plots import ACCENT, SECOND, styled, title_of
 from mclf_jax.objectives.diagnostics import collapse_message
-from mclf_jax.report import history
 from mclf_jax.report.markup import card, escape, facts, figure, number, write_document
 from mclf_jax.report.page import config_section
-from mclf_jax.report.plots import ACCENT, SECOND, styled, title_of
+from mclf_jax.run import history
 
 # What every run logs and says nothing about embeddings.
 _OF_THE_LOOP = ("step", "learning_rate", "grad_norm", "songs_per_s", "data_wait")

@@ -4,12 +4,13 @@ from pathlib import Path
 
 from ml_collections import ConfigDict
 
-from mclf_jax import experiment, rundir
 from mclf_jax.audio.features import LogMel, log_mel, mel_frequencies_hz
-from mclf_jax.evaluation import config_of, evaluated
+from mclf_jax.evaluation.evaluate import config_of, evaluated
 from mclf_jax.objectives import SELF_SUPERVISED
 from mclf_jax.report.page import write_page
 from mclf_jax.report.pretraining import write_pretraining_page
+from mclf_jax.run import directory as rundir
+from mclf_jax.run import experiment
 
 # Enough to see what a song is like; a whole song would be a blur.
 _SHOWN_S = 10.0

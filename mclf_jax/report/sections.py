@@ -4,12 +4,13 @@ import math
 
 import numpy as np
 
+from mclf_jax.evaluation.result import Report
+from mclf_jax.figures import plots
+from mclf_jax.figures.spectrogram import plot_spectrogram
 from mclf_jax.metrics import HEADLINES, HIERARCHICAL, NAMES
-from mclf_jax.report import mistakes, plots
+from mclf_jax.report import mistakes
 from mclf_jax.report.hierarchy import hierarchy_section
 from mclf_jax.report.markup import card, escape, figure, folded, interval_text, number, table
-from mclf_jax.report.result import Report
-from mclf_jax.report.spectrogram import plot_spectrogram
 from mclf_jax.report.svg import inline_svg
 
 NUM_MISTAKES = 10

@@ -8,7 +8,7 @@ import warnings
 import matplotlib.style
 from matplotlib.figure import Figure
 
-from mclf_jax.report import plots
+from mclf_jax.figures import plots
 
 RASTER_DPI = 100
 """Of the parts that are pictures (spectrograms); the rest is sharp at any size."""

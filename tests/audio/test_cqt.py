@@ -1,7 +1,5 @@
 """The constant-Q transform against its definition, against librosa, and numpy against jax."""
 
-from pathlib import Path
-
 import jax
 import jax.numpy as jnp
 import librosa
@@ -14,8 +12,9 @@ from hypothesis import strategies as st
 from mclf_jax.audio import features
 from mclf_jax.audio.cqt import C1_HZ, CQT, cqt, filter_lengths, frequencies_hz
 from mclf_jax.audio.decode import read_audio
+from tests import SHARED
 
-PIECES = Path(__file__).parents[2] / ".." / "shared" / "audio" / "pieces"
+PIECES = SHARED / "audio" / "pieces"
 RATE = 16000
 call_jax = jax.jit(lambda waveform, representation: representation(waveform), static_argnums=1)
 

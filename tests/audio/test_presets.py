@@ -1,7 +1,6 @@
 """Presets against the libraries they are named after, and the table that describes them."""
 
 import re
-from pathlib import Path
 
 import librosa
 import numpy as np
@@ -9,8 +8,9 @@ import pytest
 
 from mclf_jax import models
 from mclf_jax.audio.features import PRESETS, LogMel, log_mel, preset
+from tests import ROOT
 
-PAGE = Path(__file__).parents[2] / "docs" / "representations.md"
+PAGE = ROOT / "docs" / "representations.md"
 # What essentia 2.1-beta6 computes with the script of the MTG-Jamendo baseline: frames 0, 7 and 20
 # of the chirp below, bands 0, 10, 40, 70 and 95.
 ESSENTIA = [

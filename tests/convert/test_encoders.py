@@ -6,10 +6,13 @@ import pytest
 import soundfile
 
 import mclf_jax as mclf
-from mclf_jax import cli, models, rundir, transfer
+from mclf_jax import models
+from mclf_jax.cli import main as cli
 from mclf_jax.convert.from_torch import from_torch
 from mclf_jax.convert.unwrap import unwrap
 from mclf_jax.convert.weights import read_weights, write_weights
+from mclf_jax.run import directory as rundir
+from mclf_jax.train import transfer
 from tests.convert.networks import small_model, small_weights
 
 NAME = "clmr_sample_cnn"

@@ -1,17 +1,17 @@
 """Label lists that ship: how many, which task, and the order that data sets publish."""
 
 import csv
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 import mclf_jax as mclf
 from mclf_jax.convert.run import read_labels
-from mclf_jax.data.label_lists import LABEL_LISTS
-from mclf_jax.data.source import TASKS
+from mclf_jax.data.base.source import TASKS
+from mclf_jax.data.catalogue.label_lists import LABEL_LISTS
+from tests import SHARED
 
-METADATA = Path(__file__).parents[2] / ".." / "shared" / "metadata"
+METADATA = SHARED / "metadata"
 COUNTS = {
     "mtat": 50,
     "mtat_jongpillee": 50,

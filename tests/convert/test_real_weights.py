@@ -1,20 +1,20 @@
 """Published checkpoints become taggers that say what their PyTorch originals say."""
 
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 
 import mclf_jax as mclf
-from mclf_jax import cli, models
+from mclf_jax import models
+from mclf_jax.cli import main as cli
 from mclf_jax.convert.from_torch import from_torch
 from mclf_jax.convert.to_torch import to_torch
-from mclf_jax.data.label_lists import LABEL_LISTS
+from mclf_jax.data.catalogue.label_lists import LABEL_LISTS
+from tests import SHARED
 from tests.models.reference import waveform
 
-SHARED = Path(__file__).parents[2] / ".." / "shared"
 GUITAR = SHARED / "audio" / "acoustic_guitar_0.wav"
 # What the originals say of the guitar, tiled to the length of the input or cut to it.
 TOP_SCORES = {"fcn": 0.515, "crnn": 0.461, "musicnn": 0.945}

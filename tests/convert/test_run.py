@@ -4,7 +4,6 @@ import json
 import shlex
 import subprocess
 import sys
-from pathlib import Path
 
 import jax
 import numpy as np
@@ -12,14 +11,16 @@ import pytest
 import soundfile
 
 import mclf_jax as mclf
-from mclf_jax import checkpoint, cli, rundir
+from mclf_jax.cli import main as cli
 from mclf_jax.convert.from_torch import from_torch
 from mclf_jax.convert.weights import read_weights, write_weights
+from mclf_jax.run import checkpoint
+from mclf_jax.run import directory as rundir
 from mclf_jax.train import train
+from tests import ROOT
 from tests.convert.networks import is_learnt, small_model, small_weights
 from tests.tiny import tiny_config
 
-ROOT = Path(__file__).parents[2]
 RATE_HZ = 16000
 
 
@@ -43,7 +44,7 @@ def convert(weights, model, labels, out, *more):
 
 def test_as_a_user_types_it(folder, tmp_path):
     def mclf(*words):
-        command = [sys.executable, "-m", "mclf_jax.cli", *map(str, words)]
+        command = [sys.executable, "-m", "mclf_jax.cli.main", *map(str, words)]
         result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
         assert result.returncode == 0, result.stderr
         return result.stdout.splitlines()

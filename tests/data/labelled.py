@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 
-from mclf_jax.data.source import Info
+from mclf_jax.data.base.source import Info
 
 
 @dataclasses.dataclass(frozen=True)

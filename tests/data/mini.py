@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import soundfile
 
-from mclf_jax.data.catalogue import Catalogue, Facts, Item
+from mclf_jax.data.catalogue.items import Catalogue, Facts, Item
 
 FACTS = Facts(
     name="mini",

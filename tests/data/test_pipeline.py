@@ -9,6 +9,7 @@ import pytest
 from mclf_jax.audio.decode import AudioError
 from mclf_jax.audio.features import LogMel, log_mel
 from mclf_jax.augment.waveform import Gain
+from mclf_jax.data.base.windows import fit_length, window_starts
 from mclf_jax.data.pipeline import (
     Input,
     evaluation_batches,
@@ -16,7 +17,6 @@ from mclf_jax.data.pipeline import (
     training_batches,
     validation_batches,
 )
-from mclf_jax.data.windows import fit_length, window_starts
 from tests.songs import RATE_HZ, Songs
 
 AUDIO = Input(num_samples=500, short="tile", features=None)

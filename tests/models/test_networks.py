@@ -7,12 +7,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from mclf_jax import data, models, optim
+from mclf_jax import data, models
+from mclf_jax.common import keys
 from mclf_jax.config import base
-from mclf_jax.models.pase import PLUS as PASE_PLUS
-from mclf_jax.models.wav2vec import LARGE as WAV2VEC_LARGE
+from mclf_jax.models.encoders.pase import PLUS as PASE_PLUS
+from mclf_jax.models.encoders.wav2vec import LARGE as WAV2VEC_LARGE
 from mclf_jax.objectives.supervised import supervised
-from mclf_jax.step import init_state, make_train_step, random_key
+from mclf_jax.train import optim
+from mclf_jax.train.step import init_state, make_train_step
 
 pytestmark = pytest.mark.usefixtures("quick_compiles")
 
@@ -111,7 +113,7 @@ def training(model, learning_rate=1e-2):
         "ema_decay": 0.0,
     }
     step = jax.jit(make_train_step(seed=0, **settings), donate_argnums=0)
-    return step, jax.jit(lambda: init_state(random_key(0, "init"), **settings))()
+    return step, jax.jit(lambda: init_state(keys.stream(0, "init"), **settings))()
 
 
 def count(tree):

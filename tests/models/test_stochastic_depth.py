@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from mclf_jax import models
-from mclf_jax.models.blocks import ResBlock, stochastic_depth
+from mclf_jax.models.layers.blocks import ResBlock, stochastic_depth
 
 pytestmark = pytest.mark.usefixtures("quick_compiles")
 

@@ -5,12 +5,15 @@ import functools
 import jax
 import numpy as np
 
-from mclf_jax import models, optim, parallel
+from mclf_jax import models
 from mclf_jax.augment import Chains
+from mclf_jax.common import keys, parallel
 from mclf_jax.config import base
-from mclf_jax.contrastive import contrast_views
+from mclf_jax.evaluation.steps import make_objective_step
+from mclf_jax.losses.contrastive import contrast_views
 from mclf_jax.objectives import views
-from mclf_jax.step import init_state, make_objective_step, make_train_step, random_key
+from mclf_jax.train import optim
+from mclf_jax.train.step import init_state, make_train_step
 
 RATE_HZ = 2000
 NUM_SAMPLES = 512
@@ -56,7 +59,7 @@ def start(objective, *, learning_rate=3e-3, name="adam"):
         "optimizer": optim.build(config, total_steps=1000),
         "ema_decay": 0.0,
     }
-    initial = functools.partial(init_state, random_key(0, "init"), **settings)
+    initial = functools.partial(init_state, keys.stream(0, "init"), **settings)
     return jax.jit(initial)(), jax.jit(make_train_step(seed=0, **settings))
 
 

@@ -9,9 +9,9 @@ import pytest
 from scipy.spatial.distance import pdist
 
 from mclf_jax import objectives
-from mclf_jax.contrastive import unit
+from mclf_jax.losses.contrastive import unit
 from mclf_jax.objectives import diagnostics
-from mclf_jax.objectives.byol import byol
+from mclf_jax.objectives.self_supervised.byol import byol
 from tests.objectives.material import small_model, train
 
 RNG = np.random.default_rng(0)

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from jax.sharding import NamedSharding, PartitionSpec
 
-from mclf_jax import parallel
 from mclf_jax.augment import Chains, FreqMask, PolarityInversion, compose, random_apply
+from mclf_jax.common import parallel
 from mclf_jax.objectives import views
 from tests.objectives.material import small_model, songs
 

@@ -6,13 +6,13 @@ import flax.linen as nn
 import jax
 import numpy as np
 
-from mclf_jax import optim
 from mclf_jax.audio.features import Waveform
 from mclf_jax.augment import Chains
 from mclf_jax.config import base
 from mclf_jax.models import Model
 from mclf_jax.objectives.supervised import supervised
-from mclf_jax.step import init_state, make_train_step
+from mclf_jax.train import optim
+from mclf_jax.train.step import init_state, make_train_step
 from tests.objectives.material import songs
 
 

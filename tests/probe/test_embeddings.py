@@ -7,12 +7,16 @@ import librosa
 import numpy as np
 import pytest
 
-from mclf_jax import evaluation, experiment, objectives, parallel, rundir
+from mclf_jax import objectives
 from mclf_jax.audio.features import Mfcc
+from mclf_jax.common import keys, parallel
+from mclf_jax.evaluation import evaluate as evaluation
 from mclf_jax.probe import embeddings as cache
 from mclf_jax.probe import encoders
 from mclf_jax.probe.embeddings import extract
-from mclf_jax.step import init_state, random_key
+from mclf_jax.run import directory as rundir
+from mclf_jax.run import experiment
+from mclf_jax.train.step import init_state
 
 
 def opened(run):
@@ -96,7 +100,7 @@ def test_the_untrained_network_is_that_of_the_first_step(run, monkeypatch):
         class transform:  # noqa: N801
             init = staticmethod(lambda params: ())
 
-    key = random_key(parts.config.seed, "init")
+    key = keys.stream(parts.config.seed, "init")
     state = init_state(key, objective=objective, optimizer=NoOptimizer, ema_decay=0.0)
     original, started = encoders._network, []
 

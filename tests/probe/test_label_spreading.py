@@ -8,7 +8,8 @@ import pytest
 from sklearn.datasets import make_moons
 from sklearn.semi_supervised import LabelSpreading
 
-from mclf_jax import cli, metrics
+from mclf_jax import metrics
+from mclf_jax.cli import main as cli
 from mclf_jax.probe import load_result, probe
 from mclf_jax.probe.cells import cells, unlabelled
 from mclf_jax.probe.classifiers import MAX_WINDOWS

@@ -6,11 +6,13 @@ import json
 import numpy as np
 import pytest
 
-from mclf_jax import data, experiment, rundir
+from mclf_jax import data
 from mclf_jax.probe import embeddings as cache
 from mclf_jax.probe import load_result, probe
 from mclf_jax.probe.cells import cells
 from mclf_jax.probe.scratch import default_config, restricted
+from mclf_jax.run import directory as rundir
+from mclf_jax.run import experiment
 from tests.songs import Songs
 from tests.tiny import tiny_config
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from mclf_jax.metrics.interval import mean_interval
 from mclf_jax.probe import ProbeResult, Record, compare, load_result
-from mclf_jax.probe.interval import mean_interval
 from mclf_jax.probe.picture import label_fractions
 
 

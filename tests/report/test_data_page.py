@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from mclf_jax.data import check
-from mclf_jax.report import data_plots
+from mclf_jax.figures import data as data_plots
 from mclf_jax.report.data_page import write_page
 from tests.data.check.made import folder, labelled, song
 

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from mclf_jax import cli, experiment
+from mclf_jax.cli import main as cli
 from mclf_jax.report.listen import NUM_DRAWS, write_listening_page
+from mclf_jax.run import experiment
 from tests.songs import Songs
 from tests.tiny import tiny_config
 

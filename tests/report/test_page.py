@@ -10,12 +10,14 @@ import pytest
 from matplotlib.figure import Figure
 
 from mclf_jax import metrics
-from mclf_jax.report import history, mistakes, plots, sections
+from mclf_jax.evaluation.result import Report, load_report, saved_splits
+from mclf_jax.figures import plots
+from mclf_jax.figures.spectrogram import plot_spectrogram
+from mclf_jax.figures.taggram import plot_taggram
+from mclf_jax.report import mistakes, sections
 from mclf_jax.report.page import write_page
-from mclf_jax.report.result import Report, load_report, saved_splits
-from mclf_jax.report.spectrogram import plot_spectrogram
 from mclf_jax.report.svg import inline_svg
-from mclf_jax.report.taggram import plot_taggram
+from mclf_jax.run import history
 
 HOSTILE = "<script>alert('x')</script> & \"日本語\" $a$ é.mp3"
 VOID = {"meta", "br", "link", "img", "input", "hr"}

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from mclf_jax import metrics
-from mclf_jax.report import mistakes, plots
+from mclf_jax.evaluation.result import Report, load_report
+from mclf_jax.figures import plots
+from mclf_jax.report import mistakes
 from mclf_jax.report.listen import _label
-from mclf_jax.report.result import Report, load_report
 from tests.report.test_page import _report, _written
 
 NAN = np.nan

@@ -1,9 +1,9 @@
 """`mclf data check`: whether a data set can be trusted before anything is trained on it."""
 
+from mclf_jax.data.base.source import Source
 from mclf_jax.data.check import duplicates, labels, leakage, measure, names, sound, traps
 from mclf_jax.data.check.finding import VERDICTS, Finding
 from mclf_jax.data.check.result import CheckResult
-from mclf_jax.data.source import Source
 
 __all__ = ["AUDIO", "VERDICTS", "CheckResult", "Finding", "check"]
 

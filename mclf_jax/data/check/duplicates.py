@@ -11,10 +11,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import soxr
 
+from mclf_jax.data.base.source import Source
 from mclf_jax.data.check import candidates, fingerprint, threads
 from mclf_jax.data.check.candidates import Shared
 from mclf_jax.data.check.measure import Measured, files_of
-from mclf_jax.data.source import Source
 
 KINDS = ("same file", "same audio", "near duplicate", "shared passage")
 

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from mclf_jax.data.catalogue import SPLITS
+from mclf_jax.data.base.source import Info, Source
+from mclf_jax.data.catalogue.items import SPLITS
 from mclf_jax.data.check.finding import Finding, plural
-from mclf_jax.data.source import Info, Source
 
 MIN_POSITIVES = 10
 """In a split that is scored. With n positives, the recall of a label has a standard error of up

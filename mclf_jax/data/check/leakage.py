@@ -3,11 +3,11 @@
 import collections
 from collections.abc import Sequence
 
-from mclf_jax.data.catalogue import SPLITS, UNLABELLED
+from mclf_jax.data.base.source import Info, Source
+from mclf_jax.data.catalogue.items import SPLITS, UNLABELLED
 from mclf_jax.data.check.duplicates import KINDS, Duplicates, Match
 from mclf_jax.data.check.finding import Finding, by_size, plural
 from mclf_jax.data.check.labels import label_text
-from mclf_jax.data.source import Info, Source
 
 IDENTITIES = ("artist", "album", "track", "song", "title", "composer", "performer", "video")
 """Columns, also as `..._id`, whose values should not cross splits."""

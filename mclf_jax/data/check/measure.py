@@ -10,10 +10,10 @@ import soundfile
 import soxr
 
 from mclf_jax.audio import decode
+from mclf_jax.data.base.source import Source
 from mclf_jax.data.check import candidates, fingerprint, threads
 from mclf_jax.data.check.fingerprint import Landmarks
-from mclf_jax.data.files import Files
-from mclf_jax.data.source import Source
+from mclf_jax.data.sources.files import Files
 
 SILENCE_DB = -60.0
 """A stretch whose root mean square lies below, relative to full scale, counts as silent."""

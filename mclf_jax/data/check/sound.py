@@ -5,10 +5,10 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from mclf_jax.data.base.source import Info, Source
 from mclf_jax.data.check.finding import Finding, by_size, plural
 from mclf_jax.data.check.labels import Labels
 from mclf_jax.data.check.measure import FULL_SCALE, SILENCE_DB, Measured
-from mclf_jax.data.source import Info, Source
 
 MAX_CLIPPED = 1e-3
 """Share of clipped samples, from which it is heard."""

@@ -10,14 +10,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mclf_jax.data.catalogue import SPLITS, UNLABELLED
+from mclf_jax.data.base.source import Source
+from mclf_jax.data.catalogue.items import SPLITS, UNLABELLED
 from mclf_jax.data.check.duplicates import KINDS, Duplicates
 from mclf_jax.data.check.finding import Finding, by_size, plural
 from mclf_jax.data.check.labels import Counts, Labels, divergence
 from mclf_jax.data.check.leakage import split_of
 from mclf_jax.data.check.measure import Measured
 from mclf_jax.data.check.names import Pair
-from mclf_jax.data.source import Source
 
 _TOPIC = "traps"
 _LONG_TAIL = 0.01  # of the items: rarer labels are the tail

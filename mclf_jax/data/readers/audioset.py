@@ -19,9 +19,9 @@ import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from mclf_jax.data import layout
-from mclf_jax.data.catalogue import Catalogue, Facts, Item
-from mclf_jax.data.manifest import AUDIO_SUFFIXES
+from mclf_jax.audio.decode import AUDIO_SUFFIXES
+from mclf_jax.data.catalogue import layout
+from mclf_jax.data.catalogue.items import Catalogue, Facts, Item
 
 FACTS = Facts(
     name="audioset",

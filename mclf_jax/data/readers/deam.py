@@ -17,8 +17,8 @@ import dataclasses
 import os
 from pathlib import Path
 
-from mclf_jax.data import layout, valence_arousal
-from mclf_jax.data.catalogue import Catalogue, Facts, Item
+from mclf_jax.data.catalogue import layout, valence_arousal
+from mclf_jax.data.catalogue.items import Catalogue, Facts, Item
 
 FACTS = Facts(
     name="deam",

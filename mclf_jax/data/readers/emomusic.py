@@ -12,8 +12,8 @@ The folder, as its archives unpack:
 import os
 from pathlib import Path
 
-from mclf_jax.data import layout, valence_arousal
-from mclf_jax.data.catalogue import Catalogue, Facts, Item
+from mclf_jax.data.catalogue import layout, valence_arousal
+from mclf_jax.data.catalogue.items import Catalogue, Facts, Item
 
 FACTS = Facts(
     name="emomusic",

@@ -13,8 +13,8 @@ import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from mclf_jax.data import layout
-from mclf_jax.data.catalogue import UNLABELLED, Catalogue, Facts, Item
+from mclf_jax.data.catalogue import layout
+from mclf_jax.data.catalogue.items import UNLABELLED, Catalogue, Facts, Item
 
 FACTS = Facts(
     name="fma",

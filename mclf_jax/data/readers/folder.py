@@ -22,10 +22,10 @@ import dataclasses
 import os
 from pathlib import Path
 
-from mclf_jax.data import manifest
-from mclf_jax.data.catalogue import UNLABELLED, Catalogue, Facts
-from mclf_jax.data.label_lists import label_list
-from mclf_jax.data.plan import first
+from mclf_jax.data.catalogue import manifest
+from mclf_jax.data.catalogue.items import UNLABELLED, Catalogue, Facts
+from mclf_jax.data.catalogue.label_lists import label_list
+from mclf_jax.data.catalogue.plan import first
 
 FACTS = Facts(
     name="folder",

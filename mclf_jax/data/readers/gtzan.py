@@ -8,9 +8,9 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from mclf_jax.data import layout
-from mclf_jax.data.catalogue import Catalogue, Facts, Item
-from mclf_jax.data.label_lists import label_list
+from mclf_jax.data.catalogue import layout
+from mclf_jax.data.catalogue.items import Catalogue, Facts, Item
+from mclf_jax.data.catalogue.label_lists import label_list
 
 _GENRES = label_list("gtzan").labels
 _PER_GENRE = 100

@@ -6,8 +6,8 @@ music_speech/speech_wav/*.wav
 
 import os
 
-from mclf_jax.data import layout
-from mclf_jax.data.catalogue import Catalogue, Facts, Item
+from mclf_jax.data.catalogue import layout
+from mclf_jax.data.catalogue.items import Catalogue, Facts, Item
 
 _LABELS = ("music", "speech")
 

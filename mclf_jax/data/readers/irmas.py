@@ -12,8 +12,8 @@ import os
 import re
 from pathlib import Path
 
-from mclf_jax.data import layout
-from mclf_jax.data.catalogue import Catalogue, Facts, Item
+from mclf_jax.data.catalogue import layout
+from mclf_jax.data.catalogue.items import Catalogue, Facts, Item
 
 FACTS = Facts(
     name="irmas",

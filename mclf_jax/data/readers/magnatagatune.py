@@ -18,9 +18,9 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from mclf_jax.data import layout
-from mclf_jax.data.catalogue import Catalogue, Facts, Item
-from mclf_jax.data.label_lists import label_list
+from mclf_jax.data.catalogue import layout
+from mclf_jax.data.catalogue.items import Catalogue, Facts, Item
+from mclf_jax.data.catalogue.label_lists import label_list
 
 _FOLDERS = "0123456789abcdef"
 _SPLIT_OF_FOLDER = dict.fromkeys("0123456789ab", "train") | {"c": "valid"}

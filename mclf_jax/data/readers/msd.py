@@ -26,10 +26,10 @@ from pathlib import Path
 
 import numpy as np
 
-from mclf_jax.data import layout
-from mclf_jax.data.catalogue import UNLABELLED, Catalogue, Facts, Item
-from mclf_jax.data.label_lists import label_list
-from mclf_jax.data.manifest import AUDIO_SUFFIXES
+from mclf_jax.audio.decode import AUDIO_SUFFIXES
+from mclf_jax.data.catalogue import layout
+from mclf_jax.data.catalogue.items import UNLABELLED, Catalogue, Facts, Item
+from mclf_jax.data.catalogue.label_lists import label_list
 
 _LABELS = {"cals": label_list("msd_cals").labels, "lastfm": label_list("msd_lastfm").labels}
 _FOLDERS = {

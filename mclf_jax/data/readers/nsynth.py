@@ -12,8 +12,8 @@ import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from mclf_jax.data import layout
-from mclf_jax.data.catalogue import SPLITS, Catalogue, Facts, Item
+from mclf_jax.data.catalogue import layout
+from mclf_jax.data.catalogue.items import SPLITS, Catalogue, Facts, Item
 
 _FAMILIES = (
     *("bass", "brass", "flute", "guitar", "keyboard", "mallet", "organ", "reed", "string"),

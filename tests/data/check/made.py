@@ -6,7 +6,7 @@ import numpy as np
 import soundfile
 
 from mclf_jax import data
-from mclf_jax.data.source import Info
+from mclf_jax.data.base.source import Info
 
 RATE_HZ = 16000
 

@@ -8,7 +8,7 @@ import pytest
 import soundfile
 
 from mclf_jax.data import check
-from mclf_jax.data.source import Info
+from mclf_jax.data.base.source import Info
 from tests.data.check.made import RATE_HZ, folder, labelled, song, verdicts
 
 

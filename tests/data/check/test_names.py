@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from mclf_jax.data import check
+from mclf_jax.data.catalogue.label_lists import label_list
 from mclf_jax.data.check.names import pairs, relation
-from mclf_jax.data.label_lists import label_list
 from tests.data.check.made import labelled, verdicts
 
 

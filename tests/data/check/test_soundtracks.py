@@ -2,15 +2,15 @@
 
 import csv
 import shutil
-from pathlib import Path
 
 import pytest
 import soundfile
 
 from mclf_jax import data
 from mclf_jax.data import check
+from tests import SHARED
 
-SOUNDTRACKS = Path(__file__).parents[3] / ".." / "shared" / "audio" / "soundtracks"
+SOUNDTRACKS = SHARED / "audio" / "soundtracks"
 # Two games use the same three jingles, in valid and test.
 _REPEATED = ("winning", "courseclear")
 RATE_HZ = 16000

@@ -2,17 +2,17 @@
 
 import csv
 import dataclasses
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from mclf_jax.data import check
+from mclf_jax.data.catalogue.label_lists import label_list
 from mclf_jax.data.check import labels, traps
-from mclf_jax.data.label_lists import label_list
+from tests import SHARED
 from tests.data.check.made import folder, labelled, song, verdicts
 
-METADATA = Path(__file__).parents[3] / ".." / "shared" / "metadata"
+METADATA = SHARED / "metadata"
 
 
 def _splits(*sizes, names=("train", "valid", "test", "unlabelled")):

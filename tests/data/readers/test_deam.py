@@ -2,8 +2,8 @@
 
 import pytest
 
-from mclf_jax.data.files import open_catalogue
 from mclf_jax.data.readers import deam
+from mclf_jax.data.sources.files import open_catalogue
 from tests.data.readers.trees import RATE_HZ, by_split, write_lines, write_tone
 
 FIRST, LAST = (2, 3, 1001, 1002), (2001, 2002)

@@ -5,8 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from mclf_jax.data.files import open_catalogue
 from mclf_jax.data.readers import emomusic
+from mclf_jax.data.sources.files import open_catalogue
 from tests.data.readers.trees import RATE_HZ, by_split, write_lines, write_tone
 
 # song, artist, set, arousal, valence

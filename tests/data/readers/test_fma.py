@@ -4,8 +4,8 @@ import csv
 
 import pytest
 
-from mclf_jax.data.files import open_catalogue
 from mclf_jax.data.readers import fma
+from mclf_jax.data.sources.files import open_catalogue
 from tests.data.readers.trees import RATE_HZ, by_split, write_lines, write_tone
 
 HEADER = [

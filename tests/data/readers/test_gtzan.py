@@ -2,8 +2,8 @@
 
 import pytest
 
-from mclf_jax.data.files import open_catalogue
 from mclf_jax.data.readers import gtzan
+from mclf_jax.data.sources.files import open_catalogue
 from tests.data.readers.trees import by_split, real_metadata, write_lines, write_tone
 
 TRAIN, VALID, TEST, IN_NO_LIST = "blues.00029", "blues.00000", "blues.00012", "reggae.00086"

@@ -2,8 +2,8 @@
 
 import pytest
 
-from mclf_jax.data.files import open_catalogue
 from mclf_jax.data.readers import gtzan_speech_music
+from mclf_jax.data.sources.files import open_catalogue
 from tests.data.readers.trees import write_lines, write_tone
 
 NAMES = ("music/bagpipe", "music/jazz", "music/jazz1", "music/rock_2", "speech/acomic")

@@ -5,9 +5,9 @@ import collections
 import numpy as np
 import pytest
 
-from mclf_jax.data.files import open_catalogue
-from mclf_jax.data.label_lists import label_list
+from mclf_jax.data.catalogue.label_lists import label_list
 from mclf_jax.data.readers import magnatagatune
+from mclf_jax.data.sources.files import open_catalogue
 from tests.data.readers.trees import by_split, real_metadata, write_lines, write_tone
 
 TOP50 = label_list("mtat").labels

@@ -6,9 +6,9 @@ import pickle
 import numpy as np
 import pytest
 
-from mclf_jax.data.files import open_catalogue
-from mclf_jax.data.label_lists import label_list
+from mclf_jax.data.catalogue.label_lists import label_list
 from mclf_jax.data.readers import msd
+from mclf_jax.data.sources.files import open_catalogue
 from tests.data.readers.trees import by_split, real_metadata, write_lines, write_tone
 
 CALS, LASTFM = label_list("msd_cals").labels, label_list("msd_lastfm").labels

@@ -4,9 +4,9 @@ import itertools
 
 import pytest
 
-from mclf_jax.data.files import open_catalogue
-from mclf_jax.data.label_lists import label_list
+from mclf_jax.data.catalogue.label_lists import label_list
 from mclf_jax.data.readers import mtg_jamendo
+from mclf_jax.data.sources.files import open_catalogue
 from tests.data.readers.trees import by_split, real_metadata, write_lines, write_tone
 
 HEADER = "TRACK_ID\tARTIST_ID\tALBUM_ID\tPATH\tDURATION\tTAGS"

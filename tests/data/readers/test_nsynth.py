@@ -5,8 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from mclf_jax.data.files import open_catalogue
 from mclf_jax.data.readers import nsynth
+from mclf_jax.data.sources.files import open_catalogue
 from tests.data.readers.trees import RATE_HZ, by_split, write_tone
 
 # split, instrument, family, source, pitch, velocity, qualities

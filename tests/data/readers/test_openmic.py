@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from mclf_jax.data.files import open_catalogue
 from mclf_jax.data.readers import openmic
+from mclf_jax.data.sources.files import open_catalogue
 from tests.data.readers.trees import RATE_HZ, by_split, real_metadata, write_lines
 
 NAMES = ("accordion", "banjo", "bass", "cello")

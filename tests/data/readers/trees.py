@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 import soundfile
 
+from tests import SHARED
+
 RATE_HZ = 8000
-METADATA = Path(__file__).parents[3] / ".." / "shared" / "metadata"
+METADATA = SHARED / "metadata"
 
 _SUBTYPES = {".wav": "PCM_16", ".au": "PCM_16", ".mp3": "MPEG_LAYER_III", ".flac": "PCM_16"}
 

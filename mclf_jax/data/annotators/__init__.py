@@ -1,0 +1,1 @@
+"""What several people said of each recording, and how far they agree."""

@@ -1,0 +1,1 @@
+"""What every data set gives: examples by index, and the windows of a song."""

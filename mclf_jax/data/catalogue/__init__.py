@@ -1,0 +1,1 @@
+"""What a data set says about itself before any audio is decoded."""

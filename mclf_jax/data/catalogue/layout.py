@@ -1,0 +1,128 @@
+"""Finding a published data set on disk, and saying what is missing where it is not there."""
+
+import csv
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+from mclf_jax.data.catalogue.items import Item
+
+_SHOWN = 8
+
+
+def data_root(path: str | os.PathLike, *, title: str) -> Path:
+    """The folder of a data set.
+
+    Raises:
+        ValueError: there is no such folder.
+    """
+    root = Path(path).expanduser()
+    # Without a name it would be the current directory.
+    if not os.fspath(path) or not root.is_dir():
+        raise ValueError(
+            f"path must be the folder of {title}, got {os.fspath(path)!r}: no such folder"
+        )
+    return root
+
+
+def find(root: Path, *candidates: str, title: str) -> Path:
+    """The first of the candidates, relative to `root`, that is there, a file or a folder.
+
+    Raises:
+        ValueError: none is; the message says what was looked for and what was found.
+    """
+    for candidate in candidates:
+        if (root / candidate).exists():
+            return root / candidate
+    raise ValueError(
+        f"{root} is not {title} as it is distributed: looked for {' or '.join(candidates)}; "
+        f"found {contents(root)}"
+    )
+
+
+def contents(root: Path) -> str:
+    """The first entries of a folder, for messages."""
+    names = sorted(entry.name + "/" * entry.is_dir() for entry in os.scandir(root))
+    more = [f"and {len(names) - _SHOWN} more"] if len(names) > _SHOWN else []
+    return ", ".join(names[:_SHOWN] + more) or "nothing"
+
+
+def read_rows(
+    path: Path, *, columns: Sequence[str], delimiter: str = ","
+) -> Iterator[tuple[int, Mapping[str, str]]]:
+    """(line number, {column: cell}) of each row below the header line of a text table.
+
+    Raises:
+        ValueError: a column is missing, or the file is not UTF-8 or not a table.
+    """
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.DictReader(file, delimiter=delimiter)
+            missing = [name for name in columns if name not in (reader.fieldnames or ())]
+            if missing:
+                raise ValueError(
+                    f"{path} has no column {', '.join(missing)}; it has "
+                    f"{', '.join(reader.fieldnames or ['nothing'])}"
+                )
+            for row in reader:
+                yield reader.line_num, row
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise ValueError(f"{path} cannot be read: {error}") from error
+
+
+def keep_existing(
+    items: Iterable[Item], *, title: str, looked_in: Path
+) -> tuple[tuple[Item, ...], tuple[tuple[str, str], ...]]:
+    """Items whose audio is on disk, and (item, reason) of the others.
+
+    Raises:
+        ValueError: not one is there; the message says where was looked and what was found.
+    """
+    kept, skipped, first = [], [], None
+    for item in items:
+        if os.path.isfile(item.file):
+            kept.append(item)
+        else:
+            first = first or item.file
+            skipped.append((item.item_id, "no such file"))
+    if not kept:
+        raise ValueError(
+            f"no audio of {title} is in {looked_in}: looked for {len(skipped)} files, such as "
+            f"{first}; found {contents(looked_in) if looked_in.is_dir() else 'no such folder'}"
+        )
+    return tuple(kept), tuple(skipped)
+
+
+def option_folder(root: Path, name: str, value: str) -> Path:
+    """A folder that an option of a reader names, relative to `root`.
+
+    Raises:
+        ValueError: it is not there.
+    """
+    folder = root / Path(value).expanduser()
+    if not folder.is_dir():
+        raise ValueError(
+            f"{name}={value!r} must be a folder in {root} or an absolute path; found there:"
+            f" {contents(root)}"
+        )
+    return folder
+
+
+def missing_note(skipped: Sequence[tuple[str, str]], *, kept: int) -> tuple[str, ...]:
+    """A sentence for `Catalogue.notes` on what `keep_existing` left out; none if nothing was."""
+    if not skipped:
+        return ()
+    return (
+        f"{len(skipped)} of {len(skipped) + kept} listed files are not on disk and left out, such"
+        f" as {skipped[0][0]}",
+    )
+
+
+def check_option(name: str, value: object, allowed: Sequence) -> None:
+    """
+    Raises:
+        ValueError: an option of a reader is not one of the allowed values.
+    """
+    if value not in allowed or isinstance(value, bool):
+        choices = ", ".join(map(repr, allowed))
+        raise ValueError(f"{name} must be one of {choices}; got {value!r}")

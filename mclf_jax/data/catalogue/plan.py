@@ -1,0 +1,199 @@
+"""From a catalogue to arrays: the labels in their order, an array of them, and complete splits."""
+
+import dataclasses
+from collections.abc import Mapping
+
+import numpy as np
+
+from mclf_jax.data.catalogue.items import SPLITS, UNLABELLED, Catalogue, Item
+from mclf_jax.data.splits import grouped as splits
+
+_SHOWN = 5
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """What is known of the items without decoding them.
+
+    Attributes:
+        items: as given.
+        labels: the K names in the order of the outputs.
+        label_array: int32 [N] for `single_label`, float32 [N, K] for the other tasks, NaN where
+            nobody looked; 0 for items of the split "unlabelled".
+        splits: int64 indices of each split that has items, "unlabelled" too.
+        notes: the catalogue's, and what was done here.
+    """
+
+    items: tuple[Item, ...]
+    labels: tuple[str, ...]
+    label_array: np.ndarray
+    splits: Mapping[str, np.ndarray]
+    notes: tuple[str, ...]
+
+
+def plan(catalogue: Catalogue, *, seed: int = 0) -> Plan:
+    """Labels and splits of a catalogue.
+
+    Where no split is given, items are dealt 70/15/15 to train, valid and test by group and
+    stratified by label; where all but valid is given, valid is 15 % of train, by group.
+
+    Where no item has a label, all are in the split "unlabelled".
+
+    Raises:
+        ValueError: one label is not a choice, or splits cannot be made.
+    """
+    items, title, notes = catalogue.items, catalogue.facts.title, list(catalogue.notes)
+    if catalogue.labels is None:
+        labelled_items = [item for item in items if item.is_labelled]
+        names = {name for i in labelled_items for name in (*i.labels, *(i.observed or ()))}
+        names = tuple(sorted(names))
+    else:
+        names = catalogue.labels
+    labelled = any(item.is_labelled for item in items)
+    if catalogue.task == "single_label" and labelled and len(names) < 2:
+        raise ValueError(
+            f"{title} has {len(names)} label(s) with usable audio ({', '.join(names) or 'none'});"
+            f" a classifier needs at least two. Left out: {first_reasons(catalogue.skipped)}"
+        )
+    array = _label_array(items, catalogue.task, names)
+    if not labelled:  # to learn from without labels
+        everything = {UNLABELLED: np.arange(len(items))}
+        return Plan(items, names, array, everything, (*notes, "no item has a label"))
+    split_of = _complete_splits(catalogue, array, notes, seed=seed)
+    _note_absent_labels(array, split_of, catalogue.task, names, notes)
+    found = {
+        split: np.array([i for i, s in enumerate(split_of) if s == split], np.int64)
+        for split in (*SPLITS, UNLABELLED)
+        if split in split_of
+    }
+    return Plan(items, names, array, found, tuple(notes))
+
+
+def first(texts: list[str], *, separator: str = ", ") -> str:
+    """The first few, and how many more there are."""
+    more = [f"and {len(texts) - _SHOWN} more"] if len(texts) > _SHOWN else []
+    return separator.join(texts[:_SHOWN] + more)
+
+
+def first_reasons(skipped) -> str:
+    """What was left out, for an error."""
+    if not skipped:
+        return "nothing was found"
+    return first([f"{path}: {reason}" for path, reason in skipped], separator="; ")
+
+
+def _label_array(items: tuple[Item, ...], task: str, names: tuple[str, ...]) -> np.ndarray:
+    position = {name: k for k, name in enumerate(names)}
+    if task == "single_label":
+        return np.array(
+            [position[item.labels[0]] if item.is_labelled else 0 for item in items], np.int32
+        )
+    array = np.zeros((len(items), len(names)), np.float32)
+    for row, item in zip(array, items, strict=True):
+        if not item.is_labelled:
+            continue
+        if task == "regression":
+            row[:] = item.values
+            continue
+        if item.observed is not None:
+            row[:] = np.nan
+            row[[position[name] for name in item.observed]] = 0
+        row[[position[name] for name in item.labels]] = 1
+    return array
+
+
+def _complete_splits(
+    catalogue: Catalogue, labels: np.ndarray, notes: list[str], *, seed: int
+) -> list[str]:
+    """The split of each item: as given, where it is given; the rest by group."""
+    items, title = catalogue.items, catalogue.facts.title
+    split_of = [item.split if item.is_labelled else UNLABELLED for item in items]
+    group_of = [item.group or item.item_id for item in items]
+    given: dict[str, set[str]] = {}
+    for split, group in zip(split_of, group_of, strict=True):
+        if split in SPLITS:
+            given.setdefault(group, set()).add(split)
+    _note_crossing(given, notes, kind=catalogue.facts.group)
+    known = np.nan_to_num(labels)  # to stratify by, unknown is as good as absent
+
+    def deal(chosen: list[int], **arguments) -> str:
+        try:
+            dealt = splits.split_by_group(
+                [group_of[i] for i in chosen], known[chosen], seed=seed, **arguments
+            )
+        except ValueError as error:
+            hint = f". {catalogue.split_hint}" if catalogue.split_hint else ""
+            raise ValueError(f"{title}: splits cannot be made by group: {error}{hint}") from error
+        for split, positions in dealt.items():
+            for position in positions:
+                split_of[chosen[position]] = split
+        return ", ".join(f"{split} {len(positions)}" for split, positions in dealt.items())
+
+    open_items = [i for i, split in enumerate(split_of) if not split]
+    joining = [i for i in open_items if group_of[i] in given]
+    for i in joining:  # into the split of the rest of their group
+        split_of[i] = min(given[group_of[i]], key=SPLITS.index)
+    free = [i for i in open_items if group_of[i] not in given]
+    if free and not given:
+        counts = deal(free)
+        notes.append(f"no splits given: made 70/15/15 by group with seed {seed}: {counts}")
+    elif open_items:
+        if len({group_of[i] for i in free}) < len(SPLITS):
+            for i in free:
+                split_of[i] = "train"
+            counts = f"train {len(free)}" if free else ""
+        else:
+            counts = deal(free)
+        joined = f"{len(joining)} joined the split of their group" if joining else ""
+        notes.append(
+            f"{len(open_items)} of {len(items)} rows had no split: "
+            + ", ".join(filter(None, (joined, counts and f"by group with seed {seed}: {counts}")))
+        )
+
+    train = [i for i, split in enumerate(split_of) if split == "train"]
+    if not train:
+        raise ValueError(
+            f"{title} has no usable labelled item in the split train (there are: "
+            f"{', '.join(sorted(set(split_of)))}). {catalogue.split_hint}".rstrip()
+        )
+    if "valid" not in split_of:
+        counts = deal(train, fractions={"train": 0.85, "valid": 0.15})
+        notes.append(f"no valid split given: made from train by group with seed {seed}: {counts}")
+    if "test" not in split_of:
+        notes.append("no test split given: evaluate on valid, or mark rows with the split test")
+    return split_of
+
+
+def _note_crossing(given: dict[str, set[str]], notes: list[str], *, kind: str) -> None:
+    crossing = sorted(group for group, found in given.items() if len(found) > 1)
+    if crossing:
+        where = " and ".join(sorted(given[crossing[0]], key=SPLITS.index))
+        notes.append(
+            f"leakage: {len(crossing)} of the {kind}s in more than one of the given splits, such as"
+            f" {crossing[0]!r} in {where}; scores on valid or test will be too good"
+        )
+
+
+def _note_absent_labels(
+    labels: np.ndarray, split_of: list[str], task: str, names: tuple[str, ...], notes: list[str]
+) -> None:
+    if task == "regression":
+        return
+
+    def absent(some_splits) -> list[str]:
+        some = labels[[split in some_splits for split in split_of]]
+        count = np.bincount(some, minlength=len(names)) if some.ndim == 1 else np.nansum(some, 0)
+        return [name for name, n in zip(names, count, strict=True) if not n]
+
+    nowhere = absent(SPLITS)  # of a fixed list
+    if nowhere:
+        notes.append(
+            f"{len(nowhere)} of {len(names)} labels have no file and stay as outputs:"
+            f" {first(nowhere)}"
+        )
+    not_in_train = [name for name in absent(("train",)) if name not in nowhere]
+    if not_in_train:
+        notes.append(
+            f"labels that valid or test has and train has not, so cannot be learnt:"
+            f" {', '.join(not_in_train)}"
+        )

@@ -1,0 +1,1 @@
+"""Decoding a data set once, and reading what came of it."""

@@ -1,0 +1,348 @@
+"""The files of a prepared data set that are not audio: what is in it, for us, TFDS and people."""
+
+import csv
+import dataclasses
+import datetime
+import hashlib
+import io
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mclf_jax.data.base.source import Info
+from mclf_jax.data.catalogue.items import UNLABELLED
+from mclf_jax.data.catalogue.plan import Plan, first, first_reasons
+from mclf_jax.data.prepare.shard import tfds_features, write_whole
+from mclf_jax.data.sources.files import make_info
+
+if TYPE_CHECKING:
+    from mclf_jax.data.prepare.run import Work
+
+META = "mclf.json"
+ITEMS = "items.json"
+ARRAYS = "items.npz"
+SKIPPED = "skipped.csv"
+CHECKSUMS = "checksums.sha256"
+CHANGELOG = "CHANGELOG.md"
+FORMAT = 1  # of all of these; another number cannot be read by this version
+
+_SHOWN = 60  # characters of a setting
+
+
+def read_meta(folder: Path) -> dict[str, Any]:
+    """The content of `META`.
+
+    Raises:
+        ValueError: of another format.
+    """
+    meta = json.loads((folder / META).read_text(encoding="utf-8"))
+    if meta.get("format") != FORMAT:
+        raise ValueError(
+            f"{folder / META} has format {meta.get('format')}; this version of mclf_jax reads "
+            f"format {FORMAT}: prepare the data set again"
+        )
+    return meta
+
+
+def finish(work: "Work", *, version: str, previous: Path | None) -> None:
+    """Writes everything but the shards into `work.folder`, from what was noted of each shard.
+
+    Args:
+        work: all its shards are there.
+        version: of the directory.
+        previous: that of the version before, for the change log.
+
+    Raises:
+        ValueError: nothing is usable, or nothing of the split train.
+    """
+    shards = [
+        json.loads((work.results / f"{task.file_name}.json").read_text(encoding="utf-8"))
+        for task in work.tasks
+    ]
+    split_of_shard = [task.split for task in work.tasks]
+    entries = sorted(
+        ({**entry, "shard": s} for s, shard in enumerate(shards) for entry in shard["items"]),
+        key=lambda entry: entry["number"],
+    )
+    items = work.plan.items
+    unusable = [(number, reason) for shard in shards for number, reason in shard["skipped"]]
+    skipped = sorted(
+        [*work.catalogue.skipped, *((items[number].item_id, reason) for number, reason in unusable)]
+    )
+    splits = _splits(entries, split_of_shard)
+    if "train" not in splits:
+        raise ValueError(
+            f"nothing of the split train of {work.catalogue.facts.title} is usable: "
+            f"{first_reasons(skipped)}"
+        )
+    numbers = [entry["number"] for entry in entries]
+    kept = Plan(
+        items=tuple(items[number] for number in numbers),
+        labels=work.plan.labels,
+        label_array=work.plan.label_array[numbers],
+        splits=splits,
+        notes=_notes(work, numbers, num_unusable=len(unusable)),
+    )
+    info = make_info(
+        dataclasses.replace(work.catalogue, skipped=tuple(skipped)),
+        kept,
+        sample_rate_hz=work.settings.sample_rate_hz,
+        fingerprint=_fingerprint(work, kept, entries),
+    )
+    info = dataclasses.replace(info, name=work.request["name"], version=version)
+
+    meta = {
+        "format": FORMAT,
+        **_info_fields(info),
+        "facts_version": work.catalogue.facts.version,
+        "encoding": work.settings.encoding,
+        "num_items": len(entries),
+        "num_skipped": len(skipped),
+        "statistics": {
+            split: _statistics(info, kept.label_array, entries, split) for split in splits
+        },
+        "shards": [
+            {key: shard[key] for key in ("file", "num_bytes", "sha256")} for shard in shards
+        ],
+        "request": dict(work.request),
+    }
+    _write_tfds_files(work, info, shards)
+    _write_items(work.folder, info, kept, entries)
+    table = io.StringIO(newline="")
+    csv.writer(table, lineterminator="\n").writerows([("item", "reason"), *skipped])
+    write_whole(work.folder / SKIPPED, table.getvalue())
+    lines = [f"{shard['sha256']}  {shard['file']}\n" for shard in shards]
+    write_whole(work.folder / CHECKSUMS, "".join(lines))
+    write_whole(work.folder / CHANGELOG, _changelog(meta, previous))
+    write_whole(work.folder / META, json.dumps(meta, indent=1, ensure_ascii=False) + "\n")
+
+
+def _splits(
+    entries: Sequence[Mapping[str, Any]], split_of_shard: Sequence[str]
+) -> dict[str, np.ndarray]:
+    split_of = np.array([split_of_shard[entry["shard"]] for entry in entries])
+    found = {split: np.flatnonzero(split_of == split) for split in dict.fromkeys(split_of_shard)}
+    return {split: indices for split, indices in found.items() if len(indices)}
+
+
+def _notes(work: "Work", kept: Sequence[int], *, num_unusable: int) -> tuple[str, ...]:
+    settings, notes = work.settings, list(work.plan.notes)
+    notes.append(
+        f"prepared as {settings.encoding} at {settings.sample_rate_hz} Hz"
+        + (f", {settings.max_duration_s:g} s at most" if settings.max_duration_s else "")
+    )
+    if num_unusable:
+        notes.append(
+            f"{num_unusable} of {len(work.plan.items)} items could not be used and are listed in "
+            f"{SKIPPED}"
+        )
+    labelled = [item for item in work.plan.items if item.is_labelled]
+    before = {name for item in labelled for name in item.labels}
+    after = {name for n in kept for name in work.plan.items[n].labels}
+    if lost := [name for name in work.plan.labels if name in before - after]:
+        notes.append(f"labels without any usable file, which stay as outputs: {first(lost)}")
+    return tuple(notes)
+
+
+def _fingerprint(work: "Work", kept: Plan, entries: Sequence[Mapping[str, Any]]) -> str:
+    """Of what the items are, by their samples; not of how they are laid out in files."""
+    split_of = {int(i): split for split, indices in kept.splits.items() for i in indices}
+    digest = hashlib.sha256()
+    head = [work.settings.sample_rate_hz, work.settings.encoding, work.catalogue.task]
+    digest.update(json.dumps([*head, list(kept.labels)]).encode())
+    for i, (item, entry) in enumerate(zip(kept.items, entries, strict=True)):
+        label = kept.label_array[i].tolist()
+        fields = [item.item_id, split_of[i], item.group, label, entry["sha256"]]
+        digest.update(json.dumps(fields).encode())
+    return digest.hexdigest()
+
+
+def _info_fields(info: Info) -> dict[str, Any]:
+    per_item = ("splits", "groups", "columns", "skipped")
+    return {
+        field.name: dict(value) if isinstance(value, Mapping) else value
+        for field in dataclasses.fields(info)
+        if field.name not in per_item
+        for value in [getattr(info, field.name)]
+    }
+
+
+def _statistics(
+    info: Info, labels: np.ndarray, entries: Sequence[Mapping[str, Any]], split: str
+) -> dict[str, Any]:
+    indices = info.splits[split]
+    chosen = [entries[i] for i in indices]
+    durations_s = np.array([entry["num_samples"] for entry in chosen]) / info.sample_rate_hz
+    level_db = np.array([entry["level_db"] for entry in chosen])
+    found = {
+        "items": len(indices),
+        "groups": len({info.groups[i] for i in indices}),
+        "hours": round(float(durations_s.sum()) / 3600, 4),
+        "duration_s": {
+            name: round(float(getattr(np, name)(durations_s)), 3)
+            for name in ("min", "median", "mean", "max")
+        },
+        "level_db": {
+            "mean": round(float(level_db.mean()), 2),
+            "std": round(float(level_db.std()), 2),
+        },
+        "items_with_clipping": sum(entry["num_clipped"] > 0 for entry in chosen),
+    }
+    if split == UNLABELLED:
+        return found
+    return found | _label_statistics(info, labels[indices])
+
+
+def _label_statistics(info: Info, labels: np.ndarray) -> dict[str, Any]:
+    def by_label(values) -> dict[str, Any]:
+        return dict(zip(info.labels, values, strict=True))
+
+    if info.task == "single_label":
+        return {"label_counts": by_label(np.bincount(labels, minlength=len(info.labels)).tolist())}
+    observed = np.isfinite(labels).sum(axis=0)
+    if info.task == "multi_label":
+        counts = {"label_counts": by_label(np.nansum(labels, axis=0).astype(int).tolist())}
+        partly = (observed < len(labels)).any()
+        return counts | ({"label_observed": by_label(observed.tolist())} if partly else {})
+    known = [labels[np.isfinite(labels[:, k]), k].astype(np.float64) for k in range(len(observed))]
+    return {
+        "label_observed": by_label(observed.tolist()),
+        "label_mean": by_label([round(float(v.mean()), 5) if len(v) else None for v in known]),
+        "label_std": by_label([round(float(v.std()), 5) if len(v) else None for v in known]),
+    }
+
+
+def _write_items(
+    folder: Path, info: Info, kept: Plan, entries: Sequence[Mapping[str, Any]]
+) -> None:
+    names = list(info.splits)
+    split_of = np.zeros(len(entries), np.int8)
+    for number, name in enumerate(names):
+        split_of[info.splits[name]] = number
+
+    def column(name: str, dtype: type) -> np.ndarray:
+        return np.array([entry[name] for entry in entries], dtype)
+
+    arrays = io.BytesIO()
+    np.savez(
+        arrays,
+        label=kept.label_array,
+        split=split_of,
+        shard=column("shard", np.int32),
+        position=column("position", np.int64),
+        num_bytes=column("num_bytes", np.int64),
+        num_samples=column("num_samples", np.int64),
+        level_db=column("level_db", np.float32),
+    )
+    temporary = folder / f"{ARRAYS}.part"
+    temporary.write_bytes(arrays.getvalue())
+    os.replace(temporary, folder / ARRAYS)
+    content = {
+        "splits": names,
+        "item_ids": [item.item_id for item in kept.items],
+        "groups": info.groups,
+        "columns": info.columns,
+    }
+    write_whole(folder / ITEMS, json.dumps(content))
+
+
+def _write_tfds_files(work: "Work", info: Info, shards: Sequence[Mapping[str, Any]]) -> None:
+    from google.protobuf import json_format
+    from tensorflow_datasets.core.proto import dataset_info_pb2
+
+    facts = work.catalogue.facts
+    features = tfds_features(task=info.task, labels=info.labels, encoding=work.settings.encoding)
+    features.save_config(os.fspath(work.folder))
+    proto = dataset_info_pb2.DatasetInfo(
+        name=info.name,
+        version=info.version,
+        description=f"{facts.title}. {facts.contents}".strip(),
+        citation=facts.citation,
+        file_format="array_record",
+        disable_shuffling=True,
+    )
+    proto.location.urls.extend([facts.url] if facts.url else [])
+    proto.redistribution_info.license = info.licence
+    if info.task == "single_label":
+        supervised = proto.supervised_keys.tuple.items
+        supervised.add().feature_key = "audio"
+        supervised.add().feature_key = "label"
+    for split in info.splits:
+        of_split = [
+            shard for shard, task in zip(shards, work.tasks, strict=True) if task.split == split
+        ]
+        proto.splits.add(
+            name=split,
+            shard_lengths=[len(shard["items"]) for shard in of_split],
+            num_bytes=sum(shard["num_bytes"] for shard in of_split),
+            filepath_template="{DATASET}-{SPLIT}.{FILEFORMAT}-{SHARD_X_OF_Y}",
+        )
+    write_whole(work.folder / "dataset_info.json", json_format.MessageToJson(proto))
+
+
+def differences(
+    old: Mapping[str, Any], new: Mapping[str, Any], *, keys: Sequence[str]
+) -> list[str]:
+    """What changed between two sets of settings, a line each, such as "seed: 0 -> 1"."""
+
+    def shown(value: Any) -> str:
+        text = json.dumps(value, ensure_ascii=False)
+        return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
+
+    lines = []
+    for key in keys:
+        if old.get(key) == new.get(key):
+            continue
+        if key == "metadata":
+            lines.append("items, labels, splits or columns are others")
+        elif key == "file_sizes":
+            lines.append("the audio files are others (their sizes)")
+        else:
+            lines.append(f"{key}: {shown(old.get(key))} -> {shown(new.get(key))}")
+    return lines
+
+
+def _changelog(meta: Mapping[str, Any], previous: Path | None) -> str:
+    """The entry of this version, above those of the versions before."""
+    lines = [f"## {meta['version']} ({datetime.date.today().isoformat()})", ""]
+    earlier = ""
+    if previous is None:
+        lines += ["- first preparation"]
+    else:
+        old = read_meta(previous)
+        earlier = (previous / CHANGELOG).read_text(encoding="utf-8").split("\n", 2)[2]
+        lines += [f"- compared with {old['version']}:"]
+        keys = [key for key in meta["request"] if key != "items_per_shard"]
+        changed = differences(old["request"], meta["request"], keys=keys)
+        changed += differences(old, meta, keys=("num_items", "num_skipped", "fingerprint"))
+        lines += [f"  - {line}" for line in changed or ["nothing"]]
+    sizes = ", ".join(f"{split} {found['items']}" for split, found in meta["statistics"].items())
+    lines += [
+        f"- {meta['num_items']} items ({sizes}), {meta['num_skipped']} left out",
+        f"- {meta['encoding']} at {meta['sample_rate_hz']} Hz",
+        f"- fingerprint {meta['fingerprint']}",
+        "",
+    ]
+    return "\n".join(["# Changes", "", *lines]) + ("\n" + earlier if earlier else "")
+
+
+def summary(folder: Path) -> str:
+    """A prepared data set in a few lines: splits, hours, levels, size, what was left out."""
+    meta = read_meta(folder)
+    num_bytes = sum(shard["num_bytes"] for shard in meta["shards"])
+    lines = [f"{meta['name']} {meta['version']} in {folder}"]
+    for split, found in meta["statistics"].items():
+        level = found["level_db"]
+        lines.append(
+            f"  {split:<10} {found['items']:>8} items {found['hours']:>9.2f} h  "
+            f"level {level['mean']:.1f} +- {level['std']:.1f} dB"
+        )
+    lines.append(
+        f"  {meta['encoding']} at {meta['sample_rate_hz']} Hz, {num_bytes / 1e6:.1f} MB, "
+        f"{len(meta['shards'])} shards; {meta['num_skipped']} left out"
+    )
+    return "\n".join([*lines, f"  fingerprint {meta['fingerprint']}"])

@@ -1,0 +1,220 @@
+"""A directory that `prepare` wrote, as a data set: reads a window without the rest of its song."""
+
+import csv
+import dataclasses
+import hashlib
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+from mclf_jax.audio import decode
+from mclf_jax.audio.resample import resampled_window
+from mclf_jax.data.base.array_record import Payload, from_int16, open_shard, read_span
+from mclf_jax.data.base.source import Example, Info
+from mclf_jax.data.prepare import finish as prepare_finish
+
+
+@dataclasses.dataclass(frozen=True)
+class Prepared:
+    """A `Source` of prepared audio; worker processes get a copy and open the shards themselves.
+
+    Attributes:
+        info: as of the audio files, with the version of the preparation.
+        encoding: "int16" or "flac".
+        prepared_rate_hz: rate of what is stored; resampled where `info.sample_rate_hz` is another.
+        shards: path and checksum of each.
+        labels: int32 [N] for `single_label`, float32 [N, K] for the other tasks.
+        item_ids: of each item.
+        shard_of, positions, sizes: [N], where the audio of each item is, in bytes.
+        lengths: int64 [N], samples as stored.
+    """
+
+    info: Info
+    encoding: str
+    prepared_rate_hz: int
+    shards: tuple[tuple[str, str], ...]
+    labels: np.ndarray
+    item_ids: tuple[str, ...]
+    shard_of: np.ndarray
+    positions: np.ndarray
+    sizes: np.ndarray
+    lengths: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.item_ids)
+
+    def __getitem__(self, index: int) -> Example:
+        return Example(
+            audio=self.read(index, start_sample=0, num_samples=self.num_samples(index)),
+            label=self.label(index),
+            valid=np.float32(1),
+            index=np.int32(range(len(self))[index]),
+        )
+
+    def read(self, index: int, *, start_sample: int, num_samples: int) -> np.ndarray:
+        if start_sample < 0 or num_samples < 0:
+            raise ValueError(
+                "start_sample and num_samples cannot be negative, got "
+                f"start_sample={start_sample}, num_samples={num_samples}"
+            )
+        return resampled_window(
+            lambda start, stop: self._read_stored(index, start, stop),
+            source_rate_hz=self.prepared_rate_hz,
+            sample_rate_hz=self.info.sample_rate_hz,
+            start_sample=start_sample,
+            num_samples=num_samples,
+        )
+
+    def label(self, index: int) -> np.ndarray:
+        return self.labels[index]
+
+    def num_samples(self, index: int) -> int:
+        return decode.resampled_length(
+            int(self.lengths[index]),
+            source_rate_hz=self.prepared_rate_hz,
+            sample_rate_hz=self.info.sample_rate_hz,
+        )
+
+    def item_id(self, index: int) -> str:
+        return self.item_ids[index]
+
+    def _read_stored(self, index: int, start: int, stop: int | None) -> np.ndarray:
+        length = int(self.lengths[index])
+        stop = length if stop is None else min(stop, length)
+        if start >= stop:
+            return np.zeros(0, np.float32)
+        path, checksum = self.shards[self.shard_of[index]]
+        position, size = int(self.positions[index]), int(self.sizes[index])
+        try:
+            shard = open_shard(path, checksum)
+            if self.encoding == "int16":
+                audio = from_int16(read_span(shard, position + 2 * start, 2 * (stop - start)))
+            else:
+                with soundfile.SoundFile(Payload(shard, position, size)) as file:
+                    file.seek(start)
+                    audio = file.read(stop - start, dtype="float32")
+        except (OSError, soundfile.SoundFileError) as error:
+            reason = f"item {self.item_ids[index]!r} cannot be read from it: {error}"
+            raise decode.AudioError(path, reason) from error
+        if len(audio) != stop - start:
+            raise decode.AudioError(path, f"ends within the item {self.item_ids[index]!r}")
+        return audio
+
+
+def prepared(*, path: str | os.PathLike, sample_rate_hz: int, checksums: str = "skip") -> Prepared:
+    """Opens a prepared data set.
+
+    Args:
+        path: OUT/NAME/VERSION as `prepare` wrote it, or OUT/NAME or OUT where that is the only
+            one in it.
+        sample_rate_hz: of the audio that is read; another than the prepared one costs time, as
+            each window is resampled.
+        checksums: "skip", or "verify" to read all shards and compare them with their checksums.
+
+    Raises:
+        ValueError: no prepared data set, or one that is not complete or of another format.
+    """
+    if checksums not in ("skip", "verify"):
+        raise ValueError(f"checksums must be 'skip' or 'verify', got {checksums!r}")
+    if sample_rate_hz < 1:
+        raise ValueError(f"sample_rate_hz must be positive, got {sample_rate_hz}")
+    folder = find_prepared(path)
+    meta = prepare_finish.read_meta(folder)
+    for shard in meta["shards"]:
+        _check_shard(folder, shard, checksums=checksums)
+    items = json.loads((folder / prepare_finish.ITEMS).read_text(encoding="utf-8"))
+    with np.load(folder / prepare_finish.ARRAYS, allow_pickle=False) as file:
+        arrays = dict(file)
+    with (folder / prepare_finish.SKIPPED).open(encoding="utf-8", newline="") as file:
+        skipped = tuple((item, reason) for item, reason in list(csv.reader(file))[1:])
+    notes = tuple(meta["notes"])
+    rate_hz = meta["sample_rate_hz"]
+    if sample_rate_hz != rate_hz:
+        notes += (
+            f"prepared at {rate_hz} Hz and read at {sample_rate_hz} Hz: every window is resampled, "
+            "which costs time; prepare it at that rate",
+        )
+    info = Info(
+        name=meta["name"],
+        task=meta["task"],
+        labels=tuple(meta["labels"]),
+        sample_rate_hz=sample_rate_hz,
+        splits={
+            name: np.flatnonzero(arrays["split"] == number)
+            for number, name in enumerate(items["splits"])
+        },
+        groups=tuple(items["groups"]),
+        version=meta["version"],
+        fingerprint=meta["fingerprint"],
+        licence=meta["licence"],
+        skipped=skipped,
+        notes=notes,
+        citation=meta["citation"],
+        url=meta["url"],
+        faults=tuple(meta["faults"]),
+        parents=meta["parents"],
+        group_kind=meta["group_kind"],
+        columns={name: tuple(column) for name, column in items["columns"].items()},
+    )
+    return Prepared(
+        info=info,
+        encoding=meta["encoding"],
+        prepared_rate_hz=rate_hz,
+        shards=tuple((str(folder / shard["file"]), shard["sha256"]) for shard in meta["shards"]),
+        labels=arrays["label"],
+        item_ids=tuple(items["item_ids"]),
+        shard_of=arrays["shard"],
+        positions=arrays["position"],
+        sizes=arrays["num_bytes"],
+        lengths=arrays["num_samples"],
+    )
+
+
+def find_prepared(path: str | os.PathLike) -> Path:
+    """The prepared data set at a path, or the only one a level or two below it.
+
+    Raises:
+        ValueError: there is none, or there are several.
+    """
+    root = Path(path).expanduser()
+    if not os.fspath(path) or not root.is_dir():
+        raise ValueError(
+            f"path must be a prepared data set, got {os.fspath(path)!r}: no such folder"
+        )
+    found: list[Path] = []
+    for pattern in ("", "*/", "*/*/"):
+        found = found or sorted(
+            meta.parent
+            for meta in root.glob(pattern + prepare_finish.META)
+            if not any(part.startswith("incomplete-") for part in meta.relative_to(root).parts)
+        )
+    if len(found) == 1:
+        return found[0]
+    if found:
+        names = ", ".join(str(folder.relative_to(root)) for folder in found)
+        raise ValueError(f"{root} holds several prepared data sets; give one of them: {names}")
+    begun = [*root.glob("incomplete-*/request.json"), *root.glob("*/incomplete-*/request.json")]
+    hint = f"; {begun[0].parent} was begun and not finished: prepare it again" if begun else ""
+    raise ValueError(
+        f"{root} is no prepared data set: no {prepare_finish.META} in it{hint}. `mclf data prepare`"
+        " makes one"
+    )
+
+
+def _check_shard(folder: Path, shard: dict, *, checksums: str) -> None:
+    path = folder / shard["file"]
+    try:
+        size = path.stat().st_size
+    except FileNotFoundError:
+        raise ValueError(f"{path} is missing: the data set was not copied completely") from None
+    if size != shard["num_bytes"]:
+        raise ValueError(
+            f"{path} has {size} bytes, not {shard['num_bytes']}: it was cut or changed"
+        )
+    if checksums == "verify":
+        with path.open("rb") as file:
+            if hashlib.file_digest(file, "sha256").hexdigest() != shard["sha256"]:
+                raise ValueError(f"{path} is not what was prepared: its checksum is another")

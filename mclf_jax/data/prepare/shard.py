@@ -1,0 +1,264 @@
+"""From a few items of a catalogue to one ArrayRecord file of them: what each worker does.
+
+A record is a `tf.train.Example` as TensorFlow Datasets writes them, see `tfds_features`.
+"""
+
+import dataclasses
+import hashlib
+import io
+import json
+import math
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import soundfile
+
+from mclf_jax.audio import decode
+from mclf_jax.data.base.array_record import to_int16, write_shard
+from mclf_jax.data.catalogue.items import UNLABELLED, Item
+from mclf_jax.data.sources import scan
+
+ENCODINGS = ("int16", "flac")
+LOWEST_LEVEL_DB = -120.0  # digital silence
+
+_BLOCK_SAMPLES = 1 << 18
+_MAX_RECORD_BYTES = (1 << 31) - (1 << 20)  # protobuf's limit, and room for the other fields
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """What decides how the audio of an item is written.
+
+    Attributes:
+        sample_rate_hz: of what is written.
+        encoding: one of `ENCODINGS`, both 16 bits and mono.
+        min_duration_s: shorter items are left out.
+        max_duration_s: longer ones are cut there; None keeps all.
+        silent_label: items silent to the last sample are left out, except under this label.
+    """
+
+    sample_rate_hz: int
+    encoding: str
+    min_duration_s: float
+    max_duration_s: float | None
+    silent_label: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Task:
+    """A shard that is to be written; may be pickled.
+
+    Attributes:
+        file_name: of the shard.
+        split: of all its items.
+        numbers: of the items in their catalogue.
+        items: the same ones.
+        labels: int32 [N] or float32 [N, K], of the items.
+    """
+
+    file_name: str
+    split: str
+    numbers: tuple[int, ...]
+    items: tuple[Item, ...]
+    labels: np.ndarray
+
+
+@dataclasses.dataclass(frozen=True)
+class Audio:
+    """An item's samples, int16 [T]; their level, and how many were beyond full scale."""
+
+    samples: np.ndarray
+    level_db: float
+    num_clipped: int
+
+
+def read_item(item: Item, settings: Settings) -> Audio | str:
+    """Decodes the part of the file that is the item; or why it is left out."""
+    lowest, highest = math.inf, -math.inf
+    pieces, square_sum, num_clipped = [], 0.0, 0
+    try:
+        for block in _blocks(item, settings):
+            pieces.append(to_int16(block))
+            square_sum += float(np.square(block, dtype=np.float64).sum())
+            low, high = float(block.min()), float(block.max())
+            if low < -1 or high > 1:
+                num_clipped += int((np.abs(block) > 1).sum())
+            lowest, highest = min(lowest, low), max(highest, high)
+    except decode.AudioError as error:
+        return error.reason
+    samples = np.concatenate(pieces) if pieces else np.zeros(0, "<i2")
+    duration_s = len(samples) / settings.sample_rate_hz
+    is_part = item.start_s > 0 or item.duration_s is not None
+    if not len(samples) and is_part:
+        return f"the file ends before {item.start_s:g} s, where the item begins"
+    if not len(samples) or duration_s < settings.min_duration_s:
+        return scan.too_short(duration_s, settings.min_duration_s)
+    if samples.nbytes > _MAX_RECORD_BYTES:
+        longest_s = _MAX_RECORD_BYTES // 2 // settings.sample_rate_hz
+        return f"too long: {duration_s:.0f} s, more than {longest_s} s; set max_duration_s"
+    # A quiet moment of a song is as it should be; a file without sound is broken.
+    silent = scan.is_silent(lowest, highest) and not is_part
+    if silent and settings.silent_label not in item.labels:
+        return scan.SILENT
+    power = square_sum / len(samples)
+    level_db = max(LOWEST_LEVEL_DB, 10 * math.log10(power)) if power else LOWEST_LEVEL_DB
+    return Audio(samples, round(level_db, 3), num_clipped)
+
+
+def _blocks(item: Item, settings: Settings) -> Iterator[np.ndarray]:
+    """Float32 blocks of the item, at the rate of the settings."""
+    rate_hz = settings.sample_rate_hz
+    durations_s = (item.duration_s, settings.max_duration_s)
+    limit_s = min((limit for limit in durations_s if limit is not None), default=None)
+    left = None if limit_s is None else round(limit_s * rate_hz)
+    if item.start_s or item.duration_s is not None:
+        audio = decode.read_audio(
+            item.file,
+            sample_rate_hz=rate_hz,
+            start_sample=round(item.start_s * rate_hz),
+            num_samples=left,
+        )
+        if len(audio):
+            yield audio
+        return
+    stream = decode.stream_audio(item.file, sample_rate_hz=rate_hz, block_samples=_BLOCK_SAMPLES)
+    for block in stream:
+        yield block[:left]
+        if left is not None:
+            left -= len(block)
+            if left <= 0:
+                stream.close()
+                return
+
+
+def write_task(
+    task: Task,
+    *,
+    folder: Path,
+    results: Path,
+    settings: Settings,
+    on_item: Callable[[], Any] = lambda: None,
+) -> None:
+    """Writes a shard into `folder`, then what is in it as JSON into `results`.
+
+    Either is there completely or not at all, the JSON last: where it is, the shard is done.
+
+    Args:
+        task: what to write.
+        folder, results: directories that are there.
+        settings: how.
+        on_item: called after each item.
+    """
+    written, skipped = [], []
+
+    def records() -> Iterator[tuple[bytes, int]]:
+        for number, item, label in zip(task.numbers, task.items, task.labels, strict=True):
+            audio = read_item(item, settings)
+            if isinstance(audio, str):
+                skipped.append([number, audio])
+            else:
+                payload = _encode(audio.samples, settings)
+                record = _record(item, audio, payload, task=task, label=label, settings=settings)
+                entry = {
+                    "number": number,
+                    "num_samples": len(audio.samples),
+                    "num_bytes": len(payload),
+                    "level_db": audio.level_db,
+                    "num_clipped": audio.num_clipped,
+                    "sha256": hashlib.sha256(audio.samples.tobytes()).hexdigest(),
+                }
+                written.append(entry)
+                yield record, record.index(payload)
+            on_item()
+
+    temporary = results / f"{task.file_name}.{os.getpid()}.part"
+    shard = write_shard(temporary, records())
+    for entry, position in zip(written, shard.positions, strict=True):
+        entry["position"] = position
+    result = {
+        "file": task.file_name,
+        "num_bytes": shard.num_bytes,
+        "sha256": shard.sha256,
+        "items": written,
+        "skipped": skipped,
+    }
+    os.replace(temporary, folder / task.file_name)
+    write_whole(results / f"{task.file_name}.json", json.dumps(result))
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Writes a file so that it is there completely or as it was."""
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.part")
+    temporary.write_text(text, encoding="utf-8")
+    os.replace(temporary, path)
+
+
+def _encode(samples: np.ndarray, settings: Settings) -> bytes:
+    if settings.encoding == "int16":
+        return samples.tobytes()
+    file = io.BytesIO()
+    soundfile.write(file, samples, settings.sample_rate_hz, format="FLAC", subtype="PCM_16")
+    return file.getvalue()
+
+
+def _record(
+    item: Item, audio: Audio, payload: bytes, *, task: Task, label: np.ndarray, settings: Settings
+) -> bytes:
+    from tensorflow_datasets.proto import tf_example_pb2, tf_feature_pb2
+
+    def integer(value: int):
+        return tf_feature_pb2.Feature(int64_list=tf_feature_pb2.Int64List(value=[value]))
+
+    def binary(value: bytes | str):
+        value = value if isinstance(value, bytes) else value.encode("utf-8", "surrogateescape")
+        return tf_feature_pb2.Feature(bytes_list=tf_feature_pb2.BytesList(value=[value]))
+
+    if label.ndim:
+        values = label
+        if task.split == UNLABELLED:
+            values = np.full_like(label, np.nan)
+        target = tf_feature_pb2.Feature(float_list=tf_feature_pb2.FloatList(value=values))
+    else:
+        # TensorFlow Datasets' word for "none" is -1.
+        target = integer(-1 if task.split == UNLABELLED else int(label))
+    feature = {
+        "audio": binary(payload),
+        "sample_rate_hz": integer(settings.sample_rate_hz),
+        "num_samples": integer(len(audio.samples)),
+        "label": target,
+        "item_id": binary(item.item_id),
+        "group": binary(item.group or item.item_id),
+        "columns": binary(json.dumps(dict(item.columns), sort_keys=True)),
+    }
+    example = tf_example_pb2.Example(features=tf_feature_pb2.Features(feature=feature))
+    return example.SerializeToString(deterministic=True)
+
+
+def tfds_features(*, task: str, labels: tuple[str, ...], encoding: str):
+    """What TensorFlow Datasets must know to read the records.
+
+    "audio" is int16 [T], or the bytes of a FLAC file; "label" an int64 [], -1 for unlabelled
+    items, or float32 [K], NaN where nobody looked; "columns" is JSON.
+    """
+    from tensorflow_datasets import features
+
+    audio = features.Tensor(shape=(None,), dtype=np.int16, encoding="bytes")
+    if encoding == "flac":
+        audio = features.Tensor(shape=(), dtype=np.object_)
+    label = features.Tensor(shape=(len(labels),), dtype=np.float32)
+    if task == "single_label":
+        label = features.ClassLabel(names=list(labels))
+    return features.FeaturesDict(
+        {
+            "audio": audio,
+            "sample_rate_hz": features.Scalar(dtype=np.int32),
+            "num_samples": features.Scalar(dtype=np.int64),
+            "label": label,
+            "item_id": features.Text(),
+            "group": features.Text(),
+            "columns": features.Text(),
+        }
+    )

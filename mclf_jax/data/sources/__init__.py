@@ -1,0 +1,1 @@
+"""Audio files on disk as a data set."""

@@ -1,0 +1,1 @@
+"""Which songs are for training, validation and test: arrays in, indices out."""

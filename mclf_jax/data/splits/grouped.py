@@ -1,0 +1,113 @@
+"""Train, valid and test splits that keep artists, albums or tracks together.
+
+Songs of one artist in both train and test let a model score by recognising the artist (the "album
+effect", Flexer and Schnitzer, 2010, "Effects of Album and Artist Filters in Audio Similarity
+Computed for Very Large Music Databases"), so groups, not items, are dealt out.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from mclf_jax.data.splits.strata import strata
+
+
+def split_by_group(
+    groups: Sequence[str],
+    labels: np.ndarray | None,
+    *,
+    fractions: Mapping[str, float] | Sequence[tuple[str, float]] = (
+        ("train", 0.7),
+        ("valid", 0.15),
+        ("test", 0.15),
+    ),
+    seed: int,
+) -> dict[str, np.ndarray]:
+    """Deals whole groups out to splits, each label in proportion as well as the groups allow.
+
+    Greedy: the largest group first, each to the split where it brings the share of every label
+    nearest to that split's fraction. Groups of one size come in an order drawn from `seed`. The
+    result does not depend on the order of the items.
+
+    Args:
+        groups: [N], the group of each item.
+        labels: what to stratify by: int [N] for one label of many, 0 or 1 [N, K] for tags, other
+            numbers [N, K] for regression (by quarters of each), NaN where unobserved, None for
+            sizes alone; see `strata`.
+        fractions: share of the items for each split; together 1.
+        seed: of the order among groups of one size.
+
+    Returns:
+        For each split its item indices, ascending; no split is empty.
+
+    Raises:
+        ValueError: fewer groups than splits, or fractions that are not positive or not 1 together.
+    """
+    fractions = dict(fractions)
+    shares = np.array(list(fractions.values()), np.float64)
+    if not len(shares) or (shares <= 0).any() or not math.isclose(shares.sum(), 1, abs_tol=1e-6):
+        raise ValueError(f"fractions must be positive and sum to 1, got {fractions}")
+    names, group_of_item = np.unique(np.asarray(groups, dtype=str), return_inverse=True)
+    if len(names) < len(shares):
+        raise ValueError(
+            f"{len(shares)} splits ({', '.join(fractions)}) need at least {len(shares)} groups, got"
+            f" {len(names)} ({', '.join(names[:5]) or 'none'}) for {len(groups)} items"
+        )
+
+    member = strata(labels, num_items=len(groups))
+    split_of_group = deal(member, group_of_item, shares=shares, rng=np.random.default_rng(seed))
+    return {
+        name: np.flatnonzero(split_of_group[group_of_item] == split)
+        for split, name in enumerate(fractions)
+    }
+
+
+def deal(
+    member: np.ndarray, group_of_item: np.ndarray, *, shares: np.ndarray, rng: np.random.Generator
+) -> np.ndarray:
+    """The split of each group, int [G]; see `split_by_group`.
+
+    Args:
+        member: bool [N, S], items in strata, of which none is empty.
+        group_of_item: int [N], from 0 to G - 1.
+        shares: [P], of the items for each split, no more than there are groups.
+        rng: of the order among groups of one size.
+    """
+    sizes = np.bincount(group_of_item)
+    counts = np.zeros((len(sizes), 1 + member.shape[1]))
+    counts[:, 0] = sizes
+    items, columns = np.nonzero(member)
+    np.add.at(counts, (group_of_item[items], columns + 1), 1)
+    shuffled = rng.permutation(len(sizes))
+    order = shuffled[np.argsort(-sizes[shuffled], kind="stable")]
+    split_of_group = _deal_in_order(counts / counts.sum(axis=0), shares=shares, order=order)
+    _fill_empty(split_of_group, sizes=sizes, order=order, num_splits=len(shares))
+    return split_of_group
+
+
+def _deal_in_order(counts: np.ndarray, *, shares: np.ndarray, order: np.ndarray) -> np.ndarray:
+    """The split of each group, from its share of each stratum, [G, S]."""
+    held = np.zeros((len(shares), counts.shape[1]))
+    split_of_group = np.zeros(len(counts), np.int64)
+    for group in order:
+        missing = shares[:, None] - held
+        # what the group adds to the squared distance from the fractions, were it to go there
+        cost = ((missing - counts[group]) ** 2 - missing**2).sum(axis=1)
+        # equal but for rounding is equal: the order of addition must not decide
+        split = int(np.flatnonzero(cost <= cost.min() + 1e-9)[0])
+        split_of_group[group] = split
+        held[split] += counts[group]
+    return split_of_group
+
+
+def _fill_empty(
+    split_of_group: np.ndarray, *, sizes: np.ndarray, order: np.ndarray, num_splits: int
+) -> None:
+    """Gives each empty split the smallest group of the split that has most groups."""
+    for split in range(num_splits):
+        if (split_of_group == split).any():
+            continue
+        richest = np.bincount(split_of_group, minlength=num_splits).argmax()
+        candidates = order[split_of_group[order] == richest]
+        split_of_group[candidates[sizes[candidates].argmin()]] = split

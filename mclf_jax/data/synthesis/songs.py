@@ -1,0 +1,190 @@
+"""The embedded data set: short songs composed and rendered here, with exact labels of every kind.
+
+Nothing is downloaded and nothing is stored: a song is a function of (seed, index). Styles differ
+in what musicians call style (metre, tempo, harmony, rhythm, texture), not in loudness or in one
+frequency, and the test songs are by artists whom training never heard.
+"""
+
+import dataclasses
+import hashlib
+import json
+import math
+import operator
+
+import numpy as np
+
+from mclf_jax.data.base.source import Example, Info
+from mclf_jax.data.synthesis import mixer
+from mclf_jax.data.synthesis.composer import compose, place
+from mclf_jax.data.synthesis.score import INSTRUMENTS, KEYS, Score
+from mclf_jax.data.synthesis.styles import STYLES
+
+VERSION = "1.0.0"
+MIN_SONGS = 3 * len(STYLES)
+
+_LABELS = {
+    "style": ("single_label", tuple(STYLES)),
+    "key": ("single_label", KEYS),
+    "instruments": ("multi_label", INSTRUMENTS),
+    "emotion": ("regression", ("valence", "arousal")),
+    "tempo": ("regression", ("tempo_octaves",)),
+}
+TASKS = tuple(_LABELS)
+_NOTES = {
+    "emotion": "valence and arousal, in [-1, 1], follow from mode, tempo, density and register",
+    "tempo": "tempo_octaves is log2(beats per minute / 120); in 6/8 the beat is a dotted quarter",
+}
+
+# Of twenty artists of a style, fourteen train; the first three serve one split each.
+_VALID_ARTISTS = (1, 8, 14)
+_TEST_ARTISTS = (2, 9, 15)
+
+
+@dataclasses.dataclass(frozen=True)
+class Synthetic:
+    """A `Source` of composed songs; made by `synthetic`, which says what the fields mean."""
+
+    task: str
+    num_songs: int
+    song_s: float
+    sample_rate_hz: int
+    seed: int
+    info: Info = dataclasses.field(repr=False, compare=False)
+
+    def __len__(self) -> int:
+        return self.num_songs
+
+    def __getitem__(self, index: int) -> Example:
+        return Example(
+            audio=self.read(index, start_sample=0, num_samples=self.num_samples(index)),
+            label=self.label(index),
+            valid=np.float32(1.0),
+            index=np.int32(index),
+        )
+
+    def read(self, index: int, *, start_sample: int, num_samples: int) -> np.ndarray:
+        """Float32 [<= num_samples], rendering only the notes that sound there; shorter at the end.
+
+        Raises:
+            IndexError: no song has this index.
+            ValueError: `start_sample` or `num_samples` is negative.
+        """
+        if start_sample < 0 or num_samples < 0:
+            raise ValueError(
+                f"start_sample={start_sample}, num_samples={num_samples}: neither may be negative"
+            )
+        score = self.score(index)
+        left = max(0, self.num_samples(index) - start_sample)
+        return mixer.render(
+            score,
+            sample_rate_hz=self.sample_rate_hz,
+            start_sample=start_sample,
+            num_samples=min(num_samples, left),
+        )
+
+    def label(self, index: int) -> np.ndarray:
+        index = self._checked(index)
+        if self.task == "style":
+            return np.int32(list(STYLES).index(place(index)[0]))
+        score = self.score(index)
+        match self.task:
+            case "key":
+                return np.int32(KEYS.index(score.key))
+            case "instruments":
+                return np.array([name in score.instruments for name in INSTRUMENTS], np.float32)
+            case "emotion":
+                emotion = score.emotion
+                return np.array([emotion[name] for name in self.info.labels], np.float32)
+            case "tempo":
+                return np.array([math.log2(score.tempo_bpm / 120)], np.float32)
+        raise AssertionError(self.task)
+
+    def num_samples(self, index: int) -> int:
+        self._checked(index)
+        return round(self.song_s * self.sample_rate_hz)
+
+    def item_id(self, index: int) -> str:
+        return f"{self.info.groups[self._checked(index)]}/{index:05d}"
+
+    def score(self, index: int) -> Score:
+        """Everything that is known of a song: its notes, artist, tempo, key, mode, instruments."""
+        return compose(seed=self.seed, index=self._checked(index), song_s=self.song_s)
+
+    def _checked(self, index: int) -> int:
+        index = operator.index(index)
+        if not 0 <= index < self.num_songs:
+            raise IndexError(f"song {index}: the data set has songs 0 to {self.num_songs - 1}")
+        return index
+
+
+def synthetic(
+    *,
+    task: str = "style",
+    num_songs: int = 400,
+    song_s: float = 12.0,
+    sample_rate_hz: int = 16000,
+    seed: int = 0,
+) -> Synthetic:
+    """The embedded data set, ready to read.
+
+    A song does not change with `num_songs` or `task`, and no artist changes split with
+    `num_songs`: a longer data set begins with the shorter one.
+
+    Args:
+        task: "style" (ten, one of many), "key" (24, one of many), "instruments" (eight tags),
+            "emotion" (valence and arousal) or "tempo" (octaves above 120 beats per minute).
+        num_songs: at least 30, so that each style has an artist in each split. Styles take turns,
+            so a multiple of ten is balanced; 400 have splits of 280, 60 and 60.
+        song_s: length of each song, from 1 s.
+        sample_rate_hz: 8000 to 48000.
+        seed: of all songs and artists, not negative.
+
+    Raises:
+        ValueError: an argument is not as above.
+    """
+    if task not in _LABELS:
+        raise ValueError(f"task={task!r}: choose from {', '.join(map(repr, TASKS))}")
+    if num_songs < MIN_SONGS:
+        raise ValueError(
+            f"num_songs={num_songs}: at least {MIN_SONGS}, so that every split has every style"
+        )
+    if not (math.isfinite(song_s) and song_s >= 1):
+        raise ValueError(f"song_s={song_s}: at least 1 second")
+    if not 8000 <= sample_rate_hz <= 48000:
+        raise ValueError(f"sample_rate_hz={sample_rate_hz}: from 8000 to 48000")
+    if seed < 0:
+        raise ValueError(f"seed={seed}: an integer from 0")
+    kind, labels = _LABELS[task]
+    settings = {
+        "task": task,
+        "num_songs": int(num_songs),
+        "song_s": float(song_s),
+        "sample_rate_hz": int(sample_rate_hz),
+        "seed": int(seed),
+    }
+    identity = json.dumps({"name": "synthetic", "version": VERSION, **settings}, sort_keys=True)
+    placed = [place(index) for index in range(num_songs)]
+    info = Info(
+        name="synthetic",
+        task=kind,
+        labels=labels,
+        sample_rate_hz=int(sample_rate_hz),
+        splits=_splits(placed),
+        groups=tuple(f"{style}-{number:02d}" for style, number in placed),
+        version=VERSION,
+        fingerprint=hashlib.sha256(identity.encode()).hexdigest(),
+        licence="Apache-2.0",
+        notes=("rendered by this package's code", *([_NOTES[task]] if task in _NOTES else [])),
+    )
+    return Synthetic(**settings, info=info)
+
+
+def _splits(placed: list[tuple[str, int]]) -> dict[str, np.ndarray]:
+    """Indices of each split, by artist number alone."""
+    numbers = np.array([number % 20 for _, number in placed])
+    valid, test = np.isin(numbers, _VALID_ARTISTS), np.isin(numbers, _TEST_ARTISTS)
+    return {
+        "train": np.flatnonzero(~valid & ~test),
+        "valid": np.flatnonzero(valid),
+        "test": np.flatnonzero(test),
+    }

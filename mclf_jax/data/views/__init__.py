@@ -1,0 +1,1 @@
+"""A data set seen differently: other labels, other splits, the same songs."""

@@ -1,0 +1,347 @@
+"""A run and a split become window scores, song scores, metrics and a report."""
+
+import dataclasses
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from jax.sharding import Mesh
+from ml_collections import ConfigDict
+
+from mclf_jax import config as config_lib
+from mclf_jax import metrics
+from mclf_jax.common import parallel
+from mclf_jax.data import pipeline
+from mclf_jax.data.base.windows import window_starts
+from mclf_jax.data.views import apply as view
+from mclf_jax.evaluation.result import Report, load_report, saved_splits
+from mclf_jax.evaluation.steps import make_eval_step, make_objective_step
+from mclf_jax.objectives import SELF_SUPERVISED, Objective
+from mclf_jax.run import checkpoint, experiment
+from mclf_jax.run import directory as rundir
+from mclf_jax.run.experiment import Experiment
+from mclf_jax.run.state import TrainState
+
+PyTree = Any
+# The `eval.metric` that compares nothing: the newest checkpoint is the one that is used.
+LAST = "last"
+
+
+@dataclasses.dataclass(frozen=True)
+class SongScores:
+    """What a network says of the songs of a split.
+
+    Attributes:
+        indices: int [N], the songs in the source.
+        scores: [N, K], means over the windows of each song.
+        targets: int [N] or float [N, K], NaN where not observed.
+        loss: mean over all windows of songs with an observed label; NaN if there is none.
+        num_windows: how many that were.
+        failed: indices of songs that could not be read at all; they are in none of the above.
+    """
+
+    indices: np.ndarray
+    scores: np.ndarray
+    targets: np.ndarray
+    loss: float
+    num_windows: int
+    failed: tuple[int, ...]
+
+
+def make_scorer(parts: Experiment, *, mesh: Mesh) -> Callable[[str, PyTree], SongScores]:
+    """A function (split, variables) -> SongScores that compiles once.
+
+    Windows go through the network in batches of `eval.batch_size`, whatever the length of
+    the songs, and every process gets the scores of all of them.
+    """
+    config = parts.config
+    parallel.check_batch_size(config.eval.batch_size, mesh, field="eval.batch_size")
+    step = jax.jit(
+        make_eval_step(
+            parts.model, task=parts.source.info.task, distance=config.objective.distance
+        ),
+        out_shardings=parallel.replicated(mesh),
+    )
+
+    def score(split: str, variables: PyTree) -> SongScores:
+        songs = parts.indices(split)
+        windows = song_windows(parts, songs)
+        batches = pipeline.evaluation_batches(
+            parts.source,
+            windows,
+            inputs=parts.inputs,
+            batch_size=config.eval.batch_size,
+            process_index=jax.process_index(),
+            process_count=jax.process_count(),
+        )
+        num_labels = len(parts.source.info.labels)
+        scores = np.zeros((len(windows), num_labels), np.float64)
+        losses, valid = np.zeros(len(windows)), np.zeros(len(windows), bool)
+        for batch in pipeline.iterate(
+            batches,
+            num_threads=config.runtime.num_threads,
+            prefetch=config.runtime.prefetch,
+        ):
+            batch.pop("failed")
+            rows = jax.device_get(step(variables, parallel.put_batch(batch, mesh)))
+            good = rows["valid"] > 0
+            row = rows["row"][good]
+            scores[row], losses[row], valid[row] = rows["scores"][good], rows["loss"][good], True
+        return _average(parts, songs, windows[:, 0], scores, losses, valid)
+
+    return score
+
+
+def make_judge(
+    parts: Experiment, *, objective: Objective, mesh: Mesh
+) -> Callable[[str, TrainState], dict[str, float]]:
+    """A function (split, state) -> {"loss": ..., ...}: what an objective says of itself.
+
+    Every song of the split counts once, at windows that depend on the seed alone.
+    """
+    config = parts.config
+    parallel.check_batch_size(config.eval.batch_size, mesh, field="eval.batch_size")
+    step = jax.jit(
+        make_objective_step(objective, seed=config.seed), out_shardings=parallel.replicated(mesh)
+    )
+
+    def judge(split: str, state: TrainState) -> dict[str, float]:
+        if state.ema:  # the encoder that is kept
+            state = state.replace(ema={}).with_variables(state.variables())
+        batches = pipeline.validation_batches(
+            parts.source,
+            parts.indices(split),
+            inputs=parts.inputs_of(objective),
+            batch_size=config.eval.batch_size,
+            seed=config.seed,
+            process_index=jax.process_index(),
+            process_count=jax.process_count(),
+        )
+        totals: dict[str, float] = {}
+        for number, batch in enumerate(
+            pipeline.iterate(
+                batches,
+                num_threads=config.runtime.num_threads,
+                prefetch=config.runtime.prefetch,
+            )
+        ):
+            batch.pop("failed")
+            sums = jax.device_get(
+                step(state.params, state.model_state, parallel.put_batch(batch, mesh), number)
+            )
+            totals = {name: totals.get(name, 0.0) + float(value) for name, value in sums.items()}
+        count = totals.pop("count")
+        if not count:
+            raise ValueError(f"not one song of the split {split!r} could be read")
+        return {name: total / count for name, total in totals.items()}
+
+    return judge
+
+
+def song_windows(parts: Experiment, songs: np.ndarray) -> np.ndarray:
+    """int64 [W, 2]: (song, first sample) of every window of the songs, as `eval` asks."""
+    config, rate = parts.config.eval, parts.model.features.sample_rate_hz
+    hop = None if config.hop_s is None else max(1.0, config.hop_s * rate)
+    windows = []
+    for index in songs:
+        starts = window_starts(
+            parts.source.num_samples(int(index)),
+            window=parts.model.window_samples,
+            num_windows=config.num_windows,
+            hop=hop,
+        )
+        windows += [(index, start) for start in starts]
+    return np.array(windows, np.int64)
+
+
+def compute_metrics(parts: Experiment, scores: SongScores) -> metrics.Metrics:
+    """Song-level metrics; `values` has the mean window loss too, and what a hierarchy adds."""
+    info = parts.source.info
+    result = metrics.compute(info.task, scores.scores, scores.targets, labels=info.labels)
+    values = {"loss": scores.loss, **result.values}
+    if metrics.hierarchical_names(info.task, info.parents):
+        values |= metrics.hierarchical(
+            scores.scores, scores.targets, labels=info.labels, parents=info.parents
+        )
+    return dataclasses.replace(result, values=values)
+
+
+def evaluate(
+    run: str | Path,
+    *,
+    split: str = "test",
+    config: ConfigDict | None = None,
+    data_change: str = "refuse",
+) -> Report:
+    """Score a split of a run's data set with the run's best checkpoint.
+
+    Args:
+        run: a run directory of `mclf train`.
+        split: "test", "valid" or "train"; "hidden": training songs whose labels the run did not
+            use (`data.fraction`, `data.songs_per_label`).
+        config: that of the run (`rundir.read_config`) with other fields of `data` and `eval`, such
+            as where the data are now; what it was trained with when not given.
+        data_change: "refuse" or "allow" data with another fingerprint than the run's.
+
+    Returns:
+        A report with song-level metrics, 95 % intervals and all scores; `save` it.
+
+    Raises:
+        FileNotFoundError: not a run directory, or nothing was trained in it yet.
+        ValueError: the split is empty, no labels are hidden, `config` is that of another network,
+            or the data are not those of the run.
+    """
+    run = Path(run)
+    meta = rundir.read_meta(run)
+    config = config_of(run, config)
+    if config.objective.name in SELF_SUPERVISED:
+        raise ValueError(
+            f"{run} was trained by {config.objective.name}, without labels, so there is nothing to "
+            "score; see what its embeddings are good for with `mclf probe`"
+        )
+    parts = experiment.build(config)
+    info = parts.source.info
+    rundir.check_data(run, meta, info, data_change=data_change)
+    if split == view.HIDDEN:
+        parts = dataclasses.replace(parts, source=view.revealed(parts.source))
+    mesh = parallel.make_mesh(parts.config.runtime.num_devices)
+    best = load_variables(run, parts.model, mesh)
+    scores = make_scorer(parts, mesh=mesh)(split, best["variables"])
+    result = compute_metrics(parts, scores)
+    intervals = {
+        name: metrics.confidence_interval(
+            info.task,
+            scores.scores,
+            scores.targets,
+            labels=info.labels,
+            metric=name,
+            parents=info.parents,
+        )
+        for name in (
+            *metrics.HEADLINES[info.task],
+            *metrics.hierarchical_names(info.task, info.parents),
+        )
+    }
+    failed = [(parts.source.item_id(i), "could not be read") for i in scores.failed]
+    return Report(
+        run_name=run.resolve().name,
+        dataset=info.name,
+        split=split,
+        task=info.task,
+        labels=info.labels,
+        items=tuple(parts.source.item_id(int(i)) for i in scores.indices),
+        scores=scores.scores,
+        targets=scores.targets,
+        metrics=result.values,
+        per_label=result.per_label,
+        undefined=result.undefined,
+        intervals=intervals,
+        num_windows=scores.num_windows,
+        skipped=tuple(info.skipped) + tuple(failed),
+        parents=dict(info.parents),
+        meta=meta
+        | {
+            "step": best["step"],
+            "asked": _asked(config),
+            "same_data_as_trained_on": info.fingerprint == meta["data"]["fingerprint"],
+        },
+    )
+
+
+def config_of(run: Path, config: ConfigDict | None) -> ConfigDict:
+    """That of a run, or `config` if it differs in fields of data and eval alone.
+
+    Raises:
+        ValueError: it differs in others, or does not make sense.
+    """
+    trained = rundir.read_config(run)
+    if config is None:
+        return trained
+    changed = config_lib.differences(trained, config)
+    if fixed := [name for name in changed if not name.startswith(("data.", "eval."))]:
+        raise ValueError(
+            f"{', '.join(fixed)}: a run is evaluated as it was trained; only fields of data, eval "
+            "and runtime may be others"
+        )
+    return config_lib.validate(config)
+
+
+def _asked(config: ConfigDict) -> dict[str, Any]:
+    """The fields that decide which songs are scored, and how; not where they lie."""
+    fields = json.loads(json.dumps(config_lib.flatten(config)))
+    return {
+        name: value
+        for name, value in fields.items()
+        if name.startswith(("data.", "eval.")) and name != "data.args.path"
+    }
+
+
+def evaluated(run: str | Path, *, split: str = "test", config: ConfigDict | None = None) -> Report:
+    """The saved report of a split if it is what `evaluate` would give; else a new one, saved.
+
+    It is one of the run's best checkpoint, on the same data in the same windows. Arguments and
+    errors are those of `evaluate`.
+    """
+    run = Path(run)
+    if split in saved_splits(run / "report"):
+        report = load_report(run / "report", split)
+        wanted = {
+            "step": checkpoint.best_step(run / "checkpoints"),
+            "asked": _asked(config_of(run, config)),
+            "same_data_as_trained_on": True,
+        }
+        if all(report.meta.get(name) == value for name, value in wanted.items()):
+            return report
+    report = evaluate(run, split=split, config=config)
+    report.save(run / "report")
+    return report
+
+
+def load_variables(run: Path, model, mesh: Mesh) -> dict[str, Any]:
+    """{"step", "variables"} of a run's best checkpoint, on every device of a mesh."""
+    abstract = jax.eval_shape(model.init, jax.random.key(0))
+    shardings = jax.tree.map(lambda _: parallel.replicated(mesh), abstract)
+    return checkpoint.restore_best(
+        Path(run) / "checkpoints", checkpoint.abstract_like(abstract, shardings)
+    )
+
+
+def _average(parts, songs, song_of_window, scores, losses, valid) -> SongScores:
+    position = {int(index): i for i, index in enumerate(songs)}
+    rows = np.array([position[int(index)] for index in song_of_window])[valid]
+    counts = np.bincount(rows, minlength=len(songs))
+    sums = np.zeros((len(songs), scores.shape[1]))
+    np.add.at(sums, rows, scores[valid])
+    readable = counts > 0
+    if not readable.any():
+        raise ValueError("not one song of the split could be read")
+    targets = np.stack([parts.source.label(int(i)) for i in songs])
+    # A song of which nothing is known has loss 0, which would only thin out the mean.
+    labelled = ~np.isnan(targets).reshape(len(songs), -1).all(axis=1)
+    judged = losses[valid][labelled[rows]]
+    return SongScores(
+        indices=np.asarray(songs)[readable],
+        scores=sums[readable] / counts[readable, None],
+        targets=targets[readable],
+        loss=float(judged.mean()) if len(judged) else float("nan"),
+        num_windows=int(valid.sum()),
+        failed=tuple(int(i) for i in np.asarray(songs)[~readable]),
+    )
+
+
+def check_metric(name: str, *, task: str, parents: Mapping[str, str]) -> None:
+    """Raise a ValueError that lists the choices if `eval.metric` is none of the data set's.
+
+    Args:
+        name: of the metric.
+        task: of the data set.
+        parents: of its labels; empty where they are in no hierarchy.
+    """
+    names = ("loss", *metrics.NAMES[task], *metrics.hierarchical_names(task, parents), LAST)
+    if name not in names:
+        why = ", but the labels are in no hierarchy" if name in metrics.HIERARCHICAL else ""
+        allowed = ", ".join(names)
+        raise ValueError(f"eval.metric is {name!r}{why}; for task {task} allowed: {allowed}")

@@ -1,0 +1,1 @@
+"""Every matplotlib figure of the package: arrays in, a Figure out."""

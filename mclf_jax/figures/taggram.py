@@ -1,0 +1,107 @@
+"""The taggram: how likely each label is at each moment of a song, as a picture and as a table."""
+
+import csv
+import os
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from mclf_jax.figures.axes import colour_bar, time_axis
+from mclf_jax.figures.plots import INK, short, styled
+
+_MAX_INCHES = 14.0
+
+
+@styled
+def plot_taggram(taggram: Mapping, *, title: str | None = None, max_labels: int = 15) -> Figure:
+    """Heat map of scores, labels downwards by their mean, time to the right.
+
+    Args:
+        taggram: of `Tagger.taggram`: "times_s" float [W] rising window centres, "labels" K names,
+            "scores" [W, K], and "window_s", up to whose ends the first and the last window are
+            drawn; without it, half a hop.
+        title: such as the name of the song.
+        max_labels: this many labels of the highest mean are drawn.
+
+    Raises:
+        ValueError: the shapes disagree, or there is no window.
+    """
+    times_s = np.asarray(taggram["times_s"], float)
+    labels, scores = taggram["labels"], np.asarray(taggram["scores"], float)
+    if scores.shape != (len(times_s), len(labels)) or scores.size == 0:
+        raise ValueError(
+            f"taggram scores must be [windows, labels] = [{len(times_s)}, {len(labels)}] and not "
+            f"empty, got shape {scores.shape}"
+        )
+    order = np.argsort(-scores.mean(axis=0), kind="stable")[:max_labels]
+    edges_s = _edges(times_s, taggram.get("window_s"))
+    # A long song gets a wide picture: about a hundred windows an inch can be told apart.
+    width = float(np.clip(2 + len(times_s) / 100, 7.2, _MAX_INCHES))
+    height = 1.1 + 0.24 * len(order) + 0.25 * (title is not None)
+    figure = Figure(figsize=(width, height), layout="constrained")
+    axes = figure.subplots()
+    lowest = min(float(scores.min()), 0.0)
+    mesh = axes.pcolormesh(
+        edges_s,
+        np.arange(len(order) + 1),
+        scores[:, order].T,
+        cmap="magma",
+        vmin=lowest,
+        vmax=max(float(scores.max()), lowest + 1e-3),
+        rasterized=scores[:, order].size > 2000,
+    )
+    axes.set_yticks(np.arange(len(order)) + 0.5, [short(labels[k]) for k in order])
+    axes.tick_params(axis="y", length=0, labelcolor=INK)
+    axes.set(ylim=(len(order), 0))
+    time_axis(axes, edges_s[0], edges_s[-1])
+    axes.grid(False)
+    axes.spines[:].set_visible(False)
+    if title is not None:
+        axes.set_title(short(title, limit=80))
+    colour_bar(figure, mesh, axes, label="score")
+    return figure
+
+
+def save_taggram(
+    taggram: Mapping, folder: str | os.PathLike, *, name: str, title: str | None = None
+) -> dict[str, Path]:
+    """Write NAME.png and, with the scores of every label, NAME.csv.
+
+    Args:
+        taggram: as in `plot_taggram`.
+        folder: made if it is not there.
+        name: of both files, without ending.
+        title: of the picture.
+
+    Returns:
+        {"picture": path, "table": path}.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    # The name is not a suffix: "no. 5" keeps its dot.
+    paths = {"picture": folder / f"{name}.png", "table": folder / f"{name}.csv"}
+    with warnings.catch_warnings():
+        # A title in another script loses letters in the picture, which is no reason to warn.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        plot_taggram(taggram, title=title).savefig(paths["picture"], dpi=150)
+    with paths["table"].open("w", newline="", encoding="utf-8") as file:
+        rows = csv.writer(file)
+        rows.writerow(("time_s", *taggram["labels"]))
+        for time_s, scores in zip(taggram["times_s"], taggram["scores"], strict=True):
+            rows.writerow((f"{time_s:.3f}", *(f"{score:.5f}" for score in scores)))
+    return paths
+
+
+def _edges(times_s: np.ndarray, window_s: float | None) -> np.ndarray:
+    """Where the column of each window begins, and where the last one ends."""
+    middles = (times_s[1:] + times_s[:-1]) / 2
+    if window_s is not None:
+        before = after = window_s / 2
+    elif len(times_s) > 1:
+        before, after = middles[0] - times_s[0], times_s[-1] - middles[-1]
+    else:
+        before = after = max(times_s[0], 0.5)
+    return np.r_[max(times_s[0] - before, 0.0), middles, times_s[-1] + after]

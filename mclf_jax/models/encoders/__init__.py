@@ -1,0 +1,1 @@
+"""Networks that were published to be trained without labels."""

@@ -1,0 +1,1 @@
+"""Published networks for tagging and classification, one file each."""

@@ -1,0 +1,1 @@
+"""PASE and PASE+: many small tasks that share one encoder."""

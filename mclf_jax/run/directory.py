@@ -1,0 +1,266 @@
+"""A run directory: what a run leaves behind, and all that loading it needs.
+
+config.json     the resolved config
+meta.json       labels, features, data set, versions: what the weights mean
+skipped.csv     audio that was left out, with reasons
+metrics.jsonl   one JSON object per log line or evaluation
+checkpoints/    see `checkpoint`
+report/         evaluations and the page
+"""
+
+import contextlib
+import csv
+import fcntl
+import importlib.metadata
+import json
+import os
+import platform
+import subprocess
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from ml_collections import ConfigDict
+
+from mclf_jax import config as config_lib
+from mclf_jax.audio import features
+from mclf_jax.data.base.source import Info, Source
+from mclf_jax.models import Model, build
+
+_PACKAGES = (
+    "mclf-jax jax jaxlib flax optax orbax-checkpoint grain numpy soundfile soxr scikit-learn"
+)
+
+
+DATA_CHANGES = ("refuse", "allow")
+
+
+@contextlib.contextmanager
+def locked(workdir: Path) -> Iterator[None]:
+    """While it lasts, nobody else can train in a run directory; it ends with the process at last.
+
+    Raises:
+        ValueError: somebody does.
+    """
+    workdir.mkdir(parents=True, exist_ok=True)
+    directory = os.open(workdir, os.O_RDONLY)
+    try:
+        fcntl.flock(directory, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        os.close(directory)
+        raise ValueError(
+            f"another process is training in {workdir}; wait for it, or take another --workdir"
+        ) from error
+    except OSError:  # a file system without locks
+        pass
+    try:
+        yield
+    finally:
+        os.close(directory)
+
+
+def start(
+    workdir: Path,
+    *,
+    config: ConfigDict,
+    source: Source,
+    model: Model,
+    unlabelled: Source | None = None,
+    data_change: str = "refuse",
+) -> None:
+    """Write config and meta of a new run, or make sure that an old one is the same run.
+
+    Args:
+        workdir: the run directory.
+        config, source, model: of the run.
+        unlabelled: where songs without labels come from; may be `source`.
+        data_change: what to do if the run has begun with other data, "refuse" or "allow": the
+            new data are recorded then, and the old ones as "data_before".
+
+    Raises:
+        ValueError: the directory holds a run with another config or with other data; the
+            message names the fields. Nothing is changed then.
+    """
+    workdir.mkdir(parents=True, exist_ok=True)
+    info, skipped = source.info, source.info.skipped
+    meta = describe(model, task=info.task, labels=info.labels, data=_describe_data(info))
+    if unlabelled is not None and unlabelled is not source:
+        meta["unlabelled"] = _describe_data(unlabelled.info)
+        skipped = tuple(dict.fromkeys((*skipped, *unlabelled.info.skipped)))
+    if (workdir / "config.json").exists():
+        if read_config(workdir).data.name == "none":
+            raise ValueError(
+                f"{workdir} was made from weights by `mclf convert`; take another --workdir "
+                "to train in"
+            )
+        changed = config_lib.differences(read_config(workdir), config)
+        if changed:
+            lines = [f"  {name}: {d['old']!r} -> {d['new']!r}" for name, d in changed.items()]
+            raise ValueError(
+                f"{workdir} holds a run with another config; changed fields:\n"
+                + "\n".join(lines)
+                + "\nTake another --workdir, or the old config (only runtime.* may change)."
+            )
+        old = read_meta(workdir)
+        check_data(workdir, old, info, data_change=data_change)
+        kinds = [kind for kind in ("data", "unlabelled") if kind in meta]
+        for kind in kinds[1:]:
+            _check_same(workdir, old[kind], meta[kind], data_change=data_change)
+        changed = [k for k in kinds if old[k]["fingerprint"] != meta[k]["fingerprint"]]
+        for kind in changed:
+            old[f"{kind}_before"] = [*old.get(f"{kind}_before", ()), old[kind]]
+            old[kind] = meta[kind]
+        if changed:
+            write_text(workdir / "meta.json", json.dumps(old, indent=2, sort_keys=True) + "\n")
+            add_skipped(workdir, skipped)
+        return
+    write_new(workdir, config=config, meta=meta, skipped=skipped)
+
+
+def check_data(workdir: Path, meta: dict[str, Any], info: Info, *, data_change: str) -> None:
+    """Make sure that data are those of a run, or may be others.
+
+    Raises:
+        ValueError: they are not, and `data_change` is "refuse"; or the labels are not the same,
+            which the network's outputs stand for. The message says what differs.
+    """
+    if data_change not in DATA_CHANGES:
+        raise ValueError(f"data_change is {data_change!r}; allowed: {', '.join(DATA_CHANGES)}")
+    if list(info.labels) != meta["labels"]:
+        raise ValueError(
+            f"the labels of {info.name} are not those that {workdir} was trained on: "
+            f"{list(info.labels)} and {meta['labels']}"
+        )
+    _check_same(workdir, meta["data"], _describe_data(info), data_change=data_change)
+
+
+def _check_same(
+    workdir: Path, old: dict[str, Any], new: dict[str, Any], *, data_change: str
+) -> None:
+    if old["fingerprint"] == new["fingerprint"] or data_change == "allow":
+        return
+    changed = [
+        f"  {name}: {old.get(name)} -> {new[name]}"
+        for name in ("name", "version", "splits", "num_skipped", "fingerprint")
+        if old.get(name) != new[name]
+    ]
+    raise ValueError(
+        f"{workdir} was trained on other data:\n"
+        + "\n".join(changed)
+        + "\nBring the files back, take another run directory, or accept the change with "
+        "--allow-data-change (data_change='allow')"
+    )
+
+
+def write_new(
+    workdir: Path,
+    *,
+    config: ConfigDict,
+    meta: dict[str, Any],
+    skipped: Sequence[tuple[str, str]],
+) -> None:
+    """Write meta, skipped files and config of a run that is not there yet."""
+    write_text(workdir / "meta.json", json.dumps(meta, indent=2, sort_keys=True) + "\n")
+    add_skipped(workdir, skipped)
+    # Last, because it is what says that a run is here.
+    write_text(workdir / "config.json", config_lib.to_json(config))
+
+
+def describe(
+    model: Model, *, task: str, labels: Sequence[str], data: dict[str, Any]
+) -> dict[str, Any]:
+    """What must travel with the weights, and what a reader will ask about them.
+
+    Args:
+        model: the network with its features.
+        task: one of `data.source.TASKS`.
+        labels: K names, in the order of the outputs.
+        data: name, version, fingerprint and licence of what the weights come from, and more.
+    """
+    import soundfile
+
+    return {
+        "task": task,
+        "labels": list(labels),
+        "model": {"name": model.name, "window_samples": model.window_samples},
+        "features": features.to_json(model.features),
+        "audio": {"decoder": soundfile.__libsndfile_version__, "resampler": "soxr HQ"},
+        "data": data,
+        "python": platform.python_version(),
+        "packages": {name: importlib.metadata.version(name) for name in _PACKAGES.split()},
+        "git_revision": git_revision(),
+    }
+
+
+def _describe_data(info: Info) -> dict[str, Any]:
+    return {
+        "name": info.name,
+        "version": info.version,
+        "fingerprint": info.fingerprint,
+        "licence": info.licence,
+        "splits": {name: len(items) for name, items in info.splits.items()},
+        "notes": list(info.notes),
+        "num_skipped": len(info.skipped),
+    }
+
+
+def read_config(workdir: Path) -> ConfigDict:
+    """The config of a run."""
+    return config_lib.from_json(_read(workdir, "config.json"))
+
+
+def read_meta(workdir: Path) -> dict[str, Any]:
+    """What `describe` said when the run started."""
+    return json.loads(_read(workdir, "meta.json"))
+
+
+def read_model(workdir: Path) -> Model:
+    """The network of a run with its features, from the run directory alone."""
+    config, meta = read_config(workdir), read_meta(workdir)
+    settings = features.from_json(meta["features"])
+    return build(
+        config.model.name,
+        num_labels=max(1, len(meta["labels"])),
+        features=settings,
+        window_s=meta["model"]["window_samples"] / settings.sample_rate_hz,
+        dtype=config.model.get("dtype", "float32"),
+        **config.model.args,
+    )
+
+
+def add_skipped(workdir: Path, skipped: Sequence[tuple[str, str]]) -> None:
+    """Append (path, reason) rows to `skipped.csv`; the file is there even if it stays empty."""
+    path = workdir / "skipped.csv"
+    new = not path.exists()
+    with path.open("a", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        if new:
+            writer.writerow(("path", "reason"))
+        writer.writerows(skipped)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file whole or not at all."""
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    temporary.write_text(text, encoding="utf-8")
+    temporary.replace(path)
+
+
+def git_revision() -> str | None:
+    """Revision of the source tree, with "+" if it has changes; None outside of git."""
+    here = Path(__file__).parents[2]
+    if not (here / ".git").exists():
+        return None  # installed, perhaps below somebody else's repository
+    command = ["git", "describe", "--always", "--abbrev=40", "--exclude=*", "--dirty=+"]
+    try:
+        result = subprocess.run(command, cwd=here, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return result.stdout.strip()
+
+
+def _read(workdir: Path, name: str) -> str:
+    path = Path(workdir) / name
+    if not path.is_file():
+        raise FileNotFoundError(f"{workdir} is not a run directory: it has no {name}")
+    return path.read_text(encoding="utf-8")

@@ -1,0 +1,134 @@
+"""A config becomes its parts: the data, the network on it, and how an example must look."""
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+from ml_collections import ConfigDict
+
+from mclf_jax import augment, data, models
+from mclf_jax.audio.features import Features
+from mclf_jax.augment import Augmentation, Chains
+from mclf_jax.data import sampling
+from mclf_jax.data.base.source import Source
+from mclf_jax.data.pipeline import Input
+from mclf_jax.data.views import apply as view
+from mclf_jax.data.views import pretext
+from mclf_jax.models import Model
+from mclf_jax.objectives import Objective
+
+# Fields of config.data that make other labels or splits of those that a data set comes with.
+_VIEW = ("taxonomy", "num_folds", "fold", "fold_seed")
+_VIEW += ("fraction", "fraction_seed", "fraction_unit", "songs_per_label")
+
+
+@dataclasses.dataclass(frozen=True)
+class Experiment:
+    """What training, evaluation and inspection of a config have in common."""
+
+    config: ConfigDict
+    source: Source
+    model: Model
+
+    def inputs_of(self, objective: Objective) -> Input:
+        """How the pipeline makes an example for training with an objective."""
+        span_s = self.config.data.view_span_s
+        span = None if span_s is None else round(span_s * self.model.features.sample_rate_hz)
+        if span is not None and span < self.model.window_samples:
+            raise ValueError(
+                f"data.view_span_s is {span_s}; it must be at least the length of a window, "
+                f"{self.model.window_s:.4g}"
+            )
+        return dataclasses.replace(self.inputs, num_views=objective.num_views, view_span=span)
+
+    @property
+    def inputs(self) -> Input:
+        """How the pipeline makes an example of a window."""
+        in_pipeline = self.config.features.on == "pipeline"
+        return Input(
+            num_samples=self.model.window_samples,
+            short=self.config.data.short,
+            features=self.model.features if in_pipeline else None,
+        )
+
+    @property
+    def chains(self) -> Chains:
+        """How examples are changed in training."""
+        return augment.build(self.config.augment, features=self.model.features)
+
+    @property
+    def pipeline_augmentation(self) -> Augmentation | None:
+        """Those of waveforms, if the pipeline is to apply them."""
+        return self.chains.waveform if self.config.augment.on == "pipeline" else None
+
+    def indices(self, split: str) -> np.ndarray:
+        """The songs of a split.
+
+        Raises:
+            ValueError: there is no such split, or nothing is in it.
+        """
+        splits = self.source.info.splits
+        if not len(splits.get(split, ())):
+            there = ", ".join(f"{name} ({len(items)})" for name, items in splits.items())
+            raise ValueError(f"no songs in split {split!r} of {self.source.info.name}; got {there}")
+        return np.asarray(splits[split])
+
+    @property
+    def train_indices(self) -> np.ndarray:
+        """The songs to train on, of all `data.train_splits`."""
+        wanted, there = self.config.data.train_splits, self.source.info.splits
+        found = [name for name in wanted if len(there.get(name, ()))]
+        return np.concatenate([self.indices(name) for name in found or wanted[:1]])
+
+    @property
+    def train_weights(self) -> np.ndarray | None:
+        """How often each of them is drawn, or None: once an epoch."""
+        settings = self.config.data
+        return sampling.weights(
+            self.source,
+            self.train_indices,
+            by=settings.sampling,
+            balance=settings.balance,
+            tag_rule=settings.tag_rule,
+        )
+
+    def labels(self, split: str) -> np.ndarray:
+        """Labels of a split, int [N] or float [N, K]."""
+        return np.stack([self.source.label(int(i)) for i in self.indices(split)])
+
+
+def build(config: ConfigDict) -> Experiment:
+    """Open the data set of a config and build the network for it."""
+    features = features_of(config)
+    source = data.build(
+        config.data.name, sample_rate_hz=features.sample_rate_hz, **config.data.args
+    )
+    source = view.apply(source, **{field: config.data[field] for field in _VIEW})
+    if config.data.target:
+        source = pretext.apply(source, config.data.target, **config.data.target_args)
+    # Without labels there is still a head, which nothing trains.
+    num_labels = max(1, len(source.info.labels))
+    return Experiment(config, source, build_model(config, num_labels=num_labels))
+
+
+def features_of(config: ConfigDict) -> Features:
+    """What the network of a config takes in."""
+    return models.features_of(config.model.name, _feature_changes(config))
+
+
+def build_model(config: ConfigDict, *, num_labels: int) -> Model:
+    """The network of a config, for K labels."""
+    whole_songs = config.data.level == "song"
+    return models.build(
+        config.model.name,
+        num_labels=num_labels,
+        features=_feature_changes(config),
+        window_s=config.data.song_s if whole_songs else config.model.window_s,
+        dtype=config.model.dtype,
+        remat=config.model.remat,
+        **config.model.args,
+    )
+
+
+def _feature_changes(config: ConfigDict) -> dict[str, Any]:
+    return {k: v for k, v in config.features.items() if k != "on" and v is not None}

@@ -1,0 +1,103 @@
+"""What a run says while it goes: metrics.jsonl, TensorBoard, and a bar or lines on the screen."""
+
+import json
+import math
+import sys
+import time
+from pathlib import Path
+
+from tqdm import tqdm
+
+from mclf_jax.run import directory as rundir
+
+# On a screen that is no terminal (a batch job's log) a line at most this often.
+_LINE_EVERY_S = 30.0
+
+
+class Logbook:
+    """Writes the log of a run; on all but the first process it does nothing.
+
+    Args:
+        workdir: the run directory, or None to write nothing.
+        first_step: steps already taken; later entries of an earlier try are dropped, because
+            they will be written again.
+        total_steps: of the run.
+        batch_size: songs per step.
+        progress: "auto" (a bar on terminals, lines elsewhere), "on" (bar) or "off".
+    """
+
+    def __init__(
+        self,
+        workdir: Path | None,
+        *,
+        first_step: int,
+        total_steps: int,
+        batch_size: int,
+        progress: str = "auto",
+    ):
+        self._file = self._board = self._bar = None
+        self._lines = False
+        self._total_steps, self._batch_size = total_steps, batch_size
+        self._last_line_s = time.monotonic()
+        if workdir is None:
+            return
+        from tensorboardX import SummaryWriter
+
+        path = workdir / "metrics.jsonl"
+        _drop_after(path, first_step)
+        self._file = path.open("a", encoding="utf-8")
+        self._board = SummaryWriter(str(workdir / "tensorboard"), purge_step=first_step + 1)
+        bar = progress == "on" or (progress == "auto" and sys.stderr.isatty())
+        self._lines = progress == "auto" and not bar
+        if bar:
+            self._bar = tqdm(
+                total=total_steps, initial=first_step, unit="step", dynamic_ncols=True, leave=False
+            )
+
+    def write(self, kind: str, step: int, values: dict[str, float]) -> None:
+        """Append {"kind", "step", **values} to metrics.jsonl and to TensorBoard."""
+        if self._file is None:
+            return
+        # JSON has no NaN: what is undefined is null.
+        finite = {name: value if math.isfinite(value) else None for name, value in values.items()}
+        self._file.write(json.dumps({"kind": kind, "step": step, **finite}) + "\n")
+        self._file.flush()
+        for name, value in values.items():
+            self._board.add_scalar(f"{kind}/{name}", value, step)
+
+    def advance(self, step: int, values: dict[str, float]) -> None:
+        """Show how far training is; `values` as logged for kind "train"."""
+        text = (
+            f"loss {values['loss']:.4f}, {values['songs_per_s']:.0f} songs/s, "
+            f"{values['data_wait']:.0%} of time waiting for data"
+        )
+        if self._bar is not None:
+            self._bar.set_postfix_str(text, refresh=False)
+            self._bar.update(step - self._bar.n)
+        elif self._lines and time.monotonic() - self._last_line_s > _LINE_EVERY_S:
+            self._last_line_s = time.monotonic()
+            left_s = (self._total_steps - step) * self._batch_size / values["songs_per_s"]
+            self.say(f"step {step}/{self._total_steps}: {text}, {left_s / 60:.1f} min left")
+
+    def say(self, text: str) -> None:
+        """A line on the screen that does not tear the bar."""
+        if self._file is not None:
+            tqdm.write(text, file=sys.stderr)
+
+    def close(self) -> None:
+        """Flush and close everything; may be called twice."""
+        for handle in (self._bar, self._file, self._board):
+            if handle is not None:
+                handle.close()
+        self._bar = self._file = self._board = None
+
+
+def _drop_after(path: Path, step: int) -> None:
+    kept = []
+    for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else ():
+        try:
+            if json.loads(line)["step"] <= step:
+                kept.append(line + "\n")
+        except json.JSONDecodeError:
+            continue  # a line that a kill cut off
+    rundir.write_text(path, "".join(kept))

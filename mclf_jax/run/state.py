@@ -1,0 +1,41 @@
+"""What a training step changes, and all that a checkpoint must hold."""
+
+from typing import Any
+
+import flax.struct
+import jax
+
+PyTree = Any
+
+
+@flax.struct.dataclass
+class TrainState:
+    """Everything that a step changes, and all that a checkpoint must hold.
+
+    Attributes:
+        step: int32 [], how many steps were taken; also the position in the data and what
+            every random key is derived from.
+        params: trained arrays, the model's under "model".
+        model_state: arrays that change without being trained, laid out like `params`.
+        opt_state: of optax.
+        ema: moving average of the model's part of {"params", "model_state"}, or {} when it is off.
+    """
+
+    step: jax.Array
+    params: PyTree
+    model_state: PyTree
+    opt_state: PyTree
+    ema: PyTree
+
+    def variables(self) -> PyTree:
+        """What evaluation uses, as variables of the model's module."""
+        source = self.ema or {"params": self.params, "model_state": self.model_state}
+        return {"params": source["params"]["model"], **source["model_state"]["model"]}
+
+    def with_variables(self, variables: PyTree) -> "TrainState":
+        """The same with other `variables()` of the model; for states without an average."""
+        model_state = {name: tree for name, tree in variables.items() if name != "params"}
+        return self.replace(
+            params={**self.params, "model": variables["params"]},
+            model_state={**self.model_state, "model": model_state},
+        )

@@ -1,0 +1,5 @@
+"""Training: one loop and one step for every network and every objective."""
+
+from mclf_jax.train.loop import Outcome, TrainingError, train
+
+__all__ = ["Outcome", "TrainingError", "train"]

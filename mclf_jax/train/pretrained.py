@@ -1,0 +1,153 @@
+"""What training can start from: the best checkpoint of a run, or a file of weights."""
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from mclf_jax.audio.features import to_json
+from mclf_jax.common import parallel
+from mclf_jax.convert.from_torch import check_filter_bank, without_constants
+from mclf_jax.convert.keys import torch_key, turn
+from mclf_jax.convert.unwrap import has_last_layer, unwrap
+from mclf_jax.convert.weights import SUFFIXES
+from mclf_jax.evaluation import evaluate as evaluation
+from mclf_jax.models import Model
+from mclf_jax.models.names import name_of, path_of
+from mclf_jax.objectives import SELF_SUPERVISED
+from mclf_jax.run import directory as rundir
+
+OTHER_FEATURES = ("refuse", "allow")
+
+
+class Pretrained(NamedTuple):
+    """Variables under names of their own, and what is known about them.
+
+    Attributes:
+        origin: for people, such as "runs/clmr (clmr_sample_cnn, simclr, step 400)".
+        arrays: name -> array.
+        name: (collection, module, ..., leaf) of a network's variable -> its name in `arrays`.
+        turn: (path, array) -> the array in this library's layout.
+        labels: (task, labels) that the last layer was trained for, or why that is not known.
+        notes: differences that may be meant.
+    """
+
+    origin: str
+    arrays: Mapping[str, np.ndarray]
+    name: Callable[[Sequence[str]], str]
+    turn: Callable[[Sequence[str], np.ndarray], np.ndarray]
+    labels: tuple[str, tuple[str, ...]] | str
+    notes: tuple[str, ...]
+
+
+def read(path: str | Path, *, model: Model, other_features: str = "refuse") -> Pretrained:
+    """Read a run directory, or a file of one of `convert.weights.SUFFIXES`.
+
+    Args:
+        path: of `mclf train` or `mclf convert`, or weights under their published keys.
+        model: that is to start from them.
+        other_features: "refuse" those that were trained on other features than the model's, or
+            "allow" them, with a note.
+
+    Raises:
+        FileNotFoundError: there is nothing, or no checkpoint in the run yet.
+        ValueError: of another architecture, or other features.
+    """
+    if other_features not in OTHER_FEATURES:
+        allowed = ", ".join(OTHER_FEATURES)
+        raise ValueError(f"init.other_features is {other_features!r}; allowed: {allowed}")
+    path = Path(path)
+    if path.is_dir():
+        return _read_run(path, model=model, other_features=other_features)
+    if not path.exists():
+        raise FileNotFoundError(f"init.path is {str(path)!r}: there is no such file or folder")
+    if path.suffix.lower() not in SUFFIXES:
+        raise ValueError(
+            f"init.path is {str(path)!r}; it must be a run directory or a file of weights "
+            f"({', '.join(SUFFIXES)})"
+        )
+    return _read_weights(path, model=model, other_features=other_features)
+
+
+def _read_run(run: Path, *, model: Model, other_features: str) -> Pretrained:
+    config, meta, trained = rundir.read_config(run), rundir.read_meta(run), rundir.read_model(run)
+    if trained.name != model.name:
+        raise ValueError(
+            f"init.path: {run} holds a {trained.name}, and model.name is {model.name!r}; they must "
+            "be the same"
+        )
+    there, here = to_json(trained.features), to_json(model.features)
+    differing = [
+        f"features.{field} was {there.get(field)!r} and is {here.get(field)!r}"
+        for field in {**there, **here}
+        if there.get(field) != here.get(field)
+    ]
+    if differing and other_features == "refuse":
+        raise ValueError(
+            f"init.path: {run} was trained on other features: {'; '.join(differing)}. Make them "
+            "the same, or set init.other_features to 'allow'"
+        )
+    differing += _other_arguments(trained, model)
+    best = evaluation.load_variables(run, trained, parallel.make_mesh())
+    leaves = jax.tree_util.tree_leaves_with_path(best["variables"])
+    objective = config.objective.name
+    return Pretrained(
+        origin=f"{run} ({model.name}, {objective}, step {best['step']})",
+        arrays={name_of(path_of(key_path)[1:]): np.asarray(leaf) for key_path, leaf in leaves},
+        name=lambda path: name_of(path[1:]),
+        turn=lambda path, array: array,
+        labels=_labels_of(objective, meta),
+        notes=tuple(differing),
+    )
+
+
+def _labels_of(objective: str, meta: Mapping[str, Any]) -> tuple[str, tuple[str, ...]] | str:
+    if objective in SELF_SUPERVISED:
+        return f"{objective} trained without labels"
+    if not meta["labels"]:
+        return "nothing has trained the last layer there"
+    return meta["task"], tuple(meta["labels"])
+
+
+def _other_arguments(trained: Model, model: Model) -> list[str]:
+    """Settings of the network that do not show in shapes, or not plainly."""
+    skipped = {"num_labels", "dtype", "remat", "parent", "name"}
+    values = [
+        (f"model.args.{field.name}", getattr(trained.module, field.name, None), value)
+        for field in dataclasses.fields(model.module)
+        if field.name not in skipped
+        and not field.name.endswith(("dropout_rate", "stochastic_depth_rate"))
+        for value in [getattr(model.module, field.name)]
+    ]
+    values.append(("model.window_s", trained.window_s, model.window_s))
+    return [f"{name} was {old!r} and is {new!r}" for name, old, new in values if old != new]
+
+
+def _read_weights(path: Path, *, model: Model, other_features: str) -> Pretrained:
+    arrays, left_out, _ = unwrap(model.name, path)
+    notes = ["the file does not say which features it was trained on"]
+    if any(key.endswith("mel_scale.fb") for key in arrays):
+        notes = []
+        try:
+            check_filter_bank(arrays, model.features)
+        except ValueError as error:
+            if other_features == "refuse":
+                raise ValueError(
+                    f"init.path: {path}: {error}. Or set init.other_features to 'allow'"
+                ) from error
+            notes = [str(error)]
+    if left_out:
+        notes.append(f"left out: {', '.join(left_out)}")
+    return Pretrained(
+        origin=str(path),
+        arrays=without_constants(arrays),
+        name=torch_key,
+        turn=turn,
+        labels="the file does not say its labels; `mclf convert` it with them, and take the run"
+        if has_last_layer(model.name, arrays)
+        else "the file has no last layer",
+        notes=tuple(notes),
+    )

@@ -1,0 +1,190 @@
+"""What a config trains, put together: objective, optimiser, what is frozen, where it starts."""
+
+import dataclasses
+import functools
+import zlib
+from typing import Any
+
+import grain
+import jax
+
+from mclf_jax import config as config_lib
+from mclf_jax import objectives
+from mclf_jax.common import keys
+from mclf_jax.data import pipeline
+from mclf_jax.models import Model, freezing, layer_rates
+from mclf_jax.models.freezing import Freezing
+from mclf_jax.objectives import Objective
+from mclf_jax.run import experiment
+from mclf_jax.run.experiment import Experiment
+from mclf_jax.run.state import TrainState
+from mclf_jax.train import optim, step, transfer, unlabelled
+from mclf_jax.train.optim import Optimizer
+from mclf_jax.train.step import TrainStep, init_state
+from mclf_jax.train.unlabelled import Unlabelled
+
+PyTree = Any
+
+
+@dataclasses.dataclass(frozen=True)
+class Training:
+    """The parts of a run, of which nothing has been computed yet.
+
+    Attributes:
+        parts: data set and network.
+        unlabelled: songs of semi-supervised learning, None elsewhere.
+        objective: of the network.
+        optimizer: its update rules.
+        frozen: what of the network trains in which stage.
+        evaluation_steps: after which to evaluate; the last one ends the run.
+        phase_steps: after which the phases of `optim.phases` start.
+    """
+
+    parts: Experiment
+    unlabelled: Unlabelled | None
+    objective: Objective
+    optimizer: Optimizer
+    frozen: Freezing
+    evaluation_steps: list[int]
+    phase_steps: list[int]
+
+    @property
+    def total_steps(self) -> int:
+        return self.evaluation_steps[-1]
+
+    def batches(self, *, process_index: int = 0, process_count: int = 1) -> grain.MapDataset:
+        """The endless dataset of training, of which element `step` is the batch of that step."""
+        config, parts = self.parts.config, self.parts
+        shared = {"inputs": parts.inputs_of(self.objective), "augment": parts.pipeline_augmentation}
+        shared |= {"process_index": process_index, "process_count": process_count}
+        batches = pipeline.training_batches(
+            parts.source,
+            parts.train_indices,
+            batch_size=config.train.batch_size,
+            seed=config.seed,
+            weights=parts.train_weights,
+            **shared,
+        )
+        if self.unlabelled is None:
+            return batches
+        return pipeline.with_unlabelled(
+            batches,
+            pipeline.training_batches(
+                self.unlabelled.source,
+                self.unlabelled.indices,
+                batch_size=config.train.batch_size * config.unlabelled.ratio,
+                # Of its own, or songs of the same number would come in the same order.
+                seed=zlib.crc32(f"unlabelled {config.seed}".encode()),
+                **shared,
+            ),
+        )
+
+    def take_failed(self, batch: dict[str, Any]) -> list[str]:
+        """Names of the songs whose place others took in a batch, of which "failed" is popped."""
+        failed = [(self.parts.source, batch.pop("failed"))]
+        if self.unlabelled is not None:
+            failed += [(self.unlabelled.source, batch["unlabelled"].pop("failed"))]
+        return [source.item_id(int(i)) for source, rows in failed for i in rows if i >= 0]
+
+    def initial_state(self, variables: PyTree | None = None) -> TrainState:
+        """A fresh state, to be jitted; of given variables of the network, if any."""
+        config, objective = self.parts.config, self.objective
+        if variables is not None:
+            objective = _objective(self.parts, transfer.starting_from(self.parts.model, variables))
+        key = keys.stream(config.seed, "init")
+        return init_state(
+            key, objective=objective, optimizer=self.optimizer, ema_decay=config.optim.ema_decay
+        )
+
+    def pretrained(self) -> transfer.Loaded | None:
+        """What `init.path` gives to start from; None if it is empty."""
+        config, info = self.parts.config, self.parts.source.info
+        if not config.init.path:
+            return None
+
+        @jax.jit
+        def fresh_variables():
+            initial = self.objective.init(keys.stream(config.seed, "init"))
+            return {"params": initial["params"]["model"], **initial["state"]["model"]}
+
+        return transfer.initialise(
+            fresh_variables(),
+            config.init.path,
+            model=self.parts.model,
+            task=info.task,
+            labels=info.labels,
+            renames=config.init.rename,
+            other_features=config.init.other_features,
+        )
+
+    def steps(self) -> list[TrainStep]:
+        """A training step for each stage of `frozen`, to be jitted."""
+        config = self.parts.config
+        made = []
+        for stage in range(len(self.frozen.stages)):
+            objective = self.objective
+            if self.frozen.first_steps:
+                model = self.frozen.apply(self.parts.model, stage=stage)
+                objective = _objective(self.parts, model)
+            made.append(
+                step.make_train_step(
+                    objective=objective,
+                    optimizer=self.optimizer,
+                    seed=config.seed,
+                    ema_decay=config.optim.ema_decay,
+                )
+            )
+        return made
+
+
+def build(config: config_lib.ConfigDict) -> Training:
+    """Open the data set of a config, build its network, and what trains it.
+
+    Raises:
+        ValueError: something in the config does not fit the rest of it.
+    """
+    parts = experiment.build(config)
+    model, num_examples = parts.model, len(parts.train_indices)
+    evaluation_steps = config_lib.evaluation_steps(config, num_examples=num_examples)
+    phase_steps = config_lib.phase_steps(config, num_examples=num_examples)
+    objective = _objective(parts, model)
+    frozen, factors, head_factors = Freezing({}, {}), {}, {}
+    if config.init.freeze or config.init.unfreeze:
+        unfreeze = config_lib.unfreeze_steps(config, num_examples=num_examples)
+        frozen = freezing.plan(model, freeze=config.init.freeze, unfreeze=unfreeze)
+    if config.optim.layer_decay != 1 or config.optim.rates:
+        factors = layer_rates.factors(
+            model, layer_decay=config.optim.layer_decay, rates=config.optim.rates
+        )
+    if config.optim.head_rates:
+        params = jax.eval_shape(objective.init, jax.random.key(0))["params"]
+        head_factors = layer_rates.head_factors(params, config.optim.head_rates)
+    optimizer = optim.build(
+        config.optim,
+        total_steps=evaluation_steps[-1],
+        phase_steps=phase_steps,
+        first_steps=frozen.first_steps,
+        factors=factors,
+        head_factors=head_factors,
+    )
+    return Training(
+        parts=parts,
+        unlabelled=unlabelled.build(parts),
+        objective=objective,
+        optimizer=optimizer,
+        frozen=frozen,
+        evaluation_steps=evaluation_steps,
+        phase_steps=phase_steps,
+    )
+
+
+def _objective(parts: Experiment, model: Model) -> Objective:
+    steps = config_lib.evaluation_steps(parts.config, num_examples=len(parts.train_indices))
+    return objectives.build(
+        model,
+        parts.config,
+        task=parts.source.info.task,
+        label_names=parts.source.info.labels,
+        labels=functools.partial(parts.labels, "train"),
+        total_steps=steps[-1],
+    )

@@ -1,0 +1,147 @@
+"""`mclf inspect` of every published recipe, on a few files that have labels of its data set.
+
+Nothing is trained. Each network is compiled once, at its full size; of the other experiments
+everything but the compiled step is looked at.
+"""
+
+import csv
+import itertools
+
+import jax
+import numpy as np
+import pytest
+import soundfile
+
+from mclf_jax import config as config_lib
+from mclf_jax.train import overview
+from mclf_jax.train import setup as training
+from tests.recipes import EXPERIMENTS, ROOT, golden_name
+
+# Parameters as published, with the number of labels of the data set; None: never stated.
+PARAMETERS = {
+    "clmr_supervised.data=gtzan": 2_373_642,
+    "clmr_supervised.data=mtat": 2_394_162,
+    "clmr_supervised.data=msd": 2_394_162,
+    "music_tagging_transformer.data=msd": 4_567_732,
+    "music_tagging_transformer.data=mtat": 4_567_732,
+    "music_tagging_transformer.data=jamendo": 4_567_732,
+    "music_tagging_transformer.data=msd,size=student": 1_108_852,
+    "musicnn_training.data=mtat": 605_748,
+    "musicnn_training.data=msd": 605_748,
+    "tutorial": 40_124,
+    "won2020.model=fcn,data=mtat": 447_732,
+    "won2020.model=fcn,data=mtat,n_mels=128": 447_732,
+    "won2020.model=fcn,data=jamendo": 447_732,
+    "won2020.model=musicnn,data=mtat": 784_300,
+    "won2020.model=musicnn,data=mtat,n_mels=128": None,
+    "won2020.model=musicnn,data=msd": 7_972_000,
+    "won2020.model=crnn,data=mtat": 394_100,
+    "won2020.model=crnn,data=mtat,n_mels=128": None,
+    "won2020.model=sample_cnn,data=mtat": 1_869_874,
+    "won2020.model=sample_cnn_se,data=mtat": 6_951_858,
+    "won2020.model=cnnsa,data=mtat": 10_521_652,
+    "won2020.model=harmonic_cnn,data=mtat": 3_631_551,
+    "won2020.model=short_chunk_cnn,data=mtat": 3_687_348,
+    "won2020.model=short_chunk_resnet,data=mtat": 12_104_244,
+}
+# Without labels: the parameters are the network's and those of heads beside it.
+SELF_SUPERVISED = ("byol", "clmr", "cola", "cpc", "moco.version=v1", "moco.version=v2")
+SELF_SUPERVISED += ("pase.version=pase", "pase.version=plus", "vq_cpc", "wav2vec")
+PARAMETERS |= dict.fromkeys(SELF_SUPERVISED)
+# Their labels are made of the data set's, which have no artists here; see tests/test_pretext_*.
+PRETEXT = {"pretext_artist", "pretext_artist_group"}
+RECIPES = {
+    golden_name(file, arg): f"{ROOT / file}:{arg + ',' if arg else ''}layout=manifest,path="
+    for file, arg in EXPERIMENTS
+    if golden_name(file, arg) in PARAMETERS
+}
+# The first experiment of each network, by the part of its name before the data set.
+COMPILED = {}
+for name in (name for name in RECIPES if name not in SELF_SUPERVISED):
+    COMPILED.setdefault(name.partition("data=")[0], name)
+
+
+@pytest.fixture(scope="module")
+def songs(tmp_path_factory):
+    """Eight noises of half a second, each with labels of all the lists."""
+    root = tmp_path_factory.mktemp("songs")
+    rows = []
+    for i, split in enumerate(("train",) * 4 + ("valid",) * 2 + ("test",) * 2):
+        soundfile.write(root / f"{i}.wav", np.random.default_rng(i).uniform(-1, 1, 4000), 8000)
+        genre, instrument = (("rock", "guitar"), ("jazz", "piano"))[i % 2]
+        tags = f"{genre}|{instrument}|genre---{genre}|instrument---{instrument}"
+        rows.append({"path": f"{i}.wav", "label": genre, "labels": tags, "split": split})
+    with (root / "manifest.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, fieldnames=list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    return root
+
+
+def test_every_recipe_is_here():
+    own_data = {"ablations.augmentation", "ablations.distillation", "ablations.few_labels"}
+    own_data |= {"ablations.frontend", "transfer.how=scratch"}
+    own_data |= {"ablations.pretraining", "folder", "quickstart", "pretext_listening"}
+    others = ("small_pretraining", "semi_supervised", "noisy_student")  # see their own tests
+    names = {golden_name(*one) for one in EXPERIMENTS}
+    elsewhere = {name for name in names if name.startswith(others)}
+    assert names - elsewhere == set(PARAMETERS) | own_data | PRETEXT
+
+
+@pytest.mark.parametrize("name", sorted(PRETEXT))
+def test_pretext_tasks_of_composed_songs_are_long_enough(name):
+    """For their warm-up: the optimiser is made when the step is."""
+    config = config_lib.load(f"{ROOT}/configs/{name}.py:data=synthetic")
+    jax.eval_shape(training.build(config).initial_state)
+
+
+def test_without_a_folder_it_says_so():
+    for recipe in RECIPES.values():
+        config = config_lib.load(recipe)
+        with pytest.raises(ValueError, match="path must be a folder of audio, got ''"):
+            list(overview.describe(config))
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("quick_compiles")
+@pytest.mark.parametrize("name", RECIPES)
+def test_inspect(name, songs):
+    config = config_lib.load(f"{RECIPES[name]}{songs}")
+    compiled = name in COMPILED.values()
+    sections = overview.describe(config)
+    sections = list(sections if compiled else itertools.islice(sections, 7))
+    _, data, augmentation, _, stages, parameters, schedule = sections[:7]
+    num_labels = 10 if config.data.args.labels == "gtzan" else 50
+    assert "songs: train 4, valid 2, test 2; left out: 0" in data
+    assert f"{num_labels} labels: " in data
+    assert ("waveforms: none" in augmentation) == (config.augment.waveform == "")
+    assert f"'logits': ({config.train.batch_size}, {num_labels})" in stages
+    if PARAMETERS[name]:
+        assert f"Total: {PARAMETERS[name]:,} --" in parameters
+    assert schedule.count("from step") == len(config.optim.phases)
+    if compiled:
+        assert "GFLOP a step" in sections[7]
+
+
+@pytest.mark.parametrize(
+    "recipe",
+    [
+        "won2020.py:model=harmonic_cnn,",
+        "won2020.py:model=sample_cnn,",
+        "musicnn_training.py:",
+        "clmr_supervised.py:",
+        "music_tagging_transformer.py:",
+        "tutorial.py:",
+    ],
+)
+def test_published_training_of_any_folder(recipe, songs):
+    """One label of many, those of the folder: traced, with a batch of its audio."""
+    config = config_lib.load(f"{ROOT}/configs/{recipe}data=folder,path={songs}")
+    changes = {"train.batch_size": 4, "data.args.task": "single_label"}
+    run = training.build(config_lib.override(config, changes))
+    info = run.parts.source.info
+    assert (info.task, info.labels) == ("single_label", ("jazz", "rock"))
+    batch = run.batches()[0]
+    run.take_failed(batch)
+    _, metrics = jax.eval_shape(run.steps()[0], jax.eval_shape(run.initial_state), batch)
+    assert metrics["loss"].shape == ()
