@@ -92,7 +92,7 @@ def make_files(folder: Path, *, count: int, seconds: int, rate_hz: int, channels
 def time_preparation(catalogue: Catalogue, folder: Path, *, seconds: int) -> dict[str, Source]:
     """Prepares it in both encodings, and gives a source for each and for the files."""
     sources: dict[str, Source] = {
-        "files": open_catalogue(catalogue, sample_rate_hz=RATE_HZ, show_progress="never")
+        "files": open_catalogue(catalogue, sample_rate_hz=RATE_HZ, progress="off")
     }
     print("| prepare | songs/s | times real time | MB |\n|---|---|---|---|")
     for encoding in ("int16", "flac"):

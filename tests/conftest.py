@@ -1,12 +1,12 @@
 """Eight virtual CPU devices for every test, before anything starts JAX."""
 
 import os
-import tempfile
 
-# Tests and the processes that they start compile the same small programs again and again.
-_PROGRAMS = tempfile.TemporaryDirectory(prefix="mclf-programs-")
-os.environ["JAX_COMPILATION_CACHE_DIR"] = _PROGRAMS.name
-os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
+from tests import ROOT
+
+# Tests, the processes that they start, and later runs of them compile the same small programs.
+os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(ROOT / ".pytest_cache" / "programs"))
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 
 import hypothesis  # noqa: E402
 import jax  # noqa: E402

@@ -43,6 +43,7 @@ from mclf_jax.augment.waveform import (
     Reverse,
     Shift,
 )
+from mclf_jax.common import checks
 
 __all__ = [
     "AUGMENTATIONS",
@@ -182,7 +183,7 @@ def _link(number: int, entry: Any, sample_rate_hz: int) -> Augmentation:
     if unknown := sorted(set(arguments) - set(fields)):
         raise ValueError(f"{field} has {', '.join(unknown)}; {name} takes {', '.join(fields)}")
     # JSON has lists where configs have tuples.
-    arguments = {key: _as_tuples(value) for key, value in arguments.items()}
+    arguments = {key: checks.as_tuples(value) for key, value in arguments.items()}
     if "sample_rate_hz" in fields:
         arguments.setdefault("sample_rate_hz", sample_rate_hz)
     try:
@@ -223,7 +224,3 @@ def _batch(config: ConfigDict) -> BatchAugmentation | None:
     mixup = Mixup(config.mixup_alpha) if config.mixup_alpha else None
     cutmix = Cutmix(config.cutmix_alpha) if config.cutmix_alpha else None
     return MixupOrCutmix(mixup, cutmix) if mixup and cutmix else mixup or cutmix
-
-
-def _as_tuples(value: Any) -> Any:
-    return tuple(map(_as_tuples, value)) if isinstance(value, list | tuple) else value

@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from mclf_jax.audio.features import KINDS, Features, LogMel, Stft, to_json
+from mclf_jax.common import checks
 from mclf_jax.models import frozen
 from mclf_jax.models.encoders import clmr_sample_cnn, cpc, pase, wav2vec
 from mclf_jax.models.taggers import (
@@ -203,7 +204,7 @@ def build(
     if "sample_rate_hz" in module_fields:
         arguments["sample_rate_hz"] = settings.sample_rate_hz
     # Modules must be hashable, and JSON has lists where configs have tuples.
-    arguments = {key: _as_tuples(value) for key, value in arguments.items()}
+    arguments = {key: checks.as_tuples(value) for key, value in arguments.items()}
     return Model(
         name=name,
         module=architecture.module(num_labels=num_labels, dtype=dtype, remat=remat, **arguments),
@@ -257,10 +258,6 @@ def arguments_of(name: str) -> dict[str, Any]:
     """The arguments that `build` passes on to a network, with their published values."""
     fields = dataclasses.fields(_architecture(name).module)
     return {field.name: field.default for field in fields if field.name not in _NOT_ARGUMENTS}
-
-
-def _as_tuples(value: Any) -> Any:
-    return tuple(map(_as_tuples, value)) if isinstance(value, list | tuple) else value
 
 
 def _architecture(name: str) -> Architecture:

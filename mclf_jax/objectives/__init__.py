@@ -9,6 +9,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from mclf_jax import augment
+from mclf_jax.common import checks
 from mclf_jax.models import Model
 from mclf_jax.objectives.base import Loss, Objective
 from mclf_jax.objectives.supervised import balanced_pos_weight
@@ -88,7 +89,7 @@ def build(
     function = _function(name)
     asked = inspect.signature(function).parameters
     # Objectives are compiled with their settings, and JSON has lists where configs have tuples.
-    arguments = {key: _as_tuples(value) for key, value in arguments.items()}
+    arguments = {key: checks.as_tuples(value) for key, value in arguments.items()}
     arguments |= {key: value for key, value in given.items() if key in asked}
     return function(model, **arguments)
 
@@ -121,7 +122,3 @@ def _check_semi_supervised(config: ConfigDict, *, task: str) -> None:
             f"objective.name is {name!r}, which is for one label of many and for tags; "
             f"the task of {config.data.name} is {task!r}"
         )
-
-
-def _as_tuples(value: Any) -> Any:
-    return tuple(map(_as_tuples, value)) if isinstance(value, list | tuple) else value

@@ -25,7 +25,7 @@ import json, pathlib, sys, time
 from mclf_jax.audio import decode
 from mclf_jax.data import scan
 root = pathlib.Path(sys.argv[1])
-options = dict(sample_rate_hz=16000, min_duration_s=0.125, show_progress="never")
+options = dict(sample_rate_hz=16000, min_duration_s=0.125, progress="off")
 paths = sorted(root.glob("*.*"))
 single = []
 for path in paths:

@@ -49,7 +49,7 @@ def test_page_of_a_folder_with_a_leak(tmp_path):
         "valid/z/3.wav": song(1),
         "train/w/4.wav": song(2),
     }
-    result = check.check(folder(tmp_path, songs), show_progress="never")
+    result = check.check(folder(tmp_path, songs), progress="off")
     page = _page(result, tmp_path)
     assert "train/x/&lt;b&gt;&amp;1.wav" in page and "<b>&1" not in page
     assert ">leak</span>" in page and "All 1 matches" in page

@@ -15,7 +15,7 @@ def check(
     *,
     audio: str = "decode",
     num_workers: int | None = None,
-    show_progress: str = "auto",
+    progress: str = "auto",
 ) -> CheckResult:
     """Looks for leaks, duplicates, bad audio, and labels that cannot be learned or scored.
 
@@ -27,13 +27,13 @@ def check(
         source: any; of audio files, their own rates, channels and codecs are looked at.
         audio: "decode" to listen to every item, or "skip" for labels and groups alone.
         num_workers: threads; None is one for each core.
-        show_progress: "auto" (where stderr is a terminal), "always" or "never".
+        progress: "auto" (where stderr is a terminal), "on" or "off".
 
     Returns:
         What was found; `leaks` is empty where none was seen.
 
     Raises:
-        ValueError: an unknown `audio` or `show_progress`, or a `num_workers` below 1.
+        ValueError: an unknown `audio` or `progress`, or a `num_workers` below 1.
     """
     if audio not in AUDIO:
         raise ValueError(f"audio must be one of {', '.join(AUDIO)}, got {audio!r}")
@@ -45,7 +45,7 @@ def check(
         pairs = names.pairs(counts, parents=info.parents)
     findings = sound.check_files(info)
     if audio == "decode":
-        threads = {"num_workers": num_workers, "show_progress": show_progress}
+        threads = {"num_workers": num_workers, "progress": progress}
         heard = measure.measure_all(source, **threads)
         copies = duplicates.find(source, heard, **threads)
         findings += sound.check_sound(source, heard, known)

@@ -11,8 +11,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import soxr
 
+from mclf_jax.common import threads
 from mclf_jax.data.base.source import Source
-from mclf_jax.data.check import candidates, fingerprint, threads
+from mclf_jax.data.check import candidates, fingerprint
 from mclf_jax.data.check.candidates import Shared
 from mclf_jax.data.check.measure import Measured, files_of
 
@@ -70,7 +71,7 @@ def find(
     measured: Sequence[Measured | str],
     *,
     num_workers: int | None,
-    show_progress: str,
+    progress: str,
 ) -> Duplicates:
     """Looks for duplicates among the items that could be decoded."""
     exact, unique = _exact(source, measured)
@@ -95,7 +96,7 @@ def find(
             total=len(compared),
             title="looking for duplicates",
             num_workers=num_workers,
-            show_progress=show_progress,
+            progress=progress,
         )
         for match in found
     ]

@@ -10,8 +10,9 @@ import soundfile
 import soxr
 
 from mclf_jax.audio import decode
+from mclf_jax.common import threads
 from mclf_jax.data.base.source import Source
-from mclf_jax.data.check import candidates, fingerprint, threads
+from mclf_jax.data.check import candidates, fingerprint
 from mclf_jax.data.check.fingerprint import Landmarks
 from mclf_jax.data.sources.files import Files
 
@@ -85,9 +86,7 @@ def files_of(source: Source) -> tuple[str, ...]:
     return source.files if isinstance(source, Files) else ()
 
 
-def measure_all(
-    source: Source, *, num_workers: int | None, show_progress: str
-) -> list[Measured | str]:
+def measure_all(source: Source, *, num_workers: int | None, progress: str) -> list[Measured | str]:
     """What each item's audio is like, or why it cannot be decoded."""
     num_samples = sum(source.num_samples(i) for i in range(len(source)))
     keep_one_in = candidates.thinning(num_samples / source.info.sample_rate_hz)
@@ -106,7 +105,7 @@ def measure_all(
         total=len(source),
         title="listening to the audio",
         num_workers=num_workers,
-        show_progress=show_progress,
+        progress=progress,
     ):
         found[index] = result
     return found

@@ -29,7 +29,7 @@ def prepare_beam(
         out: directory of prepared data sets, which all workers see.
         pipeline_options: as on Beam's command line, such as "--runner=DataflowRunner". Without
             any, Beam's DirectRunner does it here, with a process for each core.
-        **settings: those of `prepare` apart from `num_workers`, `show_progress` and `run`.
+        **settings: those of `prepare` apart from `num_workers`, `progress` and `run`.
 
     Returns:
         The directory, which `prepared.prepared` and `tfds.builder_from_directory` read.
@@ -46,7 +46,7 @@ def prepare_beam(
         raise ImportError(
             f"preparing on Apache Beam needs it (`pip install mclf_jax[beam]`): {error}"
         ) from error
-    if forbidden := {"num_workers", "show_progress", "run"} & settings.keys():
+    if forbidden := {"num_workers", "progress", "run"} & settings.keys():
         raise ValueError(
             f"{', '.join(sorted(forbidden))} cannot be given with Beam: its own options, in"
             " pipeline_options, say where and on how many workers it runs"

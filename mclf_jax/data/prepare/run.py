@@ -36,7 +36,7 @@ from mclf_jax.data.prepare import finish as prepare_finish
 from mclf_jax.data.prepare.shard import ENCODINGS, Settings, Task, write_task, write_whole
 
 _FIRST_VERSION = "1.0.0"
-_PROGRESS = {"auto": None, "always": False, "never": True}  # tqdm's `disable`; None asks the tty
+_PROGRESS = {"auto": None, "on": False, "off": True}  # tqdm's `disable`; None asks the tty
 # What may be another from one call to the next where everything has been written already.
 _FREE_WHEN_DONE = ("items_per_shard", "decoder", "resampler")
 
@@ -90,7 +90,7 @@ def prepare(
     version: str | None = None,
     items_per_shard: int | None = None,
     num_workers: int | None = None,
-    show_progress: str = "auto",
+    progress: str = "auto",
     run: Callable[[Work], None] | None = None,
 ) -> Path:
     """Writes `out`/NAME/VERSION, or goes on with it, or finds that it is there.
@@ -109,7 +109,7 @@ def prepare(
             1.0.0.
         items_per_shard: None makes about 256 shards of 32 to 1024 items.
         num_workers: threads that decode; None is one for each core.
-        show_progress: "auto" (where stderr is a terminal), "always" or "never".
+        progress: "auto" (where stderr is a terminal), "on" or "off".
         run: writes the open tasks of the work, in place of threads of this process.
 
     Returns:
@@ -120,8 +120,8 @@ def prepare(
             there was made with; the message names the differences.
         OSError: the disk is full or cannot be written to.
     """
-    if show_progress not in _PROGRESS:
-        raise ValueError(f"show_progress must be one of {list(_PROGRESS)}, got {show_progress!r}")
+    if progress not in _PROGRESS:
+        raise ValueError(f"progress must be one of {list(_PROGRESS)}, got {progress!r}")
     settings = _settings(sample_rate_hz, encoding, min_duration_s, max_duration_s, silent_label)
     name = _valid_name(catalogue.facts.name if name is None else name)
     planned = plan(catalogue, seed=seed)
@@ -167,7 +167,7 @@ def prepare(
         for leftover in work.results.glob("*.part"):
             leftover.unlink()
         if run is None:
-            _write_in_threads(work, num_workers=num_workers, disable=_PROGRESS[show_progress])
+            _write_in_threads(work, num_workers=num_workers, disable=_PROGRESS[progress])
         else:
             run(work)
         prepare_finish.finish(work, version=version, previous=_previous(root, version))

@@ -71,7 +71,7 @@ def open_catalogue(
     min_duration_s: float = 0.125,
     silent_label: str = "silence",
     seed: int = 0,
-    show_progress: str = "auto",
+    progress: str = "auto",
 ) -> Files:
     """Decodes each file of a catalogue once (`scan`), and makes it a data set.
 
@@ -82,7 +82,7 @@ def open_catalogue(
         silent_label: files silent to the last sample are left out, except under this label, whose
             meaning that is.
         seed: of splits that are made here, see `plan`.
-        show_progress: "auto", "always" or "never", while files are decoded.
+        progress: "auto", "on" or "off", while files are decoded.
 
     Raises:
         ValueError: nothing is usable, or see `plan`.
@@ -92,7 +92,7 @@ def open_catalogue(
         [item.file for item in catalogue.items],
         sample_rate_hz=sample_rate_hz,
         min_duration_s=min_duration_s,
-        show_progress=show_progress,
+        progress=progress,
     )
     items, starts, lengths, silent = [], [], [], []
     skipped = list(catalogue.skipped)

@@ -25,7 +25,7 @@ SILENT = "silent to the last sample"
 # 24 bits and a constant offset lie below, any sound in a 16-bit file lies above.
 _SILENCE_SPAN = 1e-5
 _BLOCK_FRAMES = 1 << 16
-_PROGRESS = {"auto": None, "always": False, "never": True}  # tqdm's `disable`; None asks the tty
+_PROGRESS = {"auto": None, "on": False, "off": True}  # tqdm's `disable`; None asks the tty
 _FORMAT = f"1, libsndfile {soundfile.__libsndfile_version__}"
 
 
@@ -57,7 +57,7 @@ def scan(
     sample_rate_hz: int,
     min_duration_s: float,
     cache_file: str | os.PathLike | None = None,
-    show_progress: str = "auto",
+    progress: str = "auto",
 ) -> list[ScanResult]:
     """Decodes each file once, on all cores, unless it is in the cache unchanged.
 
@@ -68,16 +68,16 @@ def scan(
         cache_file: JSON of earlier findings, by absolute path, size and time of last change; None
             takes one for the files' common directory in `$XDG_CACHE_HOME/mclf_jax` or
             `~/.cache/mclf_jax`. A cache that is damaged or cannot be written does no harm.
-        show_progress: "auto" (where stderr is a terminal), "always" or "never".
+        progress: "auto" (where stderr is a terminal), "on" or "off".
 
     Returns:
         One result for each path, in order.
 
     Raises:
-        ValueError: an unknown `show_progress`.
+        ValueError: an unknown `progress`.
     """
-    if show_progress not in _PROGRESS:
-        raise ValueError(f"show_progress must be one of {list(_PROGRESS)}, got {show_progress!r}")
+    if progress not in _PROGRESS:
+        raise ValueError(f"progress must be one of {list(_PROGRESS)}, got {progress!r}")
     if not paths:
         return []
     absolute = [os.path.abspath(path) for path in paths]
@@ -92,7 +92,7 @@ def scan(
     todo = [path for path in stamps if path not in found]
     if todo:
         try:
-            _measure_all(todo, found=found, disable=_PROGRESS[show_progress])
+            _measure_all(todo, found=found, disable=_PROGRESS[progress])
         finally:  # also when interrupted: the next start goes on from here
             fresh = {
                 path: [*stamps[path], *dataclasses.astuple(found[path])]

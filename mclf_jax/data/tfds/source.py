@@ -34,7 +34,7 @@ from mclf_jax.data.tfds import records as tfds_records
 from mclf_jax.data.tfds.records import Field
 from mclf_jax.data.tfds.scan import ID_FIELDS, look_through
 
-_PROGRESS = {"auto": None, "always": False, "never": True}
+_PROGRESS = {"auto": None, "on": False, "off": True}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -116,7 +116,7 @@ def tfds(
     min_duration_s: float = 0.125,
     silent_label: str = "silence",
     seed: int = 0,
-    show_progress: str = "auto",
+    progress: str = "auto",
 ) -> TfdsRecords:
     """Opens a data set that TensorFlow Datasets prepared; looks through it once.
 
@@ -135,14 +135,14 @@ def tfds(
         min_duration_s: shorter items are left out.
         silent_label: silent items are left out, except under this label.
         seed: of splits that are made here.
-        show_progress: "auto", "always" or "never".
+        progress: "auto", "on" or "off".
 
     Raises:
         ValueError: it is not there or not in ArrayRecord, a field that it has not, or nothing is
             usable; the message says what is there.
     """
-    if show_progress not in _PROGRESS:
-        raise ValueError(f"show_progress must be one of {list(_PROGRESS)}, got {show_progress!r}")
+    if progress not in _PROGRESS:
+        raise ValueError(f"progress must be one of {list(_PROGRESS)}, got {progress!r}")
     folder = _find(name, path)
     proto = json.loads((folder / "dataset_info.json").read_text(encoding="utf-8"))
     if proto["name"] != re.split("[/:]", name)[0]:
@@ -160,7 +160,7 @@ def tfds(
 
     shards = _shards(folder, proto)
     rows = look_through(
-        folder, shards, fields=fields, audio_key=audio_key, disable=_PROGRESS[show_progress]
+        folder, shards, fields=fields, audio_key=audio_key, disable=_PROGRESS[progress]
     )
     items, places, lengths, skipped, digest = [], [], [], [], hashlib.sha256()
     only_one = len(proto["splits"]) == 1

@@ -168,7 +168,7 @@ def test_the_folder_reader_takes_the_manifest(tmp_path, column):
         "group": "band 0",
         "tied": "jazz|rock",
     }
-    source = data.build("folder", path=tmp_path, sample_rate_hz=8000, show_progress="never")
+    source = data.build("folder", path=tmp_path, sample_rate_hz=8000, progress="off")
     assert source.info.labels == ("jazz", "rock")
     assert source.info.task == {"label": "single_label", "labels": "multi_label"}[column]
     assert [source.item_id(i) for i in source.info.splits["unlabelled"]] == ["0.wav"]
@@ -187,7 +187,7 @@ def test_tied_tags_are_unknown_and_no_tags_are_an_answer(tmp_path):
     ]
     annotations = _table(tmp_path, rows, header="path,annotator,labels,split")
     write_manifest(annotations, majority(annotations), tmp_path / "manifest.csv")
-    source = data.build("folder", path=tmp_path, sample_rate_hz=8000, show_progress="never")
+    source = data.build("folder", path=tmp_path, sample_rate_hz=8000, progress="off")
     assert source.info.labels == ("fast", "loud")
     assert {split: len(items) for split, items in source.info.splits.items()} == {
         "train": 3,

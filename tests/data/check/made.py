@@ -45,7 +45,7 @@ def folder(root, songs):
         split, group, _ = path.split("/")
         rows.append(f"{path},{'ab'[i % 2]},{split},{group}")
     (root / "manifest.csv").write_text("\n".join(["path,label,split,group", *rows]))
-    return data.build("folder", path=str(root), sample_rate_hz=RATE_HZ, show_progress="never")
+    return data.build("folder", path=str(root), sample_rate_hz=RATE_HZ, progress="off")
 
 
 @dataclasses.dataclass

@@ -20,7 +20,7 @@ def _ogg(sound, *, gain=1.0):
 
 def _check(root, songs):
     source = folder(root, songs)
-    return check.check(source, num_workers=2, show_progress="never")
+    return check.check(source, num_workers=2, progress="off")
 
 
 def _found(result):
@@ -170,7 +170,7 @@ def test_audio_without_files():
     songs.append(songs[1].copy())
     splits = {"train": np.arange(4), "test": np.arange(4, 7)}
     labels = labelled([0, 1] * 3 + [0], splits=splits, task="single_label")
-    result = check.check(InMemory(labels.info, songs), show_progress="never")
+    result = check.check(InMemory(labels.info, songs), progress="off")
     assert _found(result) == [
         ("near duplicate", "song0", "song5"),
         ("same audio", "song1", "song6"),

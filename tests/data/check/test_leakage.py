@@ -38,7 +38,7 @@ def test_a_planted_artist_leak():
 def test_a_planted_leak_in_a_folder(tmp_path):
     paths = ["train/anna/1.wav", "train/ben/2.wav", "valid/cleo/3.wav", "test/anna/4.wav"]
     source = folder(tmp_path, {path: song(i, seconds=4) for i, path in enumerate(paths)})
-    result = check.check(source, show_progress="never")
+    result = check.check(source, progress="off")
     (leak,) = result.leaks
     assert leak.topic == "leakage" and leak.details == ("anna: train 1, test 1",)
     assert result.duplicates.matches == ()

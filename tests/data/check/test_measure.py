@@ -15,7 +15,7 @@ def _measure(root, files):
     """What is measured of files {name: (sound, rate_hz)}."""
     songs = {f"train/{name}/{name}": found for name, found in files.items()}
     source = folder(root, {**songs, "valid/z/z.wav": song(99, seconds=1)})
-    found = measure.measure_all(source, num_workers=2, show_progress="never")
+    found = measure.measure_all(source, num_workers=2, progress="off")
     names = [source.item_id(i).split("/")[-1] for i in range(len(source))]
     return dict(zip(names, found, strict=True))
 
@@ -107,7 +107,7 @@ def test_parts_of_one_file_are_heard_as_parts(tmp_path):
         starts=np.array([0, 4 * RATE_HZ]),
         lengths=np.array([4 * RATE_HZ] * 2),
     )
-    found = measure.measure_all(parts, num_workers=1, show_progress="never")
+    found = measure.measure_all(parts, num_workers=1, progress="off")
     assert [heard.duration_s for heard in found] == [4.0, 4.0]
     assert [heard.format for heard in found] == ["", ""]
     assert found[0].digest != found[1].digest
@@ -116,6 +116,6 @@ def test_parts_of_one_file_are_heard_as_parts(tmp_path):
 def test_a_file_that_vanished_has_a_reason(tmp_path):
     source = folder(tmp_path, {"train/x/x.wav": song(0), "valid/y/y.wav": song(1)})
     (tmp_path / "train/x/x.wav").unlink()
-    found = measure.measure_all(source, num_workers=1, show_progress="never")
+    found = measure.measure_all(source, num_workers=1, progress="off")
     assert found[0] == "no such file"
     assert found[1].duration_s == 8.0

@@ -40,8 +40,8 @@ def _check(root, rows):
         writer = csv.DictWriter(file, fieldnames=list(rows[0]))
         writer.writeheader()
         writer.writerows(rows)
-    source = data.build("folder", path=str(root), sample_rate_hz=RATE_HZ, show_progress="never")
-    return check.check(source, num_workers=2, show_progress="never")
+    source = data.build("folder", path=str(root), sample_rate_hz=RATE_HZ, progress="off")
+    return check.check(source, num_workers=2, progress="off")
 
 
 def _encode(source, target, *, gain, container):
@@ -85,7 +85,7 @@ def test_all_soundtracks(tmp_path):
     """Of 207 tracks five are there twice: three jingles, another mix, and one renamed."""
     _rows(per_split=1)
     source = data.build("folder", path=str(SOUNDTRACKS), sample_rate_hz=RATE_HZ)
-    result = check.check(source, show_progress="never")
+    result = check.check(source, progress="off")
     clusters = [{result.item_ids[i] for i in cluster} for cluster in result.duplicates.clusters]
     assert clusters == [
         {"opensurge/winning.ogg", "tsc/courseclear_a.ogg"},

@@ -70,7 +70,7 @@ def test_gtzan_repetitions(tmp_path):
     songs = {"train/x/x.wav": song(0), "test/y/y.wav": song(0), "valid/z/z.wav": song(1)}
     source = folder(tmp_path, songs)
     source = dataclasses.replace(source, info=dataclasses.replace(source.info, name="gtzan"))
-    result = check.check(source, show_progress="never")
+    result = check.check(source, progress="off")
     assert verdicts(result.findings, "recordings are repeated, in 2 excerpts") == ["warning"]
     assert verdicts(result.findings, "audio quality varies") == ["note"]
 
@@ -137,7 +137,7 @@ def test_msd_previews(tmp_path):
     songs = {"train/x/x.wav": song(0, seconds=30), "valid/y/y.wav": song(1, seconds=4)}
     source = folder(tmp_path, songs)
     source = dataclasses.replace(source, info=dataclasses.replace(source.info, name="msd"))
-    findings = check.check(source, show_progress="never").findings
+    findings = check.check(source, progress="off").findings
     assert verdicts(findings, "1 previews are not 30 to 60 s long") == ["warning"]
 
 

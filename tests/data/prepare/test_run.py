@@ -324,7 +324,7 @@ def test_two_at_a_time_are_refused(tmp_path):
         ({"name": "My Songs"}, "name must be small letters"),
         ({"sample_rate_hz": 0}, "sample_rate_hz must be positive"),
         ({"max_duration_s": 0.1}, "nor above max_duration_s"),
-        ({"show_progress": "yes"}, "show_progress must be one of"),
+        ({"progress": "yes"}, "progress must be one of"),
     ],
 )
 def test_wrong_arguments(tmp_path, settings, message):

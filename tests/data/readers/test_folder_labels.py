@@ -27,7 +27,7 @@ def _songs(root, rows):
 
 
 def _open(root, **arguments):
-    return data.build("folder", path=root, sample_rate_hz=8000, show_progress="never", **arguments)
+    return data.build("folder", path=root, sample_rate_hz=8000, progress="off", **arguments)
 
 
 def _split(count):

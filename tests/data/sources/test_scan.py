@@ -141,12 +141,12 @@ def test_default_cache_is_the_users(tmp_path, monkeypatch):
 
 def test_progress_bar(tmp_path, capsys):
     path = _write(tmp_path / "a.wav")
-    _scan([path], tmp_path / "1.json", show_progress="always")
+    _scan([path], tmp_path / "1.json", progress="on")
     assert "1/1" in capsys.readouterr().err
-    _scan([path], tmp_path / "2.json", show_progress="auto")  # stderr is not a terminal here
+    _scan([path], tmp_path / "2.json", progress="auto")  # stderr is not a terminal here
     assert capsys.readouterr().err == ""
-    with pytest.raises(ValueError, match="show_progress"):
-        _scan([path], tmp_path / "3.json", show_progress="yes")
+    with pytest.raises(ValueError, match="progress"):
+        _scan([path], tmp_path / "3.json", progress="yes")
 
 
 def test_nothing_to_scan(tmp_path):

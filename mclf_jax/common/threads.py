@@ -6,11 +6,10 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from typing import TypeVar
 
-from tqdm import tqdm
+from mclf_jax.common import checks
+from mclf_jax.common import progress as progress_lib
 
 In, Out = TypeVar("In"), TypeVar("Out")
-
-_DISABLE = {"auto": None, "always": False, "never": True}  # tqdm's `disable`; None asks the tty
 
 
 def each(
@@ -20,7 +19,7 @@ def each(
     total: int,
     title: str,
     num_workers: int | None,
-    show_progress: str,
+    progress: str,
 ) -> Iterator[tuple[In, Out]]:
     """Yields (item, function(item)) as they are done, few of them waiting at any time.
 
@@ -30,19 +29,17 @@ def each(
         total: how many, for the progress bar.
         title: of the bar.
         num_workers: threads; None is one for each core.
-        show_progress: "auto" (where stderr is a terminal), "always" or "never".
+        progress: "auto" (where stderr is a terminal), "on" or "off".
 
     Raises:
-        ValueError: `show_progress` or `num_workers` is not allowed.
+        ValueError: `progress` or `num_workers` is not allowed.
         Exception: whatever the function raised.
     """
-    if show_progress not in _DISABLE:
-        raise ValueError(f"show_progress must be one of {list(_DISABLE)}, got {show_progress!r}")
-    if num_workers is not None and num_workers < 1:
-        raise ValueError(f"num_workers must be at least 1, or None for all cores: {num_workers}")
+    if num_workers is not None:
+        checks.at_least("num_workers", num_workers, 1)
     num_workers = num_workers or os.cpu_count() or 1
     left = iter(items)
-    bar = tqdm(total=total, desc=title, disable=_DISABLE[show_progress])
+    bar = progress_lib.bar(total=total, title=title, unit="item", progress=progress)
     with bar, ThreadPoolExecutor(max_workers=num_workers) as pool:
         pending = {}
         try:

@@ -1,0 +1,65 @@
+"""Checks of settings: what was got, what is allowed, and which field to change, in one wording."""
+
+import math
+from collections.abc import Collection, Iterable
+from typing import Any
+
+
+def choice(field: str, value: Any, allowed: Collection[Any]) -> None:
+    """Raise a ValueError unless `value` is one of `allowed`.
+
+    >>> choice("eval.metric", "acuracy", ("loss", "accuracy"))
+    Traceback (most recent call last):
+    ValueError: eval.metric is 'acuracy'; allowed: loss, accuracy
+    """
+    if value not in allowed:
+        raise ValueError(f"{field} is {value!r}; allowed: {', '.join(map(str, allowed))}")
+
+
+def positive(field: str, value: float | None, *, unit: str = "") -> None:
+    """Raise a ValueError unless `value` is finite and above 0; None, not given, passes."""
+    if value is not None and not (value > 0 and math.isfinite(value)):
+        what = f"a positive number of {unit}" if unit else "positive"
+        raise ValueError(f"{field} is {value}; it must be {what}")
+
+
+def at_least(field: str, value: float, lowest: float) -> None:
+    """Raise a ValueError if `value` is below `lowest`, or no number."""
+    if not value >= lowest:
+        raise ValueError(f"{field} is {value}; it must be at least {lowest}")
+
+
+def within(field: str, value: float, low: float, high: float, *, ends: str = "[]") -> None:
+    """Raise a ValueError unless `value` lies between `low` and `high`.
+
+    Args:
+        field: its name.
+        value: of it.
+        low, high: the ends of the interval.
+        ends: which of them are in it: "[]" both, "[)" the lower one, "(]" the upper one, "()" none.
+
+    >>> within("optim.ema_decay", 1.0, 0, 1, ends="[)")
+    Traceback (most recent call last):
+    ValueError: optim.ema_decay is 1.0; it must be in [0, 1)
+    """
+    above = value >= low if ends[0] == "[" else value > low
+    below = value <= high if ends[1] == "]" else value < high
+    if not (above and below):
+        raise ValueError(f"{field} is {value}; it must be in {ends[0]}{low}, {high}{ends[1]}")
+
+
+def only_known(field: str, given: Iterable[str], known: Iterable[str], *, of: str) -> None:
+    """Raise a ValueError if `field` has names that `of` does not take.
+
+    >>> only_known("model.args", ["depth"], ["width"], of="fcn")
+    Traceback (most recent call last):
+    ValueError: model.args has depth; fcn takes width
+    """
+    if unknown := sorted(set(given) - set(known)):
+        takes = ", ".join(sorted(known)) or "none"
+        raise ValueError(f"{field} has {', '.join(unknown)}; {of} takes {takes}")
+
+
+def as_tuples(value: Any) -> Any:
+    """The same with tuples for lists: settings are static to jit, so they must have a hash."""
+    return tuple(map(as_tuples, value)) if isinstance(value, list | tuple) else value

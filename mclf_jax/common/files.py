@@ -1,0 +1,112 @@
+"""Files on disk: written whole or not at all, locked, and caches that know what they are of."""
+
+import contextlib
+import fcntl
+import json
+import math
+import os
+import zipfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+
+@contextlib.contextmanager
+def replacing(path: str | os.PathLike) -> Iterator[Path]:
+    """A path beside `path` to write to: takes its place at the end, and is gone after an error.
+
+    Readers see the old file or the new one, never half of one.
+    """
+    path = Path(path)
+    # The suffix stays, because writers choose a format by it.
+    temporary = path.with_name(f".{path.stem}.{os.getpid()}.partial{path.suffix}")
+    try:
+        yield temporary
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_text(path: str | os.PathLike, text: str) -> None:
+    """Write a text file whole or not at all."""
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def write_json(path: str | os.PathLike, content: Any) -> None:
+    """Write JSON whole or not at all; what is no finite number becomes null, see `without_nan`."""
+    text = json.dumps(without_nan(content), indent=2, sort_keys=True, allow_nan=False)
+    write_text(path, text + "\n")
+
+
+def without_nan(value: Any) -> Any:
+    """The same with null for every NaN and infinity, which JSON has not, and with plain numbers."""
+    if isinstance(value, Mapping):
+        return {key: without_nan(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [without_nan(each) for each in value]
+    if isinstance(value, np.generic):
+        value = value.item()
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def with_nan(value: Any) -> Any:
+    """What `without_nan` was given, where that held dicts of numbers: NaN for every null."""
+    if isinstance(value, Mapping):
+        return {key: with_nan(each) for key, each in value.items()}
+    return math.nan if value is None else value
+
+
+@contextlib.contextmanager
+def locked(path: Path, *, refusal: str) -> Iterator[None]:
+    """While it lasts, no other process gets this far; it ends with the process at last.
+
+    Args:
+        path: a folder, or a file that is made; locking leaves nothing behind in a folder.
+        refusal: of the error.
+
+    Raises:
+        ValueError: another process holds it.
+    """
+    flags = os.O_RDONLY if path.is_dir() else os.O_RDWR | os.O_CREAT
+    handle = os.open(path, flags, 0o666)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise ValueError(refusal) from error
+        except OSError:  # a file system without locks
+            pass
+        yield
+    finally:
+        os.close(handle)
+
+
+def cache_folder() -> Path:
+    """Where findings are kept for the next start: `mclf_jax` in `$XDG_CACHE_HOME` or `~/.cache`."""
+    home = os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()
+    return Path(home) / "mclf_jax"
+
+
+def read_arrays(path: Path, identity: Mapping[str, Any]) -> dict[str, np.ndarray] | None:
+    """What `write_arrays` wrote under this identity; None if it is another one, or damaged."""
+    try:
+        # numpy leaves a file open that turns out to be damaged.
+        with path.open("rb") as handle, np.load(handle, allow_pickle=False) as file:
+            found = dict(file)
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        return None
+    return found if str(found.pop("identity", "")) == _text(identity) else None
+
+
+def write_arrays(path: Path, identity: Mapping[str, Any], **arrays: np.ndarray) -> None:
+    """Keep arrays (.npz) with all that they depend on, as JSON types."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(path) as temporary, temporary.open("wb") as file:
+        np.savez(file, identity=_text(identity), **arrays)
+
+
+def _text(identity: Mapping[str, Any]) -> str:
+    return json.dumps(identity, sort_keys=True)

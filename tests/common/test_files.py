@@ -1,0 +1,63 @@
+"""Files are whole or not there, and caches are of what they say."""
+
+import math
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from mclf_jax.common.files import (
+    locked,
+    read_arrays,
+    replacing,
+    with_nan,
+    without_nan,
+    write_arrays,
+    write_json,
+    write_text,
+)
+from tests import ROOT
+
+
+def test_an_error_leaves_the_old_file_and_nothing_beside_it(tmp_path):
+    path = tmp_path / "a.txt"
+    write_text(path, "old")
+    with pytest.raises(KeyError), replacing(path) as temporary:
+        temporary.write_text("half of the ne")
+        raise KeyError
+    assert path.read_text() == "old"
+    assert os.listdir(tmp_path) == ["a.txt"]
+
+
+def test_json_has_no_nan(tmp_path):
+    value = {"loss": math.nan, "best": np.float32(0.5), "curve": (1, math.inf)}
+    assert without_nan(value) == {"loss": None, "best": 0.5, "curve": [1, None]}
+    assert math.isnan(with_nan({"a": {"b": None}})["a"]["b"])
+    write_json(tmp_path / "a.json", value)
+    assert '"loss": null' in (tmp_path / "a.json").read_text()
+
+
+def test_arrays_are_found_under_their_identity_only(tmp_path):
+    path = tmp_path / "below" / "a.npz"
+    assert read_arrays(path, {"step": 1}) is None
+    write_arrays(path, {"step": 1}, songs=np.arange(3))
+    np.testing.assert_array_equal(read_arrays(path, {"step": 1})["songs"], np.arange(3))
+    assert read_arrays(path, {"step": 2}) is None
+    path.write_bytes(path.read_bytes()[:50])
+    assert read_arrays(path, {"step": 1}) is None
+
+
+def test_another_process_is_refused(tmp_path):
+    code = (
+        "import sys, pathlib; from mclf_jax.common.files import locked\n"
+        "with locked(pathlib.Path(sys.argv[1]), refusal='somebody is here'): pass"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path)]
+    with locked(tmp_path, refusal=""):
+        held = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    free = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert held.stderr.endswith("ValueError: somebody is here\n")
+    assert free.returncode == 0, free.stderr
+    assert not list(tmp_path.iterdir())
