@@ -32,18 +32,15 @@ def depths(labels: Sequence[str], parents: Mapping[str, str]) -> np.ndarray:
     return ancestry(labels, parents).sum(axis=1) - 1
 
 
-def consistent_scores(scores: np.ndarray, above: np.ndarray) -> np.ndarray:
-    """Scores [N, K] with each label's at least the largest below it.
+def close(
+    scores: np.ndarray, targets: np.ndarray, *, labels: Sequence[str], parents: Mapping[str, str]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Scores and targets [N, K] in which with a label come those above it, at any threshold.
 
-    At any threshold, what is predicted is then closed: with a label come those above it.
+    A score is at least the largest below it, and everything above a target of 1 is 1. What nobody
+    looked for stays NaN where the tree does not say that it is there.
     """
-    return np.stack([scores[:, below].max(axis=1) for below in above.T], axis=1)
-
-
-def closed_targets(targets: np.ndarray, above: np.ndarray) -> np.ndarray:
-    """Targets [N, K] of 0, 1 and NaN with everything above a 1 set to 1.
-
-    What nobody looked for stays NaN where the tree does not say that it is there.
-    """
+    above = ancestry(labels, parents)
+    scores = np.stack([scores[:, below].max(axis=1) for below in above.T], axis=1)
     implied = (targets > 0.5).astype(np.float64) @ above.astype(np.float64) > 0
-    return np.where(implied, 1.0, targets)
+    return scores, np.where(implied, 1.0, targets)

@@ -4,15 +4,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from mclf_jax.common import checks
 from mclf_jax.data.base.source import TASKS
 
 
-def check_task(task: str) -> None:
-    if task not in TASKS:
-        raise ValueError(f"unknown task {task!r}; choose one of {', '.join(TASKS)}")
-
-
-def checked(task: str, scores, targets, labels: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+def validate(task: str, scores, targets, labels: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
     """Scores float64 [N, K] and targets that fit the task.
 
     Targets are int64 [N] for `single_label`, else float64 [N, K] with NaN where not observed.
@@ -20,7 +16,7 @@ def checked(task: str, scores, targets, labels: Sequence[str]) -> tuple[np.ndarr
     Raises:
         ValueError: shapes, types or values do not fit, or something is not finite.
     """
-    check_task(task)
+    checks.choice("task", task, TASKS)
     scores, targets = np.asarray(scores, np.float64), np.asarray(targets)
     num_labels = len(labels)
     if len(set(labels)) != num_labels:

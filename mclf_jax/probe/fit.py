@@ -14,8 +14,8 @@ from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
 from mclf_jax import metrics
-from mclf_jax.metrics import bootstrap
-from mclf_jax.metrics.inputs import checked
+from mclf_jax.metrics import counted
+from mclf_jax.metrics.inputs import validate
 from mclf_jax.probe import classifiers
 from mclf_jax.probe.embeddings import Embeddings
 from mclf_jax.probe.label_spreading import TRANSDUCTIVE
@@ -185,10 +185,9 @@ def _score(
     probabilities or not: the second number (of probabilities the Brier score) tells them apart.
     """
     headline = metrics.HEADLINES[task][0]
-    scores, targets = checked(task, scores, targets, labels)
+    scores, targets = validate(task, scores, targets, labels)
     # The same value as of `metrics.compute`, without all the others: there are many candidates.
-    once = np.ones((len(scores), 1))
-    value = float(bootstrap.weighted(headline, task, scores, targets, counts=once)[0])
+    value = float(counted.value(headline, task, scores, targets)[0])
     truth = np.eye(len(labels))[targets] if task == "single_label" else targets
     errors = np.square(scores - truth)[~np.isnan(truth)]
     return (value if np.isfinite(value) else -np.inf), -float(errors.mean())

@@ -5,7 +5,7 @@ import pytest
 
 from mclf_jax import metrics
 from mclf_jax.evaluation import evaluate as evaluation
-from mclf_jax.metrics import bootstrap, hierarchy
+from mclf_jax.metrics import bootstrap, counted, hierarchy
 
 # rock: (metal: (doom), indie), jazz
 LABELS = ("doom", "indie", "jazz", "metal", "rock")
@@ -47,12 +47,10 @@ def test_a_circle_is_refused():
 
 
 def test_scores_and_targets_agree_with_the_tree():
-    above = hierarchy.ancestry(LABELS, PARENTS)
     scores = np.array([[0.9, 0.2, 0.4, 0.1, 0.3], [0.1, 0.2, 0.3, 0.4, 0.5]])
-    found = hierarchy.consistent_scores(scores, above)
-    np.testing.assert_array_equal(found, [[0.9, 0.2, 0.4, 0.9, 0.9], [0.1, 0.2, 0.3, 0.4, 0.5]])
     targets = np.array([[1, 0, 0, NAN, 0], [NAN, 0, NAN, 0, NAN]])
-    closed = hierarchy.closed_targets(targets, above)
+    found, closed = hierarchy.close(scores, targets, labels=LABELS, parents=PARENTS)
+    np.testing.assert_array_equal(found, [[0.9, 0.2, 0.4, 0.9, 0.9], [0.1, 0.2, 0.3, 0.4, 0.5]])
     np.testing.assert_array_equal(closed, [[1, 0, 0, 1, 1], [NAN, 0, NAN, 0, NAN]])
 
 
@@ -66,10 +64,8 @@ def test_metrics_of_sets_written_out_by_hand():
         "recall_hierarchical": pytest.approx(4 / 6),
         "f1_hierarchical": pytest.approx(4 / 6),
     }
-    strict = metrics.hierarchical(
-        0.6 * sets(predicted), sets(true), labels=LABELS, parents=PARENTS, threshold=0.7
-    )
-    assert strict == dict.fromkeys(metrics.HIERARCHICAL, 0.0)
+    unsure = metrics.hierarchical(0.4 * sets(predicted), sets(true), labels=LABELS, parents=PARENTS)
+    assert unsure == dict.fromkeys(metrics.HIERARCHICAL, 0.0)
 
 
 def test_metrics_of_random_sets():
@@ -111,14 +107,10 @@ def test_resamples_are_those_of_the_drawn_songs(metric):
     targets = (rng.random((30, 5)) < 0.3).astype(float)
     targets[rng.random(targets.shape) < 0.3] = NAN
     scores = rng.random(targets.shape)
-    above = hierarchy.ancestry(LABELS, PARENTS)
-    agreeing = {
-        "scores": hierarchy.consistent_scores(scores, above),
-        "targets": hierarchy.closed_targets(targets, above),
-    }
-    counts = bootstrap.draw_counts(rng, num_songs=30, num_resamples=4)
-    found = bootstrap.weighted(metric, "multi_label", **agreeing, counts=counts)
     tree = {"labels": LABELS, "parents": PARENTS}
+    closed = hierarchy.close(scores, targets, **tree)
+    counts = bootstrap.draw_counts(rng, 30, 4)
+    found = counted.value(metric, "multi_label", *closed, counts=counts)
     for r in range(4):
         drawn = np.repeat(np.arange(30), counts[:, r].astype(int))
         expected = metrics.hierarchical(scores[drawn], targets[drawn], **tree)
@@ -134,7 +126,7 @@ def test_names():
         evaluation.check_metric(name, task="multi_label", parents=PARENTS)
         with pytest.raises(ValueError, match=f"'{name}', but the labels are in no hierarchy; for"):
             evaluation.check_metric(name, task="multi_label", parents={})
-    with pytest.raises(ValueError, match="no metric 'f1_hierarchical'"):
+    with pytest.raises(ValueError, match="metric of multi_label is 'f1_hierarchical'"):
         metrics.confidence_interval(
             "multi_label", [[0.5]], [[1]], labels=("a",), metric="f1_hierarchical"
         )

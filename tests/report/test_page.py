@@ -8,6 +8,7 @@ import re
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
+from sklearn import metrics as sk
 
 from mclf_jax import metrics
 from mclf_jax.evaluation.result import Report, load_report, saved_splits
@@ -183,7 +184,7 @@ def test_page_survives_what_is_missing(tmp_path):
 
 def test_page_of_nothing_defined(tmp_path):
     targets = np.zeros((4, 3))
-    found = metrics.multi_label(targets, targets, labels="abc")
+    found = metrics.compute("multi_label", targets, targets, labels="abc")
     report = dataclasses.replace(
         _report("multi_label", labels="abc", num_songs=4),
         scores=targets,
@@ -238,8 +239,8 @@ def test_loading_a_split_that_is_not_there_names_those_that_are(tmp_path):
 
 def test_confusion_is_that_of_scikit_learn():
     report = _report("single_label")
-    expected = metrics.single_label(report.scores, report.targets, labels=report.labels)
-    np.testing.assert_array_equal(report.confusion, expected.confusion)
+    expected = sk.confusion_matrix(report.targets, report.scores.argmax(axis=1))
+    np.testing.assert_array_equal(report.confusion, expected)
     assert _report("regression").confusion is None
     pairs = mistakes.confused_pairs(report, count=100)
     assert sum(p["songs"] for p in pairs) == report.confusion.sum() - report.confusion.trace()

@@ -154,7 +154,7 @@ def test_early_stopping(tmp_path, monkeypatch):
     losses = iter([3.0, 2.0, 2.5, 2.0, 1.0])
 
     def worse_after_two(parts, scores):
-        return metrics.Metrics({"loss": next(losses)}, {}, (), None)
+        return metrics.Metrics({"loss": next(losses)}, {}, ())
 
     monkeypatch.setattr(evaluation, "compute_metrics", worse_after_two)
     config = tiny_config(eval__patience=2, train__num_steps=40)
@@ -167,7 +167,7 @@ def test_the_last_weights_can_be_the_ones_that_are_used(tmp_path, monkeypatch, c
     losses = iter([1.0, 2.0, 3.0, 4.0])
 
     def worse_and_worse(parts, scores):
-        return metrics.Metrics({"loss": next(losses)}, {}, (), None)
+        return metrics.Metrics({"loss": next(losses)}, {}, ())
 
     monkeypatch.setattr(evaluation, "compute_metrics", worse_and_worse)
     outcome = train(tiny_config(eval__metric="last"), workdir=tmp_path)
