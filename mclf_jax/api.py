@@ -12,12 +12,12 @@ import jax.numpy as jnp
 import numpy as np
 import soxr
 
+from mclf_jax import objectives
 from mclf_jax.audio.decode import AudioError, audio_info, read_windows, resampled_length
 from mclf_jax.common import parallel
 from mclf_jax.data.base.windows import fit_length, window_starts
 from mclf_jax.evaluation import evaluate as evaluation
 from mclf_jax.models import Model
-from mclf_jax.objectives import SELF_SUPERVISED
 from mclf_jax.objectives.supervised import task_scores
 from mclf_jax.run import directory as rundir
 
@@ -48,7 +48,7 @@ def load(
     if num_windows is None and hop_s is None:
         num_windows, hop_s = config.eval.num_windows, config.eval.hop_s
         num_windows = num_windows if hop_s is None else None
-    learnt_labels = config.objective.name not in SELF_SUPERVISED
+    learnt_labels = objectives.traits(config.objective.name).predicts_labels
     return Tagger(
         model,
         evaluation.load_variables(run, model, parallel.make_mesh(1))["variables"],

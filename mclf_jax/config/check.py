@@ -5,6 +5,8 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
+from mclf_jax import objectives
+
 _CHOICES = {
     "data.level": ("window", "song"),
     "data.short": ("tile", "pad"),
@@ -21,9 +23,6 @@ _CHOICES = {
     "parallel.params": ("replicated", "fsdp"),
     "runtime.progress": ("auto", "on", "off"),
 }
-# Objectives of which data.train_splits must have labels; named here, as theirs import jax.
-_LABELLED = ("supervised", "consistency", "entropy_minimization", "mixmatch", "noisy_student")
-_QUEUE_SIZE = 65_536  # of MoCo where the config says nothing
 _POSITIVE = (
     "data.song_s",
     "optim.learning_rate",
@@ -66,7 +65,7 @@ def check(config: ConfigDict, flat: Mapping[str, Any]) -> None:
     _check_training_data(config)
     _check_pairs(config)
     _check_phases(config.optim)
-    _check_queue(config)
+    _check_whole_batches(config)
     if config.data.name == "none":  # made from weights: there is nothing to train
         return
     for first, second in (
@@ -101,7 +100,7 @@ def _check_training_data(config: ConfigDict) -> None:
         raise ValueError(
             f"data.train_splits is {wanted}; allowed: ('train',), ('unlabelled',) or both"
         )
-    if config.objective.name in _LABELLED and "unlabelled" in wanted:
+    if "unlabelled" in wanted and objectives.traits(config.objective.name).needs_labels:
         raise ValueError(
             f"data.train_splits is {wanted}, but objective.name is {config.objective.name!r}, "
             "which needs labels there; make it ('train',)"
@@ -136,15 +135,15 @@ def _check_pairs(config: ConfigDict) -> None:
             raise ValueError(f"init.unfreeze[{number}] is at epoch {from_epoch}; it must be later")
 
 
-def _check_queue(config: ConfigDict) -> None:
-    """As MoCo's loss does with a batch at hand, but before anything is written."""
+def _check_whole_batches(config: ConfigDict) -> None:
+    """As the loss does with a batch at hand, but before anything is written."""
     batch_size = config.train.batch_size
-    size = config.objective.args.get("queue_size", _QUEUE_SIZE)
-    if config.objective.name == "moco" and size % batch_size:
-        raise ValueError(
-            f"objective.args.queue_size is {size}; it must be a multiple of train.batch_size, "
-            f"which is {batch_size}"
-        )
+    for field, default in objectives.traits(config.objective.name).whole_batches.items():
+        if (size := config.objective.args.get(field, default)) % batch_size:
+            raise ValueError(
+                f"objective.args.{field} is {size}; it must be a multiple of train.batch_size, "
+                f"which is {batch_size}"
+            )
 
 
 def _check_phases(optim: ConfigDict) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from mclf_jax import config as config_lib
-from mclf_jax import models
+from mclf_jax import models, objectives
 from mclf_jax.audio.features import to_json
 from mclf_jax.common import parallel
 from mclf_jax.convert.from_torch import from_torch
@@ -22,7 +22,6 @@ from mclf_jax.convert.weights import write_weights
 from mclf_jax.data.catalogue.label_lists import LABEL_LISTS, LabelList, label_list
 from mclf_jax.evaluation import evaluate as evaluation
 from mclf_jax.models import ARCHITECTURES, Model
-from mclf_jax.objectives import SELF_SUPERVISED
 from mclf_jax.objectives.views import embedding_size
 from mclf_jax.run import checkpoint, experiment
 from mclf_jax.run import directory as rundir
@@ -182,7 +181,7 @@ def weights_from_run(run: str | Path, out: str | Path) -> dict[str, Any]:
     best = evaluation.load_variables(run, model, parallel.make_mesh(1))
     arrays = to_torch(model, best["variables"])
     command, labels_file = ["mclf", "convert", out, "--model", model.name], None
-    if meta["labels"] and config.objective.name not in SELF_SUPERVISED:
+    if meta["labels"] and objectives.traits(config.objective.name).predicts_labels:
         labels_file = out.with_suffix(".labels.txt")
         text = "".join(f"{label}\n" for label in meta["labels"])
         command += ["--labels", labels_file, "--task", meta["task"]]

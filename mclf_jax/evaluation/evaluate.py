@@ -12,14 +12,14 @@ from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
 from mclf_jax import config as config_lib
-from mclf_jax import metrics
+from mclf_jax import metrics, objectives
 from mclf_jax.common import parallel
 from mclf_jax.data import pipeline
 from mclf_jax.data.base.windows import window_starts
 from mclf_jax.data.views import apply as view
 from mclf_jax.evaluation.result import Report, load_report, saved_splits
 from mclf_jax.evaluation.steps import make_eval_step, make_objective_step
-from mclf_jax.objectives import SELF_SUPERVISED, Objective
+from mclf_jax.objectives import Objective
 from mclf_jax.run import checkpoint, experiment
 from mclf_jax.run import directory as rundir
 from mclf_jax.run.experiment import Experiment
@@ -197,7 +197,7 @@ def evaluate(
     run = Path(run)
     meta = rundir.read_meta(run)
     config = config_of(run, config)
-    if config.objective.name in SELF_SUPERVISED:
+    if not objectives.traits(config.objective.name).predicts_labels:
         raise ValueError(
             f"{run} was trained by {config.objective.name}, without labels, so there is nothing to "
             "score; see what its embeddings are good for with `mclf probe`"

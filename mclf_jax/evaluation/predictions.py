@@ -76,7 +76,7 @@ def pseudo_labelled_items(
         FileNotFoundError: there is no such teacher.
         ValueError: the teacher is not one for this student, or no prediction is confident enough.
     """
-    arguments = objectives.arguments_of("noisy_student") | dict(config.objective.args)
+    arguments = objectives.arguments_of(config.objective.name) | dict(config.objective.args)
     teacher = open_teacher(arguments["teacher"], task=task, label_names=label_names)
     rate = teacher.model.features.sample_rate_hz
     heard = source

@@ -11,11 +11,11 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
+from mclf_jax import objectives
 from mclf_jax.audio.features import to_json
 from mclf_jax.common import parallel
 from mclf_jax.evaluation import evaluate as evaluation
 from mclf_jax.models import Model
-from mclf_jax.objectives import SELF_SUPERVISED
 from mclf_jax.run import directory as rundir
 
 PyTree = Any
@@ -82,7 +82,7 @@ def open_teacher(run: str | Path, *, task: str, label_names: Sequence[str]) -> T
 def _check(
     named: str, objective: str, meta: dict[str, Any], *, task: str, label_names: Sequence[str]
 ) -> None:
-    if objective in SELF_SUPERVISED:
+    if not objectives.traits(objective).predicts_labels:
         raise ValueError(
             f"{named}, which was trained by {objective}, without labels, so it predicts none; "
             "train a run with labels from it (init.path) and take that one"

@@ -1,41 +1,66 @@
-"""Training paradigms by name. They differ here and only here: one loop, one step, for all."""
+"""Training paradigms by name. They differ here and only here: one loop, one step, for all.
+
+To import this is cheap; jax and the objectives themselves come when one is built.
+"""
+
+from __future__ import annotations
 
 import importlib
 import inspect
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from ml_collections import ConfigDict
-
-from mclf_jax import augment
 from mclf_jax.common import checks
-from mclf_jax.models import Model
-from mclf_jax.objectives.base import Loss, Objective
-from mclf_jax.objectives.supervised import balanced_pos_weight
+from mclf_jax.objectives.base import Loss, Objective, Traits
 
-__all__ = [
-    "OBJECTIVES",
-    "SELF_SUPERVISED",
-    "SEMI_SUPERVISED",
-    "Loss",
-    "Objective",
-    "arguments_of",
-    "build",
-]
+if TYPE_CHECKING:
+    import numpy as np
+    from ml_collections import ConfigDict
 
-SELF_SUPERVISED = ("byol", "cpc", "moco", "pase", "simclr")
-"""Objectives that need no labels."""
+    from mclf_jax.models import Model
 
-SEMI_SUPERVISED = ("consistency", "entropy_minimization", "mixmatch", "noisy_student")
-"""Objectives that take labelled songs and others, as "unlabelled" in the batch."""
+__all__ = ["OBJECTIVES", "Loss", "Objective", "Traits", "arguments_of", "build", "traits"]
 
-# name -> module below this one, with a function of that name; imported when asked for.
+_LEARNS_LABELS = {"needs_labels": True, "predicts_labels": True, "reloads_best": True}
+_SEMI_SUPERVISED = {"takes_unlabelled": True, **_LEARNS_LABELS}
+
+# An objective that is added is named here and nowhere else.
 OBJECTIVES = {
-    "supervised": "supervised",
-    **{name: f"self_supervised.{name}" for name in SELF_SUPERVISED},
-    "pase": "pase.objective",
-    **{name: f"semi_supervised.{name}" for name in SEMI_SUPERVISED},
+    "supervised": Traits(module="supervised", takes_mixtures=True, **_LEARNS_LABELS),
+    "byol": Traits(
+        module="self_supervised.byol",
+        against_collapse="keep 'batch_norm' as objective.args.projector_norm and predictor_norm, "
+        "raise train.batch_size, or bring objective.args.momentum closer to 1",
+    ),
+    "cpc": Traits(
+        module="self_supervised.cpc",
+        against_collapse="raise objective.args.num_negatives, take them from other songs too "
+        "(objective.args.negatives='batch'), or make objective.args.criterion 'nce' where it is "
+        "'binary'",
+    ),
+    "moco": Traits(
+        module="self_supervised.moco",
+        whole_batches={"queue_size": 65_536},
+        against_collapse="raise objective.args.queue_size or train.batch_size, lower "
+        "objective.args.temperature, or bring objective.args.momentum closer to 1",
+    ),
+    "pase": Traits(
+        module="pase.objective",
+        against_collapse="have workers that tell songs apart among objective.args.workers (lim, "
+        "gim), or raise train.batch_size",
+    ),
+    "simclr": Traits(
+        module="self_supervised.simclr",
+        against_collapse="raise train.batch_size, or lower objective.args.temperature",
+    ),
+    "consistency": Traits(module="semi_supervised.consistency", **_SEMI_SUPERVISED),
+    "entropy_minimization": Traits(
+        module="semi_supervised.entropy_minimization", **_SEMI_SUPERVISED
+    ),
+    "mixmatch": Traits(module="semi_supervised.mixmatch", **_SEMI_SUPERVISED),
+    "noisy_student": Traits(
+        module="semi_supervised.noisy_student", needs_teacher=True, **_SEMI_SUPERVISED
+    ),
 }
 
 # What `build` gives to objectives that ask for it.
@@ -65,33 +90,44 @@ def build(
     Raises:
         ValueError: an unknown name, or arguments in `objective.args` that it does not take.
     """
+    from mclf_jax import augment
+    from mclf_jax.objectives.supervised import balanced_pos_weight
+
     name, arguments = config.objective.name, dict(config.objective.args)
     chains = augment.build(config.augment, features=model.features)
     if config.augment.on != "device":  # the pipeline has done that
         chains = chains._replace(waveform=None)
     known = arguments_of(name)
-    if unknown := sorted(set(arguments) - set(known)):
-        takes = ", ".join(sorted(known)) or "none"
-        raise ValueError(f"objective.args has {', '.join(unknown)}; {name} takes {takes}")
+    checks.only_known("objective.args", arguments, known, of=name)
     given = {"chains": chains, "task": task, "label_names": label_names}
     given |= {"total_steps": total_steps, "label_smoothing": config.objective.label_smoothing}
     given["pos_weight"] = 1.0
     if config.objective.pos_weight == "balanced" and task == "multi_label":
         given["pos_weight"] = balanced_pos_weight(labels())
     given |= {field: config.objective[field] for field in ("distance", "num_sampled")}
-    if name != "supervised" and chains.batch is not None:
+    if chains.batch is not None and not traits(name).takes_mixtures:
         raise ValueError(
             "augment.mixup_alpha and augment.cutmix_alpha are for objective.name 'supervised'; "
             f"set them to 0 for {name!r}"
         )
-    if name in SEMI_SUPERVISED:
+    if traits(name).takes_unlabelled:
         _check_semi_supervised(config, task=task)
     function = _function(name)
     asked = inspect.signature(function).parameters
     # Objectives are compiled with their settings, and JSON has lists where configs have tuples.
     arguments = {key: checks.as_tuples(value) for key, value in arguments.items()}
     arguments |= {key: value for key, value in given.items() if key in asked}
-    return function(model, **arguments)
+    return function(model, **arguments)._replace(traits=traits(name))
+
+
+def traits(name: str) -> Traits:
+    """What there is to know of an objective before it is built.
+
+    Raises:
+        ValueError: there is no such objective.
+    """
+    checks.choice("objective.name", name, sorted(OBJECTIVES))
+    return OBJECTIVES[name]
 
 
 def arguments_of(name: str) -> dict[str, Any]:
@@ -100,14 +136,12 @@ def arguments_of(name: str) -> dict[str, Any]:
     Raises:
         ValueError: there is no such objective.
     """
-    if name not in OBJECTIVES:
-        raise ValueError(f"objective.name is {name!r}; allowed: {', '.join(sorted(OBJECTIVES))}")
     parameters = inspect.signature(_function(name)).parameters
     return {key: p.default for key, p in parameters.items() if key not in _GIVEN}
 
 
 def _function(name: str) -> Callable[..., Objective]:
-    return getattr(importlib.import_module(f"{__name__}.{OBJECTIVES[name]}"), name)
+    return getattr(importlib.import_module(f"{__name__}.{traits(name).module}"), name)
 
 
 def _check_semi_supervised(config: ConfigDict, *, task: str) -> None:

@@ -1,11 +1,46 @@
-"""What a training paradigm is to the loop and to the step: two pure functions."""
+"""What a training paradigm is to the loop and to the step: two pure functions, and its traits."""
 
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from __future__ import annotations
 
-import jax
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:  # checks of configs and `mclf --help` do without
+    import jax
 
 PyTree = Any
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Traits:
+    """What the rest of the package has to know of an objective before it is built.
+
+    Attributes:
+        module: below `mclf_jax.objectives`, with a function of the objective's name.
+        needs_labels: of the songs that it trains on; it cannot take the split "unlabelled" there.
+        predicts_labels: the network's last layer learns them, so that it can be scored, can tag
+            songs, can teach, and its last layer can be taken over. Others are probed.
+        takes_unlabelled: songs of which nothing is known stand beside the others in each batch,
+            under "unlabelled".
+        takes_mixtures: of the songs of a batch and of their labels, as mixup makes them.
+        needs_teacher: learns what the network of an earlier run, `objective.args.teacher`, says.
+        reloads_best: later phases of `optim.phases` start from the best network so far. Not where
+            something beside the network goes on, such as a queue, which would not fit it.
+        whole_batches: arguments, with their defaults, which must be multiples of
+            `train.batch_size`.
+        against_collapse: what keeps its embeddings apart, for people; "" if they cannot collapse.
+    """
+
+    module: str
+    needs_labels: bool = False
+    predicts_labels: bool = False
+    takes_unlabelled: bool = False
+    takes_mixtures: bool = False
+    needs_teacher: bool = False
+    reloads_best: bool = False
+    whole_batches: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    against_collapse: str = ""
 
 
 class Loss(NamedTuple):
@@ -34,9 +69,11 @@ class Objective(NamedTuple):
         evaluate: the same in evaluation mode, for the validation split; None where that is scored
             by its labels.
         num_views: windows of a song in one example.
+        traits: of the objective; `objectives.build` adds them.
     """
 
     init: Callable[[jax.Array], dict[str, PyTree]]
     loss: Callable[[PyTree, PyTree, dict[str, jax.Array], jax.Array], Loss]
     evaluate: Callable[[PyTree, PyTree, dict[str, jax.Array], jax.Array], Loss] | None = None
     num_views: int = 1
+    traits: Traits | None = None

@@ -18,19 +18,6 @@ _MAX_ROWS = 256
 _ALIKE_STD = 0.1
 # Below this, one direction says almost all.
 _LINE_RANK = 2.0
-# What keeps embeddings apart, by objective.
-_ADVICE = {
-    "simclr": "raise train.batch_size, or lower objective.args.temperature",
-    "moco": "raise objective.args.queue_size or train.batch_size, lower "
-    "objective.args.temperature, or bring objective.args.momentum closer to 1",
-    "byol": "keep 'batch_norm' as objective.args.projector_norm and predictor_norm, raise "
-    "train.batch_size, or bring objective.args.momentum closer to 1",
-    "cpc": "raise objective.args.num_negatives, take them from other songs too "
-    "(objective.args.negatives='batch'), or make objective.args.criterion 'nce' where it is "
-    "'binary'",
-    "pase": "have workers that tell songs apart among objective.args.workers (lim, gim), or raise "
-    "train.batch_size",
-}
 
 
 def diagnose(views: jax.Array, *, valid: jax.Array) -> dict[str, jax.Array]:
@@ -107,7 +94,7 @@ def effective_rank(z: jax.Array, *, valid: jax.Array) -> jax.Array:
     return jnp.exp(-jax.scipy.special.xlogy(share, share).sum())
 
 
-def collapse_message(metrics: Mapping[str, float], *, objective: str = "") -> str | None:
+def collapse_message(metrics: Mapping[str, float], *, advice: str = "") -> str | None:
     """What is wrong with a run and what to change, in words; None if it has not collapsed.
 
     Two thresholds. An `embedding_std` below 0.1: its square is at most 1 minus the mean cosine of
@@ -122,7 +109,7 @@ def collapse_message(metrics: Mapping[str, float], *, objective: str = "") -> st
     Args:
         metrics: means over some steps, with the names of `diagnose`; without these names the
             answer is None.
-        objective: by name, for what to change in its arguments; without it the advice is general.
+        advice: what else may help, of the objective: `Traits.against_collapse`.
     """
     std, rank = metrics.get("embedding_std"), metrics.get("effective_rank")
     if std is not None and std < _ALIKE_STD:
@@ -134,7 +121,6 @@ def collapse_message(metrics: Mapping[str, float], *, objective: str = "") -> st
         found = f"embeddings lie on one line (effective_rank {rank:.2f}, below {_LINE_RANK:g})"
     else:
         return None
-    advice = "lower optim.learning_rate or warm it up (optim.warmup_steps)"
-    if objective in _ADVICE:
-        advice = f"{advice}; {_ADVICE[objective]}"
+    general = "lower optim.learning_rate or warm it up (optim.warmup_steps)"
+    advice = "; ".join(filter(None, (general, advice)))
     return f"the run has collapsed: {found}. What may help: {advice}."

@@ -63,7 +63,7 @@ def untrained(run: Path, parts: Experiment, *, seeds: Sequence[int]) -> dict[int
     # Decides nothing about weights, and may need files that are not on this machine.
     config.augment = config_lib.base().augment
     config.objective.pos_weight = "none"
-    if config.objective.name in objectives.SEMI_SUPERVISED:
+    if objectives.traits(config.objective.name).takes_unlabelled:
         # They start from the same network, and one of them would want its teacher.
         config.objective.update({"name": "supervised", "args": {}})
     objective = objectives.build(

@@ -7,10 +7,10 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
+from mclf_jax import objectives
 from mclf_jax.data.base.source import Info, Source
 from mclf_jax.data.catalogue.items import SPLITS
 from mclf_jax.data.views.apply import View
-from mclf_jax.objectives import SELF_SUPERVISED, SEMI_SUPERVISED
 from mclf_jax.probe.cells import Cell
 from mclf_jax.run import directory as rundir
 from mclf_jax.run import experiment
@@ -97,7 +97,7 @@ def heard_in_training(run: Path, parts: Experiment, all_cells: Sequence[Cell]) -
     tested = {parts.source.item_id(int(i)) for cell in all_cells for i in cell.split("test")[0]}
     learnt_labels = trained.data.target in ("", "artist_group")
     count = len(tested & labelled)
-    if count and trained.objective.name not in SELF_SUPERVISED and learnt_labels:
+    if count and learnt_labels and objectives.traits(trained.objective.name).needs_labels:
         raise ValueError(
             f"{run} was trained with the labels of {count} songs that it would be tested on; probe "
             f"it on the splits that it was trained with (no num_folds, no source), or on other data"
@@ -145,7 +145,7 @@ def _whole(source: Source) -> Source:
 def _heard_unlabelled(own: Experiment) -> set[str]:
     """Names of the songs that a semi-supervised run took from its own data set."""
     config, splits = own.config, own.source.info.splits
-    if config.objective.name not in SEMI_SUPERVISED or config.unlabelled.name:
+    if config.unlabelled.name or not objectives.traits(config.objective.name).takes_unlabelled:
         return set()
     there = (splits.get(name, ()) for name in config.unlabelled.splits)
     return {own.source.item_id(int(i)) for items in there for i in items}

@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from mclf_jax import objectives
 from mclf_jax.figures.plots import ACCENT, SECOND, styled, title_of
 from mclf_jax.objectives.diagnostics import collapse_message
 from mclf_jax.report.markup import card, escape, facts, figure, number, write_document
@@ -50,7 +51,8 @@ def write_pretraining_page(run: Path, *, meta: Mapping[str, Any], objective: str
         raise ValueError(f"{run} has no training history yet: start its `mclf train` command again")
     last = {name: _last(train[name]) for name in names}
     known = {name: value for name, value in last.items() if value is not None}
-    message = collapse_message(known, objective=objective)
+    advice = objectives.traits(objective).against_collapse
+    message = collapse_message(known, advice=advice)
     data = meta["data"]
     header = (
         f"<header><h1>{escape(run.resolve().name)}</h1><p>{escape(objective)} on "

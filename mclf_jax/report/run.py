@@ -4,9 +4,9 @@ from pathlib import Path
 
 from ml_collections import ConfigDict
 
+from mclf_jax import objectives
 from mclf_jax.audio.features import LogMel, log_mel, mel_frequencies_hz
 from mclf_jax.evaluation.evaluate import config_of, evaluated
-from mclf_jax.objectives import SELF_SUPERVISED
 from mclf_jax.report.page import write_page
 from mclf_jax.report.pretraining import write_pretraining_page
 from mclf_jax.run import directory as rundir
@@ -32,7 +32,7 @@ def report_run(run: str | Path, *, config: ConfigDict | None = None) -> Path:
     """
     run = Path(run)
     objective = rundir.read_config(run).objective.name
-    if objective in SELF_SUPERVISED:
+    if not objectives.traits(objective).predicts_labels:
         if config is not None:
             raise ValueError(
                 f"{run} was trained without labels: its page shows what was logged, and no field "

@@ -16,6 +16,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from mclf_jax import config as config_lib
+from mclf_jax import objectives
 
 Setting = tuple[str, dict[str, Any]]
 
@@ -109,8 +110,6 @@ def commands(
     Raises:
         ValueError: a setting that cannot be, or that builds on no earlier one; before the first.
     """
-    from mclf_jax.objectives import SELF_SUPERVISED
-
     config = config_lib.load(config_path, overrides=overrides)
     settings = settings_of(config_path)
     resolved = _resolved(config, settings, workdir=Path(workdir))
@@ -126,7 +125,7 @@ def commands(
         flags += [f"--config.{field}={value}" for field, value in changes.items()]
         run_dir = str(Path(workdir) / name)
         stages = [["mclf", "train", "--config", config_path, "--workdir", run_dir, *flags]]
-        if changed.objective.name not in SELF_SUPERVISED:
+        if _predicts_labels(changed):
             stages.append(["mclf", "evaluate", run_dir])
         yield " && ".join(map(shlex.join, stages))
 
@@ -163,13 +162,12 @@ def run(
             labels and there is no probe; before anything is trained.
     """
     # These import jax, which configs that only want `grid` start without.
-    from mclf_jax.objectives import SELF_SUPERVISED
     from mclf_jax.sweep import probes as sweep_probes
     from mclf_jax.sweep.tables import write_tables
 
     workdir, probes = Path(workdir), sweep_probes.checked(probes or {})
     changed = [setting for _, setting in _resolved(config, settings, workdir=workdir)]
-    if not probes and all(setting.objective.name in SELF_SUPERVISED for setting in changed):
+    if not probes and not any(map(_predicts_labels, changed)):
         raise ValueError(
             f"objective.name is {changed[0].objective.name!r} in {settings[0][0]}, and no setting "
             "learns labels, so that there would be no score in the table: define probes() in the "
@@ -209,7 +207,6 @@ def _trained(
     """Train a setting and see how good it is: "status", and what `run` says of it."""
     from mclf_jax.data.views import apply as view
     from mclf_jax.evaluation.evaluate import evaluated
-    from mclf_jax.objectives import SELF_SUPERVISED
     from mclf_jax.run import directory as rundir
     from mclf_jax.sweep import probes as sweep_probes
     from mclf_jax.train.loop import TrainingError, train
@@ -221,12 +218,12 @@ def _trained(
     if outcome.status == "interrupted":
         return {"status": "interrupted", "step": outcome.step}
     result = {"status": "finished"}
-    if setting.objective.name in SELF_SUPERVISED or setting.data.target:
+    if setting.data.target or not _predicts_labels(setting):
         result["probes"] = {
             name: sweep_probes.probed(run_dir, name, arguments)
             for name, arguments in probes.items()
         }
-    if setting.objective.name in SELF_SUPERVISED:
+    if not _predicts_labels(setting):
         return result
     there = rundir.read_meta(run_dir)["data"]["splits"]
     for split in splits:
@@ -240,6 +237,10 @@ def _trained(
         result["task"] = report.task
         result.setdefault("metrics", {})[split] = report.metrics
     return result
+
+
+def _predicts_labels(setting: ConfigDict) -> bool:
+    return objectives.traits(setting.objective.name).predicts_labels
 
 
 def _call(module: ModuleType, name: str, arg: str) -> Iterator:

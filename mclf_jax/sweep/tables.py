@@ -8,9 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from mclf_jax import metrics
+from mclf_jax import metrics, objectives
 from mclf_jax.data.views.apply import HIDDEN
-from mclf_jax.objectives import SELF_SUPERVISED
 from mclf_jax.run import directory as rundir
 from mclf_jax.sweep import RunOf, grid, without_seed
 from mclf_jax.sweep.probes import comparison
@@ -32,7 +31,7 @@ def write_tables(results: Sequence[dict], *, workdir: Path) -> str:
     Returns:
         The Markdown text.
     """
-    scored = [result for result in results if result["objective"] not in SELF_SUPERVISED]
+    scored = [r for r in results if objectives.traits(r["objective"]).predicts_labels]
     splits = dict.fromkeys(split for result in scored for split in result.get("metrics", ()))
     tables = [_score_table(scored, split) for split in splits or ("test",)] if scored else []
     parts = [*tables, comparison(results)]

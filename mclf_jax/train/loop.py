@@ -21,7 +21,7 @@ from mclf_jax.common.clock import Clock
 from mclf_jax.common.interrupt import any_process, stop_requests
 from mclf_jax.data import pipeline
 from mclf_jax.evaluation import evaluate as evaluation
-from mclf_jax.objectives import SELF_SUPERVISED, Objective
+from mclf_jax.objectives import Objective
 from mclf_jax.objectives.diagnostics import collapse_message
 from mclf_jax.run import checkpoint
 from mclf_jax.run import directory as rundir
@@ -76,7 +76,7 @@ def _train(
     # The parts.
     run = training.build(config)
     parts, total_steps, batch_size = run.parts, run.total_steps, config.train.batch_size
-    info = parts.source.info
+    info, traits = parts.source.info, run.objective.traits
     infos = [info, *([run.unlabelled.source.info] if run.unlabelled else [])]
     mesh = parallel.make_mesh(config.runtime.num_devices)
     parallel.check_batch_size(batch_size, mesh, field="train.batch_size")
@@ -185,12 +185,10 @@ def _train(
                             best_variables = state.variables()
                         logbook.write("valid", step, values)
                         logbook.say(_describe(step, total_steps, values, progress, config.eval))
-                        if message := collapse_message(means, objective=config.objective.name):
+                        if message := collapse_message(means, advice=traits.against_collapse):
                             logbook.say(message)
-                        # An earlier encoder would not fit projectors, targets and workers that
-                        # have gone on, so without labels a phase starts from what there is.
                         starts_again = step in run.phase_steps and progress["best_step"] != step
-                        if starts_again and config.objective.name not in SELF_SUPERVISED:
+                        if starts_again and traits.reloads_best:
                             state = _reload_best(state, workdir)
                             logbook.say(f"the next phase starts from step {progress['best_step']}")
                     if step == total_steps:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
+from mclf_jax import objectives
 from mclf_jax.audio.features import to_json
 from mclf_jax.common import parallel
 from mclf_jax.convert.from_torch import check_filter_bank, without_constants
@@ -17,7 +18,6 @@ from mclf_jax.convert.weights import SUFFIXES
 from mclf_jax.evaluation import evaluate as evaluation
 from mclf_jax.models import Model
 from mclf_jax.models.names import name_of, path_of
-from mclf_jax.objectives import SELF_SUPERVISED
 from mclf_jax.run import directory as rundir
 
 OTHER_FEATURES = ("refuse", "allow")
@@ -105,7 +105,7 @@ def _read_run(run: Path, *, model: Model, other_features: str) -> Pretrained:
 
 
 def _labels_of(objective: str, meta: Mapping[str, Any]) -> tuple[str, tuple[str, ...]] | str:
-    if objective in SELF_SUPERVISED:
+    if not objectives.traits(objective).predicts_labels:
         return f"{objective} trained without labels"
     if not meta["labels"]:
         return "nothing has trained the last layer there"

@@ -6,10 +6,9 @@ from pathlib import Path
 import numpy as np
 from ml_collections import ConfigDict
 
-from mclf_jax import data
+from mclf_jax import data, objectives
 from mclf_jax.data.base.source import Source
 from mclf_jax.evaluation import predictions as teacher_predictions
-from mclf_jax.objectives import SEMI_SUPERVISED
 from mclf_jax.run.experiment import Experiment
 
 
@@ -37,7 +36,7 @@ def build(parts: Experiment) -> Unlabelled | None:
         ValueError: the songs are not there, or the teacher is not one for them.
     """
     config, info = parts.config, parts.source.info
-    if config.objective.name not in SEMI_SUPERVISED:
+    if not objectives.traits(config.objective.name).takes_unlabelled:
         return None
     source, indices = _songs(parts)
     if not _predicted_beforehand(config):
@@ -79,5 +78,5 @@ def _songs(parts: Experiment) -> tuple[Source, np.ndarray]:
 
 
 def _predicted_beforehand(config: ConfigDict) -> bool:
-    arguments = config.objective.args
-    return config.objective.name == "noisy_student" and arguments.get("predictions") == "cached"
+    needs_teacher = objectives.traits(config.objective.name).needs_teacher
+    return needs_teacher and config.objective.args.get("predictions") == "cached"

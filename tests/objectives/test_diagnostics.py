@@ -10,7 +10,7 @@ from scipy.spatial.distance import pdist
 
 from mclf_jax import objectives
 from mclf_jax.losses.contrastive import unit
-from mclf_jax.objectives import diagnostics
+from mclf_jax.objectives import OBJECTIVES, diagnostics
 from mclf_jax.objectives.self_supervised.byol import byol
 from tests.objectives.material import small_model, train
 
@@ -75,10 +75,13 @@ def test_no_opinion_without_the_measures():
     assert diagnostics.collapse_message({"loss": 3.0, "accuracy": 0.1}) is None
 
 
-@pytest.mark.parametrize("objective", objectives.SELF_SUPERVISED)
+@pytest.mark.parametrize(
+    "objective", [name for name in OBJECTIVES if not OBJECTIVES[name].predicts_labels]
+)
 def test_advice_is_about_what_the_objective_has(objective):
     general = diagnostics.collapse_message({"embedding_std": 0.0})
-    message = diagnostics.collapse_message({"embedding_std": 0.0}, objective=objective)
+    advice = objectives.traits(objective).against_collapse
+    message = diagnostics.collapse_message({"embedding_std": 0.0}, advice=advice)
     assert message.startswith(general.removesuffix(".")) and len(message) > len(general)
     named = re.findall(r"objective\.args\.(\w+)", message)
     assert named and set(named) <= objectives.arguments_of(objective).keys()

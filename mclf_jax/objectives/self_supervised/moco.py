@@ -6,19 +6,20 @@ import jax.numpy as jnp
 from mclf_jax.augment import Chains
 from mclf_jax.losses.contrastive import contrast_negatives, unit
 from mclf_jax.models import Model
-from mclf_jax.objectives import heads, views
+from mclf_jax.objectives import heads, traits, views
 from mclf_jax.objectives.base import Loss, Objective
 from mclf_jax.objectives.diagnostics import diagnose
 from mclf_jax.objectives.momentum import moving_average
 
 _UNCHANGED = Chains()
+_QUEUE_SIZE = traits("moco").whole_batches["queue_size"]
 
 
 def moco(
     model: Model,
     *,
     chains: Chains = _UNCHANGED,
-    queue_size: int = 65_536,
+    queue_size: int = _QUEUE_SIZE,
     temperature: float = 0.2,
     momentum: float = 0.999,
     head: str = "mlp",

@@ -1,0 +1,27 @@
+"""Objectives by name, with their traits."""
+
+import subprocess
+import sys
+
+import pytest
+
+from mclf_jax import objectives
+from tests import ROOT
+
+
+@pytest.mark.parametrize("name", objectives.OBJECTIVES)
+def test_traits_are_about_what_the_objective_has(name):
+    traits, arguments = objectives.traits(name), objectives.arguments_of(name)
+    for argument, default in traits.whole_batches.items():
+        assert arguments[argument] == default
+    assert ("teacher" in arguments and arguments["teacher"] == "") == traits.needs_teacher
+
+
+def test_unknown_objectives_are_named():
+    with pytest.raises(ValueError, match="objective.name is 'simclrr'; allowed: byol, consistency"):
+        objectives.traits("simclrr")
+
+
+def test_traits_are_there_without_jax():
+    code = "import sys, mclf_jax.config, mclf_jax.objectives; assert 'jax' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, timeout=300)
