@@ -8,16 +8,25 @@ move by the shortest way from one to the next; the bass takes the chord's degree
 import dataclasses
 import functools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-from mclf_jax.data.synthesis.artists import Artist, draw_artist
-from mclf_jax.data.synthesis.drums import VOICES
-from mclf_jax.data.synthesis.instruments import MELODIC
-from mclf_jax.data.synthesis.score import Part, Score
+from mclf_jax.data.synthesis.instruments import (
+    MELODIC,
+    PITCHED,
+    VOICES,
+    Kit,
+    Patch,
+    draw_kit,
+    draw_patch,
+)
 from mclf_jax.data.synthesis.styles import MODES, STYLES, Mode, Style
+
+INSTRUMENTS = (*PITCHED, "drums")
+_TONICS = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
+KEYS = tuple(f"{tonic} {third}" for third in ("major", "minor") for tonic in _TONICS)
 
 _FORMS = ("AABA", "ABAB", "AABC", "ABAC")
 _LEVELS_DB = {"lead": 0.0, "colour": -2.0, "chords": -2.0, "bass": -3.0, "drums": -3.0}
@@ -26,6 +35,103 @@ _LEAD_CENTRE = 71  # MIDI note numbers, here and below
 _CHORD_FLOOR = 53  # leaves the octaves below to bass and kick
 _BASS_FLOOR = 28
 _STRUM_S = 0.014  # from one string of the guitar to the next
+
+
+@dataclasses.dataclass(frozen=True)
+class Artist:
+    """What the songs of one performer share, and what no two performers do."""
+
+    style: str  # name in `STYLES`
+    tempo_bias: float  # where in the style's tempo range the songs lie, 0 to 1
+    register_semitones: int  # how much higher than usual the lead plays
+    swing: float  # share of a step by which every second step is late
+    jitter_s: float  # standard deviation of the onsets
+    a4_hz: float  # what the instruments are tuned to
+    preference: Mapping[str, float]  # weight of each melodic instrument
+    patches: Mapping[str, Patch]  # the artist's version of each pitched instrument
+    kit: Kit
+    room: tuple[tuple[float, float], ...]  # (delay in s, gain) of the first reflections
+    tilt: float  # gain of the sample before, in the microphone: above 0 is dull, below is bright
+    hiss_db: float  # the noise of the recording, against the music
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Part:
+    """The notes of one instrument, N of them."""
+
+    role: str  # in `_LEVELS_DB`
+    instrument: str  # in `INSTRUMENTS`
+    level_db: float  # power in the mix, against that of the other parts
+    start_s: np.ndarray  # float64 [N]
+    length_s: np.ndarray  # float64 [N], 0 for drums
+    pitch: np.ndarray  # int64 [N], MIDI note numbers; for drums, positions in `VOICES`
+    velocity: np.ndarray  # float64 [N], 0 to 1
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Score:
+    """A song before it sounds: the notes, and everything that is true of them."""
+
+    artist: Artist
+    tempo_bpm: float
+    mode: str  # name in `MODES`
+    tonic: int  # pitch class, 0 is C
+    song_s: float
+    chords: tuple[tuple[int, ...], ...] = ()  # pitch classes, root first, `chords_per_bar` a bar
+    parts: tuple[Part, ...] = ()
+    loudness_db: float = 0.0  # RMS of the song against full scale
+
+    @property
+    def style(self) -> Style:
+        return STYLES[self.artist.style]
+
+    @property
+    def scale(self) -> Mode:
+        return MODES[self.mode]
+
+    @property
+    def bar_s(self) -> float:
+        return self.style.beats_per_bar * 60 / self.tempo_bpm
+
+    @property
+    def num_bars(self) -> int:
+        """Bars that begin before the song ends."""
+        return math.ceil(self.song_s / self.bar_s)
+
+    @property
+    def last_bar(self) -> int:
+        """The last that is whole, where the music comes home."""
+        return max(0, int(self.song_s / self.bar_s) - 1)
+
+    @property
+    def instruments(self) -> tuple[str, ...]:
+        playing = {part.instrument for part in self.parts}
+        return tuple(name for name in INSTRUMENTS if name in playing)
+
+    @property
+    def key(self) -> str:
+        """One of `KEYS`; a mode counts as minor where its third is."""
+        return KEYS[self.tonic + 12 * (self.scale.harmony[2] == 3)]
+
+    @property
+    def emotion(self) -> dict[str, float]:
+        """Valence and arousal in [-1, 1]: weighted sums of musical cues.
+
+        The cues and the signs of their weights follow Eerola, Friberg and Bresin, "Emotional
+        expression in music: contribution, linearity, and additivity of primary musical cues"
+        (2013): mode leads valence; tempo, density and dynamics lead arousal.
+        """
+        melodic = [part.pitch for part in self.parts if part.instrument in MELODIC]
+        onsets = {round(start_s / 0.05) for part in self.parts for start_s in part.start_s}
+        velocity = np.concatenate([part.velocity for part in self.parts]).mean()
+        tempo = _clip(math.log2(self.tempo_bpm / 100) / 0.8)
+        density = _clip(math.log2(len(onsets) / self.song_s / 5) / 1.2)
+        register = _clip((np.concatenate(melodic).mean() - 66) / 8)
+        dynamics = _clip((velocity - 0.65) / 0.1)
+        return {
+            "valence": 0.7 * self.scale.brightness + 0.2 * tempo + 0.1 * register,
+            "arousal": 0.45 * tempo + 0.4 * density + 0.15 * dynamics,
+        }
 
 
 class Stroke(NamedTuple):
@@ -38,46 +144,6 @@ class Stroke(NamedTuple):
     pitch: int = 0
 
 
-@dataclasses.dataclass(frozen=True)
-class Sketch:
-    """A song before its notes.
-
-    Attributes:
-        style, artist, mode, tonic: what was drawn first.
-        song_s, bar_s: lengths.
-        steps: of a bar.
-        num_bars: bars that begin before the song ends.
-        last_bar: the last that is whole, where the music comes home.
-        chords: pitch classes, root first, of each slot; a bar has `style.chords_per_bar` slots.
-        voicings: MIDI note numbers of each chord.
-    """
-
-    style: Style
-    artist: Artist
-    mode: Mode
-    tonic: int
-    song_s: float
-    bar_s: float
-    steps: int
-    num_bars: int
-    last_bar: int
-    chords: Sequence[tuple[int, ...]] = ()
-    voicings: Sequence[list[int]] = ()
-
-    def slot(self, stroke: Stroke) -> int:
-        return (stroke.bar * self.steps + stroke.step) * self.style.chords_per_bar // self.steps
-
-    def read(self, pattern: str) -> Iterator[Stroke]:
-        """The strokes of a pattern (`styles` has the notation), repeated to the end of the song."""
-        bars = pattern.split("|")
-        for bar in range(self.num_bars):
-            signs = bars[bar % len(bars)]
-            for step, sign in enumerate(signs):
-                if sign not in ".-":
-                    held = len(signs[step + 1 :]) - len(signs[step + 1 :].lstrip("-"))
-                    yield Stroke(bar, step, 1 + held, sign)
-
-
 def place(index: int) -> tuple[str, int]:
     """Style and artist number of a song; they don't depend on how many songs there are.
 
@@ -87,61 +153,71 @@ def place(index: int) -> tuple[str, int]:
     return list(STYLES)[style], 3 * (turn // 6) + turn % 3
 
 
+@functools.lru_cache(maxsize=512)
+def draw_artist(seed: int, style: str, number: int) -> Artist:
+    """The artist with this number among those of `style`; the same for the same arguments."""
+    rng = np.random.default_rng([seed, 1, list(STYLES).index(style), number])
+    weights = STYLES[style].preference
+    delays_s = np.sort(rng.uniform(0.006, 0.055, size=4))
+    gains = rng.uniform(0.05, 0.35) * np.exp(-delays_s / 0.04) * rng.choice([-1, 1], size=4)
+    return Artist(
+        style=style,
+        tempo_bias=float(rng.uniform()),
+        register_semitones=int(rng.integers(-4, 5)),
+        swing=float(rng.uniform(0.0, STYLES[style].most_swing)),
+        jitter_s=float(rng.uniform(0.001, 0.007)),
+        a4_hz=float(440 * 2 ** (rng.uniform(-15, 15) / 1200)),
+        preference={name: float(weights.get(name, 1.0) * rng.gamma(4.0) / 4.0) for name in MELODIC},
+        patches={name: draw_patch(name, rng) for name in PITCHED},
+        kit=draw_kit(rng),
+        room=tuple((float(d), float(g)) for d, g in zip(delays_s, gains, strict=True)),
+        tilt=float(rng.uniform(-0.3, 0.4)),
+        hiss_db=float(rng.uniform(-60, -45)),
+    )
+
+
 @functools.lru_cache(maxsize=256)
 def compose(*, seed: int, index: int, song_s: float) -> Score:
     """The song with this index. A few milliseconds, and about 20 kB in the cache."""
     style_name, artist_number = place(index)
     style, artist = STYLES[style_name], draw_artist(seed, style_name, artist_number)
     rng = np.random.default_rng([seed, 2, index])
-    low_bpm, high_bpm = style.tempo_bpm
-    tempo_bpm = low_bpm + (high_bpm - low_bpm) * (artist.tempo_bias + rng.uniform()) / 2
-    bar_s = style.beats_per_bar * 60 / tempo_bpm
-    mode = _pick(rng, style.modes)
-    sketch = Sketch(
-        style=style,
-        artist=artist,
-        mode=MODES[mode],
-        tonic=_tonic(seed, index),
-        song_s=song_s,
-        bar_s=bar_s,
-        steps=style.beats_per_bar * style.steps_per_beat,
-        num_bars=math.ceil(song_s / bar_s),
-        last_bar=max(0, int(song_s / bar_s) - 1),
-    )
-    chords = _harmony(rng, sketch)
-    sketch = dataclasses.replace(sketch, chords=chords, voicings=_lead_voices(chords))
+    span_bpm = style.high_bpm - style.low_bpm
+    tempo_bpm = float(style.low_bpm + span_bpm * (artist.tempo_bias + rng.uniform()) / 2)
+    score = Score(artist, tempo_bpm, _pick(rng, style.modes), _tonic(seed, index), song_s)
+    score = dataclasses.replace(score, chords=_harmony(rng, score))
 
-    lead, comping, colour = _cast(rng, artist)
-    tune = list(_melody(rng, sketch, centre=_LEAD_CENTRE + _REGISTERS[lead]))
+    weights = np.array([artist.preference[name] for name in MELODIC])
+    cast = rng.choice(len(MELODIC), size=3, replace=False, p=weights / weights.sum())
+    lead, comping, colour = (MELODIC[i] for i in cast)
+    tune = list(_melody(rng, score, centre=_LEAD_CENTRE + _REGISTERS[lead]))
     played = [
         ("lead", lead, tune, style.lead_gate),
-        ("chords", comping, _comp(rng, sketch), style.chord_gate),
+        ("chords", comping, _comp(rng, score), style.chord_gate),
     ]
     doubles, plays_colour, has_bass, has_drums = rng.uniform(size=4)
     if plays_colour < 0.55:
-        line = _octave_away(rng, tune) if doubles < 0.4 else _pad(sketch)
+        line = _octave_away(rng, tune) if doubles < 0.4 else _pad(score)
         played.append(("colour", colour, line, 0.97))
     if has_bass < style.bass_share:
-        played.append(("bass", "bass", _walk(rng, sketch), 0.9))
+        played.append(("bass", "bass", _walk(rng, score), 0.9))
     if has_drums < style.drums_share:
-        played.append(("drums", "drums", _groove(rng, sketch), 0.0))
+        played.append(("drums", "drums", _groove(rng, score), 0.0))
+    # Parts are generators: each draws its pattern when its turn has come to be performed.
     parts = [
-        _perform(rng, sketch, role=role, instrument=instrument, strokes=list(strokes), gate=gate)
+        _perform(rng, score, role=role, instrument=instrument, strokes=list(strokes), gate=gate)
         for role, instrument, strokes, gate in played
     ]
-    return Score(
-        artist=artist,
-        tempo_bpm=float(tempo_bpm),
-        beats_per_bar=style.beats_per_bar,
-        tonic=sketch.tonic,
-        mode=mode,
-        chords=tuple(chords),
-        slot_s=bar_s / style.chords_per_bar,
-        song_s=song_s,
+    return dataclasses.replace(
+        score,
         loudness_db=float(rng.uniform(-28, -20)),
         # A song of a second may end before a part comes in.
         parts=tuple(part for part in parts if len(part.start_s)),
     )
+
+
+def _clip(x: float) -> float:
+    return float(min(1.0, max(-1.0, x)))
 
 
 def _pick(rng: np.random.Generator, options: Sequence):
@@ -155,43 +231,52 @@ def _tonic(seed: int, index: int) -> int:
     return int(order[turn % 12])
 
 
-def _cast(rng: np.random.Generator, artist: Artist) -> list[str]:
-    """Three different instruments for lead, chords and colour, by the artist's preference."""
-    weights = np.array([artist.preference[name] for name in MELODIC])
-    chosen = rng.choice(len(MELODIC), size=3, replace=False, p=weights / weights.sum())
-    return [MELODIC[i] for i in chosen]
+def _read(score: Score, pattern: str) -> Iterator[Stroke]:
+    """The strokes of a pattern (`styles` has the notation), repeated to the end of the song."""
+    bars = pattern.split("|")
+    for bar in range(score.num_bars):
+        signs = bars[bar % len(bars)]
+        for step, sign in enumerate(signs):
+            if sign not in ".-":
+                held = len(signs[step + 1 :]) - len(signs[step + 1 :].lstrip("-"))
+                yield Stroke(bar, step, 1 + held, sign)
 
 
-def _harmony(rng: np.random.Generator, sketch: Sketch) -> list[tuple[int, ...]]:
-    """Pitch classes, root first, for each slot of the song; the last whole bar is the tonic's."""
-    style = sketch.style
+def _slot(score: Score, stroke: Stroke) -> int:
+    """Which chord of the song a stroke is under."""
+    steps = score.style.steps
+    return (stroke.bar * steps + stroke.step) * score.style.chords_per_bar // steps
+
+
+def _harmony(rng: np.random.Generator, score: Score) -> tuple[tuple[int, ...], ...]:
+    """Pitch classes, root first, of all chords of the song; the last whole bar is the tonic's."""
+    style, scale = score.style, score.scale
     progression = _pick(rng, style.progressions)
     shift = 4 * int(rng.integers(len(progression) // 4))
-    slots = sketch.num_bars * style.chords_per_bar
-    degrees = [progression[(slot + shift) % len(progression)] for slot in range(slots)]
-    home = sketch.last_bar * style.chords_per_bar
+    slots = score.num_bars * style.chords_per_bar
+    degrees = [int(progression[(slot + shift) % len(progression)]) for slot in range(slots)]
+    home = score.last_bar * style.chords_per_bar
     degrees[home:] = [1] * (slots - home)
     if home > 0:
         degrees[home - 1] = style.cadence
-    return [_chord(sketch, degree) for degree in degrees]
+    chords = []
+    for degree in degrees:
+        root = scale.harmony[degree - 1]
+        if scale.chord:
+            intervals = [root + interval for interval in scale.chord]
+        elif style.chord_size == 2:
+            intervals = [root, root + 7]
+        else:
+            thirds = range(degree - 1, degree - 1 + 2 * style.chord_size, 2)
+            intervals = [scale.harmony[third % 7] for third in thirds]
+        chords.append(tuple((score.tonic + interval) % 12 for interval in intervals))
+    return tuple(chords)
 
 
-def _chord(sketch: Sketch, degree: int) -> tuple[int, ...]:
-    harmony, size = sketch.mode.harmony, sketch.style.chord_size
-    root = harmony[degree - 1]
-    if sketch.mode.chord:
-        intervals = [root + interval for interval in sketch.mode.chord]
-    elif size == 2:
-        intervals = [root, root + 7]
-    else:
-        intervals = [harmony[(degree - 1 + 2 * third) % 7] for third in range(size)]
-    return tuple((sketch.tonic + interval) % 12 for interval in intervals)
-
-
-def _lead_voices(chords: Sequence[tuple[int, ...]]) -> list[list[int]]:
-    """MIDI note numbers for each chord, each the inversion nearest to the one before."""
-    voicings: list[list[int]] = []
-    for chord in chords:
+def _voicings(score: Score) -> list[list[int]]:
+    """MIDI note numbers of each chord, each the inversion nearest to the one before."""
+    voicings = [[_CHORD_FLOOR + 3 + 4 * i for i in range(5)]]
+    for chord in score.chords:
         inversions = []
         for turn in range(len(chord)):
             pitches = [_CHORD_FLOOR + (chord[turn] - _CHORD_FLOOR) % 12]
@@ -199,43 +284,39 @@ def _lead_voices(chords: Sequence[tuple[int, ...]]) -> list[list[int]]:
                 pitches.append(pitches[-1] + (pitch_class - pitches[-1]) % 12)
             if len(chord) == 2:
                 pitches.append(pitches[0] + 12)
-            inversions.append(pitches)
-        before = voicings[-1] if voicings else [_CHORD_FLOOR + 3 + 4 * i for i in range(5)]
-        voicings.append(min(inversions, key=lambda new: _movement(before, new)))
-    return voicings
+            moves = (abs(a - b) for a, b in zip(voicings[-1], pitches, strict=False))
+            inversions.append((sum(moves), pitches))
+        voicings.append(min(inversions, key=lambda inversion: inversion[0])[1])
+    return voicings[1:]
 
 
-def _movement(old: Sequence[int], new: Sequence[int]) -> int:
-    return sum(abs(a - b) for a, b in zip(old, new, strict=False))
-
-
-def _melody(rng: np.random.Generator, sketch: Sketch, *, centre: int) -> Iterator[Stroke]:
+def _melody(rng: np.random.Generator, score: Score, *, centre: int) -> Iterator[Stroke]:
     """Motifs of a bar in a form such as AABA; notes on the beat belong to the chord.
 
     The last whole bar ends on the tonic, and holds it.
     """
-    style, tonic = sketch.style, sketch.tonic
-    centre += sketch.artist.register_semitones
-    scale = {(tonic + step) % 12 for step in sketch.mode.melody}
+    style, tonic = score.style, score.tonic
+    centre += score.artist.register_semitones
+    scale = {(tonic + step) % 12 for step in score.scale.melody}
     ladder = [pitch for pitch in range(centre - 14, centre + 15) if pitch % 12 in scale]
     middle = min(range(len(ladder)), key=lambda rung: abs(ladder[rung] - centre))
     form = _pick(rng, _FORMS)
     order = rng.permutation(len(style.lead))
     motifs = {
-        letter: (list(sketch.read(style.lead[order[i]])), _contour(rng, sketch.steps))
+        letter: (list(_read(score, style.lead[order[i]])), _contour(rng, style.steps))
         for i, letter in enumerate("ABC")
     }
-    for bar in range(sketch.num_bars):
+    for bar in range(score.num_bars):
         strokes, contour = motifs[form[bar % len(form)]]
         strokes = [stroke for stroke in strokes if stroke.bar == bar]
         for note, stroke in enumerate(strokes):
             ends = note == len(strokes) - 1
             pitch = ladder[middle + contour[note]]
             if stroke.step % style.steps_per_beat == 0 or ends:
-                pitch = _nearest(pitch, sketch.chords[sketch.slot(stroke)])
-            if ends and bar == sketch.last_bar:
+                pitch = _nearest(pitch, score.chords[_slot(score, stroke)])
+            if ends and bar == score.last_bar:
                 pitch = _nearest(pitch, (tonic,))
-                stroke = stroke._replace(length_steps=sketch.steps - stroke.step)
+                stroke = stroke._replace(length_steps=style.steps - stroke.step)
             yield stroke._replace(pitch=pitch)
 
 
@@ -244,16 +325,13 @@ def _contour(rng: np.random.Generator, length: int) -> list[int]:
     offsets = [int(rng.integers(-1, 2))]
     for _ in range(length - 1):
         move = _pick(rng, (-2, -1, -1, -1, 1, 1, 1, 2, 0))
-        if abs(offsets[-1] + move) > 4:
-            move = -move
-        offsets.append(offsets[-1] + move)
+        offsets.append(offsets[-1] + (-move if abs(offsets[-1] + move) > 4 else move))
     return offsets
 
 
 def _nearest(pitch: int, pitch_classes: Sequence[int]) -> int:
-    return min(
-        (pitch + (pc - pitch + 6) % 12 - 6 for pc in pitch_classes), key=lambda p: abs(p - pitch)
-    )
+    near = (pitch + (pitch_class - pitch + 6) % 12 - 6 for pitch_class in pitch_classes)
+    return min(near, key=lambda other: abs(other - pitch))
 
 
 def _octave_away(rng: np.random.Generator, tune: Sequence[Stroke]) -> list[Stroke]:
@@ -261,9 +339,10 @@ def _octave_away(rng: np.random.Generator, tune: Sequence[Stroke]) -> list[Strok
     return [stroke._replace(pitch=stroke.pitch + shift) for stroke in tune]
 
 
-def _comp(rng: np.random.Generator, sketch: Sketch) -> Iterator[Stroke]:
-    for stroke in sketch.read(_pick(rng, sketch.style.chords)):
-        voicing = sketch.voicings[sketch.slot(stroke)]
+def _comp(rng: np.random.Generator, score: Score) -> Iterator[Stroke]:
+    voicings = _voicings(score)
+    for stroke in _read(score, _pick(rng, score.style.chords)):
+        voicing = voicings[_slot(score, stroke)]
         if stroke.sign.isdigit():
             octave, voice = divmod(int(stroke.sign), len(voicing))
             yield stroke._replace(pitch=voicing[voice] + 12 * octave)
@@ -271,34 +350,33 @@ def _comp(rng: np.random.Generator, sketch: Sketch) -> Iterator[Stroke]:
             yield from (stroke._replace(pitch=pitch) for pitch in voicing)
 
 
-def _pad(sketch: Sketch) -> Iterator[Stroke]:
+def _pad(score: Score) -> Iterator[Stroke]:
     """The upper voices of each chord, an octave up and held."""
-    length = sketch.steps // sketch.style.chords_per_bar
-    for slot, voicing in enumerate(sketch.voicings):
-        bar, part = divmod(slot, sketch.style.chords_per_bar)
+    length = score.style.steps // score.style.chords_per_bar
+    for slot, voicing in enumerate(_voicings(score)):
+        bar, part = divmod(slot, score.style.chords_per_bar)
         for pitch in voicing[-2:]:
             yield Stroke(bar, part * length, length, "o", pitch + 12)
 
 
-def _walk(rng: np.random.Generator, sketch: Sketch) -> Iterator[Stroke]:
-    for stroke in sketch.read(_pick(rng, sketch.style.bass)):
-        chord = sketch.chords[sketch.slot(stroke)]
-        fifth = chord[2] if len(chord) > 2 else chord[1]
-        third = (chord[1] - chord[0]) % 12
-        above = {"1": 0, "3": third, "5": (fifth - chord[0]) % 12, "6": 9, "8": 12}
+def _walk(rng: np.random.Generator, score: Score) -> Iterator[Stroke]:
+    for stroke in _read(score, _pick(rng, score.style.bass)):
+        chord = score.chords[_slot(score, stroke)]
+        third, fifth = ((pitch - chord[0]) % 12 for pitch in (chord[1], chord[1:3][-1]))
+        above = {"1": 0, "3": third, "5": fifth, "6": 9, "8": 12}
         root = _BASS_FLOOR + (chord[0] - _BASS_FLOOR) % 12
         yield stroke._replace(pitch=root + above[stroke.sign])
 
 
-def _groove(rng: np.random.Generator, sketch: Sketch) -> Iterator[Stroke]:
-    for voice, pattern in _pick(rng, sketch.style.drums).items():
-        for stroke in sketch.read(pattern):
+def _groove(rng: np.random.Generator, score: Score) -> Iterator[Stroke]:
+    for voice, pattern in _pick(rng, score.style.drums).items():
+        for stroke in _read(score, pattern):
             yield stroke._replace(pitch=VOICES.index(voice))
 
 
 def _perform(
     rng: np.random.Generator,
-    sketch: Sketch,
+    score: Score,
     *,
     role: str,
     instrument: str,
@@ -306,22 +384,25 @@ def _perform(
     gate: float,
 ) -> Part:
     """From the grid to seconds and velocities, with swing and a human hand."""
-    artist, steps_per_beat = sketch.artist, sketch.style.steps_per_beat
-    step_s = sketch.bar_s / sketch.steps
+    artist, style = score.artist, score.style
+    step_s = score.bar_s / style.steps
     bar, step, length, pitch = (
         np.array([getattr(stroke, field) for stroke in strokes])
         for field in ("bar", "step", "length_steps", "pitch")
     )
-    late = artist.swing * (step % 2) if steps_per_beat != 3 else 0.0
-    start_s = bar * sketch.bar_s + (step + late) * step_s
+    late = artist.swing * (step % 2) if style.steps_per_beat != 3 else 0.0
+    start_s = bar * score.bar_s + (step + late) * step_s
     if instrument == "guitar":
-        start_s += _STRUM_S * _places_in_chord(bar * sketch.steps + step)
+        # How many strings before each begin at the same step.
+        begins = np.flatnonzero(np.diff(bar * style.steps + step, prepend=-1))
+        place = np.arange(len(step)) - np.repeat(begins, np.diff(begins, append=len(step)))
+        start_s += _STRUM_S * place
     start_s = np.maximum(start_s + artist.jitter_s * rng.standard_normal(len(strokes)), 0.0)
     touch = {"X": 0.15, "o": -0.25}
     velocity = 0.68 + np.array([touch.get(stroke.sign, 0.0) for stroke in strokes])
-    velocity += np.where(step == 0, 0.1, np.where(step % steps_per_beat == 0, 0.04, -0.04))
+    velocity += np.where(step == 0, 0.1, np.where(step % style.steps_per_beat == 0, 0.04, -0.04))
     velocity = np.clip(velocity + 0.05 * rng.standard_normal(len(strokes)), 0.1, 1.0)
-    audible = start_s < sketch.song_s - 0.05
+    audible = start_s < score.song_s - 0.05
     return Part(
         role=role,
         instrument=instrument,
@@ -331,9 +412,3 @@ def _perform(
         pitch=pitch[audible],
         velocity=velocity[audible],
     )
-
-
-def _places_in_chord(step: np.ndarray) -> np.ndarray:
-    """How many notes before each, in order of playing, begin at the same step."""
-    begins = np.flatnonzero(np.diff(step, prepend=-1))
-    return np.arange(len(step)) - np.repeat(begins, np.diff(begins, append=len(step)))

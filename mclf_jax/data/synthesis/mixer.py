@@ -9,11 +9,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mclf_jax.data.synthesis import drums
-from mclf_jax.data.synthesis.artists import Artist
-from mclf_jax.data.synthesis.instruments import energy, midi_to_hz, slope, tone
-from mclf_jax.data.synthesis.noise import noise
-from mclf_jax.data.synthesis.score import Part, Score
+from mclf_jax.data.synthesis.composer import Part, Score
+from mclf_jax.data.synthesis.instruments import energy, noise, slope, strokes, tone
 
 _FADE_OUT_S = 0.4
 
@@ -30,36 +27,29 @@ class _Track(NamedTuple):
 
 def render(score: Score, *, sample_rate_hz: int, start_sample: int, num_samples: int) -> np.ndarray:
     """Float32 [num_samples] of the song from `start_sample`, within [-1, 1]."""
-    delays = [1, *(round(delay_s * sample_rate_hz) for delay_s, _ in score.artist.room)]
-    gains = [score.artist.tilt, *(gain for _, gain in score.artist.room)]
+    artist = score.artist
+    delays = [1, *(round(delay_s * sample_rate_hz) for delay_s, _ in artist.room)]
+    gains = [artist.tilt, *(gain for _, gain in artist.room)]
     past = max(delays)
     dry = np.zeros(past + num_samples, np.float32)
     for track in _tracks(score, sample_rate_hz):
-        add = _strike if track.part.instrument == "drums" else _play
-        add(
-            dry,
-            track,
-            origin=start_sample - past,
-            artist=score.artist,
-            sample_rate_hz=sample_rate_hz,
-        )
+        _play(dry, track, score, origin=start_sample - past, sample_rate_hz=sample_rate_hz)
     wet = dry[past:].copy()
     for delay, gain in zip(delays, gains, strict=True):
         wet += np.float32(gain) * dry[past - delay : past - delay + num_samples]
-    hiss_gain = 10 ** ((score.loudness_db + score.artist.hiss_db) / 20)
-    wet += np.float32(hiss_gain) * noise(
-        "hiss",
-        start=score.artist.kit.seed + start_sample,
-        num_samples=num_samples,
-        sample_rate_hz=sample_rate_hz,
-    )
-    _fade_out(
-        wet,
-        start_sample=start_sample,
-        total=round(score.song_s * sample_rate_hz),
-        sample_rate_hz=sample_rate_hz,
-    )
-    return _saturate(wet)
+    place = {"start": artist.kit.seed + start_sample, "num_samples": num_samples}
+    hiss_gain = np.float32(10 ** ((score.loudness_db + artist.hiss_db) / 20))
+    wet += hiss_gain * noise("hiss", **place, sample_rate_hz=sample_rate_hz)
+    total = round(score.song_s * sample_rate_hz)
+    fade = slope(min(total, round(_FADE_OUT_S * sample_rate_hz)))[::-1]
+    begin = max(start_sample, total - len(fade))
+    if begin < start_sample + num_samples:
+        faded = wet[begin - start_sample :]
+        faded *= fade[begin - total :][: len(faded)]
+    # A rational tanh (Padé, 3 over 2): transparent when soft, never beyond 1.
+    wet = np.clip(wet, -3.0, 3.0)
+    square = wet * wet
+    return wet * (27.0 + square) / (27.0 + 9.0 * square)
 
 
 @functools.lru_cache(maxsize=256)
@@ -69,99 +59,75 @@ def _tracks(score: Score, sample_rate_hz: int) -> tuple[_Track, ...]:
     The notes' energies are known in closed form. Parts are weighted by `level_db`; within a part,
     velocities keep their proportions.
     """
-    energies = [_energy(part, score, sample_rate_hz) for part in score.parts]
+    artist = score.artist
     powers = [10 ** (part.level_db / 10) for part in score.parts]
-    reflected = 1 + score.artist.tilt**2 + sum(gain**2 for _, gain in score.artist.room)
+    reflected = 1 + artist.tilt**2 + sum(gain**2 for _, gain in artist.room)
     target = 10 ** (score.loudness_db / 10) * score.song_s / sum(powers) / reflected
     tracks = []
-    for part, part_energy, power in zip(score.parts, energies, powers, strict=True):
+    for part, power in zip(score.parts, powers, strict=True):
         start = np.round(part.start_s * sample_rate_hz).astype(np.int64)
-        release = start + np.maximum(1, np.round(part.length_s * sample_rate_hz).astype(np.int64))
         if part.instrument == "drums":
-            end = start + len(drums.strokes(score.artist.kit, sample_rate_hz)["kick"])
+            waves = strokes(artist.kit, sample_rate_hz)
+            release = end = start + len(waves[0])
+            of_voice = [float(np.square(wave).sum()) for wave in waves]
+            energies = part.velocity**2 * np.take(of_voice, part.pitch)
+            part_energy = float(energies.sum()) / sample_rate_hz
         else:
-            release_s = score.artist.patches[part.instrument].release_s
-            end = release + round(release_s * sample_rate_hz)
+            patch = artist.patches[part.instrument]
+            length = np.round(part.length_s * sample_rate_hz).astype(np.int64)
+            release = start + np.maximum(1, length)
+            end = release + round(patch.slopes_s[1] * sample_rate_hz)
+            # A note that overruns the song counts as far as it is heard.
+            heard_s = np.minimum(part.length_s + patch.slopes_s[1] / 3, score.song_s - part.start_s)
+            hz = _hz(part.pitch, score)
+            energies = energy(patch, hz=hz, length_s=heard_s, velocity=part.velocity)
+            part_energy = float(energies.sum())
         gain = float(np.sqrt(target * power / part_energy))
         tracks.append(_Track(part, start, release, end, gain))
     return tuple(tracks)
 
 
-def _energy(part: Part, score: Score, sample_rate_hz: int) -> float:
-    """The integral over time of the part's square, at gain 1."""
-    if part.instrument == "drums":
-        rendered = drums.strokes(score.artist.kit, sample_rate_hz)
-        of_voice = [float(np.square(rendered[name]).sum()) for name in drums.VOICES]
-        return float((part.velocity**2 * np.take(of_voice, part.pitch)).sum()) / sample_rate_hz
-    patch = score.artist.patches[part.instrument]
-    hz = midi_to_hz(part.pitch, a4_hz=score.artist.a4_hz)
-    # A note that overruns the song counts as far as it is heard.
-    length_s = np.minimum(part.length_s + patch.release_s / 3, score.song_s - part.start_s)
-    return float(energy(patch, hz=hz, length_s=length_s, velocity=part.velocity).sum())
+def _hz(pitch, score: Score):
+    """Frequency in equal temperament of a MIDI note number (69 is A4), scalar or array."""
+    return score.artist.a4_hz * 2.0 ** ((pitch - 69.0) / 12.0)
 
 
-def _play(
-    out: np.ndarray, track: _Track, *, origin: int, artist: Artist, sample_rate_hz: int
-) -> None:
+def _play(out: np.ndarray, track: _Track, score: Score, *, origin: int, sample_rate_hz: int):
     """Adds the notes that sound in `out`, whose first sample is number `origin` of the song.
 
     A pitch is synthesised once, as long as its longest note here, and cut for each note.
     """
-    patch = artist.patches[track.part.instrument]
-    sounding = np.flatnonzero((track.end > origin) & (track.start < origin + len(out)))
-    needed = np.minimum(track.end, origin + len(out)) - track.start
-    longest: dict[int, int] = {}
-    for note in sounding:
-        pitch = int(track.part.pitch[note])
-        longest[pitch] = max(longest.get(pitch, 0), int(needed[note]))
-    tones = {
-        pitch: tone(
-            patch,
-            hz=float(midi_to_hz(pitch, a4_hz=artist.a4_hz)),
-            num_samples=length,
-            sample_rate_hz=sample_rate_hz,
-        )
-        for pitch, length in longest.items()
-    }
-    fade = slope(round(patch.release_s * sample_rate_hz))[::-1]
+    part, stop = track.part, origin + len(out)
+    sounding = np.flatnonzero((track.end > origin) & (track.start < stop))
+    fade = np.ones(0, np.float32)
+    if part.instrument == "drums":
+        rows = [wave[None] for wave in strokes(score.artist.kit, sample_rate_hz)]
+    else:
+        patch = score.artist.patches[part.instrument]
+        fade = slope(round(patch.slopes_s[1] * sample_rate_hz))[::-1]
+        needed: dict[int, int] = {}
+        for note in sounding:
+            length = int(min(track.end[note], stop) - track.start[note])
+            pitch = int(part.pitch[note])
+            needed[pitch] = max(needed.get(pitch, 0), length)
+        rows = {
+            pitch: tone(
+                patch,
+                hz=float(_hz(pitch, score)),
+                num_samples=length,
+                sample_rate_hz=sample_rate_hz,
+            )
+            for pitch, length in needed.items()
+        }
     for note in sounding:
         start, release, end = (int(at[note]) for at in (track.start, track.release, track.end))
-        first, last = max(start, origin), min(end, origin + len(out))
-        even, hard = tones[int(track.part.pitch[note])][:, first - start : last - start]
-        velocity = float(track.part.velocity[note])
-        wave = np.float32(track.gain * velocity) * even
-        wave += np.float32(track.gain * velocity**2) * hard
+        first, last = max(start, origin), min(end, stop)
+        velocity = float(part.velocity[note])
+        cut = rows[int(part.pitch[note])][:, first - start : last - start]
+        wave, *harder = (np.float32(track.gain * velocity**i) * row for i, row in enumerate(cut, 1))
+        for row in harder:
+            wave += row
         if last > release:
             begin = max(first, release)
             wave[begin - first :] *= fade[begin - release : last - release]
         out[first - origin : last - origin] += wave
-
-
-def _strike(
-    out: np.ndarray, track: _Track, *, origin: int, artist: Artist, sample_rate_hz: int
-) -> None:
-    """Adds the drum strokes that sound in `out`, whose first sample is number `origin`."""
-    rendered = drums.strokes(artist.kit, sample_rate_hz)
-    for note in np.flatnonzero((track.end > origin) & (track.start < origin + len(out))):
-        start, end = int(track.start[note]), int(track.end[note])
-        first, last = max(start, origin), min(end, origin + len(out))
-        wave = rendered[drums.VOICES[track.part.pitch[note]]][first - start : last - start]
-        gain = np.float32(track.gain * track.part.velocity[note])
-        out[first - origin : last - origin] += gain * wave
-
-
-def _fade_out(wave: np.ndarray, *, start_sample: int, total: int, sample_rate_hz: int) -> None:
-    """Lowers what lies in the last `_FADE_OUT_S` of a song of `total` samples."""
-    length = min(total, round(_FADE_OUT_S * sample_rate_hz))
-    begin = max(start_sample, total - length)
-    end = start_sample + len(wave)
-    if end > begin:
-        fade = slope(length)[::-1]
-        wave[begin - start_sample :] *= fade[begin - total + length : end - total + length]
-
-
-def _saturate(wave: np.ndarray) -> np.ndarray:
-    """A rational tanh (Padé, 3 over 2): transparent when soft, never beyond 1."""
-    wave = np.clip(wave, -3.0, 3.0)
-    square = wave * wave
-    return wave * (27.0 + square) / (27.0 + 9.0 * square)

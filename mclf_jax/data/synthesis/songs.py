@@ -13,10 +13,10 @@ import operator
 
 import numpy as np
 
+from mclf_jax.common import checks
 from mclf_jax.data.base.source import Example, Info
 from mclf_jax.data.synthesis import mixer
-from mclf_jax.data.synthesis.composer import compose, place
-from mclf_jax.data.synthesis.score import INSTRUMENTS, KEYS, Score
+from mclf_jax.data.synthesis.composer import INSTRUMENTS, KEYS, Score, compose, place
 from mclf_jax.data.synthesis.styles import STYLES
 
 VERSION = "1.0.0"
@@ -29,7 +29,6 @@ _LABELS = {
     "emotion": ("regression", ("valence", "arousal")),
     "tempo": ("regression", ("tempo_octaves",)),
 }
-TASKS = tuple(_LABELS)
 _NOTES = {
     "emotion": "valence and arousal, in [-1, 1], follow from mode, tempo, density and register",
     "tempo": "tempo_octaves is log2(beats per minute / 120); in 6/8 the beat is a dotted quarter",
@@ -69,35 +68,26 @@ class Synthetic:
             IndexError: no song has this index.
             ValueError: `start_sample` or `num_samples` is negative.
         """
-        if start_sample < 0 or num_samples < 0:
-            raise ValueError(
-                f"start_sample={start_sample}, num_samples={num_samples}: neither may be negative"
-            )
-        score = self.score(index)
+        checks.at_least("start_sample", start_sample, 0)
+        checks.at_least("num_samples", num_samples, 0)
         left = max(0, self.num_samples(index) - start_sample)
         return mixer.render(
-            score,
+            self.score(index),
             sample_rate_hz=self.sample_rate_hz,
             start_sample=start_sample,
             num_samples=min(num_samples, left),
         )
 
     def label(self, index: int) -> np.ndarray:
-        index = self._checked(index)
-        if self.task == "style":
-            return np.int32(list(STYLES).index(place(index)[0]))
+        if self.task == "style":  # known without composing
+            return np.int32(list(STYLES).index(place(self._checked(index))[0]))
         score = self.score(index)
-        match self.task:
-            case "key":
-                return np.int32(KEYS.index(score.key))
-            case "instruments":
-                return np.array([name in score.instruments for name in INSTRUMENTS], np.float32)
-            case "emotion":
-                emotion = score.emotion
-                return np.array([emotion[name] for name in self.info.labels], np.float32)
-            case "tempo":
-                return np.array([math.log2(score.tempo_bpm / 120)], np.float32)
-        raise AssertionError(self.task)
+        if self.task == "key":
+            return np.int32(KEYS.index(score.key))
+        if self.task == "instruments":
+            return np.array([name in score.instruments for name in INSTRUMENTS], np.float32)
+        numbers = {**score.emotion, "tempo_octaves": math.log2(score.tempo_bpm / 120)}
+        return np.array([numbers[name] for name in self.info.labels], np.float32)
 
     def num_samples(self, index: int) -> int:
         self._checked(index)
@@ -131,7 +121,7 @@ def synthetic(
     `num_songs`: a longer data set begins with the shorter one.
 
     Args:
-        task: "style" (ten, one of many), "key" (24, one of many), "instruments" (eight tags),
+        task: "style" (ten), "key" (24), "instruments" (eight, multi-label),
             "emotion" (valence and arousal) or "tempo" (octaves above 120 beats per minute).
         num_songs: at least 30, so that each style has an artist in each split. Styles take turns,
             so a multiple of ten is balanced; 400 have splits of 280, 60 and 60.
@@ -142,18 +132,11 @@ def synthetic(
     Raises:
         ValueError: an argument is not as above.
     """
-    if task not in _LABELS:
-        raise ValueError(f"task={task!r}: choose from {', '.join(map(repr, TASKS))}")
-    if num_songs < MIN_SONGS:
-        raise ValueError(
-            f"num_songs={num_songs}: at least {MIN_SONGS}, so that every split has every style"
-        )
-    if not (math.isfinite(song_s) and song_s >= 1):
-        raise ValueError(f"song_s={song_s}: at least 1 second")
-    if not 8000 <= sample_rate_hz <= 48000:
-        raise ValueError(f"sample_rate_hz={sample_rate_hz}: from 8000 to 48000")
-    if seed < 0:
-        raise ValueError(f"seed={seed}: an integer from 0")
+    checks.choice("task", task, _LABELS)
+    checks.at_least("num_songs", num_songs, MIN_SONGS)
+    checks.within("song_s", song_s, 1, math.inf, ends="[)")
+    checks.within("sample_rate_hz", sample_rate_hz, 8000, 48000)
+    checks.at_least("seed", seed, 0)
     kind, labels = _LABELS[task]
     settings = {
         "task": task,
@@ -164,12 +147,15 @@ def synthetic(
     }
     identity = json.dumps({"name": "synthetic", "version": VERSION, **settings}, sort_keys=True)
     placed = [place(index) for index in range(num_songs)]
+    numbers = np.array([number % 20 for _, number in placed])
+    valid, test = np.isin(numbers, _VALID_ARTISTS), np.isin(numbers, _TEST_ARTISTS)
+    splits = {"train": ~valid & ~test, "valid": valid, "test": test}
     info = Info(
         name="synthetic",
         task=kind,
         labels=labels,
         sample_rate_hz=int(sample_rate_hz),
-        splits=_splits(placed),
+        splits={name: np.flatnonzero(of_split) for name, of_split in splits.items()},
         groups=tuple(f"{style}-{number:02d}" for style, number in placed),
         version=VERSION,
         fingerprint=hashlib.sha256(identity.encode()).hexdigest(),
@@ -177,14 +163,3 @@ def synthetic(
         notes=("rendered by this package's code", *([_NOTES[task]] if task in _NOTES else [])),
     )
     return Synthetic(**settings, info=info)
-
-
-def _splits(placed: list[tuple[str, int]]) -> dict[str, np.ndarray]:
-    """Indices of each split, by artist number alone."""
-    numbers = np.array([number % 20 for _, number in placed])
-    valid, test = np.isin(numbers, _VALID_ARTISTS), np.isin(numbers, _TEST_ARTISTS)
-    return {
-        "train": np.flatnonzero(~valid & ~test),
-        "valid": np.flatnonzero(valid),
-        "test": np.flatnonzero(test),
-    }
