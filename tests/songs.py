@@ -5,13 +5,13 @@ import dataclasses
 import numpy as np
 
 from mclf_jax.audio.decode import AudioError
-from mclf_jax.data.base.source import Info
+from mclf_jax.data.base.source import Info, Source
 
 RATE_HZ = 1000
 
 
 @dataclasses.dataclass
-class Songs:
+class Songs(Source):
     """Song i is 2 to 3 s of noise around i; `broken` ones cannot be read."""
 
     count: int = 12
@@ -48,17 +48,9 @@ class Songs:
         song = (index + 0.1 * rng.standard_normal(self.num_samples(index))).astype(np.float32)
         return song[start_sample : start_sample + num_samples]
 
-    def __getitem__(self, index):
-        audio = self.read(index, start_sample=0, num_samples=self.num_samples(index))
-        return {
-            "audio": audio,
-            "label": self.label(index),
-            "valid": np.float32(1),
-            "index": np.int32(index),
-        }
-
-    def label(self, index):
-        return np.int32(index % 2)
+    @property
+    def labels(self):
+        return np.arange(self.count, dtype=np.int32) % 2
 
     def item_id(self, index):
         return f"song {index}"

@@ -152,7 +152,7 @@ def validation_batches(
         views = () if inputs.num_views == 1 else (inputs.num_views,)
         return {
             "audio": np.zeros((*views, inputs.num_samples), np.float32),
-            "label": source.label(index),
+            "label": source.labels[index],
             "valid": np.float32(0),
             "index": np.int32(index),
             "failed": np.int32(failed),
@@ -204,7 +204,7 @@ def evaluation_batches(
         index = windows[min(row, len(windows) - 1)][0]
         return {
             "audio": np.zeros(inputs.num_samples, np.float32),
-            "label": source.label(int(index)),
+            "label": source.labels[index],
             "valid": np.float32(0),
             "index": np.int32(index),
             "failed": np.int32(failed),
@@ -270,7 +270,7 @@ def _example(source: Source, index: int, start: int, inputs: Input) -> dict[str,
         raise AudioError(source.item_id(index), "ends before its header says")
     return {
         "audio": fit_length(audio, inputs.num_samples, short=inputs.short),
-        "label": source.label(index),
+        "label": source.labels[index],
         "valid": np.float32(1),
         "index": np.int32(index),
     }

@@ -98,7 +98,7 @@ def _values(source: Source, indices: np.ndarray, by: str) -> list[Sequence[Hasha
                 "by='label' is for labels, but the task is 'regression': take a column of"
                 f" info.columns ({', '.join(info.columns) or 'there are none'}) or 'group'"
             )
-        labels = [source.label(int(i)) for i in indices]
+        labels = source.labels[indices]
         if info.task == "single_label":
             return [(int(label),) for label in labels]
         # NaN, unobserved, is not above 0

@@ -318,7 +318,7 @@ def _average(parts, songs, song_of_window, scores, losses, valid) -> SongScores:
     readable = counts > 0
     if not readable.any():
         raise ValueError("not one song of the split could be read")
-    targets = np.stack([parts.source.label(int(i)) for i in songs])
+    targets = parts.source.labels[songs]
     # A song of which nothing is known has loss 0, which would only thin out the mean.
     labelled = ~np.isnan(targets).reshape(len(songs), -1).all(axis=1)
     judged = losses[valid][labelled[rows]]

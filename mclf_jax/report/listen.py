@@ -259,7 +259,7 @@ def _player(audio: np.ndarray, rate_hz: int, *, label: str) -> str:
 
 
 def _label(parts: Experiment, index: int) -> str:
-    info, label = parts.source.info, parts.source.label(index)
+    info, label = parts.source.info, parts.source.labels[index]
     if info.task == "single_label":
         return info.labels[int(label)]
     if info.task == "multi_label":

@@ -94,7 +94,7 @@ class Experiment:
 
     def labels(self, split: str) -> np.ndarray:
         """Labels of a split, int [N] or float [N, K]."""
-        return np.stack([self.source.label(int(i)) for i in self.indices(split)])
+        return self.source.labels[self.indices(split)]
 
 
 def build(config: ConfigDict) -> Experiment:

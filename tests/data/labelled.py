@@ -4,35 +4,21 @@ import dataclasses
 
 import numpy as np
 
-from mclf_jax.data.base.source import Info
+from mclf_jax.data.base.source import Info, Source
 
 
 @dataclasses.dataclass(frozen=True)
-class Labelled:
+class Labelled(Source):
     """Item i is 200 samples of the number i."""
 
     labels: np.ndarray
     info: Info
-
-    def __len__(self):
-        return len(self.labels)
 
     def num_samples(self, index):
         return 200
 
     def read(self, index, *, start_sample, num_samples):
         return np.full(200, index, np.float32)[start_sample : start_sample + num_samples]
-
-    def __getitem__(self, index):
-        return {
-            "audio": self.read(index, start_sample=0, num_samples=200),
-            "label": self.label(index),
-            "valid": np.float32(1),
-            "index": np.int32(index),
-        }
-
-    def label(self, index):
-        return self.labels[index]
 
     def item_id(self, index):
         return f"item {index}"

@@ -65,10 +65,12 @@ class Tagged(Songs):
             parents={"very loud": "loud"},
         )
 
-    def label(self, index):
-        tags = [index > 5, index > 12, index % 2]
-        seen = np.random.default_rng(index).random(3) < 0.5
-        seen &= index != 0
+    @property
+    def labels(self):
+        songs = np.arange(self.count)
+        tags = np.stack([songs > 5, songs > 12, songs % 2], axis=1)
+        seen = np.stack([np.random.default_rng(song).random(3) < 0.5 for song in songs])
+        seen[0] = False
         return np.where(seen, tags, NAN).astype(np.float32)
 
 
@@ -101,7 +103,7 @@ def test_a_run_with_half_of_the_tags_hidden(run):
     assert "NaN" not in lines and "f1_hierarchical" in lines
     found = evaluation.evaluate(run, split="train")
     truth = Tagged(24)
-    np.testing.assert_array_equal(found.targets, [truth.label(i) for i in range(8, 24)])
+    np.testing.assert_array_equal(found.targets, truth.labels[8:24])
     assert np.isfinite(found.scores).all() and np.isfinite(found.metrics["loss"])
     assert found.per_label["odd"]["observed"] == (~np.isnan(found.targets[:, 2])).sum()
     assert found.parents == {"very loud": "loud"}
@@ -135,14 +137,14 @@ def test_the_loss_of_songs_of_which_nothing_is_known_does_not_count(run):
         changed = dataclasses.replace(parts, source=source)
         return evaluation.make_scorer(changed, mesh=mesh)("test", variables)
 
-    assert np.isnan(Tagged(24).label(0)).all() and not np.isnan(Tagged(24).label(1)).all()
+    assert np.isnan(Tagged(24).labels[0]).all() and not np.isnan(Tagged(24).labels[1]).all()
     assert scores([0, 1]).loss == pytest.approx(scores([1]).loss)
     assert np.isnan(scores([0]).loss)
 
 
 def test_inspect_counts_what_was_observed():
     text = "\n".join(itertools.islice(overview.describe(config()), 4))  # nothing is compiled
-    labels = np.stack([Tagged(24).label(i) for i in range(8, 24)])
+    labels = Tagged(24).labels[8:24]
     count, seen = int(np.nansum(labels[:, 0])), (~np.isnan(labels[:, 0])).sum()
     assert "of those in which it was looked for, in train: " in text
     assert f"loud {count}/{seen}" in text

@@ -180,7 +180,7 @@ def test_items_for_a_student(run, tmp_path):
     assert len(found.indices) == 10 and 9 not in found.indices  # 5 of each class
     for index in map(int, found.indices):
         assert of_song[index].max() >= 0.55
-        label = found.source.label(index)
+        label = found.source.labels[index]
         np.testing.assert_array_equal(label, of_song[index] == of_song[index].max())
     notes = found.source.info.notes
     assert "unlabelled songs that cannot be read and are left out: 1" in notes

@@ -92,7 +92,7 @@ def songs(sample_rate_hz):
     rows = range(5)
     return {
         "audio": np.stack([source[i]["audio"] for i in rows]),
-        "label": np.stack([source.label(i) for i in rows]),
+        "label": source.labels[rows],
         "valid": np.ones(5, np.float32),
     }
 

@@ -4,25 +4,25 @@ import dataclasses
 
 import numpy as np
 
-from mclf_jax.data.base.source import Info
+from mclf_jax.data.base.source import Info, Source
 from mclf_jax.probe.cells import cells, labelled, missing_labels
 
 
 @dataclasses.dataclass
-class Labels:
+class Labels(Source):
     """A source without audio; two songs of each group."""
 
-    targets: np.ndarray
+    labels: np.ndarray
     task: str = "single_label"
-    labels: tuple[str, ...] = ("a", "b", "c")
+    names: tuple[str, ...] = ("a", "b", "c")
 
     def __post_init__(self):
-        count = len(self.targets)
+        count = len(self.labels)
         order = np.random.default_rng(0).permutation(count)
         self.info = Info(
             name="labels",
             task=self.task,
-            labels=self.labels,
+            labels=self.names,
             sample_rate_hz=16000,
             splits={
                 "train": np.sort(order[count // 3 :]),
@@ -34,12 +34,6 @@ class Labels:
             fingerprint="labels",
             licence="none",
         )
-
-    def __len__(self):
-        return len(self.targets)
-
-    def label(self, index):
-        return self.targets[index]
 
 
 def classes(count=90):
@@ -68,7 +62,7 @@ def test_labels_that_are_left_out_are_not_there():
     used = {int(i) for split in ("train", "valid", "test") for i in cell.split(split)[0]}
     hidden = set(range(len(source))) - used
     assert len(hidden) == 54
-    assert {int(cell.source.label(i)) for i in hidden} == {0}
+    assert {int(cell.source.labels[i]) for i in hidden} == {0}
 
 
 def test_folds_share_no_group_and_test_every_song_once():
@@ -91,7 +85,7 @@ def test_folds_share_no_group_and_test_every_song_once():
 
 def test_songs_without_any_known_label_are_left_out():
     targets = np.array([[1, 0], [np.nan, np.nan], [np.nan, 1]], np.float32)
-    source = Labels(targets, task="multi_label", labels=("a", "b"))
+    source = Labels(targets, task="multi_label", names=("a", "b"))
     songs, found = labelled(source, [0, 1, 2])
     assert songs.tolist() == [0, 2] and found.shape == (2, 2)
     assert labelled(source, [])[1].shape == (0, 2)
@@ -99,13 +93,13 @@ def test_songs_without_any_known_label_are_left_out():
 
 def test_labels_without_songs_are_named():
     source = classes()
-    source.targets[source.info.splits["test"]] = 0
+    source.labels[source.info.splits["test"]] = 0
     (note,) = missing_labels(list(cells(source, seeds=(0, 1), num_folds=0, fractions=(1.0,))))
     assert note.startswith("Labels without a song in test") and note.endswith("b, c.")
     # A tag that one fold's test songs lack.
     targets = np.ones((30, 2), np.float32)
     targets[:, 1] = 0
     targets[4, 1] = 1
-    tags = Labels(targets, task="multi_label", labels=("x", "rare"))
+    tags = Labels(targets, task="multi_label", names=("x", "rare"))
     notes = missing_labels(list(cells(tags, seeds=(0,), num_folds=5, fractions=(1.0,))))
     assert any("in test" in note and "rare (4 of 5)" in note for note in notes)

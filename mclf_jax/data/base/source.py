@@ -1,8 +1,8 @@
 """What every data set gives to the pipeline: items by index, and what they are."""
 
 import dataclasses
-from collections.abc import Mapping
-from typing import Protocol, TypedDict
+from collections.abc import Mapping, Sequence
+from typing import TypedDict
 
 import numpy as np
 
@@ -67,16 +67,30 @@ class Info:
     columns: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
 
 
-class Source(Protocol):
-    """Random access to songs; picklable, because worker processes get a copy."""
+class Source:
+    """Random access to songs; picklable, because worker processes get a copy.
+
+    Attributes:
+        info: what they are.
+        labels: read-only int32 [N] for `single_label`, float32 [N, K] for the other tasks.
+        item_ids: path or track id of each, for people.
+    """
 
     info: Info
+    labels: np.ndarray
+    item_ids: Sequence[str]
 
-    def __len__(self) -> int: ...
+    def __len__(self) -> int:
+        return len(self.labels)
 
     def __getitem__(self, index: int) -> Example:
         """The whole song."""
-        ...
+        return Example(
+            audio=self.read(index, start_sample=0, num_samples=self.num_samples(index)),
+            label=self.labels[index],
+            valid=np.float32(1),
+            index=np.int32(range(len(self))[index]),
+        )
 
     def read(self, index: int, *, start_sample: int, num_samples: int) -> np.ndarray:
         """Float32 [<= num_samples] of the song, decoding nothing else; shorter at its end.
@@ -84,16 +98,18 @@ class Source(Protocol):
         Raises:
             AudioError: the audio cannot be read (`mclf_jax.audio.decode`).
         """
-        ...
-
-    def label(self, index: int) -> np.ndarray:
-        """The label alone, without touching audio."""
-        ...
+        raise NotImplementedError
 
     def num_samples(self, index: int) -> int:
         """Length of the song at `info.sample_rate_hz`, without decoding it."""
-        ...
+        raise NotImplementedError
 
     def item_id(self, index: int) -> str:
         """Path or track id, for people."""
-        ...
+        return self.item_ids[index]
+
+
+def read_only(array: np.ndarray) -> np.ndarray:
+    """The same array, which nobody can change any more: sources share their labels."""
+    array.flags.writeable = False
+    return array

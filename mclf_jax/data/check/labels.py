@@ -81,7 +81,7 @@ def read(source: Source) -> Labels:
     split = np.repeat(np.arange(len(names)), [len(info.splits[name]) for name in names])
     values = np.zeros((len(items), len(info.labels)), np.float32)
     for row, item in enumerate(items):
-        label = source.label(int(item))
+        label = source.labels[item]
         if info.task == "single_label":
             values[row, int(label)] = 1
         else:
@@ -340,7 +340,7 @@ def _listed(means: Mapping[str, float]) -> str:
 
 def label_text(source: Source, index: int, *, names: Sequence[str]) -> str:
     """The labels of one item, for people; "" without any."""
-    label = source.label(index)
+    label = source.labels[index]
     if source.info.task == "single_label":
         return names[int(label)]
     if source.info.task == "regression":

@@ -13,13 +13,13 @@ import soundfile
 from mclf_jax.audio import decode
 from mclf_jax.audio.resample import resampled_window
 from mclf_jax.data.base.array_record import Payload, from_int16, open_shard, read_span
-from mclf_jax.data.base.source import Example, Info
+from mclf_jax.data.base.source import Info, Source, read_only
 from mclf_jax.data.prepare import finish as prepare_finish
 
 
 @dataclasses.dataclass(frozen=True)
-class Prepared:
-    """A `Source` of prepared audio; worker processes get a copy and open the shards themselves.
+class Prepared(Source):
+    """Prepared audio; worker processes get a copy and open the shards themselves.
 
     Attributes:
         info: as of the audio files, with the version of the preparation.
@@ -43,17 +43,6 @@ class Prepared:
     sizes: np.ndarray
     lengths: np.ndarray
 
-    def __len__(self) -> int:
-        return len(self.item_ids)
-
-    def __getitem__(self, index: int) -> Example:
-        return Example(
-            audio=self.read(index, start_sample=0, num_samples=self.num_samples(index)),
-            label=self.label(index),
-            valid=np.float32(1),
-            index=np.int32(range(len(self))[index]),
-        )
-
     def read(self, index: int, *, start_sample: int, num_samples: int) -> np.ndarray:
         if start_sample < 0 or num_samples < 0:
             raise ValueError(
@@ -68,18 +57,12 @@ class Prepared:
             num_samples=num_samples,
         )
 
-    def label(self, index: int) -> np.ndarray:
-        return self.labels[index]
-
     def num_samples(self, index: int) -> int:
         return decode.resampled_length(
             int(self.lengths[index]),
             source_rate_hz=self.prepared_rate_hz,
             sample_rate_hz=self.info.sample_rate_hz,
         )
-
-    def item_id(self, index: int) -> str:
-        return self.item_ids[index]
 
     def _read_stored(self, index: int, start: int, stop: int | None) -> np.ndarray:
         length = int(self.lengths[index])
@@ -164,7 +147,7 @@ def prepared(*, path: str | os.PathLike, sample_rate_hz: int, checksums: str = "
         encoding=meta["encoding"],
         prepared_rate_hz=rate_hz,
         shards=tuple((str(folder / shard["file"]), shard["sha256"]) for shard in meta["shards"]),
-        labels=arrays["label"],
+        labels=read_only(arrays["label"]),
         item_ids=tuple(items["item_ids"]),
         shard_of=arrays["shard"],
         positions=arrays["position"],

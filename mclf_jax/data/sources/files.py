@@ -8,15 +8,15 @@ import os
 import numpy as np
 
 from mclf_jax.audio import decode
-from mclf_jax.data.base.source import Example, Info
+from mclf_jax.data.base.source import Info, Source, read_only
 from mclf_jax.data.catalogue.items import UNLABELLED, Catalogue, Item
 from mclf_jax.data.catalogue.plan import Plan, first, first_reasons, plan
 from mclf_jax.data.sources import scan
 
 
 @dataclasses.dataclass(frozen=True)
-class Files:
-    """A `Source` of audio files; plain data, so that worker processes get a copy cheaply.
+class Files(Source):
+    """Audio files; plain data, so that worker processes get a copy cheaply.
 
     Attributes:
         info: labels, splits and what was left out.
@@ -34,17 +34,6 @@ class Files:
     starts: np.ndarray
     lengths: np.ndarray
 
-    def __len__(self) -> int:
-        return len(self.files)
-
-    def __getitem__(self, index: int) -> Example:
-        return Example(
-            audio=self.read(index, start_sample=0, num_samples=self.num_samples(index)),
-            label=self.label(index),
-            valid=np.float32(1),
-            index=np.int32(range(len(self))[index]),
-        )
-
     def read(self, index: int, *, start_sample: int, num_samples: int) -> np.ndarray:
         left = max(0, self.num_samples(index) - start_sample)
         return decode.read_audio(
@@ -54,14 +43,8 @@ class Files:
             num_samples=min(num_samples, left),
         )
 
-    def label(self, index: int) -> np.ndarray:
-        return self.labels[index]
-
     def num_samples(self, index: int) -> int:
         return int(self.lengths[index])
-
-    def item_id(self, index: int) -> str:
-        return self.item_ids[index]
 
 
 def open_catalogue(
@@ -133,7 +116,7 @@ def open_catalogue(
         info=make_info(usable, planned, sample_rate_hz=sample_rate_hz, fingerprint=fingerprint),
         files=tuple(item.file for item in items),
         item_ids=tuple(item.item_id for item in items),
-        labels=planned.label_array,
+        labels=read_only(planned.label_array),
         starts=np.array(starts, np.int64),
         lengths=np.array(lengths, np.int64),
     )

@@ -6,6 +6,7 @@ frequency, and the test songs are by artists whom training never heard.
 """
 
 import dataclasses
+import functools
 import hashlib
 import json
 import math
@@ -14,7 +15,7 @@ import operator
 import numpy as np
 
 from mclf_jax.common import checks
-from mclf_jax.data.base.source import Example, Info
+from mclf_jax.data.base.source import Info, Source, read_only
 from mclf_jax.data.synthesis import mixer
 from mclf_jax.data.synthesis.composer import INSTRUMENTS, KEYS, Score, compose, place
 from mclf_jax.data.synthesis.styles import STYLES
@@ -40,8 +41,8 @@ _TEST_ARTISTS = (2, 9, 15)
 
 
 @dataclasses.dataclass(frozen=True)
-class Synthetic:
-    """A `Source` of composed songs; made by `synthetic`, which says what the fields mean."""
+class Synthetic(Source):
+    """Composed songs; made by `synthetic`, which says what the fields mean."""
 
     task: str
     num_songs: int
@@ -53,13 +54,10 @@ class Synthetic:
     def __len__(self) -> int:
         return self.num_songs
 
-    def __getitem__(self, index: int) -> Example:
-        return Example(
-            audio=self.read(index, start_sample=0, num_samples=self.num_samples(index)),
-            label=self.label(index),
-            valid=np.float32(1.0),
-            index=np.int32(index),
-        )
+    @functools.cached_property
+    def labels(self) -> np.ndarray:
+        """Of all songs; those other than styles are known when the songs have been composed."""
+        return read_only(np.stack([self._label(index) for index in range(self.num_songs)]))
 
     def read(self, index: int, *, start_sample: int, num_samples: int) -> np.ndarray:
         """Float32 [<= num_samples], rendering only the notes that sound there; shorter at the end.
@@ -78,9 +76,9 @@ class Synthetic:
             num_samples=min(num_samples, left),
         )
 
-    def label(self, index: int) -> np.ndarray:
+    def _label(self, index: int) -> np.ndarray:
         if self.task == "style":  # known without composing
-            return np.int32(list(STYLES).index(place(self._checked(index))[0]))
+            return np.int32(list(STYLES).index(place(index)[0]))
         score = self.score(index)
         if self.task == "key":
             return np.int32(KEYS.index(score.key))

@@ -23,7 +23,7 @@ import numpy as np
 
 from mclf_jax.audio import decode
 from mclf_jax.audio.resample import resampled_window
-from mclf_jax.data.base.source import Example, Info
+from mclf_jax.data.base.source import Info, Source, read_only
 from mclf_jax.data.catalogue.items import UNLABELLED, Catalogue, Facts, Item
 from mclf_jax.data.catalogue.manifest import SPLITS
 from mclf_jax.data.catalogue.plan import plan
@@ -38,8 +38,8 @@ _PROGRESS = {"auto": None, "on": False, "off": True}
 
 
 @dataclasses.dataclass(frozen=True)
-class TfdsRecords:
-    """A `Source` over such a directory.
+class TfdsRecords(Source):
+    """The records of such a directory.
 
     Attributes:
         info: labels, splits and what was left out.
@@ -59,17 +59,6 @@ class TfdsRecords:
     labels: np.ndarray
     lengths: np.ndarray
 
-    def __len__(self) -> int:
-        return len(self.files)
-
-    def __getitem__(self, index: int) -> Example:
-        return Example(
-            audio=self.read(index, start_sample=0, num_samples=self.num_samples(index)),
-            label=self.label(index),
-            valid=np.float32(1),
-            index=np.int32(range(len(self))[index]),
-        )
-
     def read(self, index: int, *, start_sample: int, num_samples: int) -> np.ndarray:
         path, position = self.files[index], int(self.positions[index])
         try:
@@ -85,18 +74,12 @@ class TfdsRecords:
             num_samples=num_samples,
         )
 
-    def label(self, index: int) -> np.ndarray:
-        return self.labels[index]
-
     def num_samples(self, index: int) -> int:
         return decode.resampled_length(
             int(self.lengths[index]),
             source_rate_hz=self.audio_field.sample_rate_hz,
             sample_rate_hz=self.info.sample_rate_hz,
         )
-
-    def item_id(self, index: int) -> str:
-        return self.item_ids[index]
 
 
 # A song's windows are often asked for one after the other.
@@ -212,7 +195,7 @@ def tfds(
         files=tuple(file for file, _ in places),
         positions=np.array([position for _, position in places], np.int64),
         item_ids=tuple(item.item_id for item in items),
-        labels=planned.label_array,
+        labels=read_only(planned.label_array),
         lengths=np.array(lengths, np.int64),
     )
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from mclf_jax.data.base.source import Example, Info, Source
+from mclf_jax.data.base.source import Info, Source, read_only
 from mclf_jax.data.catalogue.items import SPLITS, UNLABELLED
 from mclf_jax.data.splits.few_labels import few_of_each
 from mclf_jax.data.splits.folds import k_folds
@@ -28,30 +28,25 @@ class NothingHidden(ValueError):
 
 
 @dataclasses.dataclass(frozen=True)
-class View:
-    """A `Source` that is another one with other labels, splits or facts.
+class View(Source):
+    """Another source with other labels, splits or facts.
 
     Attributes:
         base: the other one.
         info: what differs from `base.info`, and all the rest of it.
-        labels: int32 [N] or float32 [N, K]; None for those of the base.
+        labels: int32 [N] or float32 [N, K]; those of the base if not given.
     """
 
     base: Source
     info: Info
     labels: np.ndarray | None = None
 
-    def __len__(self) -> int:
-        return len(self.base)
-
-    def __getitem__(self, index: int) -> Example:
-        return self.base[index] | {"label": self.label(index)}
+    def __post_init__(self):
+        labels = self.base.labels if self.labels is None else read_only(self.labels)
+        object.__setattr__(self, "labels", labels)
 
     def read(self, index: int, *, start_sample: int, num_samples: int) -> np.ndarray:
         return self.base.read(index, start_sample=start_sample, num_samples=num_samples)
-
-    def label(self, index: int) -> np.ndarray:
-        return self.base.label(index) if self.labels is None else self.labels[index]
 
     def num_samples(self, index: int) -> int:
         return self.base.num_samples(index)
@@ -127,7 +122,7 @@ def with_label_fraction(
     if fraction == 1:
         return source
     info, train = source.info, _train(source)
-    labels = np.stack([source.label(int(i)) for i in train])
+    labels = source.labels[train]
     groups = [info.groups[i] for i in train] if unit == "group" else None
     used = train[label_fraction(labels, groups, fraction=fraction, seed=seed)]
     note = (
@@ -152,7 +147,7 @@ def with_few_labels(source: Source, *, songs_per_label: int, seed: int) -> Sourc
         ValueError: nothing is in train, or `songs_per_label` is out of range.
     """
     info, train = source.info, _train(source)
-    labels = np.stack([source.label(int(i)) for i in train])
+    labels = source.labels[train]
     groups = [info.groups[i] for i in train]
     used = train[few_of_each(labels, groups, num_songs=songs_per_label, seed=seed)]
     note = (
@@ -171,7 +166,7 @@ def _train(source: Source) -> np.ndarray:
 
 def _hidden(source: Source, used: np.ndarray, *, settings: Sequence[Any], note: str) -> View:
     """Training items without the `used` ones become "unlabelled", and their labels are hidden."""
-    info, labels = source.info, labels_of(source).copy()
+    info, labels = source.info, source.labels.copy()
     hidden = np.setdiff1d(_train(source), used)
     labels[hidden] = 0 if info.task == "single_label" else np.nan
     unlabelled = np.union1d(info.splits.get(UNLABELLED, ()), hidden).astype(np.int64)
@@ -221,7 +216,7 @@ def with_folds(source: Source, *, num_folds: int, fold: int, seed: int) -> Sourc
     info = source.info
     pool = np.unique(np.concatenate([np.asarray(info.splits.get(s, ()), np.int64) for s in SPLITS]))
     groups = np.asarray(info.groups)
-    folds = k_folds(groups[pool], labels_of(source)[pool], num_folds=num_folds, seed=seed)
+    folds = k_folds(groups[pool], source.labels[pool], num_folds=num_folds, seed=seed)
     splits = {
         "train": np.setdiff1d(pool, pool[np.union1d(folds[fold], folds[(fold + 1) % num_folds])]),
         "valid": pool[folds[(fold + 1) % num_folds]],
@@ -253,7 +248,7 @@ def with_taxonomy(source: Source, taxonomy: str | os.PathLike | Mapping[str, Any
     Raises:
         ValueError: the taxonomy does not fit the labels, or leaves nothing to train on.
     """
-    info, old = source.info, labels_of(source)
+    info, old = source.info, source.labels
     chosen = taxonomies.read(taxonomy)
     labelled = np.ones(len(source), bool)
     labelled[np.asarray(info.splits.get(UNLABELLED, ()), np.int64)] = False
@@ -286,11 +281,6 @@ def with_taxonomy(source: Source, taxonomy: str | os.PathLike | Mapping[str, Any
         parents=new.parents,
         skipped=(*info.skipped, *skipped),
     )
-
-
-def labels_of(source: Source) -> np.ndarray:
-    """Those of all items, int32 [N] or float32 [N, K]."""
-    return np.stack([source.label(i) for i in range(len(source))])
 
 
 def derived(

@@ -16,7 +16,7 @@ import numpy as np
 from mclf_jax.data.base.source import Info, Source
 from mclf_jax.data.catalogue.items import UNLABELLED
 from mclf_jax.data.splits.grouped import split_by_group
-from mclf_jax.data.views.apply import derived, labels_of
+from mclf_jax.data.views.apply import derived
 from mclf_jax.data.views.artists import artists_of, deal_units, pool, units_of
 
 SCALINGS = ("standard", "unit")
@@ -305,7 +305,7 @@ def _tags(source: Source, tags: str) -> tuple[tuple[str, ...], np.ndarray]:
                 f"labels of {info.name} are numbers, not tags: data.target_args.tags must be one of"
                 f" its columns, {', '.join(info.columns) or 'of which there is none'}"
             )
-        labels = labels_of(source)
+        labels = source.labels
         if info.task == "single_label":
             labels = np.eye(len(info.labels))[labels]
         return info.labels, labels

@@ -194,9 +194,9 @@ def test_tied_tags_are_unknown_and_no_tags_are_an_answer(tmp_path):
         "valid": 3,
         "test": 3,
     }
-    np.testing.assert_array_equal(source.label(0), [np.nan, 1])  # one of two heard it as fast
-    np.testing.assert_array_equal(source.label(1), [0, 0])
-    np.testing.assert_array_equal(source.label(2), [0, 1])
+    np.testing.assert_array_equal(source.labels[0], [np.nan, 1])  # one of two heard it as fast
+    np.testing.assert_array_equal(source.labels[1], [0, 0])
+    np.testing.assert_array_equal(source.labels[2], [0, 1])
 
 
 def test_tables_that_make_no_sense(tmp_path):

@@ -6,7 +6,7 @@ import numpy as np
 import soundfile
 
 from mclf_jax import data
-from mclf_jax.data.base.source import Info
+from mclf_jax.data.base.source import Info, Source
 
 RATE_HZ = 16000
 
@@ -49,17 +49,11 @@ def folder(root, songs):
 
 
 @dataclasses.dataclass
-class Labelled:
+class Labelled(Source):
     """A source without audio: what is checked with audio="skip"."""
 
     info: Info
     labels: np.ndarray
-
-    def __len__(self):
-        return len(self.labels)
-
-    def label(self, index):
-        return self.labels[index]
 
     def item_id(self, index):
         return f"item{index}"

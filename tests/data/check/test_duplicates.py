@@ -8,7 +8,7 @@ import pytest
 import soundfile
 
 from mclf_jax.data import check
-from mclf_jax.data.base.source import Info
+from mclf_jax.data.base.source import Info, Source
 from tests.data.check.made import RATE_HZ, folder, labelled, song, verdicts
 
 
@@ -142,23 +142,21 @@ def test_silence_is_not_a_duplicate_of_silence(tmp_path):
 
 
 @dataclasses.dataclass
-class InMemory:
+class InMemory(Source):
     """A source whose audio is in no file of its own, as that of a prepared data set."""
 
     info: Info
     songs: list
 
-    def __len__(self):
-        return len(self.songs)
+    @property
+    def labels(self):
+        return np.arange(len(self.songs), dtype=np.int32) % 2
 
     def num_samples(self, index):
         return len(self.songs[index])
 
     def read(self, index, *, start_sample, num_samples):
         return self.songs[index][start_sample : start_sample + num_samples]
-
-    def label(self, index):
-        return index % 2
 
     def item_id(self, index):
         return f"song{index}"

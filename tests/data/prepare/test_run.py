@@ -146,7 +146,7 @@ def test_parts_of_files(tmp_path):
             num_samples=RATE_HZ // 2,
         )
         np.testing.assert_array_equal(source[i]["audio"], expected)
-        np.testing.assert_array_equal(source.label(i), np.float32(item.values))
+        np.testing.assert_array_equal(source.labels[i], np.float32(item.values))
 
 
 def test_long_items_are_cut(tmp_path):
@@ -393,5 +393,5 @@ print([name for name in sys.modules if name.partition(".")[0] in ("tensorflow", 
                 if split == "unlabelled":
                     assert np.isnan(record["label"]).all()
                 else:
-                    np.testing.assert_array_equal(record["label"], source.label(i))
+                    np.testing.assert_array_equal(record["label"], source.labels[i])
     assert found["genres", "int16"]["names"] == ["high", "low"]

@@ -227,4 +227,4 @@ def test_opens(tmp_path):
     assert files.info.group_kind == "video" and len(files) == 4
     assert sorted(files.info.splits) == ["test", "train", "valid"]
     assert files[0]["audio"].shape == (RATE_HZ // 2,)
-    assert list(files.label(0)) == [1, 1, 0, 1, 1, 0]
+    assert list(files.labels[0]) == [1, 1, 0, 1, 1, 0]

@@ -134,4 +134,4 @@ def test_opens_and_drops_times_after_the_end(tmp_path):
     assert len(files) == 12  # of 14
     assert {item for item, _ in files.info.skipped} == {"2001@45s", "2002@45s"}
     assert files[1]["audio"].shape == (RATE_HZ,)
-    assert list(files.label(1).round(3)) == pytest.approx([-0.2, -0.2])
+    assert list(files.labels[1].round(3)) == pytest.approx([-0.2, -0.2])

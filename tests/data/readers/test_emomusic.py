@@ -138,7 +138,7 @@ def test_opens(tmp_path):
     songs = open_catalogue(emomusic.catalogue(tmp_path), sample_rate_hz=RATE_HZ)
     assert songs.info.group_kind == "artist"
     assert len(songs[0]["audio"]) == pytest.approx(16 * RATE_HZ, rel=0.01)
-    np.testing.assert_allclose(songs.label(0), [3.1, 3.0], rtol=1e-6)
+    np.testing.assert_allclose(songs.labels[0], [3.1, 3.0], rtol=1e-6)
     found = emomusic.catalogue(tmp_path, annotation="dynamic", context_s=2)
     files = open_catalogue(found, sample_rate_hz=RATE_HZ)
     assert len(files) == 15

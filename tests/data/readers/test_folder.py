@@ -64,7 +64,7 @@ def test_manifest_with_splits(tmp_path):
     assert _items(source, "valid") == ["jazz/2.wav", "rock/2.wav"]
     assert _items(source, "test") == ["jazz/3.wav", "rock/3.wav"]
     assert _items(source, "unlabelled") == ["new.wav"]
-    assert [int(source.label(i)) for i in info.splits["train"]] == [0, 0, 1, 1]
+    assert [int(source.labels[i]) for i in info.splits["train"]] == [0, 0, 1, 1]
     assert info.groups[:2] == ("jazz0", "jazz1")
 
     last = info.splits["test"][-1]
@@ -157,7 +157,7 @@ def test_duplicate_with_another_label(tmp_path):
         ),
     )
     assert len(source) == 8
-    assert source.label(3) == 1
+    assert source.labels[3] == 1
 
 
 def test_no_label_but_a_split(tmp_path):
@@ -172,7 +172,7 @@ def test_no_label_but_a_split(tmp_path):
     )
     assert _items(source, "unlabelled") == ["d.wav", "e.wav"]
     assert source.info.labels == ("a", "b")
-    assert source.label(len(source) - 1) == 0
+    assert source.labels[len(source) - 1] == 0
 
 
 def test_subfolders_are_a_manifest(tmp_path):
@@ -228,7 +228,7 @@ def test_tags(tmp_path):
     source = _open(_songs(tmp_path, rows))
     assert (source.info.task, source.info.labels) == ("multi_label", ("guitar", "rock", "voice"))
     assert source.labels.dtype == np.float32
-    label = {source.item_id(i): source.label(i).tolist() for i in range(len(source))}
+    label = {source.item_id(i): source.labels[i].tolist() for i in range(len(source))}
     assert [label[f"{i}.wav"] for i in range(4)] == [[1, 1, 0], [1, 0, 0], [0, 0, 1], [0, 1, 1]]
     assert label["x.wav"] == [0, 0, 0]
     assert _items(source, "unlabelled") == ["x.wav"]
@@ -244,10 +244,10 @@ def test_numbers(tmp_path):
     source = _open(root, targets="valence|arousal")
     assert (source.info.task, source.info.labels) == ("regression", ("valence", "arousal"))
     seven = source.item_ids.index("7.wav")
-    np.testing.assert_allclose(source.label(seven), [0.7, -7])
-    assert source.label(seven).dtype == np.float32
+    np.testing.assert_allclose(source.labels[seven], [0.7, -7])
+    assert source.labels[seven].dtype == np.float32
     assert _items(source, "unlabelled") == ["none.wav"]
-    half = source.label(source.item_ids.index("half.wav"))  # nobody said how arousing it is
+    half = source.labels[source.item_ids.index("half.wav")]  # nobody said how arousing it is
     np.testing.assert_array_equal(half, [1, np.nan])
     assert dict(source.info.skipped) == {
         "word.wav": "valence is 'high', not a number (manifest.csv, line 24)",

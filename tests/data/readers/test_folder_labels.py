@@ -43,7 +43,7 @@ def test_tags_in_the_order_of_the_list(tmp_path):
     assert (info.task, info.labels) == ("multi_label", LABEL_LISTS["mtat"].labels)
     source = _open(tmp_path, labels="mtat")
     hot = {
-        source.item_id(i): [info.labels[k] for k in np.flatnonzero(source.label(i))]
+        source.item_id(i): [info.labels[k] for k in np.flatnonzero(source.labels[i])]
         for i in range(len(source))
     }
     assert [hot[f"{i}.wav"] for i in range(4)] == [
@@ -68,8 +68,8 @@ def test_the_order_decides_the_column(tmp_path):
     ]
     root = _songs(tmp_path, rows)
     ours, theirs = _open(root, labels="mtat"), _open(root, labels="mtat_jongpillee")
-    assert [int(ours.label(i).argmax()) for i in range(2)] == [47, 48]
-    assert [int(theirs.label(i).argmax()) for i in range(2)] == [48, 47]
+    assert [int(ours.labels[i].argmax()) for i in range(2)] == [47, 48]
+    assert [int(theirs.labels[i].argmax()) for i in range(2)] == [48, 47]
     assert len({s.info.fingerprint for s in (ours, theirs, _open(root))}) == 3
 
 
@@ -83,7 +83,7 @@ def test_one_label_of_many(tmp_path):
     source = _open(root, labels="gtzan")
     assert (source.info.task, source.info.labels) == ("single_label", GTZAN)
     assert len(source) == 16
-    assert {int(source.label(i)) for i in range(16)} == {GTZAN.index("jazz"), GTZAN.index("rock")}
+    assert {int(source.labels[i]) for i in range(16)} == {GTZAN.index("jazz"), GTZAN.index("rock")}
     assert source.info.notes[0].endswith("'gtzan' has not, dropped: Rock (8 files)")
     assert source.info.notes[1].startswith("8 of 10 labels have no file and stay as outputs: blues")
     # The same from subfolders, where splits are made.

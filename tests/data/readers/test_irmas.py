@@ -98,6 +98,6 @@ def test_opens(tmp_path):
     train = {files.info.groups[i] for i in files.info.splits["train"]}
     assert not train & {files.info.groups[i] for i in files.info.splits["valid"]}
     assert files[4]["audio"].shape == (RATE_HZ // 2,)
-    assert [files.info.labels[k] for k in files.label(4).nonzero()[0]] == [
+    assert [files.info.labels[k] for k in files.labels[4].nonzero()[0]] == [
         *("electric guitar", "voice"),
     ]

@@ -84,7 +84,7 @@ def test_pons_keeps_them_as_negatives(tmp_path):
     untagged = found.items[4]
     assert untagged.labels == () and untagged.is_labelled
     source = open_catalogue(found, sample_rate_hz=4000)
-    np.testing.assert_array_equal(source.label(4), np.zeros(50))
+    np.testing.assert_array_equal(source.labels[4], np.zeros(50))
     assert len(source.info.splits["valid"]) == 2
 
 

@@ -71,9 +71,9 @@ def test_a_note_without_qualities_is_a_negative_of_all(tmp_path):
     )
     assert files.info.task == "multi_label" and len(files.info.labels) == 10
     assert "unlabelled" not in files.info.splits
-    np.testing.assert_array_equal(files.label(2), np.zeros(10))
+    np.testing.assert_array_equal(files.labels[2], np.zeros(10))
     names = np.array(files.info.labels)
-    assert list(names[files.label(1) == 1]) == ["bright", "percussive"]
+    assert list(names[files.labels[1] == 1]) == ["bright", "percussive"]
 
 
 def test_missing_notes_and_splits_are_told(tmp_path):
@@ -103,4 +103,4 @@ def test_opens(tmp_path):
     files = open_catalogue(nsynth.catalogue(tree(tmp_path)), sample_rate_hz=RATE_HZ)
     assert len(files) == 5 and files.info.group_kind == "instrument"
     assert files[3]["audio"].shape == (RATE_HZ // 2,)
-    assert files.info.labels[files.label(3)] == "vocal"
+    assert files.info.labels[files.labels[3]] == "vocal"

@@ -141,7 +141,7 @@ def test_real_class_map_and_partition(tmp_path, monkeypatch):
 
 def test_opens_with_nan_where_nobody_was_asked(tmp_path):
     files = open_catalogue(openmic.catalogue(tree(tmp_path)), sample_rate_hz=RATE_HZ)
-    np.testing.assert_array_equal(files.label(0), [1, np.nan, 0, np.nan])
-    np.testing.assert_array_equal(files.label(2), [np.nan, 0, np.nan, np.nan])
+    np.testing.assert_array_equal(files.labels[0], [1, np.nan, 0, np.nan])
+    np.testing.assert_array_equal(files.labels[2], [np.nan, 0, np.nan, np.nan])
     assert sorted(files.info.splits) == ["test", "train", "valid"]
     assert 0.4 * RATE_HZ < len(files[0]["audio"]) < 0.6 * RATE_HZ

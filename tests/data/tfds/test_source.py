@@ -130,7 +130,7 @@ def test_integers_with_one_split(tmp_path):
     for i in range(len(source)):
         genre, number, _ = source.item_id(i).split(".")
         song = _noise(100 * GENRES.index(genre) + int(number)) / np.float32(32768)
-        assert source.label(i) == GENRES.index(genre) and source.label(i).dtype == np.int32
+        assert source.labels[i] == GENRES.index(genre) and source.labels[i].dtype == np.int32
         np.testing.assert_array_equal(source[i]["audio"], song)
         window = source.read(i, start_sample=300, num_samples=1000)
         np.testing.assert_array_equal(window, song[300:1300])
@@ -230,14 +230,14 @@ def test_nested_fields_and_stored_splits(tmp_path):
         "test": 4,
     }
     assert source.info.groups[7] == "7" and source.info.columns["pitch"][7] == "67"
-    assert source.item_id(7) == "note 7" and source.label(7) == 1
+    assert source.item_id(7) == "note 7" and source.labels[7] == 1
     np.testing.assert_array_equal(source[7]["audio"], _noise(7).astype(np.float32) / 40000)
 
     pitch = _open(tmp_path, "nsynth", label="pitch")  # the only configuration
-    assert pitch.info.labels[60] == "60" and pitch.label(3) == 63
+    assert pitch.info.labels[60] == "60" and pitch.labels[3] == 63
     tags = _open(tmp_path, "nsynth:2.3.3", label="qualities")
     assert tags.info.task == "multi_label" and tags.info.labels == ("dark", "bright")
-    np.testing.assert_array_equal(tags.label(3), [0, 1])
+    np.testing.assert_array_equal(tags.labels[3], [0, 1])
     with pytest.raises(ValueError, match="label='' is nothing to predict .*instrument/family"):
         _open(tmp_path, "nsynth")
     with pytest.raises(ValueError, match="group='artist' is no field of"):
@@ -258,7 +258,7 @@ def test_numbers_channels_and_stored_files(tmp_path):
 
     source = drums("channels", _audio("int16", dimensions=("-1", "2")), sound.reshape(-1))
     assert source.info.task == "regression" and source.info.labels == ("bpm",)
-    np.testing.assert_array_equal(source.label(4), np.float32([94]))
+    np.testing.assert_array_equal(source.labels[4], np.float32([94]))
     np.testing.assert_allclose(source[0]["audio"], mean, atol=1e-6)
     lazy = _audio("int16", dimensions=("-1", "2"), lazyDecode=True, fileFormat="flac")
     np.testing.assert_allclose(

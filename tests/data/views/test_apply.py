@@ -45,9 +45,9 @@ def test_label_fraction(kind):
     for index in (*train, *range(60, 100)):
         _same_item(source, seen, index)
     for index in hidden:
-        label = seen.label(index)
+        label = seen.labels[index]
         assert label == 0 if kind == "single" else np.isnan(label).all()
-        assert label.dtype == source.label(index).dtype
+        assert label.dtype == source.labels[index].dtype
         np.testing.assert_array_equal(seen[index]["label"], label)
     assert (
         f"labels of 0.25 of train are used, by item with seed 0: {len(train)} of 60"
@@ -112,7 +112,7 @@ def test_taxonomy_of_one_label():
     news = set(np.flatnonzero(GENRES == 2)) - set(range(90, 100))
     for split in ("train", "test"):
         assert set(seen.info.splits[split]) == set(splits[split]) - news
-        assert all(seen.label(i) == GENRES[i] for i in seen.info.splits[split])
+        assert all(seen.labels[i] == GENRES[i] for i in seen.info.splits[split])
     # What is unlabelled has no label to be dropped.
     assert set(seen.info.splits["unlabelled"]) == set(range(90, 100))
     assert len(seen.info.skipped) == len(news)
@@ -128,7 +128,7 @@ def test_taxonomy_of_tags_and_parents():
     assert seen.info.labels == ("metal", "rock", "vocal")
     assert seen.info.parents == {"metal": "rock"}
     expected = np.stack([TAGS[:, 0], TAGS[:, :2].max(axis=1), TAGS[:, 2:].max(axis=1)], axis=1)
-    np.testing.assert_array_equal([seen.label(i) for i in range(100)], expected)
+    np.testing.assert_array_equal(seen.labels, expected)
     dropped = view.with_taxonomy(source, {"drop": ["vocals", "voice", "rock"]})
     emptied = int((TAGS.any(axis=1) & (TAGS[:, 0] == 0)).sum())
     assert f"{emptied} items have none of the remaining tags" in dropped.info.notes[-1]

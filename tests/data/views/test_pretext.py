@@ -62,8 +62,8 @@ def test_artists():
     assert len(seen.info.splits["valid"]) == len(seen.info.splits["test"]) == 18
     for split in ("train", "valid", "test"):
         for i in seen.info.splits[split]:
-            assert seen.info.labels[seen.label(i)] == ARTISTS[i]
-            assert seen.label(i).dtype == np.int32
+            assert seen.info.labels[seen.labels[i]] == ARTISTS[i]
+            assert seen.labels[i].dtype == np.int32
     # Everyone can be learnt, and nobody whom the data set's own valid and test have is heard.
     assert _of(seen, ARTISTS, "train") == set(ARTISTS[:180])
     assert not _of(seen, ARTISTS, "train", "valid", "test") & _of(source, ARTISTS, "valid", "test")
@@ -161,9 +161,9 @@ def test_artist_groups():
     assert info.task == "single_label" and len(info.labels) == 4
     # Found are the four styles that artists were made of, whichever number they have.
     used = _items(seen, *info.splits)
-    style = {int(seen.label(i)): i // 6 % 4 for i in used}
+    style = {int(seen.labels[i]): i // 6 % 4 for i in used}
     assert len(set(style.values())) == 4
-    assert all(style[int(seen.label(i))] == i // 6 % 4 for i in used)
+    assert all(style[int(seen.labels[i])] == i // 6 % 4 for i in used)
     for number, name in enumerate(info.labels):
         words = name.removeprefix(f"{number}: ").split(", ")
         assert set(words) == {"abcdefgh"[2 * style[number]], "abcdefgh"[2 * style[number] + 1]}
@@ -187,12 +187,12 @@ def test_unlabelled_songs_are_in_the_group_of_their_artist():
     splits = {**SPLITS, "train": np.setdiff1d(range(120), hidden), "unlabelled": hidden}
     seen = pretext.with_artist_groups(_source(tags, splits=splits), num_groups=4)
     assert set(_items(seen, *seen.info.splits)) == set(range(120))
-    groups = {i // 6: int(seen.label(i)) for i in range(120)}
-    assert all(seen.label(i) == groups[i // 6] for i in hidden)
+    groups = {i // 6: int(seen.labels[i]) for i in range(120)}
+    assert all(seen.labels[i] == groups[i // 6] for i in hidden)
     genres = _source(np.where(np.isin(np.arange(240), hidden), 0, GENRES), splits=splits)
     of_genres = pretext.with_artist_groups(genres, num_groups=4)
-    assert [int(of_genres.label(i)) for i in hidden] == [
-        int(of_genres.label(i // 6 * 6)) for i in hidden
+    assert [int(of_genres.labels[i]) for i in hidden] == [
+        int(of_genres.labels[i // 6 * 6]) for i in hidden
     ]
 
 
@@ -234,7 +234,7 @@ def test_listening(tmp_path):
     assert set(used) <= {i for i in range(180) if i % 10} and len(used) > 150
     lost = 180 - len(used)
     assert f"{lost} without a play" in info.notes[-1]
-    targets = np.stack([seen.label(i) for i in range(240)])
+    targets = seen.labels
     assert targets.dtype == np.float32 and np.isnan(targets[180:]).all()
     train = targets[info.splits["train"]]
     np.testing.assert_allclose(train.mean(0), 0, atol=1e-5)
@@ -255,7 +255,7 @@ def test_listening(tmp_path):
     other = pretext.apply(source, "listening", path=without, num_factors=4, num_iterations=5)
     assert other.info.fingerprint == info.fingerprint
     unit = pretext.apply(source, "listening", path=path, num_factors=4, scaling="unit")
-    np.testing.assert_allclose(np.linalg.norm([unit.label(i) for i in used], axis=1), 1, atol=1e-5)
+    np.testing.assert_allclose(np.linalg.norm(unit.labels[used], axis=1), 1, atol=1e-5)
 
 
 def test_factors_solve_the_equations_of_hu_koren_and_volinsky(tmp_path):
@@ -341,5 +341,5 @@ def test_artists_of_composed_songs():
     source = data.build("synthetic", sample_rate_hz=8000, num_songs=200, song_s=1.0)
     seen = pretext.apply(source, "artist")
     groups = source.info.groups
-    assert all(seen.info.labels[seen.label(i)] == groups[i] for i in seen.info.splits["train"])
+    assert all(seen.info.labels[seen.labels[i]] == groups[i] for i in seen.info.splits["train"])
     assert not _of(seen, groups, *seen.info.splits) & _of(source, groups, "valid", "test")

@@ -34,14 +34,14 @@ def test_soft_labels_of_confident_songs():
         np.testing.assert_array_equal(source[index]["audio"], GENRES[index]["audio"])
     # What a song really is, or was taken for, is nowhere to be seen.
     others = np.setdiff1d(np.arange(30), SONGS[kept])
-    assert np.isnan([source.label(int(i)) for i in others]).all()
+    assert np.isnan(source.labels[others]).all()
     note = f"soft pseudo-labels of {kept.sum()} of 20 unlabelled songs, of confidence 0.6 and more"
     assert note in info.notes[-1] and "predicted: a 9, b 4" in info.notes[-1]
 
 
 def test_hard_labels():
     found = pseudo_labelled(GENRES, SONGS, P, targets="hard", **SETTINGS)
-    labels = np.stack([found.source.label(int(i)) for i in SONGS])
+    labels = found.source.labels[SONGS]
     np.testing.assert_array_equal(labels, np.eye(3)[P.argmax(axis=1)])
     assert labels.dtype == np.float32
 
@@ -64,7 +64,7 @@ def test_tags_are_kept_one_by_one(targets):
         2: [0.05, 0.1, 0.99] if targets == "soft" else [0, 0, 1],
     }
     for index, label in expected.items():
-        np.testing.assert_array_equal(found.source.label(index), np.float32(label))
+        np.testing.assert_array_equal(found.source.labels[index], np.float32(label))
     assert "of 2 of 3 unlabelled songs" in found.source.info.notes[-1]
     assert "and 83.3% of their tags" in found.source.info.notes[-1]
 
