@@ -146,9 +146,9 @@ def _data_check(arguments: argparse.Namespace) -> int:
     result = check(source, audio=arguments.audio, num_workers=arguments.workers)
     print(result.json() if arguments.format == "json" else result.text())
     if arguments.out:
-        from mclf_jax.report.data_page import write_page
+        from mclf_jax.report.check import write_check_page
 
-        page = write_page(result, arguments.out)
+        page = write_check_page(result, arguments.out)
         if arguments.format == "text":
             print(page)
     return 1 if result.leaks else 0

@@ -4,7 +4,7 @@ import base64
 import io
 import math
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import soundfile
@@ -14,10 +14,10 @@ from mclf_jax import augment
 from mclf_jax.audio.decode import AudioError
 from mclf_jax.audio.features import LogMel, log_mel, mel_frequencies_hz
 from mclf_jax.augment import Augmentation, RandomApply, compose
+from mclf_jax.common import checks
 from mclf_jax.data.base.windows import fit_length
 from mclf_jax.figures.spectrogram import plot_spectrogram
-from mclf_jax.report.markup import escape, write_document
-from mclf_jax.report.svg import inline_svg
+from mclf_jax.report import page
 from mclf_jax.run import experiment
 from mclf_jax.run.experiment import Experiment
 
@@ -68,17 +68,15 @@ def write_listening_page(
         ValueError: `num_songs` is not positive, the config does not make sense, or none of
             the songs can be read.
     """
-    if num_songs < 1:
-        raise ValueError(f"the number of songs is {num_songs}; it must be at least 1")
+    checks.at_least("num_songs", num_songs, 1)
     parts = experiment.build(config)
     chain, preview = parts.chains.waveform, False
     if chain is None:
         chain, preview = augment.PRESETS[PREVIEW](parts.source.info.sample_rate_hz), True
-    songs = _songs(parts, num_songs)
-    num_players = len(songs) * (1 + len(chain.augmentations) + NUM_DRAWS)
-    shown = _shown_samples(parts, num_players)
-    body = [_header(parts, title, chain, preview=preview, songs=songs, shown=shown)]
-    for number, (index, window) in enumerate(songs):
+    windows = _windows(parts, num_songs)
+    shown = _shown_samples(parts, len(windows) * (1 + len(chain.augmentations) + NUM_DRAWS))
+    songs = []
+    for number, (index, window) in enumerate(windows.items()):
         rng = np.random.default_rng([config.seed, index])
         groups = {
             "The window itself": [_clip("Original", "", window, shown, parts)],
@@ -86,58 +84,29 @@ def write_listening_page(
             f"The whole chain, drawn {NUM_DRAWS} times": _draws(chain, rng, window, shown, parts),
             "Spectrograms, as the network sees them": _spectrograms(rng, window, parts),
         }
-        heading = f"{parts.source.item_id(index)}"
-        body.append(f'<h2 id="song{number}">{escape(heading)}</h2>')
-        body.append(f'<p class="note">{escape(_label(parts, index))}</p>')
-        body += _song(groups, parts, name=f"s{number}")
-    return write_document(
-        Path(out),
-        title=f"{title}: augmentations",
-        body=body,
-        footer="Draws differ from those of training, which depend on the step; settings, code and "
-        "windows are the same. Evaluation never augments.",
+        name = parts.source.item_id(index)
+        about = {"name": name, "label": _label(parts, index)}
+        songs.append(about | _song(groups, parts, name=f"song{number}"))
+    rate_hz = parts.source.info.sample_rate_hz
+    return page.write(
+        out,
+        "listen",
+        title=title,
+        window_s=parts.model.window_s,
+        shown_s=shown / rate_hz,
+        rate_hz=rate_hz,
+        preset=PREVIEW if preview else None,
+        presets=sorted(augment.PRESETS),
+        where=config.augment.on,
+        waveform=repr(chain),
+        spectrogram=repr(parts.chains.spectrogram) if parts.chains.spectrogram else None,
+        batch=repr(parts.chains.batch) if parts.chains.batch else None,
+        songs=songs,
     )
 
 
-def _header(parts: Experiment, title: str, chain, *, preview: bool, songs, shown: int) -> str:
-    where = {"pipeline": "in the pipeline", "device": "on the device"}[parts.config.augment.on]
-    heard = f"Waveforms are changed, {where}, by"
-    note = ""
-    if preview:
-        heard = f"Heard below is the preset {PREVIEW}:"
-        presets = ", ".join(sorted(augment.PRESETS))
-        note = (
-            "<p><b>This config changes no waveforms in training.</b> To train with a chain, or to "
-            f"hear another one, set <code>augment.waveform</code> to one of {escape(presets)}, or "
-            "write your own into <code>augment.chain</code>.</p>"
-        )
-    text = [_shown_chain(heard, chain)]
-    for name, other in (
-        ("Spectrograms are changed by", parts.chains.spectrogram),
-        ("Across the batch, which cannot be heard, inputs are mixed by", parts.chains.batch),
-    ):
-        if other is not None:
-            text.append(_shown_chain(name, other))
-    links = [
-        f'<a href="#song{n}">{escape(parts.source.item_id(index))}</a>'
-        for n, (index, _) in enumerate(songs)
-    ]
-    info, window_s = parts.source.info, parts.model.window_s
-    about = f"Augmentation in training: windows of {window_s:.4g} s at {info.sample_rate_hz} Hz"
-    if (shown_s := shown / info.sample_rate_hz) < window_s:
-        about += f", of which the first {shown_s:.2g} s are heard"
-    return (
-        f"<header><h1>{escape(title)}</h1><p>{about}</p><nav>{''.join(links)}</nav></header>"
-        f"<section>{note}{''.join(text)}</section>"
-    )
-
-
-def _shown_chain(heading: str, chain: Augmentation) -> str:
-    return f'<h3>{escape(heading)}</h3><div class="panel"><pre>{escape(repr(chain))}</pre></div>'
-
-
-def _songs(parts: Experiment, num_songs: int) -> list[tuple[int, np.ndarray]]:
-    """(index, window [T] from the middle) of songs that can be read."""
+def _windows(parts: Experiment, num_songs: int) -> dict[int, np.ndarray]:
+    """By index, the window [T] from the middle of songs that can be read."""
     indices = parts.indices("train")
     places = np.linspace(0, len(indices) - 1, min(num_songs, len(indices))).round().astype(int)
     found: dict[int, np.ndarray] = {}
@@ -153,7 +122,7 @@ def _songs(parts: Experiment, num_songs: int) -> list[tuple[int, np.ndarray]]:
                 error = unreadable
     if not found:
         raise error
-    return list(found.items())
+    return found
 
 
 def _window(parts: Experiment, index: int) -> np.ndarray:
@@ -208,54 +177,41 @@ def _picture_settings(parts: Experiment) -> LogMel:
     return LogMel(sample_rate_hz=parts.source.info.sample_rate_hz, n_fft=1024, hop_length=256)
 
 
-def _song(groups: dict[str, list[Clip]], parts: Experiment, *, name: str) -> list[str]:
+def _song(groups: dict[str, list[Clip]], parts: Experiment, *, name: str) -> dict[str, Any]:
+    """What the template shows of a song: its clips, and by how much they are turned down."""
     rate_hz = parts.source.info.sample_rate_hz
     heard = [clip for clips in groups.values() for clip in clips if clip.audio is not None]
     loudest = max(1.0, *(float(np.abs(clip.audio).max()) for clip in heard))
     peak_db = max(float(clip.decibels.max()) for clip in heard)
     centre_hz = mel_frequencies_hz(_picture_settings(parts))
-    html = []
-    for g, (heading, clips) in enumerate(groups.items()):
-        if not clips:
-            continue
-        cards = []
-        for i, clip in enumerate(clips):
-            if clip.audio is None:
-                peak = max(float(other.decibels.max()) for other in clips)
-                drawn = plot_spectrogram(
-                    clip.decibels, duration_s=parts.model.window_s, peak_db=peak
-                )
-            else:
-                drawn = plot_spectrogram(
-                    clip.decibels,
-                    duration_s=len(clip.audio) / rate_hz,
-                    mel_centre_hz=centre_hz,
-                    peak_db=peak_db,
-                )
-            picture = inline_svg(drawn, name=f"{name}g{g}c{i}", description=clip.title)
-            player = ""
-            if clip.audio is not None:
-                player = _player(clip.audio / loudest, rate_hz, label=clip.title)
-            caption = f"<figcaption>{escape(clip.caption)}</figcaption>" if clip.caption else ""
-            cards.append(f"<figure><b>{escape(clip.title)}</b>{player}{picture}{caption}</figure>")
-        html.append(f'<h3>{escape(heading)}</h3><div class="players">{"".join(cards)}</div>')
-    if loudest > 1:
-        down_db = 20 * math.log10(loudest)
-        html.append(
-            f'<p class="note">All players of this song are turned down by {down_db:.1f} dB, as one '
-            "of them would clip. The network gets what is not turned down.</p>"
-        )
-    return html
+
+    def shown(clip: Clip, group: list[Clip]) -> dict[str, Any]:
+        found = {"title": clip.title, "caption": clip.caption, "sound": None}
+        scale = {"duration_s": parts.model.window_s, "mel_centre_hz": None}
+        if clip.audio is None:
+            scale["peak_db"] = max(float(other.decibels.max()) for other in group)
+        else:
+            found["sound"] = _flac(clip.audio / loudest, rate_hz)
+            scale = {"duration_s": len(clip.audio) / rate_hz, "mel_centre_hz": centre_hz}
+            scale["peak_db"] = peak_db
+        return found | {"picture": plot_spectrogram(clip.decibels, **scale)}
+
+    return {
+        "id": name,
+        "turned_down_db": 20 * math.log10(loudest),
+        "groups": {
+            heading: [shown(clip, clips) for clip in clips]
+            for heading, clips in groups.items()
+            if clips
+        },
+    }
 
 
-def _player(audio: np.ndarray, rate_hz: int, *, label: str) -> str:
+def _flac(audio: np.ndarray, rate_hz: int) -> str:
+    """The bytes of a FLAC file, in base64."""
     buffer = io.BytesIO()
     soundfile.write(buffer, audio, rate_hz, format="FLAC", subtype="PCM_16")
-    data = base64.b64encode(buffer.getvalue()).decode("ascii")
-    return (
-        f'<audio controls preload="metadata" aria-label="{escape(label)}" '
-        f'src="data:audio/flac;base64,{data}"></audio>'
-    )
+    return base64.b64encode(buffer.getvalue()).decode("ascii")
 
 
 def _label(parts: Experiment, index: int) -> str:

@@ -1,113 +1,118 @@
-"""The report of a run as one HTML file: no server, no script, no link to anywhere else."""
+"""Data and a template become a page in one file: no server, no script, no link to anywhere else.
+
+Templates (`templates/*.html`) hold all HTML and nearly all words, and escape what they are given.
+"""
 
 import json
 import math
 import os
-import statistics
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-from mclf_jax.evaluation.result import Report
-from mclf_jax.figures import plots
-from mclf_jax.report.markup import escape, facts, figure, write_document
-from mclf_jax.report.sections import results
-from mclf_jax.run import history
+import jinja2
 
-SpectrogramOf = Callable[[str], Mapping | None]
+from mclf_jax.common import files
+from mclf_jax.figures.plots import title_of
+from mclf_jax.report.svg import inline_svg
+
+LARGE_DICT = 14
+"""Above this many entries, a dict in a list of facts is folded away."""
+
+_UNITS = {"hz": "Hz", "s": "s", "db": "dB"}
 
 
-def write_page(
-    run_dir: str | os.PathLike,
-    *,
-    reports: Sequence[Report],
-    spectrogram_of: SpectrogramOf | None = None,
-) -> Path:
-    """Write `report/index.html` under a run directory and return its path.
-
-    Reads `metrics.jsonl` (learning curves) and `config.json` there, where they exist.
+def write(path: str | os.PathLike, template: str, **values: Any) -> Path:
+    """Write a page whole, and its folder if need be, and return its path.
 
     Args:
-        run_dir: the run directory.
-        reports: one for each evaluated split, the most important first.
-        spectrogram_of: from an item id to {"spectrogram": float [F, M] dB, "duration_s": float,
-            "mel_centre_hz": float [M], "title": str}, all but the first optional, or None. It is
-            called for the worst mistakes only; what it raises is shown in place of the picture.
-
-    Raises:
-        ValueError: there is no report.
+        path: of the file.
+        template: of `templates`, without its suffix.
+        values: what the template uses, all of it: one that is missing is an error.
     """
-    if not reports:
-        raise ValueError("a report page needs at least one evaluated split, got none")
-    run_dir = Path(run_dir)
-    first = reports[0]
-    records = history.read(run_dir / "metrics.jsonl")
-    body = [_header(reports)]
-    sections = [
-        results(report, prefix=f"r{i}", spectrogram_of=spectrogram_of)
-        for i, report in enumerate(reports)
-    ]
-    body += [sections[0], _training(first, records), *sections[1:]]
-    body.append(config_section(run_dir / "config.json"))
-    return write_document(
-        run_dir / "report" / "index.html",
-        title=f"{first.run_name}: report",
-        body=body,
-        footer="Intervals are 95 % bootstrap intervals over songs: they tell how much a value "
-        "depends on the songs that happened to be in the split, not on the training seed.",
-    )
+    page = _TEMPLATES.get_template(f"{template}.html").render(values)
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # A file name need not be valid Unicode.
+    files.write_text(path, page.encode(errors="backslashreplace").decode())
+    return path
 
 
-def _header(reports: Sequence[Report]) -> str:
-    first = reports[0]
-    task = {
-        "single_label": "one label of {}",
-        "multi_label": "{} tags",
-        "regression": "{} regression targets",
-    }[first.task].format(len(first.labels))
-    links = [f'<a href="#r{i}">{escape(r.split)} split</a>' for i, r in enumerate(reports)]
-    links.insert(1, '<a href="#training">training</a>')
-    links.append('<a href="#config">settings</a>')
-    return (
-        f"<header><h1>{escape(first.run_name)}</h1>"
-        f"<p>{escape(task)} on {escape(first.dataset)}</p><nav>{''.join(links)}</nav></header>"
-    )
-
-
-def _training(report: Report, records: dict) -> str:
-    known = {
-        "data set": report.dataset,
-        "task": report.task.replace("_", " "),
-        "labels": len(report.labels),
-    }
-    shown = {key: value for key, value in report.meta.items() if key not in ("labels", "task")}
-    train, valid = records.get("train", {}), records.get("valid", {})
-    speed = list(filter(math.isfinite, train.get("songs_per_s", ())))
-    wait = list(filter(math.isfinite, train.get("data_wait", ())))
-    if speed:
-        shown["training speed"] = f"{statistics.median(speed):.3g} songs/s (median)"
-    if wait:
-        shown["waiting for data"] = f"{100 * statistics.median(wait):.0f} % of time (median)"
-    parts = ['<h2 id="training">Training</h2>', facts(known | shown)]
-    if train.get("loss") or len(valid) > 1:
-        step = report.meta.get("step")
-        drawn = plots.learning_curves(train, valid, best_step=step)
-        caption = "Loss and validation metrics against the optimiser step."
-        if step is not None:
-            caption += f" The dashed line is the checkpoint of this report, step {step}."
-        parts.append(figure(drawn, name="curves", caption=caption, wide=True))
-    else:
-        parts.append('<p class="note">The run directory has no training history.</p>')
-    return "\n".join(parts)
-
-
-def config_section(path: Path) -> str:
-    """The settings of a run, folded."""
-    heading = '<h2 id="config">Settings</h2>'
+def settings(run_dir: Path) -> str | None:
+    """The text of a run's `config.json`, None where there is none."""
+    path = run_dir / "config.json"
     if not path.exists():
-        return heading + '<p class="note">The run directory has no config.json.</p>'
+        return None
     text = path.read_text(encoding="utf-8", errors="replace")
     try:
-        text = json.dumps(json.loads(text), indent=2, sort_keys=True, ensure_ascii=False)
+        return json.dumps(json.loads(text), indent=2, sort_keys=True, ensure_ascii=False)
     except json.JSONDecodeError:
-        text += "\n(not valid JSON: shown as it is)"
-    return f"{heading}<details><summary>config.json</summary><pre>{escape(text)}</pre></details>"
+        return f"{text}\n(not valid JSON: shown as it is)"
+
+
+def number(value: float, undefined: str = "undefined") -> str:
+    """Three decimals below ten, else four significant digits."""
+    if not math.isfinite(value):
+        return undefined
+    return f"{value:.3f}" if abs(value) < 10 else f"{value:.4g}"
+
+
+def interval(bounds: Mapping[str, float] | None) -> str:
+    """A 95 % interval {"low", "high"} in words, empty where there is none."""
+    if not bounds or not math.isfinite(bounds["low"]):
+        return ""
+    if bounds["low"] == bounds["high"]:  # all right or all wrong: it would claim too much
+        return "all resamples are equal"
+    return f"95 %: {number(bounds['low'])} to {number(bounds['high'])}"
+
+
+def sentence(text: str) -> str:
+    """With a capital letter, the rest as it is."""
+    return text[:1].upper() + text[1:]
+
+
+def fact(pair: tuple[str, Any]) -> tuple[str, str]:
+    """A key and its value in print: ("window_s", 3.7) is ("window", "3.7 s")."""
+    key, value = pair
+    stem, _, unit = str(key).rpartition("_")
+    if stem and unit in _UNITS and isinstance(value, int | float):
+        return stem.replace("_", " "), f"{_plain(value)} {_UNITS[unit]}"
+    name = str(key).replace("_", " ").removeprefix("num ")
+    if isinstance(value, Mapping):
+        return name, " · ".join(f"{k}={v}" for k, v in value.items()) or "none"
+    if isinstance(value, list | tuple):
+        return name, ", ".join(map(_plain, value)) or "none"
+    return name, _plain(value)
+
+
+def _plain(value: Any) -> str:
+    if value is None:
+        return "none"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        # Thin spaces between thousands, from five digits on: 16000 is "16 000", 1024 stays.
+        return f"{value:,}".replace(",", "\u202f") if abs(value) >= 10_000 else str(value)
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def _is_large(pair: tuple[str, Any]) -> bool:
+    return isinstance(pair[1], Mapping) and len(pair[1]) > LARGE_DICT
+
+
+_TEMPLATES = jinja2.Environment(
+    loader=jinja2.PackageLoader("mclf_jax.report"),
+    autoescape=True,
+    undefined=jinja2.StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+_TEMPLATES.filters |= {
+    "fact": fact,
+    "interval": interval,
+    "number": number,
+    "sentence": sentence,
+    "svg": inline_svg,
+    "title_of": title_of,
+}
+_TEMPLATES.tests["large"] = _is_large

@@ -7,8 +7,8 @@ from ml_collections import ConfigDict
 from mclf_jax import objectives
 from mclf_jax.audio.features import LogMel, log_mel, mel_frequencies_hz
 from mclf_jax.evaluation.evaluate import config_of, evaluated
-from mclf_jax.report.page import write_page
 from mclf_jax.report.pretraining import write_pretraining_page
+from mclf_jax.report.scores import write_scores_page
 from mclf_jax.run import directory as rundir
 from mclf_jax.run import experiment
 
@@ -60,4 +60,4 @@ def report_run(run: str | Path, *, config: ConfigDict | None = None) -> Path:
             "mel_centre_hz": mel_frequencies_hz(features),
         }
 
-    return write_page(run, reports=reports, spectrogram_of=spectrogram_of)
+    return write_scores_page(run, reports=reports, spectrogram_of=spectrogram_of)

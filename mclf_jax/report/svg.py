@@ -1,11 +1,11 @@
 """A matplotlib Figure as an inline SVG that follows the page's fonts and colour scheme."""
 
-import html
 import io
-import re
 import warnings
+from xml.etree import ElementTree
 
 import matplotlib.style
+from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from mclf_jax.figures import plots
@@ -13,17 +13,19 @@ from mclf_jax.figures import plots
 RASTER_DPI = 100
 """Of the parts that are pictures (spectrograms); the rest is sharp at any size."""
 
+# What figures are drawn with, and the variable of templates/style.css that takes its place.
 _VARIABLES = {
-    plots.INK: "ink",
-    plots.MUTED: "muted",
-    plots.GRID: "line",
-    plots.ACCENT: "accent",
-    plots.ON_ACCENT: "on-accent",
-    plots.SECOND: "second",
+    plots.INK: "var(--ink)",
+    plots.MUTED: "var(--muted)",
+    plots.GRID: "var(--line)",
+    plots.ACCENT: "var(--accent)",
+    plots.ON_ACCENT: "var(--on-accent)",
+    plots.SECOND: "var(--second)",
+    "'DejaVu Sans'": "var(--font)",
 }
 
 
-def inline_svg(figure: Figure, *, name: str, description: str) -> str:
+def inline_svg(figure: Figure, *, name: str, description: str) -> Markup:
     """The `<svg>` element of a figure, without a link or an id that another could clash with.
 
     Text stays text: it can be searched, is drawn in the reader's own fonts (so that scripts
@@ -32,39 +34,32 @@ def inline_svg(figure: Figure, *, name: str, description: str) -> str:
 
     Args:
         figure: to draw.
-        name: put before every id; unique in the page, ASCII letters, digits and dashes.
+        name: unique in the page; makes the ids unique.
         description: what a screen reader says.
     """
     buffer = io.StringIO()
     settings = {"svg.fonttype": "none", "svg.hashsalt": name, "text.parse_math": False}
+    metadata = dict.fromkeys(("Creator", "Date", "Format", "Type"))  # None: not written
     with matplotlib.style.context(["default", settings]), warnings.catch_warnings():
         # Only widths are estimated with matplotlib's font; the browser has the glyphs.
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         warnings.filterwarnings("ignore", message="Matplotlib currently does not support")
-        figure.savefig(
-            buffer, format="svg", transparent=True, dpi=RASTER_DPI, metadata={"Date": None}
-        )
-    text = buffer.getvalue()
-    box = re.search(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', text)
-    width_px, height_px = (round(float(points) * 4 / 3) for points in box.groups())
-    body = text[text.index(">", text.index("<svg")) + 1 :]
-    for element in ("metadata", "style"):
-        body = re.sub(f"<{element}.*?</{element}>", "", body, flags=re.DOTALL)
-    # Markup alone: a ">" in a label is written "&gt;", so no label is taken for a tag.
-    body = re.sub(r"<[^>]+>", lambda match: _tag(match.group(), name=name), body)
-    body = re.sub(r"\n{2,}", "\n", body)
-    return (
-        f'<svg viewBox="{box.group(0)[9:-1]}" width="{width_px}" height="{height_px}" role="img" '
-        f'aria-label="{html.escape(description)}">{body}'
-    )
-
-
-def _tag(tag: str, *, name: str) -> str:
-    if tag.startswith("<g "):
-        tag = re.sub(r' id="[^"]*"', "", tag)  # groups are never referred to
-    tag = re.sub(r'\bid="', f'id="{name}-', tag.replace("xlink:href", "href"))
-    tag = tag.replace("url(#", f"url(#{name}-").replace('href="#', f'href="#{name}-')
-    tag = re.sub(r"'DejaVu Sans'[^;\"]*", "var(--font)", tag)
-    for colour, variable in _VARIABLES.items():
-        tag = tag.replace(colour, f"var(--{variable})")
-    return re.sub(r"\s*\n\s*", " ", tag)
+        figure.savefig(buffer, format="svg", transparent=True, dpi=RASTER_DPI, metadata=metadata)
+    root = ElementTree.fromstring(buffer.getvalue())
+    for element in root.iter():
+        # HTML needs no namespaces.
+        element.tag = element.tag.rpartition("}")[2]
+        element.attrib = {key.rpartition("}")[2]: v for key, v in element.attrib.items()}
+        if element.tag == "g":
+            element.attrib.pop("id", None)  # the same in every figure, and never referred to
+        if element.tag != "text":
+            element.text = None
+        element.tail = None
+        if style := element.get("style"):
+            for fixed, variable in _VARIABLES.items():
+                style = style.replace(fixed, variable)
+            element.set("style", style)
+    root.remove(root.find("defs[style]"))  # it would hold for the whole page
+    root.set("role", "img")
+    root.set("aria-label", description)
+    return Markup(ElementTree.tostring(root, encoding="unicode"))

@@ -13,7 +13,7 @@ from mclf_jax.evaluation.result import Report, load_report
 from mclf_jax.figures import plots
 from mclf_jax.report import mistakes
 from mclf_jax.report.listen import _label
-from tests.report.test_page import _report, _written
+from tests.report.test_scores import _report, _written
 
 NAN = np.nan
 PARENTS = {f"label {k}": f"label {k // 3}" for k in range(3, 10)}  # 0 to 2 are at the top
@@ -52,7 +52,7 @@ def _in_a_tree():
 def test_the_page_says_how_much_was_observed(tmp_path, task, num_labels):
     report = _partial(task, num_labels=num_labels)
     source, page = _written(tmp_path, [report])
-    text = " ".join(page.text)
+    text = page.text
     seen = int(np.isfinite(report.targets).sum())
     assert f"{seen} of {60 * num_labels}" in text and "Labels observed" in text
     assert f" of {num_labels} labels observed" in text
@@ -71,7 +71,7 @@ def test_nothing_observed_at_all(tmp_path):
         report = _partial(task, share=2, num_labels=3)
         assert not report.observed.any()
         _, page = _written(tmp_path, [report])
-        text = " ".join(page.text)
+        text = page.text
         assert "None: no label was observed." in text and "0 of 180" in text
 
 
@@ -165,8 +165,9 @@ def test_a_tree_is_shown_with_its_levels(tmp_path):
     assert f"{report.metrics['f1_hierarchical']:.3f}" in section
     assert "f1_hierarchical" not in source and "hierarchical</span>" not in source
     # Each label stands below its parent, by the order of the labels.
-    tree = re.findall(r"em\">label (\d)", section.split("The tree of labels")[1])
+    tree = re.findall(r"<td>\u2003*label (\d)", section.split("The tree of labels")[1])
     assert "".join(tree) == "0139452678"
+    assert "<td>label 0" in section and "<td>\u2003label 3" in section
     top = [report.per_label[f"label {k}"]["pr_auc"] for k in range(3)]
     assert f"{np.nanmean(top):.3f}" in section.split("1 (top)")[1].split("</tr>")[0]
 

@@ -1,0 +1,168 @@
+"""The page of an evaluated run: what was found on each split, how it was trained, its settings."""
+
+import math
+import os
+import statistics
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mclf_jax.evaluation.result import Report
+from mclf_jax.figures import plots
+from mclf_jax.figures.spectrogram import plot_spectrogram
+from mclf_jax.metrics import HEADLINES, HIERARCHICAL, NAMES
+from mclf_jax.report import hierarchy, mistakes, page
+from mclf_jax.report.svg import inline_svg
+from mclf_jax.run import history
+
+SpectrogramOf = Callable[[str], Mapping | None]
+
+NUM_MISTAKES = 10
+MAX_MATRIX = 60  # a larger confusion matrix cannot be read; the commonest errors can
+
+
+def write_scores_page(
+    run_dir: str | os.PathLike,
+    *,
+    reports: Sequence[Report],
+    spectrogram_of: SpectrogramOf | None = None,
+) -> Path:
+    """Write `report/index.html` under a run directory and return its path.
+
+    Reads `metrics.jsonl` (learning curves) and `config.json` there, where they exist.
+
+    Args:
+        run_dir: the run directory.
+        reports: one for each evaluated split, the most important first.
+        spectrogram_of: from an item id to {"spectrogram": float [F, M] dB, "duration_s": float,
+            "mel_centre_hz": float [M], "title": str}, all but the first optional, or None. It is
+            called for the worst mistakes only; what it raises is shown in place of the picture.
+
+    Raises:
+        ValueError: there is no report.
+    """
+    if not reports:
+        raise ValueError("a report page needs at least one evaluated split, got none")
+    run_dir = Path(run_dir)
+    return page.write(
+        run_dir / "report" / "index.html",
+        "scores",
+        splits=[_split(each, f"r{i}", spectrogram_of) for i, each in enumerate(reports)],
+        training=_training(reports[0], history.read(run_dir / "metrics.jsonl")),
+        settings=page.settings(run_dir),
+    )
+
+
+def _training(report: Report, records: Mapping[str, Mapping]) -> dict[str, Any]:
+    train, valid = records.get("train", {}), records.get("valid", {})
+    facts = {
+        "data set": report.dataset,
+        "task": report.task.replace("_", "-"),
+        "labels": len(report.labels),
+    }
+    facts |= {key: value for key, value in report.meta.items() if key not in ("labels", "task")}
+    if speed := list(filter(math.isfinite, train.get("songs_per_s", ()))):
+        facts["training speed"] = f"{statistics.median(speed):.3g} songs/s (median)"
+    if wait := list(filter(math.isfinite, train.get("data_wait", ()))):
+        facts["waiting for data"] = f"{100 * statistics.median(wait):.0f} % of time (median)"
+    step, curves = report.meta.get("step"), None
+    if train.get("loss") or len(valid) > 1:
+        curves = plots.learning_curves(train, valid, best_step=step)
+    return {"facts": facts, "curves": curves, "step": step}
+
+
+def _split(report: Report, name: str, spectrogram_of: SpectrogramOf | None) -> dict[str, Any]:
+    """What `split.html` shows; `name` is its anchor, and keeps its figures apart from others'."""
+    lead = HEADLINES[report.task]
+    known = (*lead, *NAMES[report.task])
+    rest = [metric for metric in report.metrics if metric not in (*known, *HIERARCHICAL)]
+    metrics = [metric for metric in dict.fromkeys((*known, *rest)) if metric in report.metrics]
+    columns = list(next(iter(report.per_label.values()), {}))
+    if whole := bool(report.observed.all()):
+        columns = [column for column in columns if column != "observed"]
+    return {
+        "name": name,
+        "report": report,
+        "metrics": metrics,
+        "lead": lead,
+        "observed": None if whole else _share(report.observed),
+        "columns": columns,
+        "rows": [
+            [label, *(_cell(column, values[column]) for column in columns)]
+            for label, values in report.per_label.items()
+        ],
+        "levels": hierarchy.levels(report) if report.parents else [],
+        "tree": hierarchy.tree(report) if report.parents else [],
+        "mistakes": [
+            _mistake(report, found, name=f"{name}-song{i}", spectrogram_of=spectrogram_of)
+            for i, found in enumerate(mistakes.worst(report, count=NUM_MISTAKES))
+        ],
+        "with_pictures": spectrogram_of is not None,
+        **_drawn(report),
+    }
+
+
+def _share(observed: np.ndarray) -> str:
+    percent = 100 * observed.mean()
+    if 0 < percent < 1:
+        return "< 1 %"
+    return "> 99 %" if percent > 99 else f"{percent:.0f} %"
+
+
+def _cell(column: str, value: float) -> str:
+    if column in ("support", "observed") and math.isfinite(value):
+        return str(int(value))
+    return page.number(value, "–")
+
+
+def _drawn(report: Report) -> dict[str, Any]:
+    """Figures of the task, and what else is beside them."""
+    labels, per_label = report.labels, report.per_label
+    if report.task == "regression":
+        r2 = {label: per_label[label]["r2"] for label in labels}
+        scores, targets = report.scores, report.targets
+        return {"scatter": plots.regression_scatter(scores, targets, labels=labels, r2=r2)}
+    found: dict[str, Any] = {}
+    targets = report.targets
+    if report.task == "single_label":
+        targets = np.eye(len(labels))[targets]
+        found["pairs"] = [
+            [each["true"], each["predicted"], each["songs"], f"{each['share']:.0%}"]
+            for each in mistakes.confused_pairs(report, count=8 if len(labels) > 2 else 0)
+        ]
+        found["matrix"] = None
+        if len(labels) <= MAX_MATRIX:
+            found["matrix"] = plots.confusion_matrix(report.confusion, labels)
+    else:
+        found["bars"] = plots.per_label_bars(per_label, num_songs=len(report.items))
+    for metric, draw in (("roc_auc", plots.roc_curves), ("pr_auc", plots.pr_curves)):
+        areas = {label: per_label[label][metric] for label in labels}
+        found[metric] = draw(report.scores, targets, labels=labels, areas=areas)
+        found["few"] = sum(map(math.isfinite, areas.values())) <= plots.MAX_CURVES
+    return found
+
+
+def _mistake(
+    report: Report, found: mistakes.Mistake, *, name: str, spectrogram_of: SpectrogramOf | None
+) -> dict[str, Any]:
+    item = report.items[found.index]
+    shown = {"item": item, "title": "", "picture": None, "why": "no picture", "found": found}
+    shown["num_observed"] = report.observed[found.index].sum()
+    if spectrogram_of is None:
+        return shown
+    try:
+        if (heard := spectrogram_of(item)) is not None:
+            drawn = plot_spectrogram(
+                heard["spectrogram"],
+                duration_s=heard.get("duration_s"),
+                mel_centre_hz=heard.get("mel_centre_hz"),
+            )
+            shown["picture"] = inline_svg(
+                drawn, name=name, description=f"log-mel spectrogram of {item}"
+            )
+            shown["title"] = heard.get("title") or ""
+    except Exception as error:  # one unreadable song must not cost the whole page
+        shown["why"] = f"no picture: {type(error).__name__}: {error}"
+    return shown
