@@ -194,23 +194,27 @@ def _inspect(arguments: argparse.Namespace) -> None:
 
 def _sweep(arguments: argparse.Namespace) -> int:
     from mclf_jax import config as config_lib
-    from mclf_jax import sweep
+    from mclf_jax.sweep import commands, probes_of, settings_of
 
     where = {"workdir": arguments.workdir}
-    settings = sweep.settings_of(arguments.config)
-    for field, count in sweep.overruled(settings, arguments.overrides).items():
+    settings = settings_of(arguments.config)
+    for field, count in commands.count_overruled(settings, arguments.overrides).items():
         own = f"{count} of {len(settings)} settings have a value of their own"
         print(f"--config.{field}: {own}", file=sys.stderr)
     if arguments.dry_run:
-        for command in sweep.commands(arguments.config, overrides=arguments.overrides, **where):
+        for command in commands.make_commands(
+            arguments.config, overrides=arguments.overrides, **where
+        ):
             print(command)
         return 0
+    from mclf_jax.sweep.run import run
+
     config = config_lib.load(arguments.config, overrides=arguments.overrides)
-    results = sweep.run(
+    results = run(
         config,
         settings,
         splits=arguments.split,
-        probes=sweep.probes_of(arguments.config),
+        probes=probes_of(arguments.config),
         **where,
     )
     if results:

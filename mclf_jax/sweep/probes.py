@@ -9,21 +9,22 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
+from mclf_jax.common import checks
+from mclf_jax.common.files import write_text
 from mclf_jax.probe import ProbeResult, compare, load_result, probe
 from mclf_jax.probe.opening import open_parts
 from mclf_jax.run import checkpoint
-from mclf_jax.run import directory as rundir
-from mclf_jax.sweep import without_seed
+from mclf_jax.sweep.settings import without_seed
 
 # Where results go is not up to the config.
 _ARGUMENTS = tuple(name for name in inspect.signature(probe).parameters if name != "out")[1:]
 
 
-def checked(probes: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
-    """The same probes, if their names can be folders and their arguments can be kept.
+def check_probes(probes: Mapping[str, Mapping[str, Any]]) -> None:
+    """Make sure that names can be folders and that arguments can be kept.
 
     Raises:
-        ValueError: otherwise, or `probe.probe` does not take an argument.
+        ValueError: they cannot, or `probe.probe` does not take an argument.
     """
     for name, arguments in probes.items():
         if Path(name).name != name or name == "embeddings":
@@ -31,10 +32,7 @@ def checked(probes: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]
                 f"probes() yields {name!r}; it must be a folder's name, but 'embeddings', where "
                 "probing keeps those"
             )
-        if unknown := [key for key in arguments if key not in _ARGUMENTS]:
-            raise ValueError(
-                f"probes() gives {name!r} {', '.join(unknown)}; allowed: {', '.join(_ARGUMENTS)}"
-            )
+        checks.only_known(f"{name!r} in probes()", arguments, _ARGUMENTS, of="probe")
         try:
             _as_text(arguments)
         except TypeError as error:
@@ -42,10 +40,9 @@ def checked(probes: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]
                 f"the arguments of {name!r} in probes() cannot be kept as JSON: {error}; say a "
                 "data set by its name"
             ) from error
-    return {name: dict(arguments) for name, arguments in probes.items()}
 
 
-def probed(run: Path, name: str, arguments: Mapping[str, Any]) -> ProbeResult:
+def probe_once(run: Path, name: str, arguments: Mapping[str, Any]) -> ProbeResult:
     """The result kept in RUN/probe/NAME if it is of these arguments, songs and checkpoint.
 
     Else a new one. Networks that are trained from scratch as a baseline are kept beside the runs,
@@ -68,15 +65,15 @@ def probed(run: Path, name: str, arguments: Mapping[str, Any]) -> ProbeResult:
     kept.unlink(missing_ok=True)  # until the new result is there
     shared = {"scratch_dir": run.parent / "probe_baselines"}
     result = probe(run, out=directory, **shared | dict(arguments))
-    rundir.write_text(kept, wanted)
+    write_text(kept, wanted)
     return result
 
 
-def comparison(results: Sequence[dict]) -> str:
+def compare_all(results: Sequence[dict]) -> str:
     """Tables of all probes as Markdown: rows are settings, seeds of one pooled; "" without any.
 
     Args:
-        results: of `sweep.run`, those with "probes".
+        results: of `run.run`, those with "probes".
     """
     sections, notes = [], []
     results = [result for result in results if result.get("probes")]

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from mclf_jax import metrics, objectives
+from mclf_jax.common.files import write_text
 from mclf_jax.data.views.apply import HIDDEN
-from mclf_jax.run import directory as rundir
-from mclf_jax.sweep import RunOf, grid, without_seed
-from mclf_jax.sweep.probes import comparison
+from mclf_jax.sweep.probes import compare_all
+from mclf_jax.sweep.settings import RunOf, grid, without_seed
 
 
 def write_tables(results: Sequence[dict], *, workdir: Path) -> str:
@@ -25,7 +25,7 @@ def write_tables(results: Sequence[dict], *, workdir: Path) -> str:
     for people's own statistics.
 
     Args:
-        results: of `sweep.run`.
+        results: of `run.run`.
         workdir: of the sweep.
 
     Returns:
@@ -34,12 +34,12 @@ def write_tables(results: Sequence[dict], *, workdir: Path) -> str:
     scored = [r for r in results if objectives.traits(r["objective"]).predicts_labels]
     splits = dict.fromkeys(split for result in scored for split in result.get("metrics", ()))
     tables = [_score_table(scored, split) for split in splits or ("test",)] if scored else []
-    parts = [*tables, comparison(results)]
+    parts = [*tables, compare_all(results)]
     unfinished = [result for result in results if result["status"] != "finished"]
     parts.append("".join(f"- {result['name']}: {result['status']}\n" for result in unfinished))
     markdown = "\n".join(filter(None, parts))
-    rundir.write_text(workdir / "sweep.md", markdown)
-    rundir.write_text(workdir / "sweep.csv", _csv(results))
+    write_text(workdir / "sweep.md", markdown)
+    write_text(workdir / "sweep.csv", _csv(results))
     return markdown
 
 

@@ -13,6 +13,7 @@ import soundfile
 from mclf_jax import config as config_lib
 from mclf_jax import load, sweep
 from mclf_jax.cli import main as cli
+from mclf_jax.sweep.run import run as run_sweep
 from tests import ROOT
 
 RATE_HZ = 8000
@@ -248,7 +249,7 @@ def test_the_ablation_that_ships(tmp_path):
         len(mclf("sweep", "--config", path, "--workdir", "x", "--dry_run").stdout.split("\n")) == 19
     )
     config = config_lib.load(f"{ROOT / path}:songs=30", overrides=["--config.train.num_epochs=1"])
-    results = sweep.run(config, [settings[3], settings[12]], workdir=tmp_path)
+    results = run_sweep(config, [settings[3], settings[12]], workdir=tmp_path)
     assert [result["changes"]["features.n_mels"] for result in results] == [16, 64]
     assert [result["status"] for result in results] == ["finished"] * 2
 

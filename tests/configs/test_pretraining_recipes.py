@@ -12,6 +12,7 @@ from mclf_jax import config as config_lib
 from mclf_jax import models, sweep
 from mclf_jax.config import load_module
 from mclf_jax.data import published
+from mclf_jax.sweep import commands
 from mclf_jax.train import setup as training
 from tests.recipes import ROOT
 
@@ -97,7 +98,9 @@ def test_what_a_command_asks_of_all_settings_they_have():
         assert changed.data.args.targets == "valence|arousal"
         if changed.model.name == config.model.name:
             assert changed.model.args.n_channels == 4, name
-    assert sweep.overruled(sweep.settings_of(path), [*flags, "--config.model.name=fcn"]) == {
+    assert commands.count_overruled(
+        sweep.settings_of(path), [*flags, "--config.model.name=fcn"]
+    ) == {
         "model.args.n_channels": 4,
         "model.name": 4,
     }

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from mclf_jax import config as config_lib
-from mclf_jax import sweep
 from mclf_jax.cli import main as cli
+from mclf_jax.sweep.commands import make_commands
 from tests import ROOT
 
 PAGES = (
@@ -76,7 +76,7 @@ def test_command_is_understood(page, command, monkeypatch, tmp_path):
             (run / "config.json").write_text(config_lib.to_json(config_lib.base()))
         config_lib.load(arguments.config, overrides=rest)
     if arguments.command == "sweep":
-        assert list(sweep.commands(arguments.config, workdir="runs", overrides=rest))
+        assert list(make_commands(arguments.config, workdir="runs", overrides=rest))
 
 
 def test_files_that_the_readme_names_exist():

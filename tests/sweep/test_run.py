@@ -11,6 +11,9 @@ from mclf_jax import sweep
 from mclf_jax.run import directory as rundir
 from mclf_jax.sweep import RunOf, grid, run_of
 from mclf_jax.sweep import tables as sweep_table
+from mclf_jax.sweep.commands import make_commands
+from mclf_jax.sweep.run import run
+from mclf_jax.sweep.settings import without_seed
 from tests.tiny import tiny_config
 
 FILE = """
@@ -87,7 +90,7 @@ def test_commands_train_what_the_sweep_would(tmp_path):
         "--config.model.args.dropout_rate=0.25",
         "--config.model.dtype=bfloat16",
     ]
-    lines = list(sweep.commands(f"{path}:1", workdir="runs/x", overrides=overrides))
+    lines = list(make_commands(f"{path}:1", workdir="runs/x", overrides=overrides))
     words = shlex.split(lines[0])
     start = ["mclf", "train", "--config", f"{path}:1", "--workdir", "runs/x/teacher,seed=0"]
     assert words[:6] == start
@@ -121,7 +124,7 @@ def test_commands_train_what_the_sweep_would(tmp_path):
 )
 def test_what_cannot_be_is_refused_before_training(settings, message, tmp_path):
     with pytest.raises(ValueError, match=message):
-        sweep.run(tiny_config(), settings, workdir=tmp_path / "runs")
+        run(tiny_config(), settings, workdir=tmp_path / "runs")
     assert not (tmp_path / "runs").exists()
 
 
@@ -135,12 +138,12 @@ def test_runs_tabulates_and_goes_on(tmp_path, capsys, quick_compiles):
     ]
     config = tiny_config(train__num_steps=4, runtime__num_devices=1)
     # The first time only two settings, as if it had been stopped.
-    sweep.run(config, settings[:2], workdir=tmp_path)
+    run(config, settings[:2], workdir=tmp_path)
     shown = capsys.readouterr().out
     assert "[1/2] n_channels=2,seed=0; 2 left\n" in shown
     assert re.search(r"\[2/2\] n_channels=2,seed=1; 1 left, about 0:\d\d:\d\d\n", shown)
     finished = (tmp_path / settings[0][0] / "metrics.jsonl").stat().st_mtime_ns
-    results = sweep.run(config, settings, workdir=tmp_path)
+    results = run(config, settings, workdir=tmp_path)
     assert (tmp_path / settings[0][0] / "metrics.jsonl").stat().st_mtime_ns == finished
     assert [r["status"] == "finished" for r in results] == [True] * 2 + [False] * 3 + [True]
     shown = capsys.readouterr().out
@@ -175,7 +178,7 @@ def test_without_seed():
         "student/seed=0": "student",
         "seedling": "seedling",
     }.items():
-        assert sweep.without_seed(name) == rest
+        assert without_seed(name) == rest
 
 
 def test_rows_are_settings_whatever_their_seeds(tmp_path):
