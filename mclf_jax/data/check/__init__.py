@@ -1,5 +1,6 @@
 """`mclf data check`: whether a data set can be trusted before anything is trained on it."""
 
+from mclf_jax.common import checks
 from mclf_jax.data.base.source import Source
 from mclf_jax.data.check import duplicates, labels, leakage, measure, names, sound, traps
 from mclf_jax.data.check.finding import VERDICTS, Finding
@@ -35,8 +36,7 @@ def check(
     Raises:
         ValueError: an unknown `audio` or `progress`, or a `num_workers` below 1.
     """
-    if audio not in AUDIO:
-        raise ValueError(f"audio must be one of {', '.join(AUDIO)}, got {audio!r}")
+    checks.choice("audio", audio, AUDIO)
     info = source.info
     known = labels.read(source)
     counts = pairs = heard = copies = None

@@ -6,7 +6,7 @@ is that the spectrograms of the passage in common go up and down together.
 
 import dataclasses
 import filecmp
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import soxr
@@ -210,9 +210,3 @@ def _clusters(matches: Sequence[Match]) -> tuple[tuple[int, ...], ...]:
     for i in sorted(parent):
         members.setdefault(root(i), []).append(i)
     return tuple(tuple(items) for items in members.values())
-
-
-def splits_of(indices: Sequence[int], split_of: Mapping[int, str]) -> tuple[str, ...]:
-    """The labelled splits that items are in, each once, in the order of train, valid, test."""
-    inside = {split_of.get(i) for i in indices}
-    return tuple(name for name in ("train", "valid", "test") if name in inside)

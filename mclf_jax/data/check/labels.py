@@ -1,8 +1,9 @@
 """How often each label is in each split, and whether that is enough to learn and to score it."""
 
 import dataclasses
+import functools
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -14,6 +15,7 @@ MIN_POSITIVES = 10
 """In a split that is scored. With n positives, the recall of a label has a standard error of up
 to .5/sqrt(n), .16 for ten, and one song more or less moves it by 1/n."""
 
+_finding = functools.partial(Finding, "labels")
 _RANDOM_SPLITS = 100
 _SMALL_DIVERGENCE = 0.01  # bits; below, no label is far off
 _MIN_EXPECTED = 5  # positives, below which a ratio of shares is chance
@@ -107,14 +109,14 @@ def count(info: Info, labels: Labels) -> Counts:
 def check(info: Info, labels: Labels, counts: Counts | None) -> list[Finding]:
     """What the labels' numbers say."""
     if not len(labels.items):
-        return [Finding("labels", "note", "no item is in a labelled split")]
+        return [_finding("note", "no item is in a labelled split")]
     if counts is None:
         return _targets(info, labels)
     return [
         *_frequencies(info, labels, counts),
         *_absent(counts),
         *_too_few(counts),
-        *_observed(info, counts),
+        *_observed(counts),
         *_hierarchy(info, labels),
         *_mismatch(info, labels, counts),
     ]
@@ -123,101 +125,76 @@ def check(info: Info, labels: Labels, counts: Counts | None) -> list[Finding]:
 def _frequencies(info: Info, labels: Labels, counts: Counts) -> list[Finding]:
     total = counts.positives.sum(axis=0)
     most, least = int(total.argmax()), int(total.argmin())
-    text = (
-        f"{plural(len(counts.labels), 'label')}, from {counts.labels[most]!r} with {total[most]} "
-        f"items to {counts.labels[least]!r} with {total[least]}"
-    )
+    text = plural(len(counts.labels), "label")
     if total[most] == total[least]:
-        text = f"{plural(len(counts.labels), 'label')} of {plural(total[most], 'item')} each"
-    if info.task == "single_label":
-        size = max(1, counts.sizes[-1])
-        share = counts.positives[-1, most] / size
-        text += f"; always saying {counts.labels[most]!r} is right for {share:.1%} of the "
-        return [Finding("labels", "note", f"{text}{counts.splits[-1]} split")]
-    per_item = np.nansum(labels.values, axis=1)
-    found = [Finding("labels", "note", f"{text}; {per_item.mean():.2f} labels an item on average")]
-    without = int((per_item == 0).sum())
-    if without:
-        found.append(
-            Finding(
-                "labels",
-                "note",
-                f"{without} of {len(per_item)} items in labelled splits have no label at all: they "
-                "count as negatives, and scores with and without them cannot be compared",
-            )
+        text += f" of {plural(total[most], 'item')} each"
+    else:
+        text += (
+            f", from {counts.labels[most]!r} with {total[most]} items to {counts.labels[least]!r} "
+            f"with {total[least]}"
         )
+    if info.task == "single_label":
+        share = counts.positives[-1, most] / max(1, counts.sizes[-1])
+        text += f"; always saying {counts.labels[most]!r} is right for {share:.1%} of the "
+        return [_finding("note", f"{text}{counts.splits[-1]} split")]
+    per_item = np.nansum(labels.values, axis=1)
+    found = [_finding("note", f"{text}; {per_item.mean():.2f} labels an item on average")]
+    if without := int((per_item == 0).sum()):
+        text = (
+            f"{without} of {len(per_item)} items in labelled splits have no label at all: they "
+            "count as negatives, and scores with and without them cannot be compared"
+        )
+        found.append(_finding("note", text))
     return found
 
 
 def _absent(counts: Counts) -> list[Finding]:
     found = []
     for split, positives in zip(counts.splits, counts.positives, strict=True):
-        names = [name for name, n in zip(counts.labels, positives, strict=True) if not n]
-        if not names:
-            continue
-        meaning = "they cannot be learned" if split == "train" else "they cannot be scored"
-        found.append(
-            Finding(
-                "labels",
-                "warning",
-                f"{plural(len(names), 'label')} of {len(counts.labels)} without a positive in "
-                f"{split}: {meaning}",
-                (", ".join(names),),
-            )
-        )
-    return found or [Finding("labels", "passed", "every label has positives in every split")]
+        if names := [name for name, n in zip(counts.labels, positives, strict=True) if not n]:
+            text = f"{plural(len(names), 'label')} of {len(counts.labels)} without a positive in "
+            meaning = "they cannot be learned" if split == "train" else "they cannot be scored"
+            found.append(_finding("warning", f"{text}{split}: {meaning}", (", ".join(names),)))
+    return found or [_finding("passed", "every label has positives in every split")]
 
 
 def _too_few(counts: Counts) -> list[Finding]:
     found = []
-    for split, positives, observed in zip(
-        counts.splits, counts.positives, counts.observed, strict=True
-    ):
-        if split == "train":
-            continue
-        fewer = np.minimum(positives, observed - positives)  # too few negatives are as bad
+    # Too few negatives are as bad.
+    of_split = zip(
+        counts.splits, np.minimum(counts.positives, counts.observed - counts.positives), strict=True
+    )
+    for split, fewer in of_split:
         few = [k for k in np.argsort(fewer, kind="stable") if 0 < fewer[k] < MIN_POSITIVES]
-        if few:
-            names = [f"{counts.labels[k]} ({fewer[k]})" for k in few]
-            found.append(
-                Finding(
-                    "labels",
-                    "warning",
-                    f"{plural(len(few), 'label')} of {len(counts.labels)} with fewer than "
-                    f"{MIN_POSITIVES} positives (or negatives) in {split}: with n of them a recall "
-                    "is uncertain by about .5/sqrt(n), .16 for ten; report several splits or "
-                    "folds, or leave them out of macro averages",
-                    (", ".join(names),),
-                )
+        if few and split != "train":
+            text = (
+                f"{plural(len(few), 'label')} of {len(counts.labels)} with fewer than "
+                f"{MIN_POSITIVES} positives (or negatives) in {split}: with n of them a recall is "
+                "uncertain by about .5/sqrt(n), .16 for ten; report several splits or folds, or "
+                "leave them out of macro averages"
             )
-    return found or [
-        Finding(
-            "labels",
-            "passed",
-            f"every label has at least {MIN_POSITIVES} positives and negatives in each split that "
-            "is scored",
-        )
-    ]
+            names = ", ".join(f"{counts.labels[k]} ({fewer[k]})" for k in few)
+            found.append(_finding("warning", text, (names,)))
+    text = f"every label has at least {MIN_POSITIVES} positives and negatives in each split that "
+    return found or [_finding("passed", f"{text}is scored")]
 
 
-def _observed(info: Info, counts: Counts) -> list[Finding]:
+def _observed(counts: Counts) -> list[Finding]:
     known = counts.observed.sum(axis=0) / max(1, counts.sizes.sum())
     if (known == 1).all():
         return []
     order = np.argsort(known, kind="stable")
-    least = [f"{counts.labels[k]} {known[k]:.1%}" for k in order[:10]]
-    return [
-        Finding(
-            "labels",
-            "note",
-            f"labels are partial: {known.mean():.1%} of all item-label pairs are known, by label "
-            f"{known.min():.1%} to {known.max():.1%}; the rest is masked in losses and metrics",
-            (f"least known: {', '.join(least)}",),
-        )
-    ]
+    least = ", ".join(f"{counts.labels[k]} {known[k]:.1%}" for k in order[:10])
+    text = (
+        f"labels are partial: {known.mean():.1%} of all item-label pairs are known, by label "
+        f"{known.min():.1%} to {known.max():.1%}; the rest is masked in losses and metrics"
+    )
+    return [_finding("note", text, (f"least known: {least}",))]
 
 
 def _hierarchy(info: Info, labels: Labels) -> list[Finding]:
+    if not info.parents:
+        return []
     at = {name: k for k, name in enumerate(info.labels)}
     broken = []
     for child, parent in info.parents.items():
@@ -225,14 +202,10 @@ def _hierarchy(info: Info, labels: Labels) -> list[Finding]:
             alone = (labels.values[:, at[child]] == 1) & (labels.values[:, at[parent]] == 0)
             if alone.any():
                 broken.append(f"{child} without {parent}: {plural(int(alone.sum()), 'item')}")
-    if not info.parents:
-        return []
     if broken:
         text = f"{len(broken)} of {len(info.parents)} labels stand without their parent"
-        return [Finding("labels", "warning", text, tuple(broken))]
-    return [
-        Finding("labels", "passed", f"all {len(info.parents)} parents stand with their children")
-    ]
+        return [_finding("warning", text, tuple(broken))]
+    return [_finding("passed", f"all {len(info.parents)} parents stand with their children")]
 
 
 def _mismatch(info: Info, labels: Labels, counts: Counts) -> list[Finding]:
@@ -247,9 +220,8 @@ def _mismatch(info: Info, labels: Labels, counts: Counts) -> list[Finding]:
         if not counts.positives[[a, b]].any(axis=1).all():
             continue
         measured = divergence(counts.positives[a], counts.positives[b])
-        by_chance = _random_divergences(
-            by_group[inside], sizes[inside], num_first=int(counts.sizes[a])
-        )
+        first_size = int(counts.sizes[a])
+        by_chance = _random_divergences(by_group[inside], sizes[inside], num_first=first_size)
         limit = float(by_chance.max())
         text = (
             f"{labels.splits[a]} and {labels.splits[b]}: the label distributions differ by "
@@ -258,7 +230,7 @@ def _mismatch(info: Info, labels: Labels, counts: Counts) -> list[Finding]:
         )
         far = measured > limit and measured > _SMALL_DIVERGENCE
         details = _largest_ratios(counts, a, b)
-        found.append(Finding("labels", "warning" if far else "passed", text, details))
+        found.append(_finding("warning" if far else "passed", text, details))
     return found
 
 
@@ -312,9 +284,7 @@ def _targets(info: Info, labels: Labels) -> list[Finding]:
         column = labels.values[:, k].astype(np.float64)
         known = column[~np.isnan(column)]
         if not len(known) or np.ptp(known) == 0:
-            found.append(
-                Finding("labels", "warning", f"{name} has no two different values: no R2, no R")
-            )
+            found.append(_finding("warning", f"{name} has no two different values: no R2, no R"))
             continue
         deviation = known.std()
         means = {
@@ -323,19 +293,16 @@ def _targets(info: Info, labels: Labels) -> list[Finding]:
             if (~np.isnan(column[labels.split == s])).any()
         }
         shift = (max(means.values()) - min(means.values())) / deviation
+        listed = ", ".join(f"{split} {mean:.3g}" for split, mean in means.items())
         text = (
             f"{name}: {known.min():.3g} to {known.max():.3g}, mean {known.mean():.3g}, standard "
             f"deviation {deviation:.3g}, known for {len(known) / len(column):.1%} of the items; "
-            f"means by split {_listed(means)}"
+            f"means by split {listed}"
         )
         if shift > _SHIFT:
             text += f", {shift:.2f} standard deviations apart"
-        found.append(Finding("labels", "warning" if shift > _SHIFT else "passed", text))
+        found.append(_finding("warning" if shift > _SHIFT else "passed", text))
     return found
-
-
-def _listed(means: Mapping[str, float]) -> str:
-    return ", ".join(f"{split} {mean:.3g}" for split, mean in means.items())
 
 
 def label_text(source: Source, index: int, *, names: Sequence[str]) -> str:

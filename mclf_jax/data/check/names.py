@@ -2,6 +2,7 @@
 
 import dataclasses
 import difflib
+import functools
 import itertools
 import re
 from collections.abc import Mapping
@@ -12,28 +13,23 @@ from mclf_jax.data.check.finding import Finding, by_size, plural
 from mclf_jax.data.check.labels import Counts
 
 # Words of tags that say the same; every name is spelled with the first of them.
-_SAME_WORDS = {
-    "vocal": ("voice", "vocalist", "singer", "singing", "sung"),
-    "female": ("woman", "women", "girl", "lady"),
-    "male": ("man", "men", "guy"),
-    "synthesizer": ("synth", "synthesiser"),
-    "rnb": ("rb",),
-}
-_FIRST_WORD = {word: first for first, words in _SAME_WORDS.items() for word in words}
+_SAME_WORDS = (
+    "vocal voice vocalist singer singing sung",
+    "female woman women girl lady",
+    "male man men guy",
+    "synthesizer synth synthesiser",
+    "rnb rb",
+)
+_FIRST_WORD = {word: words.split()[0] for words in _SAME_WORDS for word in words.split()}
 # Words that add nothing to another: "female" and "female voice" are said of the same songs.
 _EMPTY_WORDS = frozenset(("vocal", "music", "sound", "song"))
 _NEGATIONS = frozenset(("no", "not", "non", "without"))
 _OPPOSITES = (
-    ("female", "male"),
-    ("fast", "slow"),
-    ("loud", "quiet"),
-    ("loud", "soft"),
-    ("happy", "sad"),
-    ("major", "minor"),
-    ("instrumental", "vocal"),
-    ("acoustic", "electronic"),
+    "female male, fast slow, loud quiet, loud soft, happy sad, major minor, instrumental vocal, "
+    "acoustic electronic"
 )
-_OPPOSITE_PAIRS = frozenset(map(frozenset, _OPPOSITES))
+_OPPOSITE_PAIRS = frozenset(frozenset(pair.split()) for pair in _OPPOSITES.split(","))
+_finding = functools.partial(Finding, "label names")
 _MIN_STEM = 5  # letters in which one name is the beginning of another
 _MAX_ENDING = 3
 _MIN_RATIO = 0.9
@@ -54,7 +50,6 @@ class Pair:
         both: items with both labels.
         rarer: items of the rarer label.
         jaccard: items with both, of those with either.
-        lift: how much more frequent the pair is than if the labels were independent.
         context: cosine of the other labels that they come with, 0 to 1; NaN without any. Synonyms
             of which annotators pick one rarely come together, but come with the same others.
     """
@@ -66,7 +61,6 @@ class Pair:
     both: int
     rarer: int
     jaccard: float
-    lift: float
     context: float
 
 
@@ -79,15 +73,14 @@ def pairs(counts: Counts, *, parents: Mapping[str, str]) -> tuple[Pair, ...]:
     """
     together = counts.together.astype(np.float64)
     number = np.diag(together)
-    num_items = max(1, counts.sizes.sum())
-    association = _association(together, num_items)
+    association = _association(together, max(1, counts.sizes.sum()))
     found = []
     for a, b in itertools.combinations(range(len(counts.labels)), 2):
         one, two = counts.labels[a], counts.labels[b]
         if parents.get(one) == two or parents.get(two) == one:
             continue
         both, either = together[a, b], number[a] + number[b] - together[a, b]
-        jaccard = both / either if either else 0.0
+        jaccard = float(both / either) if either else 0.0
         kind, why = relation(one, two)
         if not kind and jaccard >= _TOGETHER and both >= _MIN_ITEMS:
             kind, why = "together", "nearly always together"
@@ -95,20 +88,8 @@ def pairs(counts: Counts, *, parents: Mapping[str, str]) -> tuple[Pair, ...]:
             continue
         if kind == "narrower" and len(_words(one)) < len(_words(two)):
             a, b = b, a
-        expected = number[a] * number[b] / num_items
-        found.append(
-            Pair(
-                first=a,
-                second=b,
-                kind=kind,
-                why=why,
-                both=int(both),
-                rarer=int(min(number[a], number[b])),
-                jaccard=float(jaccard),
-                lift=float(both / expected) if expected else 0.0,
-                context=_context(association, a, b),
-            )
-        )
+        rarer, context = int(min(number[a], number[b])), _context(association, a, b)
+        found.append(Pair(a, b, kind, why, int(both), rarer, jaccard, context))
     return tuple(found)
 
 
@@ -117,29 +98,25 @@ def relation(one: str, two: str) -> tuple[str, str]:
     category_one, _, name_one = one.rpartition("---")  # as MTG-Jamendo: "genre---rock"
     category_two, _, name_two = two.rpartition("---")
     words_one, words_two = _words(name_one), _words(name_two)
-    negated_one, negated_two = words_one & _NEGATIONS, words_two & _NEGATIONS
     plain_one, plain_two = words_one - _NEGATIONS, words_two - _NEGATIONS
-    if bool(negated_one) != bool(negated_two):
-        if plain_one == plain_two:
-            return "opposites", "one negates the other"
-        return "", ""
+    same = plain_one == plain_two
+    if bool(words_one & _NEGATIONS) != bool(words_two & _NEGATIONS):
+        return ("opposites", "one negates the other") if same else ("", "")
     only_one, only_two = plain_one - plain_two, plain_two - plain_one
-    meaning = frozenset(only_one - _EMPTY_WORDS | only_two - _EMPTY_WORDS)
-    if meaning in _OPPOSITE_PAIRS and only_one and only_two:
-        return "opposites", f"{' and '.join(sorted(meaning))} exclude each other"
-    if frozenset(only_one | only_two) in _OPPOSITE_PAIRS and only_one and only_two:
-        return "opposites", f"{' and '.join(sorted(only_one | only_two))} exclude each other"
-    if category_one != category_two and plain_one != plain_two:
+    differing = only_one | only_two
+    for words in (differing - _EMPTY_WORDS, differing):
+        if only_one and only_two and words in _OPPOSITE_PAIRS:
+            return "opposites", f"{' and '.join(sorted(words))} exclude each other"
+    if category_one != category_two and not same:
         return "", ""
-    if plain_one == plain_two:
+    if same:
         return "synonyms", "the same words in another form"
-    if not meaning:
-        return "synonyms", f"{'/'.join(sorted(only_one | only_two))} adds nothing"
-    joined_one, joined_two = "".join(sorted(plain_one)), "".join(sorted(plain_two))
-    if len(plain_one) == len(plain_two) == 1 and _alike(joined_one, joined_two):
+    if differing <= _EMPTY_WORDS:
+        return "synonyms", f"{'/'.join(sorted(differing))} adds nothing"
+    if len(plain_one) == len(plain_two) == 1 and _alike(*plain_one, *plain_two):
         return "synonyms", "spelled nearly the same"
     if bool(only_one) != bool(only_two):
-        return "narrower", f"{', '.join(sorted(only_one | only_two))} says more"
+        return "narrower", f"{', '.join(sorted(differing))} says more"
     return "", ""
 
 
@@ -184,41 +161,55 @@ def _context(association: np.ndarray, a: int, b: int) -> float:
 
 def check(counts: Counts, found: tuple[Pair, ...], *, task: str) -> list[Finding]:
     """The pairs in words."""
-    findings = _synonyms(counts, found, task=task)
-    if task == "multi_label":
-        findings += [*_opposites(counts, found), *_narrower(counts, found)]
-        findings += _together(counts, found)
+    alike, excluding, kinds, same = (
+        [pair for pair in found if pair.kind == kind]
+        for kind in ("synonyms", "opposites", "narrower", "together")
+    )
+    findings = [_finding("passed", "no two labels look like synonyms")]
+    if alike:
+        text = f"{plural(len(alike), 'pair')} of labels look like synonyms"
+        if task == "multi_label":
+            apart = sum(pair.both < 0.5 * pair.rarer for pair in alike)
+            text += (
+                f"; {apart} of them come together in less than half of the rarer one's items, as "
+                "where each annotator picked one word: a song then counts as a negative of the "
+                "word that was not picked, and a model loses by being right; merge them, or mask "
+                "the other one"
+            )
+        lines = by_size((pair.rarer, _usage(counts, pair)) for pair in alike)
+        findings = [_finding("warning", text, lines)]
+    if task != "multi_label":
+        return findings
+    if excluding:
+        findings.append(_opposites(counts, excluding))
+    number = np.diag(counts.together)
+    lines = by_size(
+        (
+            number[pair.first],
+            f"{counts.labels[pair.first]!r} is a kind of {counts.labels[pair.second]!r} by its "
+            f"name; {pair.both} of its {number[pair.first]} items have that label too",
+        )
+        for pair in kinds
+        if number[pair.first] > pair.both
+    )
+    if lines:
+        text = "whose name makes it a kind of another stand without that other one"
+        findings.append(_finding("note", f"{plural(len(lines), 'label')} {text}", lines))
+    if same:
+        text = f"{plural(len(same), 'pair')} of labels nearly always come together"
+        lines = by_size((pair.jaccard, _usage(counts, pair)) for pair in same)
+        findings.append(_finding("note", text, lines))
     return findings
 
 
-def _synonyms(counts: Counts, found: tuple[Pair, ...], *, task: str) -> list[Finding]:
-    alike = [pair for pair in found if pair.kind == "synonyms"]
-    if not alike:
-        return [Finding("label names", "passed", "no two labels look like synonyms")]
-    apart = sum(pair.both < 0.5 * pair.rarer for pair in alike)
-    text = f"{plural(len(alike), 'pair')} of labels look like synonyms"
-    if task == "multi_label":
-        text += (
-            f"; {apart} of them come together in less than half of the rarer one's items, as where "
-            "each annotator picked one word: a song then counts as a negative of the word that was "
-            "not picked, and a model loses by being right; merge them, or mask the other one"
-        )
-    lines = by_size((pair.rarer, f"{_named(counts, pair)}: {_usage(pair)}") for pair in alike)
-    return [Finding("label names", "warning", text, lines)]
-
-
-def _opposites(counts: Counts, found: tuple[Pair, ...]) -> list[Finding]:
-    excluding = [pair for pair in found if pair.kind == "opposites"]
+def _opposites(counts: Counts, excluding: list[Pair]) -> Finding:
     wrong = [pair for pair in excluding if pair.both and pair.both >= _CONTRADICTION * pair.rarer]
-    if not excluding:
-        return []
+    text = f"{plural(len(excluding), 'pair')} of opposite labels"
     if not wrong:
-        text = f"{plural(len(excluding), 'pair')} of opposite labels hardly ever come together"
-        return [Finding("label names", "passed", text)]
-    items = sum(pair.both for pair in wrong)
+        return _finding("passed", f"{text} hardly ever come together")
     text = (
-        f"{len(wrong)} of {plural(len(excluding), 'pair')} of opposite labels come together, "
-        f"{items} times: right for a duet or a change within the song, else an error"
+        f"{len(wrong)} of {text} come together, {sum(pair.both for pair in wrong)} times: right "
+        "for a duet or a change within the song, else an error"
     )
     lines = by_size(
         (
@@ -228,45 +219,15 @@ def _opposites(counts: Counts, found: tuple[Pair, ...]) -> list[Finding]:
         )
         for pair in wrong
     )
-    return [Finding("label names", "warning", text, lines)]
-
-
-def _narrower(counts: Counts, found: tuple[Pair, ...]) -> list[Finding]:
-    kinds = [pair for pair in found if pair.kind == "narrower"]
-    number = np.diag(counts.together)
-    without = [pair for pair in kinds if number[pair.first] > pair.both]
-    if not without:
-        return []
-    lines = by_size(
-        (
-            number[pair.first],
-            f"{counts.labels[pair.first]!r} is a kind of {counts.labels[pair.second]!r} by its "
-            f"name; {pair.both} of its {number[pair.first]} items have that label too",
-        )
-        for pair in without
-    )
-    text = (
-        f"{plural(len(without), 'label')} whose name makes it a kind of another stand without that "
-        "other one"
-    )
-    return [Finding("label names", "note", text, lines)]
-
-
-def _together(counts: Counts, found: tuple[Pair, ...]) -> list[Finding]:
-    same = [pair for pair in found if pair.kind == "together"]
-    if not same:
-        return []
-    lines = by_size((pair.jaccard, f"{_named(counts, pair)}: {_usage(pair)}") for pair in same)
-    text = f"{plural(len(same), 'pair')} of labels nearly always come together"
-    return [Finding("label names", "note", text, lines)]
+    return _finding("warning", text, lines)
 
 
 def _named(counts: Counts, pair: Pair) -> str:
     return f"{counts.labels[pair.first]!r} and {counts.labels[pair.second]!r} ({pair.why})"
 
 
-def _usage(pair: Pair) -> str:
-    text = f"{pair.both} of the rarer one's {pair.rarer} items have both"
+def _usage(counts: Counts, pair: Pair) -> str:
+    text = f"{_named(counts, pair)}: {pair.both} of the rarer one's {pair.rarer} items have both"
     if np.isfinite(pair.context):
         text += f", other labels alike by {pair.context:.2f}"
     return text

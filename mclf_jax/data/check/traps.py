@@ -15,7 +15,7 @@ from mclf_jax.data.catalogue.items import SPLITS, UNLABELLED
 from mclf_jax.data.check.duplicates import KINDS, Duplicates
 from mclf_jax.data.check.finding import Finding, by_size, plural
 from mclf_jax.data.check.labels import Counts, Labels, divergence
-from mclf_jax.data.check.leakage import split_of
+from mclf_jax.data.check.leakage import crossing, split_of, splits_of
 from mclf_jax.data.check.measure import Measured
 from mclf_jax.data.check.names import Pair
 
@@ -66,6 +66,14 @@ def _listed(sizes: dict[str, int]) -> str:
     return " / ".join(str(size) for size in sizes.values())
 
 
+def _artists(source: Source) -> dict[str, collections.Counter] | None:
+    """The songs of each artist by split; None where nobody has two: those are not artists."""
+    info = source.info
+    artists = info.columns.get("artist") or (info.groups if info.group_kind == "artist" else ())
+    splits = splits_of(info, artists)
+    return None if len(splits) == sum(found.total() for found in splits.values()) else splits
+
+
 # GTZAN
 
 
@@ -89,21 +97,16 @@ def _gtzan_corrupt(source: Source, _: Evidence) -> Found:
 
 
 def _gtzan_artists(source: Source, _: Evidence) -> Found:
-    info, where = source.info, split_of(source.info)
-    artists = info.columns.get("artist") or (info.groups if info.group_kind == "artist" else ())
-    known = [(a, where[i]) for i, a in enumerate(artists) if a and where.get(i) in SPLITS]
-    if len({a for a, _ in known}) == len(known):
+    splits = _artists(source)
+    if splits is None:
         return (
             "warning",
             "artists repeat heavily in GTZAN and none is named here, so that no artist is in two "
             "splits rests on the published lists alone; any other split leaks",
         )
-    splits = collections.defaultdict(set)
-    for artist, split in known:
-        splits[artist].add(split)
-    crossing = sorted(artist for artist, found in splits.items() if len(found) > 1)
-    text = f"{len(crossing)} of {len(splits)} artists are in more than one split"
-    return ("warning" if crossing else "passed"), text, tuple(crossing)
+    across = tuple(sorted(crossing(splits)))
+    text = f"{len(across)} of {len(splits)} artists are in more than one split"
+    return ("warning" if across else "passed"), text, across
 
 
 def _gtzan_repetitions(source: Source, evidence: Evidence) -> Found:
@@ -155,7 +158,7 @@ def _mtat_split(source: Source, _: Evidence) -> Found:
 
 def _mtat_tracks(source: Source, _: Evidence) -> Found:
     """Clips of one track are nearly one recording: they must stay together."""
-    info, where = source.info, split_of(source.info)
+    info = source.info
     columns = [info.columns[name] for name in ("artist", "album", "title") if name in info.columns]
     if len(columns) == 3:
         tracks = [" / ".join(parts) if all(parts) else "" for parts in zip(*columns, strict=True)]
@@ -163,17 +166,12 @@ def _mtat_tracks(source: Source, _: Evidence) -> Found:
         tracks = info.groups
     else:
         return "warning", "it is not known which clips are of one track: do not split at random"
-    splits, clips = collections.defaultdict(set), collections.Counter()
-    for i, track in enumerate(tracks):
-        if track and where.get(i) in SPLITS:
-            splits[track].add(where[i])
-            clips[track] += 1
-    crossing = [track for track, found in splits.items() if len(found) > 1]
-    several = sum(count > 1 for count in clips.values())
+    splits = splits_of(info, tracks)
+    several = sum(found.total() > 1 for found in splits.values())
     text = f"{len(splits)} tracks (or albums), {several} of them with several clips"
-    if crossing:
-        lines = by_size((clips[track], track) for track in crossing)
-        return "warning", f"{text}, and {len(crossing)} in more than one split", lines
+    if across := crossing(splits):
+        lines = by_size((found.total(), track) for track, found in across.items())
+        return "warning", f"{text}, and {len(across)} in more than one split", lines
     return "passed", f"{text}, none in more than one split"
 
 
@@ -206,23 +204,17 @@ def _mtat_untagged(source: Source, evidence: Evidence) -> Found:
 
 
 def _msd_artists(source: Source, _: Evidence) -> Found:
-    info, sizes, where = source.info, _sizes(source), split_of(source.info)
+    sizes, splits = _sizes(source), _artists(source)
     random = all(0 <= n - sizes[name] <= 0.1 * n for name, n in _RANDOM_MSD.items())
     said = (
         f"; the sizes ({_listed(sizes)}) are near those of the split drawn at random"
         f" ({_listed(_RANDOM_MSD)}), which has artists in several splits"
     ) * random
-    artists = info.columns.get("artist") or (info.groups if info.group_kind == "artist" else ())
-    known = [(a, where[i]) for i, a in enumerate(artists) if a and where.get(i) in SPLITS]
-    splits, songs = collections.defaultdict(set), collections.Counter()
-    for artist, split in known:
-        splits[artist].add(split)
-        songs[artist] += 1
-    if len(splits) == len(known):  # nobody has two songs: these are not artists
+    if splits is None:
         return "warning", f"artists are not known here, so artist leakage was not looked for{said}"
-    crossing = by_size((songs[a], a) for a, found in splits.items() if len(found) > 1)
-    text = f"{len(crossing)} of {len(splits)} artists are in more than one split{said}"
-    return ("warning" if crossing or random else "passed"), text, crossing
+    across = by_size((found.total(), artist) for artist, found in crossing(splits).items())
+    text = f"{len(across)} of {len(splits)} artists are in more than one split{said}"
+    return ("warning" if across or random else "passed"), text, across
 
 
 def _msd_tail(source: Source, evidence: Evidence) -> Found:
@@ -317,19 +309,14 @@ def _jamendo_mismatch(source: Source, evidence: Evidence) -> Found:
 
 
 def _jamendo_artists(source: Source, _: Evidence) -> Found:
-    info, where = source.info, split_of(source.info)
-    splits, songs = collections.defaultdict(set), collections.Counter()
-    for i, group in enumerate(info.groups):
-        if where.get(i) in SPLITS:
-            splits[group].add(where[i])
-            songs[group] += 1
-    crossing = [group for group, found in splits.items() if len(found) > 1]
-    largest = max(songs.values(), default=0) / max(1, sum(songs.values()))
+    splits = splits_of(source.info, source.info.groups)
+    across = tuple(crossing(splits))
+    songs = [found.total() for found in splits.values()]
     text = (
-        f"{len(crossing)} of {len(splits)} {info.group_kind}s are in more than one split; the one "
-        f"with most songs has {largest:.1%} of them"
+        f"{len(across)} of {len(splits)} {source.info.group_kind}s are in more than one split; the "
+        f"one with most songs has {max(songs, default=0) / max(1, sum(songs)):.1%} of them"
     )
-    return ("warning" if crossing else "passed"), text, tuple(crossing)
+    return ("warning" if across else "passed"), text, across
 
 
 def _jamendo_copies(source: Source, evidence: Evidence) -> Found:

@@ -136,5 +136,5 @@ def test_json_holds_everything(tmp_path):
 
 
 def test_an_unknown_option():
-    with pytest.raises(ValueError, match="audio must be one of decode, skip"):
+    with pytest.raises(ValueError, match="audio is .*; allowed: decode, skip"):
         check.check(labelled([[1], [0]], splits=_splits(1, 1)), audio="listen")

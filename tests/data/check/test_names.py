@@ -90,7 +90,7 @@ def test_labels_that_nearly_always_come_together():
     result = check.check(source, audio="skip")
     assert verdicts(result.findings, "nearly always come together") == ["note"]
     (pair,) = pairs(result.counts, parents={})
-    assert pair.jaccard == pytest.approx(40 / 43) and pair.lift == pytest.approx(40 / 17.2)
+    assert pair.jaccard == pytest.approx(40 / 43)
     assert pairs(result.counts, parents={"sitar": "indian"}) == ()
 
 
