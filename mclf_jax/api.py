@@ -16,10 +16,10 @@ from mclf_jax import objectives
 from mclf_jax.audio.decode import AudioError, audio_info, read_windows, resampled_length
 from mclf_jax.common import parallel
 from mclf_jax.data.base.windows import fit_length, window_starts
-from mclf_jax.evaluation import evaluate as evaluation
 from mclf_jax.models import Model
 from mclf_jax.objectives.supervised import task_scores
-from mclf_jax.run import directory as rundir
+from mclf_jax.run.directory import read_config, read_meta, read_model
+from mclf_jax.run.weights import load_variables
 
 Audio = str | os.PathLike | np.ndarray
 
@@ -43,15 +43,15 @@ def load(
         ValueError: songs cannot be cut so for this network.
     """
     run = Path(run)
-    config, meta = rundir.read_config(run), rundir.read_meta(run)
-    model = rundir.read_model(run)
+    config, meta = read_config(run), read_meta(run)
+    model = read_model(run)
     if num_windows is None and hop_s is None:
         num_windows, hop_s = config.eval.num_windows, config.eval.hop_s
         num_windows = num_windows if hop_s is None else None
     learnt_labels = objectives.traits(config.objective.name).predicts_labels
     return Tagger(
         model,
-        evaluation.load_variables(run, model, parallel.make_mesh(1))["variables"],
+        load_variables(run, model, parallel.make_mesh(1))["variables"],
         labels=meta["labels"] if learnt_labels else (),
         task=meta["task"],
         short=config.data.short,

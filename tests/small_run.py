@@ -5,8 +5,7 @@ from ml_collections import ConfigDict
 
 from mclf_jax import models
 from mclf_jax.config import base
-from mclf_jax.run import checkpoint
-from mclf_jax.run import directory as rundir
+from mclf_jax.run import checkpoint, directory
 
 LOG_MEL = {"sample_rate_hz": 1000, "n_fft": 64, "hop_length": 32, "n_mels": 8}
 ARGUMENTS = {"n_channels": 4, "num_blocks": 1, "dropout_rate": 0.0}
@@ -57,6 +56,6 @@ def write_run(
     checkpoint.save_best(checkpoints, 3, variables)
     checkpoint.close(checkpoints)
     data = {"name": "none", "fingerprint": "none", "splits": {}}
-    meta = rundir.describe(model, task=task, labels=labels, data=data)
-    rundir.write_new(run, config=config, meta=meta, skipped=())
+    meta = directory.describe_run(model, task=task, labels=labels, data=data)
+    directory.write_run(run, config=config, meta=meta, skipped=())
     return str(run)

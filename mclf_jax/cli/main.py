@@ -73,11 +73,11 @@ def _data_change(arguments: argparse.Namespace) -> str:
 def _run_config(arguments: argparse.Namespace) -> Any:
     """The config of a run with what the command changes, or None where it changes nothing."""
     from mclf_jax import config as config_lib
-    from mclf_jax.run import directory as rundir
+    from mclf_jax.run.directory import read_config
 
     if not arguments.overrides:
         return None
-    trained = rundir.read_config(Path(arguments.run))
+    trained = read_config(Path(arguments.run))
     return config_lib.apply_overrides(trained, arguments.overrides, origin=arguments.run)
 
 

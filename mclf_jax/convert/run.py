@@ -20,11 +20,11 @@ from mclf_jax.convert.to_torch import to_torch
 from mclf_jax.convert.unwrap import has_last_layer, unwrap
 from mclf_jax.convert.weights import write_weights
 from mclf_jax.data.catalogue.label_lists import LABEL_LISTS, LabelList, label_list
-from mclf_jax.evaluation import evaluate as evaluation
 from mclf_jax.models import ARCHITECTURES, Model
 from mclf_jax.objectives.views import embedding_size
 from mclf_jax.run import checkpoint, experiment
-from mclf_jax.run import directory as rundir
+from mclf_jax.run.directory import describe_run, read_config, read_meta, read_model, write_run
+from mclf_jax.run.weights import load_variables
 
 # Fields that using a network depends on; the others are about training it.
 _USED_FIELDS = (
@@ -111,14 +111,14 @@ def run_from_weights(
         "notes": notes,
         "num_skipped": 0,
     }
-    meta = rundir.describe(network, task=labels.task, labels=labels.labels, data=data)
+    meta = describe_run(network, task=labels.task, labels=labels.labels, data=data)
     out.mkdir(parents=True, exist_ok=True)
     checkpoints = checkpoint.open_checkpoints(out / "checkpoints")
     try:
         checkpoint.save_best(checkpoints, 0, variables)
     finally:
         checkpoint.close(checkpoints)
-    rundir.write_new(out, config=config, meta=meta, skipped=())
+    write_run(out, config=config, meta=meta, skipped=())
     read = [part for name, part in variables["params"].items() if is_tagger or name != head]
     return {
         "model": network,
@@ -177,8 +177,8 @@ def weights_from_run(run: str | Path, out: str | Path) -> dict[str, Any]:
         ValueError: another suffix.
     """
     run, out = Path(run), Path(out)
-    config, meta, model = rundir.read_config(run), rundir.read_meta(run), rundir.read_model(run)
-    best = evaluation.load_variables(run, model, parallel.make_mesh(1))
+    config, meta, model = read_config(run), read_meta(run), read_model(run)
+    best = load_variables(run, model, parallel.make_mesh(1))
     arrays = to_torch(model, best["variables"])
     command, labels_file = ["mclf", "convert", out, "--model", model.name], None
     if meta["labels"] and objectives.traits(config.objective.name).predicts_labels:

@@ -21,9 +21,10 @@ from mclf_jax.evaluation.result import Report, load_report, saved_splits
 from mclf_jax.evaluation.steps import make_eval_step, make_objective_step
 from mclf_jax.objectives import Objective
 from mclf_jax.run import checkpoint, experiment
-from mclf_jax.run import directory as rundir
+from mclf_jax.run.directory import check_data, read_config, read_meta
 from mclf_jax.run.experiment import Experiment
 from mclf_jax.run.state import TrainState
+from mclf_jax.run.weights import load_variables
 
 PyTree = Any
 # The `eval.metric` that compares nothing: the newest checkpoint is the one that is used.
@@ -182,7 +183,7 @@ def evaluate(
         run: a run directory of `mclf train`.
         split: "test", "valid" or "train"; "hidden": training songs whose labels the run did not
             use (`data.fraction`, `data.songs_per_label`).
-        config: that of the run (`rundir.read_config`) with other fields of `data` and `eval`, such
+        config: that of the run (`read_config`) with other fields of `data` and `eval`, such
             as where the data are now; what it was trained with when not given.
         data_change: "refuse" or "allow" data with another fingerprint than the run's.
 
@@ -195,7 +196,7 @@ def evaluate(
             or the data are not those of the run.
     """
     run = Path(run)
-    meta = rundir.read_meta(run)
+    meta = read_meta(run)
     config = config_of(run, config)
     if not objectives.traits(config.objective.name).predicts_labels:
         raise ValueError(
@@ -204,7 +205,7 @@ def evaluate(
         )
     parts = experiment.build(config)
     info = parts.source.info
-    rundir.check_data(run, meta, info, data_change=data_change)
+    check_data(run, meta, info, data_change=data_change)
     if split == view.HIDDEN:
         parts = dataclasses.replace(parts, source=view.revealed(parts.source))
     mesh = parallel.make_mesh(parts.config.runtime.num_devices)
@@ -257,7 +258,7 @@ def config_of(run: Path, config: ConfigDict | None) -> ConfigDict:
     Raises:
         ValueError: it differs in others, or does not make sense.
     """
-    trained = rundir.read_config(run)
+    trained = read_config(run)
     if config is None:
         return trained
     changed = config_lib.differences(trained, config)
@@ -279,7 +280,9 @@ def _asked(config: ConfigDict) -> dict[str, Any]:
     }
 
 
-def evaluated(run: str | Path, *, split: str = "test", config: ConfigDict | None = None) -> Report:
+def evaluate_once(
+    run: str | Path, *, split: str = "test", config: ConfigDict | None = None
+) -> Report:
     """The saved report of a split if it is what `evaluate` would give; else a new one, saved.
 
     It is one of the run's best checkpoint, on the same data in the same windows. Arguments and
@@ -298,15 +301,6 @@ def evaluated(run: str | Path, *, split: str = "test", config: ConfigDict | None
     report = evaluate(run, split=split, config=config)
     report.save(run / "report")
     return report
-
-
-def load_variables(run: Path, model, mesh: Mesh) -> dict[str, Any]:
-    """{"step", "variables"} of a run's best checkpoint, on every device of a mesh."""
-    abstract = jax.eval_shape(model.init, jax.random.key(0))
-    shardings = jax.tree.map(lambda _: parallel.replicated(mesh), abstract)
-    return checkpoint.restore_best(
-        Path(run) / "checkpoints", checkpoint.abstract_like(abstract, shardings)
-    )
 
 
 def _average(parts, songs, song_of_window, scores, losses, valid) -> SongScores:

@@ -23,7 +23,7 @@ from mclf_jax.common.interrupt import any_process
 from mclf_jax.data.base.source import Source
 from mclf_jax.data.views.apply import View
 from mclf_jax.data.views.pseudo_labelled import PseudoLabelled, pseudo_labelled
-from mclf_jax.evaluation import evaluate as evaluation
+from mclf_jax.evaluation.evaluate import make_scorer, song_windows
 from mclf_jax.evaluation.teacher import Teacher, open_teacher
 from mclf_jax.run.experiment import Experiment
 
@@ -162,11 +162,11 @@ def _compute(
     parts = Experiment(settings, _unlabelled(source, teacher, indices), teacher.model)
     mesh = parallel.make_mesh(config.runtime.num_devices)
     variables = jax.device_put(teacher.variables, parallel.replicated(mesh))
-    num_windows = len(evaluation.song_windows(parts, indices))
+    num_windows = len(song_windows(parts, indices))
     with _progress(math.ceil(num_windows / jax.process_count()), config) as tick:
         watched = _Watched(parts.source, parts.source.info, on_read=tick)
         watching = dataclasses.replace(parts, source=watched)
-        scores = evaluation.make_scorer(watching, mesh=mesh)(_SPLIT, variables)
+        scores = make_scorer(watching, mesh=mesh)(_SPLIT, variables)
     bad = ~np.isfinite(scores.scores).all(axis=1)
     if bad.any():
         raise ValueError(

@@ -14,9 +14,9 @@ from ml_collections import ConfigDict
 from mclf_jax import objectives
 from mclf_jax.audio.features import to_json
 from mclf_jax.common import parallel
-from mclf_jax.evaluation import evaluate as evaluation
 from mclf_jax.models import Model
-from mclf_jax.run import directory as rundir
+from mclf_jax.run.directory import read_config, read_meta, read_model
+from mclf_jax.run.weights import load_variables
 
 PyTree = Any
 _FIELD = "objective.args.teacher"
@@ -63,9 +63,9 @@ def open_teacher(run: str | Path, *, task: str, label_names: Sequence[str]) -> T
         )
     named, run = f"{_FIELD} is {str(run)!r}", Path(run)
     try:
-        config, meta, model = rundir.read_config(run), rundir.read_meta(run), rundir.read_model(run)
+        config, meta, model = read_config(run), read_meta(run), read_model(run)
         _check(named, config.objective.name, meta, task=task, label_names=label_names)
-        best = evaluation.load_variables(run, model, parallel.make_mesh())
+        best = load_variables(run, model, parallel.make_mesh())
     except FileNotFoundError as error:
         raise FileNotFoundError(f"{named}: {error}") from error
     variables = jax.tree.map(np.asarray, best["variables"])

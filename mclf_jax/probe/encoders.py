@@ -19,10 +19,11 @@ from mclf_jax.audio.features import Mfcc, mfcc, to_json
 from mclf_jax.common import keys, parallel
 from mclf_jax.data import pipeline
 from mclf_jax.data.base.windows import fit_length
-from mclf_jax.evaluation import evaluate as evaluation
+from mclf_jax.evaluation.evaluate import song_windows
 from mclf_jax.models import Model
-from mclf_jax.run import directory as rundir
+from mclf_jax.run.directory import read_meta
 from mclf_jax.run.experiment import Experiment
+from mclf_jax.run.weights import load_variables
 
 PyTree = Any
 Vectors = Iterator[tuple[np.ndarray, np.ndarray]]
@@ -48,7 +49,7 @@ class Encoder:
 
 def trained(run: Path, parts: Experiment) -> Encoder:
     """The best checkpoint of a run, on windows of the songs of `parts`."""
-    best = evaluation.load_variables(run, parts.model, _mesh(parts))
+    best = load_variables(run, parts.model, _mesh(parts))
     return _network("trained", parts, best["variables"], step=best["step"])
 
 
@@ -59,7 +60,7 @@ def untrained(run: Path, parts: Experiment, *, seeds: Sequence[int]) -> dict[int
     key of training, `keys.stream(config.seed, "init")`; seed s is that of `config.seed + s`.
     Statistics of normalisation layers are as initialised, too.
     """
-    config, task = parts.config.copy_and_resolve_references(), rundir.read_meta(run)["task"]
+    config, task = parts.config.copy_and_resolve_references(), read_meta(run)["task"]
     # Decides nothing about weights, and may need files that are not on this machine.
     config.augment = config_lib.base().augment
     config.objective.pos_weight = "none"
@@ -128,7 +129,7 @@ def _network(name: str, parts: Experiment, variables: PyTree, *, step: int) -> E
     def batches(songs: np.ndarray):
         return pipeline.evaluation_batches(
             parts.source,
-            evaluation.song_windows(parts, songs),
+            song_windows(parts, songs),
             inputs=parts.inputs,
             batch_size=config.eval.batch_size,
         )

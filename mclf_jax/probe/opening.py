@@ -12,8 +12,8 @@ from mclf_jax.data.base.source import Info, Source
 from mclf_jax.data.catalogue.items import SPLITS
 from mclf_jax.data.views.apply import View
 from mclf_jax.probe.cells import Cell
-from mclf_jax.run import directory as rundir
 from mclf_jax.run import experiment
+from mclf_jax.run.directory import read_config, read_meta, read_model
 from mclf_jax.run.experiment import Experiment
 
 
@@ -26,7 +26,7 @@ def open_parts(
     hop_s: float | None,
 ) -> Experiment:
     """The run's network with data, and with the config that says which; arguments as in `probe`."""
-    config = rundir.read_config(run).copy_and_resolve_references()
+    config = read_config(run).copy_and_resolve_references()
     if source is None and arguments:
         raise ValueError("arguments are those of a data set: say which by source")
     if source is None and config.data.name == "none":
@@ -52,7 +52,7 @@ def open_parts(
         config.eval.update({"num_windows": num_windows, "hop_s": None})
     if hop_s is not None:
         config.eval.hop_s = hop_s
-    model = rundir.read_model(run)
+    model = read_model(run)
     if isinstance(source, str | None):
         return dataclasses.replace(experiment.build(config), model=model)
     wanted_hz = model.features.sample_rate_hz
@@ -88,7 +88,7 @@ def heard_in_training(run: Path, parts: Experiment, all_cells: Sequence[Cell]) -
     Raises:
         ValueError: it was trained on them with their labels, or with what was made of these.
     """
-    trained = rundir.read_config(run)
+    trained = read_config(run)
     own = _trained_on(run, parts)
     if own is None:
         return []
@@ -117,8 +117,8 @@ def _trained_on(run: Path, parts: Experiment) -> Experiment | None:
     It has other labels, splits and folds, and may lie elsewhere now.
     """
     config, data = (
-        rundir.read_config(run).copy_and_resolve_references(),
-        rundir.read_meta(run)["data"],
+        read_config(run).copy_and_resolve_references(),
+        read_meta(run)["data"],
     )
     source, path = parts.source, parts.config.data.args.get("path")
     was = config.data.args.get("path")

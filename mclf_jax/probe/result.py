@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from mclf_jax import metrics
+from mclf_jax.common.files import write_text
 from mclf_jax.metrics.interval import mean_interval
 from mclf_jax.probe import table
-from mclf_jax.run import directory as rundir
 
 END_TO_END = "end-to-end"
 """The kind of records of networks that were trained as a whole."""
@@ -113,11 +113,11 @@ class ProbeResult:
 
         directory = Path(directory)
         directory.mkdir(parents=True, exist_ok=True)
-        rundir.write_text(directory / "probe.md", self.markdown())
-        rundir.write_text(directory / "probe.csv", _csv(self))
+        write_text(directory / "probe.md", self.markdown())
+        write_text(directory / "probe.csv", _csv(self))
         content = dataclasses.asdict(self) | {"directory": None}
         text = json.dumps(_without_nan(content), indent=2, sort_keys=True)
-        rundir.write_text(directory / "probe.json", text + "\n")
+        write_text(directory / "probe.json", text + "\n")
         label_fractions(self).savefig(directory / "probe.png", dpi=160)
         return directory
 

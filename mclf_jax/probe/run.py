@@ -26,7 +26,7 @@ from mclf_jax.probe.opening import (
     title_of,
 )
 from mclf_jax.probe.result import END_TO_END, ProbeResult, Record
-from mclf_jax.run import directory as rundir
+from mclf_jax.run.directory import read_config
 from mclf_jax.run.experiment import Experiment
 from mclf_jax.train.loop import TrainingError
 
@@ -129,7 +129,7 @@ def probe(
         notes.append(f"{lost} songs could not be read and are in no score.")
     if source is None:
         by_name = {key if isinstance(key, str) else key[0]: made for key, made in found.items()}
-        notes += verification.describe(by_name, trained=rundir.read_config(run), info=info)
+        notes += verification.describe(by_name, trained=read_config(run), info=info)
 
     fits = [("trained", kind) for kind in kinds]
     fits += [("untrained", kind) for kind in kinds if "untrained" in baselines]
@@ -158,7 +158,7 @@ def probe(
             records += [record] if record else []
     result = ProbeResult(
         run=run.resolve().name,
-        method=method_of(rundir.read_config(run)),
+        method=method_of(read_config(run)),
         step=best.identity["step"],
         data=title,
         fingerprint=info.fingerprint,

@@ -8,7 +8,7 @@ from ml_collections import ConfigDict
 
 from mclf_jax import config as config_lib
 from mclf_jax import metrics
-from mclf_jax.evaluation.evaluate import evaluated
+from mclf_jax.evaluation.evaluate import evaluate_once
 from mclf_jax.evaluation.result import Report
 from mclf_jax.train import train
 
@@ -86,4 +86,4 @@ def train_and_evaluate(config: ConfigDict, *, directory: Path) -> Report:
     outcome = train(config, workdir=directory / name)
     if outcome.status == "interrupted":
         raise KeyboardInterrupt(f"stopped at step {outcome.step} of {directory / name}")
-    return evaluated(directory / name, split="test")
+    return evaluate_once(directory / name, split="test")

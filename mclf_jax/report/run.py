@@ -6,11 +6,11 @@ from ml_collections import ConfigDict
 
 from mclf_jax import objectives
 from mclf_jax.audio.features import LogMel, log_mel, mel_frequencies_hz
-from mclf_jax.evaluation.evaluate import config_of, evaluated
+from mclf_jax.evaluation.evaluate import config_of, evaluate_once
 from mclf_jax.report.pretraining import write_pretraining_page
 from mclf_jax.report.scores import write_scores_page
-from mclf_jax.run import directory as rundir
 from mclf_jax.run import experiment
+from mclf_jax.run.directory import read_config, read_meta
 
 # Enough to see what a song is like; a whole song would be a blur.
 _SHOWN_S = 10.0
@@ -31,20 +31,20 @@ def report_run(run: str | Path, *, config: ConfigDict | None = None) -> Path:
         ValueError: there is neither split, or `config` has nothing to do with them.
     """
     run = Path(run)
-    objective = rundir.read_config(run).objective.name
+    objective = read_config(run).objective.name
     if not objectives.traits(objective).predicts_labels:
         if config is not None:
             raise ValueError(
                 f"{run} was trained without labels: its page shows what was logged, and no field "
                 "of data or eval changes that"
             )
-        return write_pretraining_page(run, meta=rundir.read_meta(run), objective=objective)
+        return write_pretraining_page(run, meta=read_meta(run), objective=objective)
     config = config_of(run, config)
     parts = experiment.build(config)
     splits = [name for name in ("test", "valid") if len(parts.source.info.splits.get(name, ()))]
     if not splits:
         raise ValueError(f"{parts.source.info.name} has no test and no valid songs to report on")
-    reports = [evaluated(run, split=split, config=config) for split in splits]
+    reports = [evaluate_once(run, split=split, config=config) for split in splits]
     index_of = {parts.source.item_id(i): i for i in range(len(parts.source))}
     features = parts.model.features
     if not isinstance(features, LogMel) or features.unit != "dB":

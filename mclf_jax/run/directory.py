@@ -10,10 +10,8 @@ report/         evaluations and the page
 
 import contextlib
 import csv
-import fcntl
 import importlib.metadata
 import json
-import os
 import platform
 import subprocess
 from collections.abc import Iterator, Sequence
@@ -24,6 +22,7 @@ from ml_collections import ConfigDict
 
 from mclf_jax import config as config_lib
 from mclf_jax.audio import features
+from mclf_jax.common import checks, files
 from mclf_jax.data.base.source import Info, Source
 from mclf_jax.models import Model, build
 
@@ -36,30 +35,19 @@ DATA_CHANGES = ("refuse", "allow")
 
 
 @contextlib.contextmanager
-def locked(workdir: Path) -> Iterator[None]:
+def lock_run(workdir: Path) -> Iterator[None]:
     """While it lasts, nobody else can train in a run directory; it ends with the process at last.
 
     Raises:
         ValueError: somebody does.
     """
     workdir.mkdir(parents=True, exist_ok=True)
-    directory = os.open(workdir, os.O_RDONLY)
-    try:
-        fcntl.flock(directory, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        os.close(directory)
-        raise ValueError(
-            f"another process is training in {workdir}; wait for it, or take another --workdir"
-        ) from error
-    except OSError:  # a file system without locks
-        pass
-    try:
+    refusal = f"another process is training in {workdir}; wait for it, or take another --workdir"
+    with files.locked(workdir, refusal=refusal):
         yield
-    finally:
-        os.close(directory)
 
 
-def start(
+def start_run(
     workdir: Path,
     *,
     config: ConfigDict,
@@ -83,7 +71,7 @@ def start(
     """
     workdir.mkdir(parents=True, exist_ok=True)
     info, skipped = source.info, source.info.skipped
-    meta = describe(model, task=info.task, labels=info.labels, data=_describe_data(info))
+    meta = describe_run(model, task=info.task, labels=info.labels, data=_describe_data(info))
     if unlabelled is not None and unlabelled is not source:
         meta["unlabelled"] = _describe_data(unlabelled.info)
         skipped = tuple(dict.fromkeys((*skipped, *unlabelled.info.skipped)))
@@ -111,10 +99,10 @@ def start(
             old[f"{kind}_before"] = [*old.get(f"{kind}_before", ()), old[kind]]
             old[kind] = meta[kind]
         if changed:
-            write_text(workdir / "meta.json", json.dumps(old, indent=2, sort_keys=True) + "\n")
+            files.write_json(workdir / "meta.json", old)
             add_skipped(workdir, skipped)
         return
-    write_new(workdir, config=config, meta=meta, skipped=skipped)
+    write_run(workdir, config=config, meta=meta, skipped=skipped)
 
 
 def check_data(workdir: Path, meta: dict[str, Any], info: Info, *, data_change: str) -> None:
@@ -124,8 +112,7 @@ def check_data(workdir: Path, meta: dict[str, Any], info: Info, *, data_change: 
         ValueError: they are not, and `data_change` is "refuse"; or the labels are not the same,
             which the network's outputs stand for. The message says what differs.
     """
-    if data_change not in DATA_CHANGES:
-        raise ValueError(f"data_change is {data_change!r}; allowed: {', '.join(DATA_CHANGES)}")
+    checks.choice("data_change", data_change, DATA_CHANGES)
     if list(info.labels) != meta["labels"]:
         raise ValueError(
             f"the labels of {info.name} are not those that {workdir} was trained on: "
@@ -152,7 +139,7 @@ def _check_same(
     )
 
 
-def write_new(
+def write_run(
     workdir: Path,
     *,
     config: ConfigDict,
@@ -160,13 +147,13 @@ def write_new(
     skipped: Sequence[tuple[str, str]],
 ) -> None:
     """Write meta, skipped files and config of a run that is not there yet."""
-    write_text(workdir / "meta.json", json.dumps(meta, indent=2, sort_keys=True) + "\n")
+    files.write_json(workdir / "meta.json", meta)
     add_skipped(workdir, skipped)
     # Last, because it is what says that a run is here.
-    write_text(workdir / "config.json", config_lib.to_json(config))
+    files.write_text(workdir / "config.json", config_lib.to_json(config))
 
 
-def describe(
+def describe_run(
     model: Model, *, task: str, labels: Sequence[str], data: dict[str, Any]
 ) -> dict[str, Any]:
     """What must travel with the weights, and what a reader will ask about them.
@@ -210,7 +197,7 @@ def read_config(workdir: Path) -> ConfigDict:
 
 
 def read_meta(workdir: Path) -> dict[str, Any]:
-    """What `describe` said when the run started."""
+    """What `describe_run` said when the run started."""
     return json.loads(_read(workdir, "meta.json"))
 
 
@@ -237,13 +224,6 @@ def add_skipped(workdir: Path, skipped: Sequence[tuple[str, str]]) -> None:
         if new:
             writer.writerow(("path", "reason"))
         writer.writerows(skipped)
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a file whole or not at all."""
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)
 
 
 def git_revision() -> str | None:

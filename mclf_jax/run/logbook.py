@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from mclf_jax.run import directory as rundir
+from mclf_jax.common.files import write_text
 
 # On a screen that is no terminal (a batch job's log) a line at most this often.
 _LINE_EVERY_S = 30.0
@@ -100,4 +100,4 @@ def _drop_after(path: Path, step: int) -> None:
                 kept.append(line + "\n")
         except json.JSONDecodeError:
             continue  # a line that a kill cut off
-    rundir.write_text(path, "".join(kept))
+    write_text(path, "".join(kept))

@@ -12,8 +12,8 @@ from ml_collections import ConfigDict
 
 from mclf_jax import objectives
 from mclf_jax.data.views import apply as view
-from mclf_jax.evaluation.evaluate import evaluated
-from mclf_jax.run import directory as rundir
+from mclf_jax.evaluation.evaluate import evaluate_once
+from mclf_jax.run.directory import read_meta
 from mclf_jax.sweep.probes import check_probes, probe_once
 from mclf_jax.sweep.settings import RunOf, Setting, resolve, without_seed
 from mclf_jax.sweep.tables import write_tables
@@ -105,13 +105,13 @@ def _train_and_score(
         }
     if not _predicts_labels(setting):
         return result
-    there = rundir.read_meta(run_dir)["data"]["splits"]
+    there = read_meta(run_dir)["data"]["splits"]
     for split in splits:
         # A pretext task needs no test songs.
         if setting.data.target and not there.get(split):
             continue
         try:
-            report = evaluated(run_dir, split=split)
+            report = evaluate_once(run_dir, split=split)
         except view.NothingHidden:
             continue
         result["task"] = report.task

@@ -18,13 +18,20 @@ from mclf_jax import config as config_lib
 from mclf_jax import metrics
 from mclf_jax.common import parallel
 from mclf_jax.common.clock import Clock
+from mclf_jax.common.files import write_text
 from mclf_jax.common.interrupt import any_process, stop_requests
 from mclf_jax.data import pipeline
-from mclf_jax.evaluation import evaluate as evaluation
+from mclf_jax.evaluation.evaluate import (
+    LAST,
+    check_metric,
+    compute_metrics,
+    make_judge,
+    make_scorer,
+)
 from mclf_jax.objectives import Objective
 from mclf_jax.objectives.diagnostics import collapse_message
 from mclf_jax.run import checkpoint
-from mclf_jax.run import directory as rundir
+from mclf_jax.run.directory import add_skipped, lock_run, start_run
 from mclf_jax.run.experiment import Experiment
 from mclf_jax.run.logbook import Logbook
 from mclf_jax.run.state import TrainState
@@ -88,8 +95,8 @@ def _train(
     # Nothing is written before the config is known to make a network, and to start from something.
     loaded = None if (workdir / "checkpoints").exists() else run.pretrained()
     if first_process:
-        held.enter_context(rundir.locked(workdir))
-        rundir.start(
+        held.enter_context(lock_run(workdir))
+        start_run(
             workdir,
             config=config,
             source=parts.source,
@@ -107,7 +114,7 @@ def _train(
         variables = loaded.variables if loaded else None
         first_step, state = 0, jax.jit(run.initial_state, out_shardings=shardings)(variables)
         if loaded and first_process:
-            rundir.write_text(workdir / "init.txt", loaded.text() + "\n")
+            write_text(workdir / "init.txt", loaded.text() + "\n")
         progress = {"status": "running", "best_step": None, "best_value": None, "since_best": 0}
     if progress["status"] != "running":
         checkpoint.close(checkpoints)
@@ -218,19 +225,19 @@ def _validation(
     """state -> metrics of the valid split: by its labels, or what the objective says of itself."""
     info, metric = parts.source.info, parts.config.eval.metric
     if objective.evaluate is not None:
-        if metric not in ("loss", evaluation.LAST):
+        if metric not in ("loss", LAST):
             raise ValueError(
                 f"eval.metric is {metric!r}; for objective {parts.config.objective.name} allowed: "
-                f"loss, {evaluation.LAST}"
+                f"loss, {LAST}"
             )
-        judge = evaluation.make_judge(parts, objective=objective, mesh=mesh)
+        judge = make_judge(parts, objective=objective, mesh=mesh)
         return functools.partial(judge, "valid")
-    evaluation.check_metric(metric, task=info.task, parents=info.parents)
-    score = evaluation.make_scorer(parts, mesh=mesh)
+    check_metric(metric, task=info.task, parents=info.parents)
+    score = make_scorer(parts, mesh=mesh)
 
     def metrics_of(state):
         scores = score("valid", state.variables())
-        return evaluation.compute_metrics(parts, scores).values
+        return compute_metrics(parts, scores).values
 
     return metrics_of
 
@@ -246,7 +253,7 @@ def _reload_best(state: TrainState, workdir: Path) -> TrainState:
 
 def _judge(progress: dict[str, Any], step: int, values: dict[str, float], config) -> bool:
     """Update `progress` with an evaluation; True if it is the best so far."""
-    if not values or config.metric == evaluation.LAST:
+    if not values or config.metric == LAST:
         # Nothing to compare by: the newest counts as the best.
         progress |= {"best_step": step}
         return True
@@ -298,13 +305,13 @@ def _note_failed(names: Sequence[str], known: set[str], workdir: Path) -> None:
     known |= new
     if new:
         reason = "could not be read while training; another song took its place"
-        rundir.add_skipped(workdir, [(name, reason) for name in sorted(new)])
+        add_skipped(workdir, [(name, reason) for name in sorted(new)])
 
 
 def _describe(step: int, total_steps: int, values, progress, config) -> str:
     if not values:
         return f"step {step}/{total_steps}: saved (no valid split to evaluate on)"
-    shown = [name for name in dict.fromkeys(("loss", config.metric)) if name != evaluation.LAST]
+    shown = [name for name in dict.fromkeys(("loss", config.metric)) if name != LAST]
     text = ", ".join(f"{name} {values[name]:.4f}" for name in shown)
     compared = progress["best_value"] is not None
     best = " (best so far)" if compared and progress["best_step"] == step else ""

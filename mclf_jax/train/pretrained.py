@@ -15,10 +15,10 @@ from mclf_jax.convert.from_torch import check_filter_bank, without_constants
 from mclf_jax.convert.keys import torch_key, turn
 from mclf_jax.convert.unwrap import has_last_layer, unwrap
 from mclf_jax.convert.weights import SUFFIXES
-from mclf_jax.evaluation import evaluate as evaluation
 from mclf_jax.models import Model
 from mclf_jax.models.names import name_of, path_of
-from mclf_jax.run import directory as rundir
+from mclf_jax.run.directory import read_config, read_meta, read_model
+from mclf_jax.run.weights import load_variables
 
 OTHER_FEATURES = ("refuse", "allow")
 
@@ -73,7 +73,7 @@ def read(path: str | Path, *, model: Model, other_features: str = "refuse") -> P
 
 
 def _read_run(run: Path, *, model: Model, other_features: str) -> Pretrained:
-    config, meta, trained = rundir.read_config(run), rundir.read_meta(run), rundir.read_model(run)
+    config, meta, trained = read_config(run), read_meta(run), read_model(run)
     if trained.name != model.name:
         raise ValueError(
             f"init.path: {run} holds a {trained.name}, and model.name is {model.name!r}; they must "
@@ -91,7 +91,7 @@ def _read_run(run: Path, *, model: Model, other_features: str) -> Pretrained:
             "the same, or set init.other_features to 'allow'"
         )
     differing += _other_arguments(trained, model)
-    best = evaluation.load_variables(run, trained, parallel.make_mesh())
+    best = load_variables(run, trained, parallel.make_mesh())
     leaves = jax.tree_util.tree_leaves_with_path(best["variables"])
     objective = config.objective.name
     return Pretrained(

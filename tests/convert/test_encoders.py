@@ -11,7 +11,7 @@ from mclf_jax.cli import main as cli
 from mclf_jax.convert.from_torch import from_torch
 from mclf_jax.convert.unwrap import unwrap
 from mclf_jax.convert.weights import read_weights, write_weights
-from mclf_jax.run import directory as rundir
+from mclf_jax.run.directory import read_config, read_meta
 from mclf_jax.train import transfer
 from tests.convert.networks import small_model, small_weights
 
@@ -111,7 +111,7 @@ def test_the_command_says_what_it_made_and_what_it_left_out(folder, tmp_path, ca
     assert what.startswith("an encoder: it has no last layer")
     assert unused.startswith("--labels: not used")
     assert "mclf embed" in following[0] and f"--config.init.path={tmp_path / 'run'}" in following[2]
-    meta = rundir.read_meta(tmp_path / "run")
+    meta = read_meta(tmp_path / "run")
     assert meta["labels"] == []
     assert meta["data"]["notes"] == [
         "weights of clmr.npz, its sha256 as fingerprint; labels: none, as there is no last layer "
@@ -148,7 +148,7 @@ def test_it_goes_out_without_a_last_layer_and_comes_in_again(folder, tmp_path, c
         np.testing.assert_array_equal(arrays[key], array)
     assert [file.name for file in tmp_path.iterdir()] == ["out.npz"]
     assert convert(tmp_path / "out.npz", "--model", NAME, "--out", tmp_path / "again") == 0
-    assert rundir.read_config(tmp_path / "again").objective.name == "supervised"
+    assert read_config(tmp_path / "again").objective.name == "supervised"
     assert mclf.load(tmp_path / "again").labels == ()
 
 

@@ -15,7 +15,7 @@ from mclf_jax.cli import main as cli
 from mclf_jax.convert.from_torch import from_torch
 from mclf_jax.convert.weights import read_weights, write_weights
 from mclf_jax.run import checkpoint
-from mclf_jax.run import directory as rundir
+from mclf_jax.run.directory import read_config, read_meta, read_model
 from mclf_jax.train import train
 from tests import ROOT
 from tests.convert.networks import is_learnt, small_model, small_weights
@@ -76,11 +76,11 @@ def test_the_run_is_a_tagger_with_these_weights(folder):
     np.testing.assert_allclose(list(scores.values()), jax.nn.sigmoid(logits)[0], atol=1e-5)
     assert tagger.taggram(folder / "song.wav")["scores"].shape[1] == 3
 
-    meta = rundir.read_meta(folder / "run")
+    meta = read_meta(folder / "run")
     assert meta["data"]["name"] == "none" and meta["data"]["version"] == "weights.npz"
     assert len(meta["data"]["fingerprint"]) == 64 and meta["data"]["licence"] == "unknown"
     assert meta["features"]["n_mels"] == 96 and "jax" in meta["packages"]
-    config = rundir.read_config(folder / "run")
+    config = read_config(folder / "run")
     assert config.model.args.to_dict() == {
         "n_channels": 3,
         "backend_channels": 5,
@@ -93,7 +93,7 @@ def test_the_run_is_a_tagger_with_these_weights(folder):
 def test_the_same_file_gives_the_same_run(folder, tmp_path):
     labels = folder / "labels.txt"
     convert(folder / "weights.npz", "musicnn", labels, tmp_path / "run", "--licence", "MIT")
-    first, second = (rundir.read_meta(run) for run in (folder / "run", tmp_path / "run"))
+    first, second = (read_meta(run) for run in (folder / "run", tmp_path / "run"))
     assert second["data"].pop("licence") == "MIT" and first["data"].pop("licence") == "unknown"
     assert first == second
 
@@ -104,8 +104,8 @@ def test_overrides_are_typed_and_checked(folder, tmp_path, capsys):
     overrides = ("--config.features.n_mels=128", "--config.eval.hop_s=10", "--task", "regression")
     assert convert(*words, *overrides) == 0
     run = tmp_path / "run"
-    assert rundir.read_model(run).features.n_mels == 128
-    assert rundir.read_config(run).eval.hop_s == 10.0
+    assert read_model(run).features.n_mels == 128
+    assert read_config(run).eval.hop_s == 10.0
     assert mclf.load(run).task == "regression"
     for override, message in (
         ("--config.model.args.n_chanels=3", "did you mean model.args.n_channels"),
@@ -192,7 +192,7 @@ def test_a_conversion_that_was_killed_is_done_again(folder, tmp_path, monkeypatc
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(rundir, "write_new", killed)
+        patch.setattr("mclf_jax.convert.run.write_run", killed)
         convert(folder / "weights.npz", "musicnn", labels, out)
     with pytest.raises(FileNotFoundError, match="is not a run directory"):
         mclf.load(out)

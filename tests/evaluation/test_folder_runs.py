@@ -8,10 +8,10 @@ import pytest
 import soundfile
 
 from mclf_jax.config import load, override
-from mclf_jax.evaluation.evaluate import evaluate, evaluated
+from mclf_jax.evaluation.evaluate import evaluate, evaluate_once
 from mclf_jax.probe import probe
 from mclf_jax.report.run import report_run
-from mclf_jax.run import directory as rundir
+from mclf_jax.run.directory import read_config, read_meta
 from mclf_jax.train import train
 from tests.recipes import ROOT
 
@@ -68,7 +68,7 @@ def test_probes_know_songs_of_another_fold_and_place(run, trained, tmp_path):
         assert folds_of(run, others).notes == ()
         with pytest.raises(ValueError, match="no such folder"):
             report_run(run)
-        config = override(rundir.read_config(run), {"data.args.path": str(moved)})
+        config = override(read_config(run), {"data.args.path": str(moved)})
         assert report_run(run, config=config).is_file()
     finally:
         moved.rename(songs)
@@ -77,18 +77,18 @@ def test_probes_know_songs_of_another_fold_and_place(run, trained, tmp_path):
 
 
 def test_a_report_is_of_what_was_asked(run):
-    own = evaluated(run)
-    assert evaluated(run).meta == own.meta
+    own = evaluate_once(run)
+    assert evaluate_once(run).meta == own.meta
     saved = run / "report" / "test.json"
     unchanged = saved.stat().st_mtime_ns
-    evaluated(run)
+    evaluate_once(run)
     assert saved.stat().st_mtime_ns == unchanged
     # Other songs, and other windows, are no reports of the run as it is.
-    others = override(rundir.read_config(run), {"data.fold": 1})
+    others = override(read_config(run), {"data.fold": 1})
     evaluate(run, config=others, data_change="allow").save(run / "report")
-    assert evaluated(run).items == own.items
-    more = override(rundir.read_config(run), {"eval.num_windows": 3})
-    assert evaluated(run, config=more).num_windows == 3 * len(own.items)
+    assert evaluate_once(run).items == own.items
+    more = override(read_config(run), {"eval.num_windows": 3})
+    assert evaluate_once(run, config=more).num_windows == 3 * len(own.items)
     with pytest.raises(ValueError, match="eval.hop_s is -1.0; it must be positive"):
         evaluate(run, config=override(more, {"eval.hop_s": -1.0}))
     with more.unlocked():
@@ -98,13 +98,13 @@ def test_a_report_is_of_what_was_asked(run):
 
 
 def test_hidden_labels_can_be_compared_with(run, trained):
-    splits = rundir.read_meta(run)["data"]["splits"]
+    splits = read_meta(run)["data"]["splits"]
     hidden = evaluate(run, split="hidden")
     assert len(hidden.items) == 2 == splits["unlabelled"]
     used = evaluate(run, split="train").items
     assert len(used) == 4 and not set(hidden.items) & set(used)
     for item, target in zip(hidden.items, hidden.targets, strict=True):
         assert hidden.labels[target] == ("low", "high")[int(item.removesuffix(".wav")) % 2]
-    config = override(rundir.read_config(run), {"data.songs_per_label": 0})
+    config = override(read_config(run), {"data.songs_per_label": 0})
     with pytest.raises(ValueError, match="no labels are hidden"):
         evaluate(run, split="hidden", config=config, data_change="allow")

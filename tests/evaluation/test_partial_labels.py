@@ -10,10 +10,11 @@ import pytest
 
 from mclf_jax import data, losses, metrics
 from mclf_jax.common import parallel
-from mclf_jax.evaluation import evaluate as evaluation
+from mclf_jax.evaluation.evaluate import evaluate, make_scorer
 from mclf_jax.evaluation.result import load_report
 from mclf_jax.report.run import report_run
 from mclf_jax.run import experiment
+from mclf_jax.run.weights import load_variables
 from mclf_jax.train import overview, train
 from tests.songs import Songs
 from tests.tiny import tiny_config
@@ -101,7 +102,7 @@ def run(tmp_path_factory):
 def test_a_run_with_half_of_the_tags_hidden(run):
     lines = (run / "metrics.jsonl").read_text()
     assert "NaN" not in lines and "f1_hierarchical" in lines
-    found = evaluation.evaluate(run, split="train")
+    found = evaluate(run, split="train")
     truth = Tagged(24)
     np.testing.assert_array_equal(found.targets, truth.labels[8:24])
     assert np.isfinite(found.scores).all() and np.isfinite(found.metrics["loss"])
@@ -128,14 +129,14 @@ def test_mixing_hidden_labels_keeps_the_loss_finite(tmp_path):
 def test_the_loss_of_songs_of_which_nothing_is_known_does_not_count(run):
     parts = experiment.build(config())
     mesh = parallel.make_mesh(1)
-    variables = evaluation.load_variables(run, parts.model, mesh)["variables"]
+    variables = load_variables(run, parts.model, mesh)["variables"]
 
     def scores(songs):
         info = dataclasses.replace(parts.source.info, splits={"test": np.array(songs)})
         source = dataclasses.replace(parts.source)
         source.info = info
         changed = dataclasses.replace(parts, source=source)
-        return evaluation.make_scorer(changed, mesh=mesh)("test", variables)
+        return make_scorer(changed, mesh=mesh)("test", variables)
 
     assert np.isnan(Tagged(24).labels[0]).all() and not np.isnan(Tagged(24).labels[1]).all()
     assert scores([0, 1]).loss == pytest.approx(scores([1]).loss)

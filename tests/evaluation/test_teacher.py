@@ -11,10 +11,10 @@ import pytest
 from mclf_jax import api
 from mclf_jax.config import base
 from mclf_jax.data.views.apply import View
-from mclf_jax.evaluation import evaluate as evaluation
+from mclf_jax.evaluation.evaluate import make_scorer
 from mclf_jax.evaluation.predictions import predict, pseudo_labelled_items
 from mclf_jax.evaluation.teacher import open_teacher
-from mclf_jax.run import directory as rundir
+from mclf_jax.run.directory import read_config, read_meta
 from tests.small_run import LABELS, small_model, write_run
 from tests.songs import Songs
 
@@ -69,7 +69,7 @@ def test_the_fingerprint_is_of_all_that_decides_a_prediction(run, tmp_path):
     other = write_run(tmp_path / "other", windows(), seed=1)
     found.add(open_teacher(other, **KIND).fingerprint)
     for field, value in (("eval.num_windows", 3), ("data.short", "pad"), ("eval.hop_s", 0.1)):
-        config = rundir.read_config(other)
+        config = read_config(other)
         section, name = field.split(".")
         config[section][name] = value
         (tmp_path / "other" / "config.json").write_text(config.to_json())
@@ -102,7 +102,7 @@ def test_predictions_are_those_of_the_run(run, tags):
     """As `mclf predict` gives them, on one device and on eight; unreadable songs are left out."""
     source = Songs(24, broken=(9, 13))
     for path, kind in ((run, KIND), (tags, {"task": "multi_label", "label_names": None})):
-        kind = kind | {"label_names": tuple(rundir.read_meta(Path(path))["labels"])}
+        kind = kind | {"label_names": tuple(read_meta(Path(path))["labels"])}
         teacher = open_teacher(path, **kind)
         found = predict(teacher, source, INDICES, config=settings(), cache_dir=None)
         np.testing.assert_array_equal(found.indices, np.setdiff1d(INDICES, [9, 13]))
@@ -121,13 +121,12 @@ def test_predictions_are_those_of_the_run(run, tags):
 
 def test_predictions_are_computed_once(run, tmp_path, monkeypatch):
     computed = []
-    make_scorer = evaluation.make_scorer
 
     def counted(*args, **kwargs):
         computed.append(1)
         return make_scorer(*args, **kwargs)
 
-    monkeypatch.setattr(evaluation, "make_scorer", counted)
+    monkeypatch.setattr("mclf_jax.evaluation.predictions.make_scorer", counted)
     teacher, source = open_teacher(run, **KIND), Songs(24, broken=(9,))
 
     def found(teacher=teacher, source=source, indices=INDICES):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mclf_jax import metrics
-from mclf_jax.evaluation import evaluate as evaluation
+from mclf_jax.evaluation.evaluate import check_metric
 from mclf_jax.metrics import bootstrap, counted, hierarchy
 
 # rock: (metal: (doom), indie), jazz
@@ -123,13 +123,13 @@ def test_resamples_are_those_of_the_drawn_songs(metric):
 def test_names():
     for name in metrics.HIERARCHICAL:
         assert metrics.direction(name) == "max"
-        evaluation.check_metric(name, task="multi_label", parents=PARENTS)
+        check_metric(name, task="multi_label", parents=PARENTS)
         with pytest.raises(ValueError, match=f"'{name}', but the labels are in no hierarchy; for"):
-            evaluation.check_metric(name, task="multi_label", parents={})
+            check_metric(name, task="multi_label", parents={})
     with pytest.raises(ValueError, match="metric of multi_label is 'f1_hierarchical'"):
         metrics.confidence_interval(
             "multi_label", [[0.5]], [[1]], labels=("a",), metric="f1_hierarchical"
         )
-    evaluation.check_metric("loss", task="regression", parents={})
+    check_metric("loss", task="regression", parents={})
     with pytest.raises(ValueError, match="'acc'; for task single_label allowed: loss, accuracy"):
-        evaluation.check_metric("acc", task="single_label", parents={})
+        check_metric("acc", task="single_label", parents={})

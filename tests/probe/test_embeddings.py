@@ -10,17 +10,18 @@ import pytest
 from mclf_jax import objectives
 from mclf_jax.audio.features import Mfcc
 from mclf_jax.common import keys, parallel
-from mclf_jax.evaluation import evaluate as evaluation
+from mclf_jax.evaluation.evaluate import song_windows
 from mclf_jax.probe import embeddings as cache
 from mclf_jax.probe import encoders
 from mclf_jax.probe.embeddings import extract
-from mclf_jax.run import directory as rundir
 from mclf_jax.run import experiment
+from mclf_jax.run.directory import read_config
+from mclf_jax.run.weights import load_variables
 from mclf_jax.train.step import init_state
 
 
 def opened(run):
-    return experiment.build(rundir.read_config(run))
+    return experiment.build(read_config(run))
 
 
 def embed(run, encoder=None, *, directory=None, songs=None):
@@ -38,9 +39,9 @@ def contents(folder):
 def test_embeddings_are_the_network_s_own(run):
     """Window by window what the network says of the audio, and all windows of evaluation."""
     found, parts = embed(run), opened(run)
-    windows = evaluation.song_windows(parts, np.arange(10))
+    windows = song_windows(parts, np.arange(10))
     np.testing.assert_array_equal(found.songs, windows[:, 0])
-    variables = evaluation.load_variables(run, parts.model, parallel.make_mesh(1))["variables"]
+    variables = load_variables(run, parts.model, parallel.make_mesh(1))["variables"]
     audio = np.stack(
         [parts.source.read(i, start_sample=start, num_samples=500) for i, start in windows]
     )
@@ -60,7 +61,7 @@ def test_the_encoder_is_frozen(run):
     # In training mode the statistics would move: that they are there to be moved.
     model, abstract = parts.model, jax.eval_shape(parts.model.init, jax.random.key(0))
     assert jax.tree.leaves(abstract["batch_stats"])
-    variables = evaluation.load_variables(run, model, parallel.make_mesh(1))["variables"]
+    variables = load_variables(run, model, parallel.make_mesh(1))["variables"]
     _, moved = model.apply_train(
         variables["params"],
         {"batch_stats": variables["batch_stats"]},

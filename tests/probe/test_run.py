@@ -11,8 +11,8 @@ from mclf_jax.probe import embeddings as cache
 from mclf_jax.probe import load_result, probe
 from mclf_jax.probe.cells import cells
 from mclf_jax.probe.scratch import default_config, restricted
-from mclf_jax.run import directory as rundir
 from mclf_jax.run import experiment
+from mclf_jax.run.directory import read_config, read_meta
 from tests.songs import Songs
 from tests.tiny import tiny_config
 
@@ -146,7 +146,7 @@ def test_from_scratch_sees_the_songs_of_the_probe_alone(run, monkeypatch):
     assert (network.encoder, network.kind, network.fraction) == ("scratch", "end-to-end", 0.25)
     assert (network.num_train, network.num_test) == (probe_fit.num_train, probe_fit.num_test)
     (folder,) = (found.directory / "scratch").iterdir()
-    assert rundir.read_meta(folder)["data"]["splits"] == {
+    assert read_meta(folder)["data"]["splits"] == {
         "train": 6,
         "valid": 6,
         "test": 6,
@@ -182,7 +182,7 @@ def test_networks_from_scratch_are_on_the_folds_of_the_probe():
 
 
 def test_how_a_network_is_trained_from_scratch(run):
-    trained = rundir.read_config(run)
+    trained = read_config(run)
     made = default_config(trained, task="single_label", num_train=6400)
     assert made.model.to_dict() == trained.model.to_dict()
     assert made.features.to_dict() == trained.features.to_dict()

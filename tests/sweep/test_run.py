@@ -8,7 +8,7 @@ import pytest
 
 from mclf_jax import config as config_lib
 from mclf_jax import sweep
-from mclf_jax.run import directory as rundir
+from mclf_jax.run.directory import read_config
 from mclf_jax.sweep import RunOf, grid, run_of
 from mclf_jax.sweep import tables as sweep_table
 from mclf_jax.sweep.commands import make_commands
@@ -149,7 +149,7 @@ def test_runs_tabulates_and_goes_on(tmp_path, capsys, quick_compiles):
     shown = capsys.readouterr().out
     assert "[3/6] broken; 4 left\n" in shown  # nothing was trained yet
     assert "student: not run: it builds on broken, which failed" in shown
-    assert rundir.read_config(tmp_path / "tuned").init.path == str(tmp_path / settings[1][0])
+    assert read_config(tmp_path / "tuned").init.path == str(tmp_path / settings[1][0])
     assert "short_chunk_cnn, supervised" in (tmp_path / "tuned" / "init.txt").read_text()
 
     table = (tmp_path / "sweep.md").read_text().splitlines()

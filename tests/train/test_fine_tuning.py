@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from mclf_jax.common import parallel
-from mclf_jax.evaluation import evaluate as evaluation
-from mclf_jax.run import directory as rundir
+from mclf_jax.run.directory import read_model
+from mclf_jax.run.weights import load_variables
 from mclf_jax.train import overview, train
 from tests.tiny import final_arrays, tiny_config
 
@@ -28,8 +28,8 @@ def teacher(tmp_path_factory):
 
 
 def best(workdir):
-    model = rundir.read_model(workdir)
-    return evaluation.load_variables(workdir, model, parallel.make_mesh(1))["variables"]
+    model = read_model(workdir)
+    return load_variables(workdir, model, parallel.make_mesh(1))["variables"]
 
 
 def leaves(variables):

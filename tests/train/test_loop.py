@@ -16,9 +16,9 @@ import pytest
 from mclf_jax import metrics
 from mclf_jax.common import parallel
 from mclf_jax.config import override
-from mclf_jax.evaluation import evaluate as evaluation
+from mclf_jax.evaluation.evaluate import evaluate, make_judge
 from mclf_jax.run import checkpoint
-from mclf_jax.run import directory as rundir
+from mclf_jax.run.directory import lock_run, read_config, read_meta
 from mclf_jax.train import loop as train_module
 from mclf_jax.train import setup as training
 from mclf_jax.train.loop import Outcome, TrainingError, train
@@ -80,7 +80,7 @@ def test_what_a_run_leaves_behind(straight):
     assert {"loss", "accuracy", "grad_norm", "learning_rate", "songs_per_s", "data_wait"} <= set(
         train_lines[0]
     )
-    meta = rundir.read_meta(workdir)
+    meta = read_meta(workdir)
     assert meta["labels"] == ["low", "high"]
     assert meta["features"]["n_mels"] == 8
     assert [path.name for path in (workdir / "checkpoints" / "best").iterdir()] == [
@@ -115,13 +115,13 @@ def test_other_data_are_refused(straight, monkeypatch, tmp_path):
     with pytest.raises(ValueError, match="trained on other data:\n  fingerprint: songs -> other s"):
         train(tiny_config(), workdir=workdir)
     with pytest.raises(ValueError, match="accept the change with --allow-data-change"):
-        evaluation.evaluate(workdir, split="valid")
-    report = evaluation.evaluate(workdir, split="valid", data_change="allow")
+        evaluate(workdir, split="valid")
+    report = evaluate(workdir, split="valid", data_change="allow")
     assert not report.meta["same_data_as_trained_on"]
 
     again = shutil.copytree(workdir, tmp_path / "again")
     train(tiny_config(), workdir=again, data_change="allow")
-    meta = rundir.read_meta(again)
+    meta = read_meta(again)
     assert meta["data"]["fingerprint"] == "other songs"
     assert [before["fingerprint"] for before in meta["data_before"]] == ["songs"]
 
@@ -136,18 +136,18 @@ def test_other_labels_are_refused_always(straight, monkeypatch):
 
     monkeypatch.setattr(Songs, "__post_init__", changed)
     with pytest.raises(ValueError, match="the labels of songs are not those that"):
-        evaluation.evaluate(workdir, split="valid", data_change="allow")
+        evaluate(workdir, split="valid", data_change="allow")
 
 
 def test_evaluation_may_change_its_own_fields_only(straight):
     workdir, _ = straight
-    config = rundir.read_config(workdir)
+    config = read_config(workdir)
     config.eval.num_windows = 1
-    report = evaluation.evaluate(workdir, split="valid", config=config)
+    report = evaluate(workdir, split="valid", config=config)
     assert report.num_windows == len(report.items)
     config.features.n_mels = 9
     with pytest.raises(ValueError, match="features.n_mels: a run is evaluated as it was trained"):
-        evaluation.evaluate(workdir, split="valid", config=config)
+        evaluate(workdir, split="valid", config=config)
 
 
 def test_early_stopping(tmp_path, monkeypatch):
@@ -156,7 +156,7 @@ def test_early_stopping(tmp_path, monkeypatch):
     def worse_after_two(parts, scores):
         return metrics.Metrics({"loss": next(losses)}, {}, ())
 
-    monkeypatch.setattr(evaluation, "compute_metrics", worse_after_two)
+    monkeypatch.setattr("mclf_jax.train.loop.compute_metrics", worse_after_two)
     config = tiny_config(eval__patience=2, train__num_steps=40)
     outcome = train(config, workdir=tmp_path)
     assert outcome == Outcome("stopped_early", step=20, best_step=10, best_value=2.0)
@@ -169,7 +169,7 @@ def test_the_last_weights_can_be_the_ones_that_are_used(tmp_path, monkeypatch, c
     def worse_and_worse(parts, scores):
         return metrics.Metrics({"loss": next(losses)}, {}, ())
 
-    monkeypatch.setattr(evaluation, "compute_metrics", worse_and_worse)
+    monkeypatch.setattr("mclf_jax.train.loop.compute_metrics", worse_and_worse)
     outcome = train(tiny_config(eval__metric="last"), workdir=tmp_path)
     assert outcome == Outcome("finished", step=20, best_step=20, best_value=None)
     assert checkpoint.best_step(tmp_path / "checkpoints") == 20
@@ -196,7 +196,7 @@ def test_a_run_without_labels_judges_the_weights_that_it_keeps():
     state = jax.jit(run.initial_state)()
     moved = state.replace(ema=jax.tree.map(lambda leaf: 2 * leaf, state.ema))
     kept = state.replace(ema={}).with_variables(moved.variables())
-    judge = evaluation.make_judge(run.parts, objective=run.objective, mesh=parallel.make_mesh())
+    judge = make_judge(run.parts, objective=run.objective, mesh=parallel.make_mesh())
     assert judge("valid", moved) == judge("valid", kept) != judge("valid", state)
 
 
@@ -339,7 +339,7 @@ def test_without_labels_a_phase_starts_with_the_newest_weights(tmp_path, monkeyp
 
 def test_a_directory_is_trained_in_once_at_a_time(tmp_path):
     with (
-        rundir.locked(tmp_path),
+        lock_run(tmp_path),
         pytest.raises(ValueError, match="another process is training in"),
     ):
         train(tiny_config(train__num_steps=2), workdir=tmp_path)

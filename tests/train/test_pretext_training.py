@@ -9,8 +9,8 @@ from mclf_jax import data
 from mclf_jax.evaluation.evaluate import evaluate
 from mclf_jax.probe import probe
 from mclf_jax.probe.opening import open_parts
-from mclf_jax.run import directory as rundir
 from mclf_jax.run import experiment
+from mclf_jax.run.directory import read_config, read_meta
 from mclf_jax.train import train
 from tests.songs import RATE_HZ, Songs
 from tests.tiny import tiny_config
@@ -96,7 +96,7 @@ def test_artists_with_drawn_labels(workdir):
     config = _config("artist", arguments, **{"objective.num_sampled": 6, **steps})
     outcome = train(config, workdir=workdir)
     assert outcome.best_value < 0.6 * np.log(18)
-    meta = rundir.read_meta(workdir)
+    meta = read_meta(workdir)
     assert len(meta["labels"]) == 18 and meta["labels"][0] == "artist 00"
     notes = meta["data"]["notes"]
     assert any(note.startswith("pretext task: labels are 18 artists") for note in notes)
@@ -106,7 +106,7 @@ def test_artists_with_drawn_labels(workdir):
     assert report.metrics["accuracy"] > 0.5 and report.metrics["loss"] < np.log(18)
 
     # The probe is on the styles, and on artists whom the network never heard.
-    own = experiment.build(rundir.read_config(workdir)).source
+    own = experiment.build(read_config(workdir)).source
     parts = open_parts(workdir, None, None, num_windows=None, hop_s=None)
     assert parts.source.info.labels == STYLES and parts.config.data.target == ""
     groups = np.asarray(parts.source.info.groups)
@@ -143,4 +143,4 @@ def test_listening(workdir, tmp_path):
     outcome = train(config, workdir=workdir)
     # A vector of no use is at a right angle, at distance 1.
     assert outcome.best_value < 0.3
-    assert rundir.read_meta(workdir)["labels"] == ["factor_0", "factor_1", "factor_2"]
+    assert read_meta(workdir)["labels"] == ["factor_0", "factor_1", "factor_2"]

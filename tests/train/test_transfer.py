@@ -15,7 +15,7 @@ from mclf_jax.data.catalogue.label_lists import LabelList
 from mclf_jax.models.names import rename
 from mclf_jax.objectives.self_supervised.byol import byol
 from mclf_jax.run import checkpoint
-from mclf_jax.run import directory as rundir
+from mclf_jax.run.directory import read_model
 from mclf_jax.train import train, transfer
 from tests.convert.networks import SMALL, small_weights
 from tests.tiny import tiny_config
@@ -145,7 +145,7 @@ def test_a_self_supervised_run_goes_on_with_labels(tmp_path, quick_compiles):
     config = tiny_config(**changes)
     config.objective.args = {"projector": (4,)}
     train(config, workdir=tmp_path / "run")
-    model = rundir.read_model(tmp_path / "run")
+    model = read_model(tmp_path / "run")
     fresh, loaded = start(tmp_path / "run", model, task="single_label", labels=("low", "high"))
     best = checkpoint.restore_best(tmp_path / "run" / "checkpoints", fresh)["variables"]
     assert_equal(without_head(loaded.variables), without_head(dict(best)))
