@@ -1,23 +1,21 @@
 """A trained model to use: tags, taggrams and embeddings of songs of any length."""
 
 import dataclasses
-import math
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import soxr
 
 from mclf_jax import objectives
 from mclf_jax.audio.decode import AudioError, audio_info, read_windows, resampled_length
-from mclf_jax.common import parallel
+from mclf_jax.common import checks, parallel
 from mclf_jax.data.base.windows import fit_length, window_starts
+from mclf_jax.evaluation.windows import Rows, average, make_step, pack, rows_of
 from mclf_jax.models import Model
-from mclf_jax.objectives.supervised import task_scores
 from mclf_jax.run.directory import read_config, read_meta, read_model
 from mclf_jax.run.weights import load_variables
 
@@ -104,22 +102,16 @@ class Tagger:
                 f"got num_windows={num_windows} and hop_s={hop_s}: a song is cut into a number of "
                 "windows or into one every so many seconds; leave one of them out"
             )
-        if num_windows is not None and num_windows < 1:
-            raise ValueError(f"num_windows is {num_windows}; it must be at least 1")
-        self._hop_s = _positive("hop_s", hop_s)
-        self._num_windows = 16 if num_windows is None else num_windows
+        checks.positive("hop_s", hop_s, unit="seconds")
+        self._hop_s, self._num_windows = hop_s, 16 if num_windows is None else num_windows
+        checks.at_least("num_windows", self._num_windows, 1)
         self.variables, self.labels, self.task = variables, tuple(labels), task
         self._short = short
         self.model = model if window_s is None else _with_window(model, window_s, variables)
         longer = max(1.0, self.model.window_samples / model.window_samples)
         self._batch_size = max(1, int(batch_size / longer))
 
-        @jax.jit
-        def run(variables, waveform):
-            outputs = self.model.apply(variables, waveform)
-            return task_scores(task, outputs["logits"]), outputs["embedding"]
-
-        self._run = run
+        self._step = make_step(self.model, outputs=("scores", "embedding"), task=task)
 
     def predict(
         self, audio: Audio | Sequence[Audio], *, sample_rate_hz: int | None = None
@@ -137,7 +129,7 @@ class Tagger:
         """
         self._check_labels()
         songs, single = _as_list(audio)
-        scores = self._means(songs, sample_rate_hz)["scores"]
+        scores = self._means("scores", songs, sample_rate_hz)
         named = [dict(zip(self.labels, map(float, row), strict=True)) for row in scores]
         return named[0] if single else named
 
@@ -149,7 +141,7 @@ class Tagger:
         Arguments and errors as in `predict`.
         """
         songs, single = _as_list(audio)
-        embeddings = self._means(songs, sample_rate_hz)["embeddings"]
+        embeddings = self._means("embedding", songs, sample_rate_hz)
         return embeddings[0] if single else embeddings
 
     def taggram(
@@ -168,20 +160,22 @@ class Tagger:
         """
         self._check_labels()
         rate, window = self.model.features.sample_rate_hz, self.model.window_samples
-        hop = self._hop(_positive("hop_s", hop_s) or self._hop_s or self.model.window_s / 2)
+        checks.positive("hop_s", hop_s, unit="seconds")
+        hop = self._hop(hop_s or self._hop_s or self.model.window_s / 2)
         song = _Song(audio, rate=rate, sample_rate_hz=sample_rate_hz)
         starts = window_starts(song.length, window=window, num_windows=1, hop=hop)
-        kept, scores = [], []
-        for start, row, _ in self._batched(song.windows(starts, window, self._short)):
-            kept.append(start)
-            scores.append(row)
-        if not kept:
+        found = [
+            (starts[rows["index"]], rows["scores"])
+            for rows in self._rows(song.windows(starts, window, self._short))
+        ]
+        if not found:
             raise AudioError(song.name, "nothing in it can be decoded")
+        kept, scores = map(np.concatenate, zip(*found, strict=True))
         window_s = min(window, song.length) / rate
         return {
-            "times_s": np.array(kept) / rate + window_s / 2,
+            "times_s": kept / rate + window_s / 2,
             "labels": self.labels,
-            "scores": np.stack(scores),
+            "scores": scores,
             "window_s": window_s,
         }
 
@@ -196,7 +190,7 @@ class Tagger:
         """In samples, at least one."""
         return None if hop_s is None else max(1.0, hop_s * self.model.features.sample_rate_hz)
 
-    def _means(self, songs: Sequence[Audio], sample_rate_hz: int | None) -> dict[str, np.ndarray]:
+    def _means(self, name: str, songs: Sequence[Audio], sample_rate_hz: int | None) -> np.ndarray:
         if not songs:
             raise ValueError("audio is an empty list; it must hold a song or more")
         rate, window = self.model.features.sample_rate_hz, self.model.window_samples
@@ -211,40 +205,13 @@ class Tagger:
                 for _, audio in song.windows(starts, window, self._short):
                     yield number, audio
 
-        sums: dict[str, Any] = {"scores": [0.0] * len(opened), "embeddings": [0.0] * len(opened)}
-        counts = np.zeros(len(opened), int)
-        for number, scores, embedding in self._batched(all_windows()):
-            counts[number] += 1
-            sums["scores"][number] = sums["scores"][number] + scores
-            sums["embeddings"][number] = sums["embeddings"][number] + embedding
-        for number in np.flatnonzero(counts == 0):
+        found = average(self._rows(all_windows()), name, num_songs=len(opened))
+        for number in np.flatnonzero(found["counts"] == 0):
             raise AudioError(opened[number].name, "nothing in it can be decoded")
-        return {
-            name: np.stack(rows).astype(np.float32) / counts[:, None].astype(np.float32)
-            for name, rows in sums.items()
-        }
+        return found["means"].astype(np.float32)
 
-    def _batched(self, windows: Iterable[tuple[int, np.ndarray]]) -> Iterator[tuple]:
-        """(tag, scores [K], embedding [D]) for each (tag, window); one batch is held at a time."""
-        batch = np.zeros((self._batch_size, self.model.window_samples), np.float32)
-        tags: list[int] = []
-        size = 1
-        for tag, audio in windows:
-            batch[len(tags)] = audio
-            tags.append(tag)
-            if len(tags) == len(batch):
-                yield from self._scored(tags, batch)
-                tags, size = [], len(batch)
-        # A few windows go as a smaller batch, but not if that costs one more compilation.
-        while size < len(tags):
-            size *= 2
-        if tags:
-            yield from self._scored(tags, batch[:size])
-
-    def _scored(self, tags: list[int], batch: np.ndarray) -> Iterator[tuple]:
-        # device_get waits, so the rows can be written to again.
-        outputs = jax.device_get(self._run(self.variables, jnp.asarray(batch)))
-        yield from zip(tags, *outputs, strict=False)
+    def _rows(self, windows: Iterable[tuple[int, np.ndarray]]) -> Iterator[Rows]:
+        return rows_of(self._step, self.variables, pack(windows, batch_size=self._batch_size))
 
 
 class _Song:
@@ -260,7 +227,7 @@ class _Song:
             )
         else:
             self.name = "the array"
-            self._array = _checked_array(audio, sample_rate_hz, rate)
+            self._array = _as_samples(audio, sample_rate_hz, rate)
             self.length = len(self._array)
         if self.length < 1:
             raise AudioError(self.name, "it has no samples")
@@ -268,19 +235,20 @@ class _Song:
     def windows(
         self, starts: np.ndarray, window: int, short: str
     ) -> Iterator[tuple[int, np.ndarray]]:
-        """(start, float32 [window]) for each start that there is audio at."""
+        """(number of the start, float32 [window]) for each start that there is audio at."""
         if self._array is None:
             clips = read_windows(self._path, starts, sample_rate_hz=self._rate, num_samples=window)
         else:
             clips = (self._array[start : start + window] for start in starts)
-        for start, audio in zip(starts, clips, strict=True):
+        for number, audio in enumerate(clips):
             if len(audio):  # a truncated file ends before its header says
-                yield start, fit_length(audio, window, short=short)
+                yield number, fit_length(audio, window, short=short)
 
 
 def _with_window(model: Model, window_s: float, variables: Any) -> Model:
     """The model for windows of another length, if its network takes them."""
-    num_samples = round(_positive("window_s", window_s) * model.features.sample_rate_hz)
+    checks.positive("window_s", window_s, unit="seconds")
+    num_samples = round(window_s * model.features.sample_rate_hz)
     if num_samples == model.window_samples:
         return model
     if model.length == "fixed":
@@ -297,13 +265,7 @@ def _with_window(model: Model, window_s: float, variables: Any) -> Model:
     return changed
 
 
-def _positive(name: str, value: float | None) -> float | None:
-    if value is not None and not (value > 0 and math.isfinite(value)):
-        raise ValueError(f"{name} is {value}; it must be a positive number of seconds")
-    return value
-
-
-def _checked_array(audio: Any, sample_rate_hz: int | None, rate: int) -> np.ndarray:
+def _as_samples(audio: Any, sample_rate_hz: int | None, rate: int) -> np.ndarray:
     array = np.asarray(audio)
     if sample_rate_hz is None:
         raise ValueError("sample_rate_hz is needed for arrays: it cannot be read off them")

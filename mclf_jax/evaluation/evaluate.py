@@ -2,11 +2,10 @@
 
 import dataclasses
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import jax
 import numpy as np
 from jax.sharding import Mesh
 from ml_collections import ConfigDict
@@ -14,16 +13,12 @@ from ml_collections import ConfigDict
 from mclf_jax import config as config_lib
 from mclf_jax import metrics, objectives
 from mclf_jax.common import parallel
-from mclf_jax.data import pipeline
-from mclf_jax.data.base.windows import window_starts
 from mclf_jax.data.views import apply as view
 from mclf_jax.evaluation.result import Report, load_report, saved_splits
-from mclf_jax.evaluation.steps import make_eval_step, make_objective_step
-from mclf_jax.objectives import Objective
+from mclf_jax.evaluation.windows import average, make_step, song_rows
 from mclf_jax.run import checkpoint, experiment
 from mclf_jax.run.directory import check_data, read_config, read_meta
 from mclf_jax.run.experiment import Experiment
-from mclf_jax.run.state import TrainState
 from mclf_jax.run.weights import load_variables
 
 PyTree = Any
@@ -52,110 +47,43 @@ class SongScores:
     failed: tuple[int, ...]
 
 
-def make_scorer(parts: Experiment, *, mesh: Mesh) -> Callable[[str, PyTree], SongScores]:
-    """A function (split, variables) -> SongScores that compiles once.
+def score_songs(
+    parts: Experiment, songs: np.ndarray, variables: PyTree, *, mesh: Mesh
+) -> SongScores:
+    """Scores of songs and the loss by their labels; arguments and engine: `windows.song_rows`.
 
-    Windows go through the network in batches of `eval.batch_size`, whatever the length of
-    the songs, and every process gets the scores of all of them.
+    Whatever the length of the songs, windows go through the network in batches of
+    `eval.batch_size`, and every process gets the scores of all of them.
+
+    Raises:
+        ValueError: not one song could be read, or the batch does not fit the devices.
     """
-    config = parts.config
-    parallel.check_batch_size(config.eval.batch_size, mesh, field="eval.batch_size")
-    step = jax.jit(
-        make_eval_step(
-            parts.model, task=parts.source.info.task, distance=config.objective.distance
-        ),
-        out_shardings=parallel.replicated(mesh),
+    step = make_step(
+        parts.model,
+        outputs=("scores", "loss"),
+        task=parts.source.info.task,
+        distance=parts.config.objective.distance,
+        mesh=mesh,
     )
-
-    def score(split: str, variables: PyTree) -> SongScores:
-        songs = parts.indices(split)
-        windows = song_windows(parts, songs)
-        batches = pipeline.evaluation_batches(
-            parts.source,
-            windows,
-            inputs=parts.inputs,
-            batch_size=config.eval.batch_size,
-            process_index=jax.process_index(),
-            process_count=jax.process_count(),
-        )
-        num_labels = len(parts.source.info.labels)
-        scores = np.zeros((len(windows), num_labels), np.float64)
-        losses, valid = np.zeros(len(windows)), np.zeros(len(windows), bool)
-        for batch in pipeline.iterate(
-            batches,
-            num_threads=config.runtime.num_threads,
-            prefetch=config.runtime.prefetch,
-        ):
-            batch.pop("failed")
-            rows = jax.device_get(step(variables, parallel.put_batch(batch, mesh)))
-            good = rows["valid"] > 0
-            row = rows["row"][good]
-            scores[row], losses[row], valid[row] = rows["scores"][good], rows["loss"][good], True
-        return _average(parts, songs, windows[:, 0], scores, losses, valid)
-
-    return score
-
-
-def make_judge(
-    parts: Experiment, *, objective: Objective, mesh: Mesh
-) -> Callable[[str, TrainState], dict[str, float]]:
-    """A function (split, state) -> {"loss": ..., ...}: what an objective says of itself.
-
-    Every song of the split counts once, at windows that depend on the seed alone.
-    """
-    config = parts.config
-    parallel.check_batch_size(config.eval.batch_size, mesh, field="eval.batch_size")
-    step = jax.jit(
-        make_objective_step(objective, seed=config.seed), out_shardings=parallel.replicated(mesh)
+    rows = song_rows(parts, songs, variables, step=step, mesh=mesh)
+    order = np.argsort(songs)
+    rows["index"] = order[np.searchsorted(songs, rows["index"], sorter=order)]
+    found = average([rows], "scores", num_songs=len(songs))
+    readable = found["counts"] > 0
+    if not readable.any():
+        raise ValueError("not one song of the split could be read")
+    targets = parts.source.labels[songs]
+    # A song of which nothing is known has loss 0, which would only thin out the mean.
+    labelled = ~np.isnan(targets).reshape(len(songs), -1).all(axis=1)
+    judged = rows["loss"][labelled[rows["index"]]].astype(np.float64)
+    return SongScores(
+        indices=np.asarray(songs)[readable],
+        scores=found["means"][readable],
+        targets=targets[readable],
+        loss=float(judged.mean()) if len(judged) else float("nan"),
+        num_windows=len(rows["index"]),
+        failed=tuple(int(i) for i in np.asarray(songs)[~readable]),
     )
-
-    def judge(split: str, state: TrainState) -> dict[str, float]:
-        if state.ema:  # the encoder that is kept
-            state = state.replace(ema={}).with_variables(state.variables())
-        batches = pipeline.validation_batches(
-            parts.source,
-            parts.indices(split),
-            inputs=parts.inputs_of(objective),
-            batch_size=config.eval.batch_size,
-            seed=config.seed,
-            process_index=jax.process_index(),
-            process_count=jax.process_count(),
-        )
-        totals: dict[str, float] = {}
-        for number, batch in enumerate(
-            pipeline.iterate(
-                batches,
-                num_threads=config.runtime.num_threads,
-                prefetch=config.runtime.prefetch,
-            )
-        ):
-            batch.pop("failed")
-            sums = jax.device_get(
-                step(state.params, state.model_state, parallel.put_batch(batch, mesh), number)
-            )
-            totals = {name: totals.get(name, 0.0) + float(value) for name, value in sums.items()}
-        count = totals.pop("count")
-        if not count:
-            raise ValueError(f"not one song of the split {split!r} could be read")
-        return {name: total / count for name, total in totals.items()}
-
-    return judge
-
-
-def song_windows(parts: Experiment, songs: np.ndarray) -> np.ndarray:
-    """int64 [W, 2]: (song, first sample) of every window of the songs, as `eval` asks."""
-    config, rate = parts.config.eval, parts.model.features.sample_rate_hz
-    hop = None if config.hop_s is None else max(1.0, config.hop_s * rate)
-    windows = []
-    for index in songs:
-        starts = window_starts(
-            parts.source.num_samples(int(index)),
-            window=parts.model.window_samples,
-            num_windows=config.num_windows,
-            hop=hop,
-        )
-        windows += [(index, start) for start in starts]
-    return np.array(windows, np.int64)
 
 
 def compute_metrics(parts: Experiment, scores: SongScores) -> metrics.Metrics:
@@ -210,7 +138,7 @@ def evaluate(
         parts = dataclasses.replace(parts, source=view.revealed(parts.source))
     mesh = parallel.make_mesh(parts.config.runtime.num_devices)
     best = load_variables(run, parts.model, mesh)
-    scores = make_scorer(parts, mesh=mesh)(split, best["variables"])
+    scores = score_songs(parts, parts.indices(split), best["variables"], mesh=mesh)
     result = compute_metrics(parts, scores)
     intervals = {
         name: metrics.confidence_interval(
@@ -301,29 +229,6 @@ def evaluate_once(
     report = evaluate(run, split=split, config=config)
     report.save(run / "report")
     return report
-
-
-def _average(parts, songs, song_of_window, scores, losses, valid) -> SongScores:
-    position = {int(index): i for i, index in enumerate(songs)}
-    rows = np.array([position[int(index)] for index in song_of_window])[valid]
-    counts = np.bincount(rows, minlength=len(songs))
-    sums = np.zeros((len(songs), scores.shape[1]))
-    np.add.at(sums, rows, scores[valid])
-    readable = counts > 0
-    if not readable.any():
-        raise ValueError("not one song of the split could be read")
-    targets = parts.source.labels[songs]
-    # A song of which nothing is known has loss 0, which would only thin out the mean.
-    labelled = ~np.isnan(targets).reshape(len(songs), -1).all(axis=1)
-    judged = losses[valid][labelled[rows]]
-    return SongScores(
-        indices=np.asarray(songs)[readable],
-        scores=sums[readable] / counts[readable, None],
-        targets=targets[readable],
-        loss=float(judged.mean()) if len(judged) else float("nan"),
-        num_windows=int(valid.sum()),
-        failed=tuple(int(i) for i in np.asarray(songs)[~readable]),
-    )
 
 
 def check_metric(name: str, *, task: str, parents: Mapping[str, str]) -> None:

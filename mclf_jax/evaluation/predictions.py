@@ -1,34 +1,24 @@
 """A teacher's predictions of whole songs, computed once: later calls read them from a file."""
 
-import contextlib
 import dataclasses
 import hashlib
-import json
-import math
-import os
 import warnings
-import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import jax
 import numpy as np
 from ml_collections import ConfigDict
-from tqdm import tqdm
 
 from mclf_jax import objectives
-from mclf_jax.common import parallel
+from mclf_jax.common import files, parallel
 from mclf_jax.common.interrupt import any_process
 from mclf_jax.data.base.source import Source
 from mclf_jax.data.views.apply import View
 from mclf_jax.data.views.pseudo_labelled import PseudoLabelled, pseudo_labelled
-from mclf_jax.evaluation.evaluate import make_scorer, song_windows
 from mclf_jax.evaluation.teacher import Teacher, open_teacher
+from mclf_jax.evaluation.windows import average, make_step, song_rows
 from mclf_jax.run.experiment import Experiment
-
-_SPLIT = "asked"
-_DISABLE_BAR = {"auto": None, "on": False, "off": True}  # of tqdm; None asks the terminal
 
 
 @dataclasses.dataclass(frozen=True)
@@ -136,19 +126,20 @@ def predict(
     if cache_dir is not None:
         digests = (identity[key][:12] for key in ("teacher", "data", "songs"))
         path = Path(cache_dir) / f"{'-'.join(digests)}.npz"
-    found = None if path is None else _read(path, identity)
+    kept = None if path is None else files.read_arrays(path, identity)
     # Computed by all processes or by none, since they work together.
-    if any_process(found is None):
-        found = _compute(teacher, source, indices, config=config)
-        if path is not None and jax.process_index() == 0:
-            try:
-                _write(path, identity, found)
-            except OSError as error:
-                warnings.warn(
-                    f"{path}: {error}; the teacher's predictions are not kept, and will be "
-                    "computed again by the next run that wants them",
-                    stacklevel=2,
-                )
+    if not any_process(kept is None):
+        return TeacherPredictions(**kept)
+    found = _compute(teacher, source, indices, config=config)
+    if path is not None and jax.process_index() == 0:
+        try:
+            files.write_arrays(path, identity, **dataclasses.asdict(found))
+        except OSError as error:
+            warnings.warn(
+                f"{path}: {error}; the teacher's predictions are not kept, and will be computed "
+                "again by the next run that wants them",
+                stacklevel=2,
+            )
     return found
 
 
@@ -159,64 +150,30 @@ def _compute(
     settings.features.on = "pipeline"
     settings.eval.batch_size = config.eval.batch_size
     settings.runtime = config.runtime
-    parts = Experiment(settings, _unlabelled(source, teacher, indices), teacher.model)
     mesh = parallel.make_mesh(config.runtime.num_devices)
-    variables = jax.device_put(teacher.variables, parallel.replicated(mesh))
-    num_windows = len(song_windows(parts, indices))
-    with _progress(math.ceil(num_windows / jax.process_count()), config) as tick:
-        watched = _Watched(parts.source, parts.source.info, on_read=tick)
-        watching = dataclasses.replace(parts, source=watched)
-        scores = make_scorer(watching, mesh=mesh)(_SPLIT, variables)
-    bad = ~np.isfinite(scores.scores).all(axis=1)
+    rows = song_rows(
+        Experiment(settings, source, teacher.model),
+        indices,
+        jax.device_put(teacher.variables, parallel.replicated(mesh)),
+        step=make_step(teacher.model, outputs=("scores",), task=teacher.task, mesh=mesh),
+        mesh=mesh,
+        title="teacher's predictions",
+        progress=config.runtime.progress,
+    )
+    rows["index"] = np.searchsorted(indices, rows["index"])
+    found = average([rows], "scores", num_songs=len(indices))
+    readable = found["counts"] > 0
+    if not readable.any():
+        raise ValueError("not one song of the split could be read")
+    probabilities, songs = found["means"][readable], indices[readable]
+    bad = ~np.isfinite(probabilities).all(axis=1)
     if bad.any():
         raise ValueError(
             f"objective.args.teacher: {bad.sum()} of {len(bad)} of its predictions are not finite, "
-            f"such as of {source.item_id(int(scores.indices[bad][0]))}; its training has broken "
-            "down, or this audio does not suit its features"
+            f"such as of {source.item_id(int(songs[bad][0]))}; its training has broken down, or "
+            "this audio does not suit its features"
         )
-    return TeacherPredictions(
-        indices=scores.indices.astype(np.int64),
-        probabilities=scores.scores.astype(np.float32),
-        failed=np.array(scores.failed, np.int64),
-    )
-
-
-def _unlabelled(source: Source, teacher: Teacher, indices: np.ndarray) -> View:
-    """The songs as one split, with labels of the teacher's kind of which none is known."""
-    if teacher.task == "single_label":
-        labels = np.zeros(len(source), np.int32)
-    else:
-        labels = np.full((len(source), len(teacher.labels)), np.nan, np.float32)
-    info = dataclasses.replace(
-        source.info, task=teacher.task, labels=teacher.labels, splits={_SPLIT: indices}
-    )
-    return View(base=source, info=info, labels=labels)
-
-
-@dataclasses.dataclass(frozen=True)
-class _Watched(View):
-    """A view that says when a window of it is read."""
-
-    on_read: Callable[[], Any] = lambda: None
-
-    def read(self, index: int, *, start_sample: int, num_samples: int) -> np.ndarray:
-        self.on_read()
-        return super().read(index, start_sample=start_sample, num_samples=num_samples)
-
-
-@contextlib.contextmanager
-def _progress(total: int, config: ConfigDict) -> Iterator[Callable[[], Any]]:
-    """A bar with the time that is left, on the screen of the first process."""
-    disable = True if jax.process_index() else _DISABLE_BAR[config.runtime.progress]
-    with tqdm(
-        total=total,
-        desc="teacher's predictions",
-        unit="window",
-        dynamic_ncols=True,
-        leave=False,
-        disable=disable,
-    ) as bar:
-        yield bar.update
+    return TeacherPredictions(songs, probabilities.astype(np.float32), indices[~readable])
 
 
 def _check_same_items(source: Source, heard: Source, indices: np.ndarray) -> None:
@@ -231,27 +188,3 @@ def _check_same_items(source: Source, heard: Source, indices: np.ndarray) -> Non
             f"{source.info.name} is not the same at {source.info.sample_rate_hz} Hz and at "
             f"{heard.info.sample_rate_hz} Hz, which objective.args.teacher hears: {differing}"
         )
-
-
-def _read(path: Path, identity: dict[str, Any]) -> TeacherPredictions | None:
-    try:
-        # numpy leaves a file open that turns out to be damaged.
-        with path.open("rb") as handle, np.load(handle, allow_pickle=False) as file:
-            if str(file["identity"]) != _text(identity):
-                return None
-            found = TeacherPredictions(file["indices"], file["probabilities"], file["failed"])
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
-        return None
-    return found
-
-
-def _write(path: Path, identity: dict[str, Any], found: TeacherPredictions) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    with temporary.open("wb") as file:
-        np.savez(file, identity=_text(identity), **dataclasses.asdict(found))
-    temporary.replace(path)
-
-
-def _text(identity: dict[str, Any]) -> str:
-    return json.dumps(identity, sort_keys=True)

@@ -1,17 +1,14 @@
 """Embeddings of songs, computed once: later calls read them from the run directory."""
 
 import dataclasses
-import json
-import os
-import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
+from mclf_jax.common import files
 from mclf_jax.data.base.source import Source
-from mclf_jax.probe.encoders import Encoder
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,6 +22,22 @@ class Embeddings:
 
     songs: np.ndarray
     vectors: np.ndarray
+
+
+@dataclasses.dataclass(frozen=True)
+class Encoder:
+    """Something that makes vectors of songs, and what tells it from every other such thing.
+
+    Attributes:
+        name: "trained", "untrained" or "mfcc".
+        identity: of JSON types; embeddings of equal identity and equal data are equal.
+        encode: (songs, indices [N]; progress) -> their embeddings, in any order. Songs that cannot
+            be read are skipped.
+    """
+
+    name: str
+    identity: dict[str, Any]
+    encode: Callable[[np.ndarray, str], Embeddings]
 
 
 def extract(
@@ -58,61 +71,25 @@ def extract(
     found = _read(path, identity)
     if found is None:
         found = _compute(encoder, songs, progress=progress)
-        _write(path, identity, found)
+        files.write_arrays(path, identity, songs=found.songs, vectors=found.vectors)
     return found
 
 
 def _compute(encoder: Encoder, songs: np.ndarray, *, progress: str) -> Embeddings:
-    rows: list[np.ndarray] = []
-    vectors: list[np.ndarray] = []
-    with tqdm(
-        encoder.encode(songs),
-        desc=f"embeddings ({encoder.name})",
-        unit="batch",
-        total=encoder.num_batches(songs),
-        disable=hide_bar(progress),
-        leave=False,
-    ) as batches:
-        for of_songs, of_vectors in batches:
-            rows.append(of_songs)
-            vectors.append(of_vectors)
-    songs_of_windows, stacked = np.concatenate(rows), np.concatenate(vectors)
-    if not len(stacked):
+    found = encoder.encode(songs, progress)
+    if not len(found.vectors):
         raise ValueError("not one of the songs could be read")
-    if bad := int((~np.isfinite(stacked).all(axis=1)).sum()):
+    if bad := int((~np.isfinite(found.vectors).all(axis=1)).sum()):
         raise ValueError(
-            f"{bad} of {len(stacked)} embeddings of the {encoder.name} encoder are not finite: its "
-            "training has broken down, or the audio does not suit its features"
+            f"{bad} of {len(found.vectors)} embeddings of the {encoder.name} encoder are not "
+            "finite: its training has broken down, or the audio does not suit its features"
         )
-    order = np.argsort(songs_of_windows, kind="stable")
-    return Embeddings(songs_of_windows[order], stacked[order])
-
-
-def hide_bar(progress: str) -> bool | None:
-    """tqdm's `disable`; None asks whether there is a terminal."""
-    return {"auto": None, "on": False, "off": True}[progress]
+    order = np.argsort(found.songs, kind="stable")
+    return Embeddings(found.songs[order], found.vectors[order])
 
 
 def _read(path: Path, identity: dict[str, Any]) -> Embeddings | None:
-    try:
-        # numpy leaves a file open that turns out to be damaged.
-        with path.open("rb") as handle, np.load(handle, allow_pickle=False) as file:
-            if str(file["identity"]) != _text(identity):
-                return None
-            found = Embeddings(file["songs"], file["vectors"])
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+    kept = files.read_arrays(path, identity)
+    if kept is None or kept["vectors"].shape[:1] != kept["songs"].shape:
         return None
-    fits = found.vectors.ndim == 2 and found.songs.shape == found.vectors.shape[:1]
-    return found if fits else None
-
-
-def _write(path: Path, identity: dict[str, Any], found: Embeddings) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    with temporary.open("wb") as file:
-        np.savez(file, identity=_text(identity), songs=found.songs, vectors=found.vectors)
-    temporary.replace(path)
-
-
-def _text(identity: dict[str, Any]) -> str:
-    return json.dumps(identity, sort_keys=True)
+    return Embeddings(**kept)

@@ -1,10 +1,8 @@
 """What turns songs into embeddings: a run's network, the same one untrained, MFCC statistics."""
 
-import dataclasses
 import functools
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,35 +14,15 @@ from mclf_jax import config as config_lib
 from mclf_jax import objectives
 from mclf_jax.audio.decode import AudioError
 from mclf_jax.audio.features import Mfcc, mfcc, to_json
-from mclf_jax.common import keys, parallel
-from mclf_jax.data import pipeline
+from mclf_jax.common import keys, parallel, threads
 from mclf_jax.data.base.windows import fit_length
-from mclf_jax.evaluation.evaluate import song_windows
-from mclf_jax.models import Model
+from mclf_jax.evaluation.windows import make_step, song_rows
+from mclf_jax.probe.embeddings import Embeddings, Encoder
 from mclf_jax.run.directory import read_meta
 from mclf_jax.run.experiment import Experiment
 from mclf_jax.run.weights import load_variables
 
 PyTree = Any
-Vectors = Iterator[tuple[np.ndarray, np.ndarray]]
-
-
-@dataclasses.dataclass(frozen=True)
-class Encoder:
-    """Something that makes vectors of songs, and what tells it from every other such thing.
-
-    Attributes:
-        name: "trained", "untrained" or "mfcc".
-        identity: of JSON types; embeddings of equal identity and equal data are equal.
-        encode: songs, indices [N] -> pairs of songs int64 [b] and vectors float32 [b, D], a row for
-            each window in any order. Songs that cannot be read are left out.
-        num_batches: songs -> how many pairs that will be.
-    """
-
-    name: str
-    identity: dict[str, Any]
-    encode: Callable[[np.ndarray], Vectors]
-    num_batches: Callable[[np.ndarray], int]
 
 
 def trained(run: Path, parts: Experiment) -> Encoder:
@@ -97,15 +75,20 @@ def hand_made(parts: Experiment) -> Encoder:
             return None
         return mfcc_statistics(audio, settings) if len(audio) else None
 
-    def encode(songs: np.ndarray) -> Vectors:
-        with ThreadPoolExecutor(parts.config.runtime.num_threads) as threads:
-            for index, vector in zip(songs, threads.map(statistics, map(int, songs)), strict=True):
-                if vector is None:
-                    yield np.zeros(0, np.int64), np.zeros((0, 4 * settings.n_mfcc), np.float32)
-                else:
-                    yield np.array([index]), vector[None]
+    def encode(songs: np.ndarray, progress: str) -> Embeddings:
+        made = threads.each(
+            statistics,
+            map(int, songs),
+            total=len(songs),
+            title="embeddings (mfcc)",
+            num_workers=parts.config.runtime.num_threads,
+            progress=progress,
+        )
+        found = {index: vector for index, vector in made if vector is not None}
+        vectors = np.array(list(found.values()), np.float32).reshape(-1, 4 * settings.n_mfcc)
+        return Embeddings(np.array(list(found), np.int64), vectors)
 
-    return Encoder("mfcc", {"features": to_json(settings)}, encode, len)
+    return Encoder("mfcc", {"features": to_json(settings)}, encode)
 
 
 def mfcc_statistics(audio: np.ndarray, settings: Mfcc) -> np.ndarray:
@@ -123,25 +106,19 @@ def mfcc_statistics(audio: np.ndarray, settings: Mfcc) -> np.ndarray:
 
 def _network(name: str, parts: Experiment, variables: PyTree, *, step: int) -> Encoder:
     config, mesh, model = parts.config, _mesh(parts), parts.model
-    parallel.check_batch_size(config.eval.batch_size, mesh, field="eval.batch_size")
-    embed = _embedding_step(model, mesh)
+    step_of_rows = make_step(model, outputs=("embedding",), mesh=mesh)
 
-    def batches(songs: np.ndarray):
-        return pipeline.evaluation_batches(
-            parts.source,
-            song_windows(parts, songs),
-            inputs=parts.inputs,
-            batch_size=config.eval.batch_size,
+    def encode(songs: np.ndarray, progress: str) -> Embeddings:
+        rows = song_rows(
+            parts,
+            songs,
+            variables,
+            step=step_of_rows,
+            mesh=mesh,
+            title=f"embeddings ({name})",
+            progress=progress,
         )
-
-    def encode(songs: np.ndarray) -> Vectors:
-        for batch in pipeline.iterate(
-            batches(songs), num_threads=config.runtime.num_threads, prefetch=config.runtime.prefetch
-        ):
-            good = batch["valid"] > 0
-            inputs = {k: batch[k] for k in ("audio", "features") if k in batch}
-            vectors = jax.device_get(embed(variables, parallel.put_batch(inputs, mesh)))
-            yield batch["index"][good].astype(np.int64), vectors[good]
+        return Embeddings(rows["index"].astype(np.int64), rows["embedding"])
 
     identity = {
         "step": step,
@@ -153,21 +130,7 @@ def _network(name: str, parts: Experiment, variables: PyTree, *, step: int) -> E
         "num_windows": config.eval.num_windows if config.eval.hop_s is None else None,
         "hop_s": config.eval.hop_s,
     }
-    return Encoder(name, identity, encode, lambda songs: len(batches(songs)))
-
-
-@functools.lru_cache(maxsize=1)
-def _embedding_step(model: Model, mesh: Mesh) -> Callable[..., jax.Array]:
-    """(variables, batch) -> float32 [B, D], in evaluation mode, which can change no variable.
-
-    Trained and untrained networks share what is compiled.
-    """
-
-    def step(variables, batch):
-        outputs = model.module.apply(variables, model.inputs(batch), train=False)
-        return outputs["embedding"].astype("float32")
-
-    return jax.jit(step, out_shardings=parallel.replicated(mesh))
+    return Encoder(name, identity, encode)
 
 
 def _digest(variables: PyTree) -> str:

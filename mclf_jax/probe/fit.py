@@ -14,6 +14,7 @@ from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
 from mclf_jax import metrics
+from mclf_jax.evaluation.windows import average
 from mclf_jax.metrics import counted
 from mclf_jax.metrics.inputs import validate
 from mclf_jax.probe import classifiers
@@ -47,9 +48,8 @@ class Rows:
 
     def song_means(self, predicted: np.ndarray) -> np.ndarray:
         """Of windows [W, K] to [N, K]."""
-        sums = np.zeros((len(self.songs), predicted.shape[1]))
-        np.add.at(sums, self.position, predicted)
-        return sums / np.bincount(self.position, minlength=len(self.songs))[:, None]
+        rows = {"index": self.position, "scores": predicted}
+        return average([rows], "scores", num_songs=len(self.songs))["means"]
 
     def thinned(self, max_windows: int) -> "Rows":
         """At most so many windows, evenly from each song, but one of each song at least."""

@@ -7,15 +7,17 @@ from typing import Any
 import jax
 import numpy as np
 from ml_collections import ConfigDict
-from tqdm import tqdm
 
 from mclf_jax import metrics
+from mclf_jax.common import checks
+from mclf_jax.common.progress import MODES
+from mclf_jax.common.progress import bar as bar_of
 from mclf_jax.data.base.source import Source
 from mclf_jax.data.catalogue.items import SPLITS
 from mclf_jax.probe import encoders, scratch, verification
 from mclf_jax.probe.cells import Cell, cells, labelled, missing_labels, unlabelled
 from mclf_jax.probe.classifiers import MAX_WINDOWS
-from mclf_jax.probe.embeddings import Embeddings, extract, hide_bar
+from mclf_jax.probe.embeddings import Embeddings, Encoder, extract
 from mclf_jax.probe.fit import KINDS, Rows, fit, rows_of
 from mclf_jax.probe.label_spreading import TRANSDUCTIVE, check_task
 from mclf_jax.probe.opening import (
@@ -31,7 +33,6 @@ from mclf_jax.run.experiment import Experiment
 from mclf_jax.train.loop import TrainingError
 
 BASELINES = ("untrained", "mfcc", "scratch")
-PROGRESS = ("auto", "on", "off")
 
 
 def probe(
@@ -114,7 +115,7 @@ def probe(
         songs = np.union1d(songs, unlabelled(parts.source))
         notes.append(_graph_note(all_cells, max_windows=max_windows))
 
-    def embeddings(encoder: encoders.Encoder) -> Embeddings:
+    def embeddings(encoder: Encoder) -> Embeddings:
         directory = run / "probe" / "embeddings"
         return extract(encoder, parts.source, songs, directory=directory, progress=progress)
 
@@ -135,9 +136,8 @@ def probe(
     fits += [("untrained", kind) for kind in kinds if "untrained" in baselines]
     fits += [("mfcc", "svm")] * ("mfcc" in baselines)
     records = []
-    with tqdm(
-        total=len(all_cells) * len(fits), desc="probes", unit="fit", disable=hide_bar(progress)
-    ) as bar:
+    total = len(all_cells) * len(fits)
+    with bar_of(total=total, title="probes", unit="fit", progress=progress, leave=True) as bar:
         for cell in all_cells:
             for encoder, kind in fits:
                 key = (encoder, cell.seed) if encoder == "untrained" else encoder
@@ -189,8 +189,7 @@ def _check(kinds, fractions, seeds, baselines, num_folds, progress) -> None:
         raise ValueError(
             f"num_folds is {num_folds}; it must be at least 3, for train, valid and test, or 0"
         )
-    if progress not in PROGRESS:
-        raise ValueError(f"progress is {progress!r}; allowed: {', '.join(PROGRESS)}")
+    checks.choice("progress", progress, MODES)
     if jax.process_count() > 1:
         raise ValueError(f"probe in one process; there are {jax.process_count()}")
 

@@ -7,6 +7,7 @@ from ml_collections import ConfigDict
 
 from mclf_jax.data.base.source import Info
 from mclf_jax.data.views.artists import artists_of
+from mclf_jax.evaluation.windows import average
 from mclf_jax.probe.embeddings import Embeddings
 
 
@@ -30,9 +31,9 @@ def verify(embeddings: Embeddings, artists: np.ndarray, songs: np.ndarray) -> di
     songs = np.intersect1d(songs, embeddings.songs)
     songs = songs[artists[songs] != ""]
     chosen = np.isin(embeddings.songs, songs)
-    position = np.searchsorted(songs, embeddings.songs[chosen])
-    vectors = np.zeros((len(songs), embeddings.vectors.shape[1]))
-    np.add.at(vectors, position, embeddings.vectors[chosen])
+    rows = {"index": np.searchsorted(songs, embeddings.songs[chosen])}
+    rows["vectors"] = embeddings.vectors[chosen]
+    vectors = average([rows], "vectors", num_songs=len(songs))["means"]
     vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
     first, second = np.triu_indices(len(songs), k=1)
     same = artists[songs[first]] == artists[songs[second]]

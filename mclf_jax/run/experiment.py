@@ -1,17 +1,19 @@
 """A config becomes its parts: the data, the network on it, and how an example must look."""
 
 import dataclasses
+from collections.abc import Iterator
 from typing import Any
 
+import grain
 import numpy as np
 from ml_collections import ConfigDict
 
 from mclf_jax import augment, data, models
 from mclf_jax.audio.features import Features
 from mclf_jax.augment import Augmentation, Chains
-from mclf_jax.data import sampling
+from mclf_jax.data import pipeline, sampling
 from mclf_jax.data.base.source import Source
-from mclf_jax.data.pipeline import Input
+from mclf_jax.data.pipeline import Batch, Input
 from mclf_jax.data.views import apply as view
 from mclf_jax.data.views import pretext
 from mclf_jax.models import Model
@@ -90,6 +92,16 @@ class Experiment:
             by=settings.sampling,
             balance=settings.balance,
             tag_rule=settings.tag_rule,
+        )
+
+    def iterate(self, batches: grain.MapDataset) -> Iterator[Batch]:
+        """Read batches ahead, in threads and processes as `runtime` says; close it at the end."""
+        runtime = self.config.runtime
+        return pipeline.iterate(
+            batches,
+            num_threads=runtime.num_threads,
+            prefetch=runtime.prefetch,
+            num_workers=runtime.num_workers,
         )
 
     def labels(self, split: str) -> np.ndarray:

@@ -20,14 +20,13 @@ from mclf_jax.common import parallel
 from mclf_jax.common.clock import Clock
 from mclf_jax.common.files import write_text
 from mclf_jax.common.interrupt import any_process, stop_requests
-from mclf_jax.data import pipeline
 from mclf_jax.evaluation.evaluate import (
     LAST,
     check_metric,
     compute_metrics,
-    make_judge,
-    make_scorer,
+    score_songs,
 )
+from mclf_jax.evaluation.judge import make_judge
 from mclf_jax.objectives import Objective
 from mclf_jax.objectives.diagnostics import collapse_message
 from mclf_jax.run import checkpoint
@@ -126,12 +125,7 @@ def _train(
         for one in run.steps()
     ]
     dataset = run.batches(process_index=jax.process_index(), process_count=jax.process_count())
-    batches = pipeline.iterate(
-        dataset[first_step:total_steps],
-        num_threads=config.runtime.num_threads,
-        prefetch=config.runtime.prefetch,
-        num_workers=config.runtime.num_workers,
-    )
+    batches = parts.iterate(dataset[first_step:total_steps])
     logbook = Logbook(
         workdir if first_process else None,
         first_step=first_step,
@@ -233,10 +227,10 @@ def _validation(
         judge = make_judge(parts, objective=objective, mesh=mesh)
         return functools.partial(judge, "valid")
     check_metric(metric, task=info.task, parents=info.parents)
-    score = make_scorer(parts, mesh=mesh)
+    parallel.check_batch_size(parts.config.eval.batch_size, mesh, field="eval.batch_size")
 
     def metrics_of(state):
-        scores = score("valid", state.variables())
+        scores = score_songs(parts, parts.indices("valid"), state.variables(), mesh=mesh)
         return compute_metrics(parts, scores).values
 
     return metrics_of

@@ -10,7 +10,7 @@ import pytest
 
 from mclf_jax import data, losses, metrics
 from mclf_jax.common import parallel
-from mclf_jax.evaluation.evaluate import evaluate, make_scorer
+from mclf_jax.evaluation.evaluate import evaluate, score_songs
 from mclf_jax.evaluation.result import load_report
 from mclf_jax.report.run import report_run
 from mclf_jax.run import experiment
@@ -132,11 +132,7 @@ def test_the_loss_of_songs_of_which_nothing_is_known_does_not_count(run):
     variables = load_variables(run, parts.model, mesh)["variables"]
 
     def scores(songs):
-        info = dataclasses.replace(parts.source.info, splits={"test": np.array(songs)})
-        source = dataclasses.replace(parts.source)
-        source.info = info
-        changed = dataclasses.replace(parts, source=source)
-        return make_scorer(changed, mesh=mesh)("test", variables)
+        return score_songs(parts, np.array(songs), variables, mesh=mesh)
 
     assert np.isnan(Tagged(24).labels[0]).all() and not np.isnan(Tagged(24).labels[1]).all()
     assert scores([0, 1]).loss == pytest.approx(scores([1]).loss)

@@ -11,9 +11,9 @@ import pytest
 from mclf_jax import api
 from mclf_jax.config import base
 from mclf_jax.data.views.apply import View
-from mclf_jax.evaluation.evaluate import make_scorer
 from mclf_jax.evaluation.predictions import predict, pseudo_labelled_items
 from mclf_jax.evaluation.teacher import open_teacher
+from mclf_jax.evaluation.windows import song_rows
 from mclf_jax.run.directory import read_config, read_meta
 from tests.small_run import LABELS, small_model, write_run
 from tests.songs import Songs
@@ -124,9 +124,9 @@ def test_predictions_are_computed_once(run, tmp_path, monkeypatch):
 
     def counted(*args, **kwargs):
         computed.append(1)
-        return make_scorer(*args, **kwargs)
+        return song_rows(*args, **kwargs)
 
-    monkeypatch.setattr("mclf_jax.evaluation.predictions.make_scorer", counted)
+    monkeypatch.setattr("mclf_jax.evaluation.predictions.song_rows", counted)
     teacher, source = open_teacher(run, **KIND), Songs(24, broken=(9,))
 
     def found(teacher=teacher, source=source, indices=INDICES):

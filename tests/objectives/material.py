@@ -9,7 +9,7 @@ from mclf_jax import models
 from mclf_jax.augment import Chains
 from mclf_jax.common import keys, parallel
 from mclf_jax.config import base
-from mclf_jax.evaluation.steps import make_objective_step
+from mclf_jax.evaluation.judge import make_objective_step
 from mclf_jax.losses.contrastive import contrast_views
 from mclf_jax.objectives import views
 from mclf_jax.train import optim

@@ -10,10 +10,10 @@ import pytest
 from mclf_jax import objectives
 from mclf_jax.audio.features import Mfcc
 from mclf_jax.common import keys, parallel
-from mclf_jax.evaluation.evaluate import song_windows
+from mclf_jax.evaluation.windows import song_windows
 from mclf_jax.probe import embeddings as cache
 from mclf_jax.probe import encoders
-from mclf_jax.probe.embeddings import extract
+from mclf_jax.probe.embeddings import Embeddings, Encoder, extract
 from mclf_jax.run import experiment
 from mclf_jax.run.directory import read_config
 from mclf_jax.run.weights import load_variables
@@ -171,10 +171,10 @@ def test_songs_that_cannot_be_read_are_left_out(run):
 
 
 def test_a_network_that_broke_down_is_an_error(run):
-    def encode(songs):
-        yield songs, np.full((len(songs), 4), np.nan, np.float32)
+    def encode(songs, progress):
+        return Embeddings(songs, np.full((len(songs), 4), np.nan, np.float32))
 
-    broken = encoders.Encoder("trained", {}, encode, lambda songs: 1)
+    broken = Encoder("trained", {}, encode)
     with pytest.raises(ValueError, match="10 of 10 embeddings of the trained encoder are not fin"):
         embed(run, broken)
     assert not (run / "probe").exists()

@@ -10,7 +10,7 @@ import pytest
 from mclf_jax import augment, losses, objectives
 from mclf_jax.common import parallel
 from mclf_jax.data import pipeline
-from mclf_jax.evaluation.steps import make_eval_step
+from mclf_jax.evaluation.windows import make_step
 from mclf_jax.run import checkpoint, experiment
 from mclf_jax.train import train
 from mclf_jax.train.overview import describe
@@ -132,7 +132,7 @@ def test_evaluation_is_never_augmented():
     batch = {name: jnp.asarray(array) for name, array in first[0].items()}
     variables = plain.model.init(jax.random.key(0))
     scores = [
-        make_eval_step(p.model, task="single_label")(variables, batch)["scores"]
+        make_step(p.model, outputs=("scores",), task="single_label")(variables, batch)["scores"]
         for p in (plain, augmented)
     ]
     np.testing.assert_array_equal(*scores)

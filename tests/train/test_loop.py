@@ -16,7 +16,8 @@ import pytest
 from mclf_jax import metrics
 from mclf_jax.common import parallel
 from mclf_jax.config import override
-from mclf_jax.evaluation.evaluate import evaluate, make_judge
+from mclf_jax.evaluation.evaluate import evaluate
+from mclf_jax.evaluation.judge import make_judge
 from mclf_jax.run import checkpoint
 from mclf_jax.run.directory import lock_run, read_config, read_meta
 from mclf_jax.train import loop as train_module

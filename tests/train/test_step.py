@@ -14,7 +14,7 @@ from jax import lax
 from mclf_jax import losses, models
 from mclf_jax.common import keys, parallel
 from mclf_jax.config import base
-from mclf_jax.evaluation.steps import make_eval_step
+from mclf_jax.evaluation.windows import make_step
 from mclf_jax.objectives.base import Loss, Objective
 from mclf_jax.objectives.supervised import supervised
 from mclf_jax.train import optim
@@ -141,9 +141,9 @@ def test_overfits_one_batch(task):
     objective = supervised(model, task=task)
     seen, state = run(1, [batch] * 40, objective=objective, optimizer=optimizer)
     assert seen[-1] < 0.05 * seen[0]
-    out = jax.jit(make_eval_step(model, task=task))(
-        state.variables(), batch | {"row": np.arange(16, dtype=np.int32)}
-    )
+    numbers = np.arange(16, dtype=np.int32)
+    step = make_step(model, outputs=("scores", "loss"), task=task)
+    out = step(state.variables(), batch | {"row": numbers, "index": numbers})
     if task == "single_label":
         np.testing.assert_allclose(out["scores"].sum(-1), 1, rtol=1e-5)
         assert (out["scores"].argmax(-1) == batch["label"]).all()

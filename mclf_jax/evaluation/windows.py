@@ -1,0 +1,195 @@
+"""The one engine of all that listens: windows of songs, a network, means over the songs.
+
+Batches of windows come from a data set (`song_rows`) or from files and arrays (`pack`), go through
+a step that is compiled once (`make_step`), and what comes back is a row for each window that could
+be read. W windows, N songs, K labels, D embedding.
+"""
+
+import contextlib
+import functools
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
+
+import jax
+import numpy as np
+from jax.sharding import Mesh
+
+from mclf_jax.common import parallel
+from mclf_jax.common import progress as progress_lib
+from mclf_jax.data import pipeline
+from mclf_jax.data.base.windows import window_starts
+from mclf_jax.models import Model
+from mclf_jax.objectives.supervised import task_loss, task_scores
+from mclf_jax.run.experiment import Experiment
+
+PyTree = Any
+Rows = dict[str, np.ndarray]
+Step = Callable[[PyTree, Mapping[str, Any]], dict[str, jax.Array]]
+
+
+@functools.lru_cache(maxsize=4)
+def make_step(
+    model: Model,
+    *,
+    outputs: tuple[str, ...],
+    task: str = "multi_label",
+    distance: str = "squared_error",
+    mesh: Mesh | None = None,
+) -> Step:
+    """(variables, batch) -> rows of a batch, jitted, in evaluation mode, which changes no variable.
+
+    What is asked for again, of trained and untrained weights, is compiled once.
+
+    Args:
+        model: the network.
+        outputs: of "scores" [B, K], "loss" [B] (of batches with "label") and "embedding" [B, D].
+        task: one of `data.source.TASKS`, of scores and loss.
+        distance: of the loss of numbers, see `task_loss`.
+        mesh: every process gets the rows of all; None: of one device.
+
+    Returns:
+        A function whose result has "row", "index" and "valid" [B] of the batch too, by which
+        windows find their way back to songs.
+    """
+
+    def step(variables, batch):
+        found = model.module.apply(variables, model.inputs(batch), train=False)
+        rows = {name: batch[name] for name in ("row", "index", "valid")}
+        if "scores" in outputs:
+            rows["scores"] = task_scores(task, found["logits"])
+        if "loss" in outputs:
+            rows["loss"] = task_loss(task, found["logits"], batch["label"], distance=distance)
+        if "embedding" in outputs:
+            rows["embedding"] = found["embedding"].astype("float32")
+        return rows
+
+    return jax.jit(step, out_shardings=None if mesh is None else parallel.replicated(mesh))
+
+
+def rows_of(
+    step: Step, variables: PyTree, batches: Iterable[Mapping[str, Any]], *, mesh: Mesh | None = None
+) -> Iterator[Rows]:
+    """Rows of the valid windows of each batch, on the host, in the order of the windows.
+
+    One batch is held at a time, and what it lies in may be written to again when the next one is
+    asked for.
+    """
+    for batch in batches:
+        batch = {name: values for name, values in batch.items() if name != "failed"}
+        placed = batch if mesh is None else parallel.put_batch(batch, mesh)
+        found = jax.device_get(step(variables, placed))
+        order = np.argsort(found["row"])  # the rows of processes take turns
+        good = order[found.pop("valid")[order] > 0]
+        yield {name: values[good] for name, values in found.items()}
+
+
+def song_rows(
+    parts: Experiment,
+    songs: np.ndarray,
+    variables: PyTree,
+    *,
+    step: Step,
+    mesh: Mesh,
+    title: str = "",
+    progress: str = "auto",
+) -> Rows:
+    """Rows of the windows of songs of a data set, cut as `eval` says; "index" is the song's.
+
+    All processes of a run must call it; they share the work, and each gets all rows.
+
+    Args:
+        parts: data set, network and config; `eval`, `data.short` and `runtime` are used.
+        songs: int [N], indices in the source.
+        variables: of the network.
+        step: of `make_step`.
+        mesh: over which a batch of `eval.batch_size` is split.
+        title: of the progress bar; none without it.
+        progress: see `common.progress`; on other processes than the first there is no bar.
+    """
+    batch_size = parts.config.eval.batch_size
+    parallel.check_batch_size(batch_size, mesh, field="eval.batch_size")
+    batches = pipeline.evaluation_batches(
+        parts.source,
+        song_windows(parts, songs),
+        inputs=parts.inputs,
+        batch_size=batch_size,
+        process_index=jax.process_index(),
+        process_count=jax.process_count(),
+    )
+    found = []
+    shown = progress if title and jax.process_index() == 0 else "off"
+    with (
+        contextlib.closing(parts.iterate(batches)) as stream,
+        progress_lib.bar(total=len(batches), title=title, unit="batch", progress=shown) as bar,
+    ):
+        for rows in rows_of(step, variables, stream, mesh=mesh):
+            found.append(rows)
+            bar.update()
+    return {name: np.concatenate([rows[name] for rows in found]) for name in found[0]}
+
+
+def song_windows(parts: Experiment, songs: np.ndarray) -> np.ndarray:
+    """int64 [W, 2]: (song, first sample) of every window of the songs, as `eval` asks."""
+    config, rate = parts.config.eval, parts.model.features.sample_rate_hz
+    hop = None if config.hop_s is None else max(1.0, config.hop_s * rate)
+    windows = []
+    for index in songs:
+        starts = window_starts(
+            parts.source.num_samples(int(index)),
+            window=parts.model.window_samples,
+            num_windows=config.num_windows,
+            hop=hop,
+        )
+        windows += [(index, start) for start in starts]
+    return np.array(windows, np.int64)
+
+
+def pack(windows: Iterable[tuple[int, np.ndarray]], *, batch_size: int) -> Iterator[dict[str, Any]]:
+    """Batches for `rows_of` of (index, audio [T]), of few shapes, so that little is compiled.
+
+    A few windows make a smaller batch, unless that were one more shape than there has been. The
+    arrays are the same in each batch.
+    """
+    audio, index = None, np.zeros(batch_size, np.int32)
+    filled, size = 0, 1
+
+    def batch(size):
+        places = np.arange(batch_size)[:size]
+        valid = (places < filled).astype(np.float32)
+        return {"audio": audio[:size], "index": index[:size], "row": places, "valid": valid}
+
+    for number, window in windows:
+        if audio is None:
+            audio = np.zeros((batch_size, len(window)), np.float32)
+        audio[filled], index[filled] = window, number
+        filled += 1
+        if filled == batch_size:
+            yield batch(batch_size)
+            filled, size = 0, batch_size
+    while size < filled:
+        size *= 2
+    if filled:
+        yield batch(size)
+
+
+def average(batches: Iterable[Rows], name: str, *, num_songs: int) -> dict[str, np.ndarray]:
+    """Means over the windows of each song.
+
+    Args:
+        batches: rows, of which "index" is 0 to N - 1; no more than one batch is held.
+        name: of the values, [W, ...].
+        num_songs: N.
+
+    Returns:
+        {"means": float64 [N, ...], NaN of songs without a window, "counts": int [N] of windows}.
+    """
+    sums, counts = None, np.zeros(num_songs, np.int64)
+    for rows in batches:
+        values = rows[name].astype(np.float64)
+        if sums is None:
+            sums = np.zeros((num_songs, *values.shape[1:]))
+        np.add.at(sums, rows["index"], values)
+        counts += np.bincount(rows["index"], minlength=num_songs)
+    sums = np.zeros((num_songs, 0)) if sums is None else sums
+    with np.errstate(invalid="ignore"):
+        return {"means": sums / counts[:, None], "counts": counts}
