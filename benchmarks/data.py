@@ -1,7 +1,7 @@
 """Songs per second: preparing a data set, and reading windows of it here and in PyTorch.
 
     python benchmarks/data.py                              # 200 WAV files of 30 s at 22,050 Hz
-    python benchmarks/data.py --rate_hz 44100 --channels 2 --workers 0 2 4
+    python benchmarks/data.py --rate-hz 44100 --channels 2 --workers 0 2 4
 
 Files of generated music are read as random windows of 3 s in shuffled batches, at 22,050 Hz: from
 the files and from prepared int16 and FLAC through our grain pipeline, and from the files with
@@ -47,9 +47,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--files", type=int, default=200)
     parser.add_argument("--seconds", type=int, default=30, help="of a file")
-    parser.add_argument("--rate_hz", type=int, default=RATE_HZ, help="of the files")
+    parser.add_argument("--rate-hz", type=int, default=RATE_HZ, help="of the files")
     parser.add_argument("--channels", type=int, default=1, help="of the files")
-    parser.add_argument("--batch_size", type=int, default=32)
+    parser.add_argument("--batch-size", type=int, default=32)
     parser.add_argument("--batches", type=int, default=100, help="in a round")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--workers", type=int, nargs="+", default=[0, 2])

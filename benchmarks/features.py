@@ -1,7 +1,7 @@
 """Time of a log-mel spectrogram here, in librosa and in PyTorch, on the same clips in one process.
 
     python benchmarks/features.py                       # 32 clips of 3.69 s at 16 kHz
-    python benchmarks/features.py --clips 128 --n_mels 96
+    python benchmarks/features.py --clips 128 --n-mels 96
 
 All clips are one batch, and for numpy also one by one, which is how a data loader meets them. One
 thread or all is the library's own choice unless the environment says otherwise (OMP_NUM_THREADS,
@@ -28,7 +28,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--clips", type=int, default=32)
     parser.add_argument("--samples", type=int, default=59049, help="of a clip, at 16 kHz")
-    parser.add_argument("--n_mels", type=int, default=128)
+    parser.add_argument("--n-mels", type=int, default=128)
     parser.add_argument("--rounds", type=int, default=15)
     arguments = parser.parse_args(argv)
 

@@ -30,7 +30,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--formats", nargs="+", default=["wav", "mp3"], help="of the files: wav flac ogg mp3"
     )
-    parser.add_argument("--lengths_s", nargs="+", type=float, default=LENGTHS_S)
+    parser.add_argument("--lengths-s", nargs="+", type=float, default=LENGTHS_S)
     arguments = parser.parse_args(argv)
 
     print("| song | format | command | peak memory | time |")

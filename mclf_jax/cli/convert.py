@@ -1,18 +1,14 @@
 """`mclf convert ...`: weights become a run, and a run becomes weights for PyTorch."""
 
 import argparse
-from collections.abc import Callable
 from typing import Any
 
+from mclf_jax.cli import flags
 
-def add_command(add: Callable) -> None:
-    """Declare it; `add` makes a parser of (function, help)."""
-    command = add(
-        convert,
-        "Make a run directory of published weights, or write the weights of a run for PyTorch. "
-        "What the weights were trained with and do not show is said by --config.model.args.X=..., "
-        "--config.features.X=... and --config.model.window_s=SECONDS.",
-    )
+
+def add_commands(commands: Any) -> None:
+    """Declare it."""
+    command = flags.add_command(commands, _convert, fields="taken")
     command.add_argument(
         "source", help="file of weights (.pth .pt .ckpt .safetensors .npz), or run"
     )
@@ -32,24 +28,35 @@ def add_command(add: Callable) -> None:
     command.add_argument("--licence", help="of the weights, to keep with them")
 
 
-def convert(arguments: argparse.Namespace) -> None:
-    """Do what the command line asks for, and say what was made."""
+def _convert(arguments: argparse.Namespace) -> None:
+    """Make a run directory of published weights, or write the weights of a run for PyTorch.
+    What the weights were trained with and do not show is said by --config.model.args.X=...,
+    --config.features.X=... and --config.model.window_s=SECONDS."""
+    if arguments.to == "torch":
+        _weights_from_run(arguments)
+    else:
+        _run_from_weights(arguments)
+
+
+def _weights_from_run(arguments: argparse.Namespace) -> None:
     from mclf_jax.convert import run
 
-    source, out = arguments.source, arguments.out
-    if arguments.to == "torch":
-        of_runs = ("model", "labels", "task", "licence")
-        given = [f"--{name}" for name in of_runs if getattr(arguments, name) is not None]
-        if given := given + arguments.overrides:
-            raise ValueError(f"--to torch takes a run as it is, not {', '.join(given)}")
-        written = run.weights_from_run(source, out)
-        print(f"{written['model'].name} under PyTorch's names: {out}")
-        if written["labels_file"] is None:
-            print("without its last layer, because it has learnt no labels")
-        else:
-            print(f"labels, in the order of the outputs: {written['labels_file']}")
-        print(f"back again: {written['command']}")
-        return
+    of_runs = ("model", "labels", "task", "licence")
+    given = [f"--{name}" for name in of_runs if getattr(arguments, name) is not None]
+    if given := given + arguments.overrides:
+        raise ValueError(f"--to torch takes a run as it is, not {', '.join(given)}")
+    written = run.weights_from_run(arguments.source, arguments.out)
+    print(f"{written['model'].name} under PyTorch's names: {arguments.out}")
+    if written["labels_file"] is None:
+        print("without its last layer, because it has learnt no labels")
+    else:
+        print(f"labels, in the order of the outputs: {written['labels_file']}")
+    print(f"back again: {written['command']}")
+
+
+def _run_from_weights(arguments: argparse.Namespace) -> None:
+    from mclf_jax.convert import run
+
     if arguments.model is None:
         raise ValueError(
             "to make a run of weights, --model and --labels are needed; "
@@ -59,17 +66,17 @@ def convert(arguments: argparse.Namespace) -> None:
     if arguments.labels is not None:
         labels = run.read_labels(arguments.labels, task=arguments.task)
     made = run.run_from_weights(
-        source,
+        arguments.source,
         model=arguments.model,
         labels=labels,
-        out=out,
+        out=arguments.out,
         overrides=arguments.overrides,
         licence=arguments.licence or "unknown",
     )
-    _say(made, arguments)
+    _say_what_was_made(made, arguments)
 
 
-def _say(made: dict[str, Any], arguments: argparse.Namespace) -> None:
+def _say_what_was_made(made: dict[str, Any], arguments: argparse.Namespace) -> None:
     out = arguments.out
     model, trained = made["model"], made["last_layer"] == "trained"
     what = f"{model.module.num_labels} labels ({arguments.labels})" if trained else "no labels"
@@ -78,7 +85,7 @@ def _say(made: dict[str, Any], arguments: argparse.Namespace) -> None:
         f"parameters, {what}: {out}"
     )
     if made["left_out"]:
-        print(f"left out: {', '.join(made['left_out'])}")
+        print(f"skipped: {', '.join(made['left_out'])}")
     if trained:
         print(f"next: mclf predict {out} SONG.mp3")
         return

@@ -1,42 +1,32 @@
 """`mclf data ...`: what there is, preparing it, checking it, hearing it, and whose labels agree."""
 
 import argparse
-from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
+
+from mclf_jax.cli import flags
 
 _DEFAULT_RATE_HZ = 22050
 
 
-def add_commands(data: argparse.ArgumentParser, *, add: Callable, overrides: str) -> None:
-    """The subcommands of `mclf data`.
+def add_commands(commands: Any) -> None:
+    """Declare `data` and its subcommands."""
+    about = "Public data sets and your own: list, prepare, check, listen."
+    data = commands.add_parser("data", help=about, description=about)
+    subcommands = data.add_subparsers(dest="subcommand", required=True)
 
-    Args:
-        data: the parser of `data`.
-        add: (function, help, to=subparsers) -> parser of a subcommand named after the function.
-        overrides: what a help text says of --config.FIELD=VALUE.
-    """
-    to = data.add_subparsers(dest="subcommand", required=True)
-
-    listing = add(
-        _data_list, "Public data sets that can be read, and what is known of them.", to=to
-    )
+    listing = flags.add_command(subcommands, _list)
     listing.add_argument("name", nargs="?", help="of one of them, to see all that is known of it")
 
-    prepare = add(
-        _data_prepare,
-        "Decode a data set once into ArrayRecord files that training reads quickly (a TensorFlow "
-        "Datasets directory). Killed? Start it again.",
-        to=to,
-    )
+    prepare = flags.add_command(subcommands, _prepare)
     prepare.add_argument("name", help="of the data set (`mclf data list`), or folder: your own")
     prepare.add_argument("--from", dest="path", required=True, help="where it is on disk")
     prepare.add_argument("--out", required=True, help="directory of prepared data sets")
-    prepare.add_argument("--sample_rate_hz", type=int, default=_DEFAULT_RATE_HZ)
+    prepare.add_argument("--sample-rate-hz", type=int, default=_DEFAULT_RATE_HZ)
     prepare.add_argument(
         "--encoding", default="int16", help="int16, the fastest to read, or flac, half the size"
     )
-    prepare.add_argument("--max_duration_s", type=float, help="cut longer items there")
+    prepare.add_argument("--max-duration-s", type=float, help="cut longer items there")
     prepare.add_argument("--version", help="of what is written, such as 1.1.0")
     prepare.add_argument("--workers", type=int, help="threads that decode; one for each core")
     prepare.add_argument(
@@ -45,14 +35,9 @@ def add_commands(data: argparse.ArgumentParser, *, add: Callable, overrides: str
         metavar="OPTION",
         help="run on Apache Beam, with its own options if any, such as runner=FlinkRunner",
     )
-    add_options(prepare)
+    flags.add_reader_options(prepare)
 
-    check = add(
-        _data_check,
-        "Look for leaks between splits, duplicates, bad audio and doubtful labels before training. "
-        "Exit code 1 if there is a leak.",
-        to=to,
-    )
+    check = flags.add_command(subcommands, _check)
     check.add_argument("path", help="a prepared data set, or where one is on disk")
     check.add_argument("--name", help="of the data set, if it is not prepared; default: folder")
     check.add_argument("--out", metavar="PAGE", help="write a page with pictures too")
@@ -60,26 +45,16 @@ def add_commands(data: argparse.ArgumentParser, *, add: Callable, overrides: str
     check.add_argument(
         "--audio", default="decode", choices=("decode", "skip"), help="skip: labels and groups only"
     )
-    check.add_argument("--sample_rate_hz", type=int, default=_DEFAULT_RATE_HZ)
+    check.add_argument("--sample-rate-hz", type=int, default=_DEFAULT_RATE_HZ)
     check.add_argument("--workers", type=int, help="threads that listen; one for each core")
-    add_options(check)
+    flags.add_reader_options(check)
 
-    listen = add(
-        _data_listen,
-        "Write a page with training songs before and after augmentation, as players and "
-        f"spectrograms. {overrides}",
-        to=to,
-    )
-    listen.add_argument("--config", required=True, help="config file, as for `mclf train`")
+    listen = flags.add_command(subcommands, _listen)
+    flags.add_config(listen)
     listen.add_argument("--out", default="listen.html", help="the page to write")
     listen.add_argument("--songs", type=int, default=3, help="how many, from the training split")
 
-    agreement = add(
-        _data_agreement,
-        "How far several annotators agree (Cohen's and Fleiss' kappa), and the manifest.csv of "
-        "what most of them said.",
-        to=to,
-    )
+    agreement = flags.add_command(subcommands, _agreement)
     agreement.add_argument("table", help="CSV with the columns path, annotator, label or labels")
     agreement.add_argument("--out", help="the manifest.csv to write")
     agreement.add_argument(
@@ -87,18 +62,8 @@ def add_commands(data: argparse.ArgumentParser, *, add: Callable, overrides: str
     )
 
 
-def add_options(command: argparse.ArgumentParser) -> None:
-    """--option KEY=VALUE ..., which `options` reads."""
-    command.add_argument(
-        "--option",
-        nargs="+",
-        default=[],
-        metavar="KEY=VALUE",
-        help="of the data set's reader, such as subset=medium; `mclf data list NAME` names them",
-    )
-
-
-def _data_list(arguments: argparse.Namespace) -> None:
+def _list(arguments: argparse.Namespace) -> None:
+    """Public data sets that can be read, and what is known of them."""
     from mclf_jax.data import listing
 
     if arguments.name:
@@ -107,14 +72,16 @@ def _data_list(arguments: argparse.Namespace) -> None:
         print(listing.table())
 
 
-def _data_prepare(arguments: argparse.Namespace) -> None:
+def _prepare(arguments: argparse.Namespace) -> None:
+    """Decode a data set once into ArrayRecord files that training reads quickly (a TensorFlow
+    Datasets directory). Killed? Start it again."""
     from mclf_jax import data
     from mclf_jax.data.prepare.beam import prepare_beam
     from mclf_jax.data.prepare.finish import summary
     from mclf_jax.data.prepare.run import prepare
 
     catalogue = data.catalogue(
-        arguments.name, path=arguments.path, **options(arguments.name, arguments.option)
+        arguments.name, path=arguments.path, **flags.reader_options(arguments, arguments.name)
     )
     settings = {
         "sample_rate_hz": arguments.sample_rate_hz,
@@ -132,7 +99,9 @@ def _data_prepare(arguments: argparse.Namespace) -> None:
     print(summary(made))
 
 
-def _data_check(arguments: argparse.Namespace) -> int:
+def _check(arguments: argparse.Namespace) -> int:
+    """Look for leaks between splits, duplicates, bad audio and doubtful labels before
+    training. Exit code 1 if there is a leak."""
     from mclf_jax import data
     from mclf_jax.data.check import check
 
@@ -141,7 +110,7 @@ def _data_check(arguments: argparse.Namespace) -> int:
         name,
         sample_rate_hz=arguments.sample_rate_hz,
         path=arguments.path,
-        **options(name, arguments.option),
+        **flags.reader_options(arguments, name),
     )
     result = check(source, audio=arguments.audio, num_workers=arguments.workers)
     print(result.json() if arguments.format == "json" else result.text())
@@ -154,7 +123,9 @@ def _data_check(arguments: argparse.Namespace) -> int:
     return 1 if result.leaks else 0
 
 
-def _data_listen(arguments: argparse.Namespace) -> None:
+def _listen(arguments: argparse.Namespace) -> None:
+    """Write a page with training songs before and after augmentation, as players and
+    spectrograms."""
     from mclf_jax import config as config_lib
     from mclf_jax.report.listen import PREVIEW, write_listening_page
 
@@ -170,7 +141,9 @@ def _data_listen(arguments: argparse.Namespace) -> None:
     print(page)
 
 
-def _data_agreement(arguments: argparse.Namespace) -> None:
+def _agreement(arguments: argparse.Namespace) -> None:
+    """How far several annotators agree (Cohen's and Fleiss' kappa), and the manifest.csv of
+    what most of them said."""
     from mclf_jax.data.annotators.agreement import agreement, describe
     from mclf_jax.data.annotators.annotations import majority, read_annotations, write_manifest
 
@@ -182,21 +155,3 @@ def _data_agreement(arguments: argparse.Namespace) -> None:
     if arguments.out:
         write_manifest(annotations, resolved, arguments.out)
         print(Path(arguments.out))
-
-
-def options(name: str, texts: Sequence[str]) -> dict[str, Any]:
-    """KEY=VALUE as arguments of a reader, of the type that their defaults have."""
-    from mclf_jax import data
-
-    known, chosen = data.options_of(name), {}
-    for text in texts:
-        key, equals, value = text.partition("=")
-        if not equals or key not in known:
-            takes = ", ".join(f"{k}={v}" for k, v in known.items()) or "none"
-            raise ValueError(f"--option {text}: {name} takes {takes}")
-        kind = type(known[key])
-        try:
-            chosen[key] = kind(value)
-        except ValueError as error:
-            raise ValueError(f"--option {text}: {value!r} is no {kind.__name__}") from error
-    return chosen

@@ -61,7 +61,7 @@ def write_manifest(folder, rows):
 def prepared(songs, tmp_path_factory):
     out = tmp_path_factory.mktemp("prepared")
     made = mclf(
-        "data", "prepare", "folder", "--from", songs, "--out", out, "--sample_rate_hz", RATE_HZ
+        "data", "prepare", "folder", "--from", songs, "--out", out, "--sample-rate-hz", RATE_HZ
     )
     assert "1 left out" in made.stdout
     return out

@@ -13,6 +13,7 @@ import soundfile
 from mclf_jax import config as config_lib
 from mclf_jax import load, sweep
 from mclf_jax.cli import main as cli
+from mclf_jax.cli import train
 from mclf_jax.sweep.run import run as run_sweep
 from tests import ROOT
 
@@ -121,7 +122,7 @@ def test_taggrams(run, songs, tmp_path):
         rows = list(csv.DictReader((tmp_path / "new" / name).read_text().splitlines()))
         assert [row["time_s"] for row in rows] == ["0.500", "1.000", "1.500"]
         assert all(float(row[label]) > 0.5 for row in rows)
-    arguments = ("--taggram", tmp_path, "--hop_s", "0.25", "--format", "json")
+    arguments = ("--taggram", tmp_path, "--hop-s", "0.25", "--format", "json")
     line = json.loads(mclf("predict", run, paths[0], *arguments).stdout)
     assert line["picture"] == str(tmp_path / "3.png")
     assert len(Path(line["table"]).read_text().splitlines()) == 1 + 5
@@ -140,23 +141,23 @@ def test_how_songs_are_cut(run, songs, tmp_path, capsys):
         return json.loads(said.out)["scores"]
 
     usual = scores()
-    assert scores("--num_windows", 16) == usual
-    assert scores("--num_windows", 1) != usual and scores("--hop_s", 0.7) != usual
-    assert scores("--window_s", 1.5) != usual
+    assert scores("--num-windows", 16) == usual
+    assert scores("--num-windows", 1) != usual and scores("--hop-s", 0.7) != usual
+    assert scores("--window-s", 1.5) != usual
     out = tmp_path / "e.npz"
-    assert here("embed", run, song, "--window_s", 2, "--num_windows", 1, "--out", out)[0] == 0
+    assert here("embed", run, song, "--window-s", 2, "--num-windows", 1, "--out", out)[0] == 0
     with np.load(out) as whole:
         expected = load(run, window_s=2.0, num_windows=1).embed(song)
         np.testing.assert_allclose(whole["embeddings"][0], expected, atol=1e-6)
     for options, expected in (
-        (("--window_s", 0.01), "window_s=0.01 does not suit short_chunk_cnn: the input is too"),
-        (("--num_windows", 0), "num_windows is 0"),
-        (("--hop_s", -1), "hop_s is -1"),
+        (("--window-s", 0.01), "window_s=0.01 does not suit short_chunk_cnn: the input is too"),
+        (("--num-windows", 0), "num_windows is 0"),
+        (("--hop-s", -1), "hop_s is -1"),
     ):
         code, said = here("predict", run, song, *options)
         assert code == 1 and expected in said.err
     with pytest.raises(SystemExit, match="2"):
-        here("predict", run, song, "--hop_s", 1, "--num_windows", 2)
+        here("predict", run, song, "--hop-s", 1, "--num-windows", 2)
 
 
 def test_inspect(songs):
@@ -228,7 +229,7 @@ def test_sweep(tmp_path):
         "    yield from grid({'model.args.n_channels': (2,), 'seed': (0, 1)})\n"
     )
     arguments = ("sweep", "--config", file, "--workdir", tmp_path / "runs")
-    dry = mclf(*arguments, "--dry_run", "--config.seed=3")
+    dry = mclf(*arguments, "--dry-run", "--config.seed=3")
     assert len(dry.stdout.splitlines()) == 2 and not (tmp_path / "runs").exists()
     assert "--config.seed: 2 of 2 settings have a value of their own" in dry.stderr
     table = mclf(*arguments).stdout.strip().splitlines()[-3:]
@@ -246,7 +247,7 @@ def test_the_ablation_that_ships(tmp_path):
     path = "configs/ablations/frontend.py"
     settings = sweep.settings_of(str(ROOT / path))
     assert (
-        len(mclf("sweep", "--config", path, "--workdir", "x", "--dry_run").stdout.split("\n")) == 19
+        len(mclf("sweep", "--config", path, "--workdir", "x", "--dry-run").stdout.split("\n")) == 19
     )
     config = config_lib.load(f"{ROOT / path}:songs=30", overrides=["--config.train.num_epochs=1"])
     results = run_sweep(config, [settings[3], settings[12]], workdir=tmp_path)
@@ -256,7 +257,7 @@ def test_the_ablation_that_ships(tmp_path):
 
 def test_a_reader_that_has_enough():
     arguments = ["sweep", "--config", "configs/ablations/frontend.py", "--workdir", "x"]
-    command = [sys.executable, "-m", "mclf_jax.cli.main", *arguments, "--dry_run"]
+    command = [sys.executable, "-m", "mclf_jax.cli.main", *arguments, "--dry-run"]
     with subprocess.Popen(
         command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
@@ -266,10 +267,11 @@ def test_a_reader_that_has_enough():
 
 
 def test_another_broken_pipe_is_not_hidden(monkeypatch):
-    def _inspect(arguments):  # subcommands are named after their functions
+    def _inspect(arguments):  # commands are named after their functions
+        """Look, and fail."""
         raise BrokenPipeError("of a worker")
 
-    monkeypatch.setattr(cli, "_inspect", _inspect)
+    monkeypatch.setattr(train, "_inspect", _inspect)
     with pytest.raises(BrokenPipeError, match="of a worker"):
         cli.main(["inspect", "--config", "x"])
 

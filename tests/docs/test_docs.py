@@ -158,7 +158,7 @@ def test_there_are_commands():
 
 @pytest.mark.parametrize("command", [c for c in COMMANDS if " runs/" in c])
 def test_command_is_understood(command):
-    arguments = cli._parser().parse_args(shlex.split(command)[1:])
+    arguments = cli.make_parser().parse_args(shlex.split(command)[1:])
     if arguments.command == "convert":
         is_encoder = arguments.out.endswith("encoder")  # which has no labels
         assert arguments.model in models.ARCHITECTURES

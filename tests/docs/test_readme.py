@@ -64,7 +64,7 @@ def test_there_are_commands():
 @pytest.mark.parametrize(("page", "command"), COMMANDS)
 def test_command_is_understood(page, command, monkeypatch, tmp_path):
     words = shlex.split(command.rstrip(")"))[1:]
-    arguments, rest = cli._parser().parse_known_args(words)
+    arguments, rest = cli.make_parser().parse_known_args(words)
     assert all(word.startswith("--config.") for word in rest), rest
     if hasattr(arguments, "config"):
         monkeypatch.chdir(tmp_path)

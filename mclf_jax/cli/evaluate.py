@@ -1,0 +1,100 @@
+"""`mclf evaluate`, `report` and `probe`: how good a run is, as numbers, a page and a table."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from mclf_jax.cli import flags
+
+
+def add_commands(commands: Any) -> None:
+    """Declare them."""
+    evaluate = flags.add_command(commands, _evaluate, fields="taken")
+    evaluate.add_argument("run", help="run directory")
+    flags.add_data_change(evaluate)
+    evaluate.add_argument("--split", default="test", choices=flags.SPLITS, help=flags.HIDDEN)
+
+    report = flags.add_command(commands, _report, fields="taken")
+    report.add_argument("run", help="run directory")
+
+    probe = flags.add_command(commands, _probe)
+    probe.add_argument("run", help="run directory")
+    probe.add_argument("--data", help="data set with labels (`mclf data list`); default: the run's")
+    probe.add_argument("--from", dest="path", help="where it is on disk")
+    flags.add_reader_options(probe)
+    probe.add_argument(
+        "--kind",
+        nargs="+",
+        default=("linear", "mlp", "knn"),
+        help="of classifiers: linear, mlp, knn, svm; label_spreading, also over unlabelled songs",
+    )
+    probe.add_argument(
+        "--fraction", nargs="+", type=float, default=(1.0,), help="of the training labels: .01 .1 1"
+    )
+    probe.add_argument("--seeds", type=int, default=1, help="repetitions")
+    probe.add_argument("--folds", type=int, default=0, help="cross-validate by group")
+    probe.add_argument(
+        "--baseline",
+        nargs="*",
+        default=("untrained", "mfcc"),
+        help="untrained, mfcc, scratch (which trains, and takes as long)",
+    )
+    probe.add_argument("--out", help="folder for the results; default: in the run")
+
+
+def _evaluate(arguments: argparse.Namespace) -> None:
+    """Score a split with a run's best checkpoint. Where the data are now, and how songs are
+    cut, is said by --config.data.args.path=DIR, --config.eval.X=..."""
+    from mclf_jax.evaluation.evaluate import evaluate
+
+    report = evaluate(
+        arguments.run,
+        split=arguments.split,
+        config=flags.config_of_run(arguments),
+        data_change=arguments.data_change,
+    )
+    path = report.save(Path(arguments.run) / "report")
+    print(f"{len(report.items)} songs, {report.num_windows} windows of split {report.split}")
+    for name, value in report.metrics.items():
+        interval = report.intervals.get(name)
+        text = f"  (95 %: {interval['low']:.4f} to {interval['high']:.4f})" if interval else ""
+        print(f"{name:>22}  {value:.4f}{text}")
+    if report.undefined:
+        print(f"not in macro means: {', '.join(report.undefined)}")
+    print(path)
+
+
+def _report(arguments: argparse.Namespace) -> None:
+    """Write the page of a run, evaluating what has not been yet. Where the data are now is
+    said by --config.data.args.path=DIR."""
+    from mclf_jax.report.run import report_run
+
+    print(report_run(arguments.run, config=flags.config_of_run(arguments)))
+
+
+def _probe(arguments: argparse.Namespace) -> None:
+    """See what a run's embeddings are good for: simple classifiers on them, beside the same
+    network untrained, trained from scratch, and statistics of MFCCs."""
+    from mclf_jax.probe import probe
+
+    source = arguments.data
+    data_arguments = None
+    if source is not None:
+        data_arguments = flags.reader_options(arguments, source)
+        if arguments.path is not None:
+            data_arguments["path"] = arguments.path
+    elif arguments.path is not None or arguments.option:
+        raise ValueError("--from and --option are for --data NAME")
+    result = probe(
+        arguments.run,
+        source=source,
+        arguments=data_arguments,
+        kinds=arguments.kind,
+        fractions=arguments.fraction,
+        seeds=range(arguments.seeds),
+        num_folds=arguments.folds,
+        baselines=arguments.baseline,
+        out=arguments.out,
+    )
+    print(result.text())
+    print(result.directory)

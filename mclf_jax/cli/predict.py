@@ -1,0 +1,134 @@
+"""`mclf predict` and `embed`: a run used on audio files, and on folders of them."""
+
+import argparse
+import itertools
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from mclf_jax.cli import flags
+
+_SHOW_PROGRESS_FROM = 10  # songs
+
+
+def add_commands(commands: Any) -> None:
+    """Declare them."""
+    predict = flags.add_command(commands, _predict)
+    _add_songs(predict)
+    predict.add_argument("--top", type=int, default=5, help="labels to show")
+    predict.add_argument("--format", default="text", choices=("text", "json"))
+    predict.add_argument(
+        "--taggram",
+        metavar="DIR",
+        help="write a picture and a table of each song's scores along time, --hop-s apart or half "
+        "a window",
+    )
+
+    embed = flags.add_command(commands, _embed)
+    _add_songs(embed)
+    embed.add_argument("--out", required=True, help="the .npz file to write")
+
+
+def _add_songs(command: argparse.ArgumentParser) -> None:
+    """The run, the songs, and how these are cut, see `api.Tagger`: if not given, as in the run."""
+    command.add_argument("run", help="run directory")
+    command.add_argument("audio", nargs="+", help="audio files, or folders of them")
+    command.add_argument(
+        "--window-s", type=float, help="seconds in a window, for networks that take any length"
+    )
+    cut = command.add_mutually_exclusive_group()
+    cut.add_argument("--num-windows", type=int, help="windows a song, evenly spaced (usually 16)")
+    cut.add_argument("--hop-s", type=float, help="or a window every so many seconds")
+
+
+def _predict(arguments: argparse.Namespace) -> int:
+    """Tag songs."""
+    taken: set[str] = set()
+
+    def show(tagger, path):
+        scores = tagger.predict(path)
+        best = sorted(scores, key=scores.get, reverse=True)[: arguments.top]
+        drawn = {}
+        if arguments.taggram is not None:
+            drawn = _draw(tagger, path, folder=arguments.taggram, taken=taken)
+        if arguments.format == "json":
+            line = {"path": path, "scores": {name: scores[name] for name in best}}
+            print(json.dumps(line | {kind: str(file) for kind, file in drawn.items()}))
+        else:
+            print(path)
+            for name in best:
+                print(f"  {scores[name]:.3f}  {name}")
+            for file in drawn.values():
+                print(f"  {file}")
+
+    return _for_each_song(arguments, show)
+
+
+def _draw(tagger: Any, path: str, *, folder: str, taken: set[str]) -> dict[str, Path]:
+    """Write a song's taggram under a name that is not `taken`; the files by their kind."""
+    from mclf_jax.figures.taggram import save_taggram
+
+    # Songs of several folders may share a name: "intro", "intro_2", ...
+    endings = itertools.chain([""], (f"_{i}" for i in itertools.count(2)))
+    name = next(name for end in endings if (name := Path(path).stem + end) not in taken)
+    taken.add(name)
+    return save_taggram(tagger.taggram(path), folder, name=name, title=Path(path).name)
+
+
+def _embed(arguments: argparse.Namespace) -> int:
+    """Write the embeddings of songs to an .npz of paths and embeddings."""
+    import numpy as np
+
+    out = Path(arguments.out)
+    if out.suffix != ".npz":
+        raise ValueError(f"--out is {out}; it must end in .npz")
+    out.parent.mkdir(parents=True, exist_ok=True)  # before hours of work, not after
+    paths, embeddings = [], []
+
+    def keep(tagger, path):
+        embeddings.append(tagger.embed(path))
+        paths.append(path)
+
+    code = _for_each_song(arguments, keep)
+    if paths:
+        np.savez(out, paths=np.array(paths), embeddings=np.stack(embeddings))
+        print(f"{len(paths)} embeddings of {embeddings[0].shape[0]} numbers: {out}")
+    return code
+
+
+def _for_each_song(arguments: argparse.Namespace, function: Callable) -> int:
+    """Call `function` on every audio file; a bad one is skipped, and makes the exit code 1."""
+    from mclf_jax.api import load
+    from mclf_jax.audio.decode import AUDIO_SUFFIXES, AudioError
+    from mclf_jax.common import progress
+
+    paths = []
+    for given in arguments.audio:
+        if Path(given).is_dir():
+            below = sorted(str(path) for path in Path(given).rglob("*") if path.is_file())
+            paths += [path for path in below if Path(path).suffix.lower() in AUDIO_SUFFIXES]
+        else:
+            paths.append(given)
+    if not paths:
+        raise ValueError(f"no audio files in {', '.join(arguments.audio)}")
+    tagger = load(
+        arguments.run,
+        window_s=arguments.window_s,
+        num_windows=arguments.num_windows,
+        hop_s=arguments.hop_s,
+    )
+    code = 0
+    shown = "off" if len(paths) < _SHOW_PROGRESS_FROM else "auto"
+    with progress.bar(
+        total=len(paths), title=arguments.command, unit="song", progress=shown, leave=True
+    ) as bar:
+        for path in paths:
+            try:
+                function(tagger, path)
+            except AudioError as error:
+                code = 1
+                print(f"skipped: {error}", file=sys.stderr)
+            bar.update()
+    return code

@@ -1,0 +1,93 @@
+"""`mclf train`, `inspect` and `sweep`: what a config describes, trained or only looked at."""
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+from mclf_jax.cli import flags
+
+
+def add_commands(commands: Any) -> None:
+    """Declare them."""
+    train = flags.add_command(commands, _train)
+    flags.add_config(train)
+    train.add_argument("--workdir", required=True, help="run directory, new or to be continued")
+    flags.add_data_change(train)
+    train.add_argument(
+        "--distributed", action="store_true", help="join the other processes of this run first"
+    )
+
+    inspect = flags.add_command(commands, _inspect)
+    flags.add_config(inspect)
+
+    sweep = flags.add_command(commands, _sweep)
+    flags.add_config(sweep)
+    sweep.add_argument("--workdir", required=True, help="folder of the runs and of the table")
+    sweep.add_argument(
+        "--split",
+        nargs="+",
+        default=("test",),
+        choices=flags.SPLITS,
+        help=f"of songs to score, with a table each; {flags.HIDDEN}",
+    )
+    sweep.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="only print one command a setting, for a queue; when these have run, the sweep makes "
+        "the tables",
+    )
+
+
+def _train(arguments: argparse.Namespace) -> None:
+    """Train what a config describes, or go on where it stopped."""
+    from mclf_jax import config as config_lib
+    from mclf_jax.common import parallel
+    from mclf_jax.train import train
+
+    config = config_lib.load(arguments.config, overrides=arguments.overrides)
+    if arguments.distributed:
+        parallel.start()
+    outcome = train(config, workdir=arguments.workdir, data_change=arguments.data_change)
+    best = ""
+    if outcome.best_value is not None:
+        best = f"; best {config.eval.metric} {outcome.best_value:.4f} at step {outcome.best_step}"
+    print(f"{outcome.status} at step {outcome.step}{best}: {arguments.workdir}")
+    if outcome.status == "interrupted":
+        print("the same command goes on from there")
+
+
+def _inspect(arguments: argparse.Namespace) -> None:
+    """Look at an experiment without training it."""
+    from mclf_jax import config as config_lib
+    from mclf_jax.train.overview import describe
+
+    for section in describe(config_lib.load(arguments.config, overrides=arguments.overrides)):
+        print(section, flush=True)
+
+
+def _sweep(arguments: argparse.Namespace) -> int:
+    """Train and evaluate every setting of a config's sweep(), stages in their order, and probe
+    those without labels by its probes()."""
+    from mclf_jax import config as config_lib
+    from mclf_jax.sweep import commands, probes_of, settings_of
+
+    where = {"workdir": arguments.workdir}
+    settings = settings_of(arguments.config)
+    for field, count in commands.count_overruled(settings, arguments.overrides).items():
+        own = f"{count} of {len(settings)} settings have a value of their own"
+        print(f"--config.{field}: {own}", file=sys.stderr)
+    if arguments.dry_run:
+        lines = commands.make_commands(arguments.config, overrides=arguments.overrides, **where)
+        for line in lines:
+            print(line)
+        return 0
+    from mclf_jax.sweep.run import run
+
+    config = config_lib.load(arguments.config, overrides=arguments.overrides)
+    probes = probes_of(arguments.config)
+    results = run(config, settings, splits=arguments.split, probes=probes, **where)
+    if results:
+        print((Path(arguments.workdir) / "sweep.md").read_text(encoding="utf-8"))
+    done = [result for result in results if result["status"] == "finished"]
+    return 0 if len(done) == len(settings) else 1
