@@ -10,14 +10,12 @@ import jax
 import numpy as np
 import soxr
 
-from mclf_jax import objectives
 from mclf_jax.audio.decode import AudioError, audio_info, read_windows, resampled_length
 from mclf_jax.common import checks, parallel
 from mclf_jax.data.base.windows import fit_length, window_starts
 from mclf_jax.evaluation.windows import Rows, average, make_step, pack, rows_of
 from mclf_jax.models import Model
-from mclf_jax.run.directory import read_config, read_meta, read_model
-from mclf_jax.run.weights import load_variables
+from mclf_jax.run.weights import load_variables, open_run, why_unfit
 
 Audio = str | os.PathLike | np.ndarray
 
@@ -40,17 +38,15 @@ def load(
         FileNotFoundError: not a run directory, or nothing was trained in it yet.
         ValueError: songs cannot be cut so for this network.
     """
-    run = Path(run)
-    config, meta = read_config(run), read_meta(run)
-    model = read_model(run)
+    opened = open_run(run)
+    config, meta, model = opened.config, opened.meta, opened.model
     if num_windows is None and hop_s is None:
         num_windows, hop_s = config.eval.num_windows, config.eval.hop_s
         num_windows = num_windows if hop_s is None else None
-    learnt_labels = objectives.traits(config.objective.name).predicts_labels
     return Tagger(
         model,
         load_variables(run, model, parallel.make_mesh(1))["variables"],
-        labels=meta["labels"] if learnt_labels else (),
+        labels=() if why_unfit(opened) else meta["labels"],
         task=meta["task"],
         short=config.data.short,
         window_s=window_s,

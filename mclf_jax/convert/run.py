@@ -11,7 +11,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from mclf_jax import config as config_lib
-from mclf_jax import models, objectives
+from mclf_jax import models
 from mclf_jax.audio.features import to_json
 from mclf_jax.common import parallel
 from mclf_jax.convert.from_torch import from_torch
@@ -23,8 +23,8 @@ from mclf_jax.data.catalogue.label_lists import LABEL_LISTS, LabelList, label_li
 from mclf_jax.models import ARCHITECTURES, Model
 from mclf_jax.objectives.views import embedding_size
 from mclf_jax.run import checkpoint, experiment
-from mclf_jax.run.directory import describe_run, read_config, read_meta, read_model, write_run
-from mclf_jax.run.weights import load_variables
+from mclf_jax.run.directory import describe_run, write_run
+from mclf_jax.run.weights import load_variables, open_run, why_unfit
 
 # Fields that using a network depends on; the others are about training it.
 _USED_FIELDS = (
@@ -176,12 +176,12 @@ def weights_from_run(run: str | Path, out: str | Path) -> dict[str, Any]:
         FileNotFoundError: not a run directory, or nothing was trained in it yet.
         ValueError: another suffix.
     """
-    run, out = Path(run), Path(out)
-    config, meta, model = read_config(run), read_meta(run), read_model(run)
+    opened, out = open_run(run), Path(out)
+    config, meta, model = opened.config, opened.meta, opened.model
     best = load_variables(run, model, parallel.make_mesh(1))
     arrays = to_torch(model, best["variables"])
     command, labels_file = ["mclf", "convert", out, "--model", model.name], None
-    if meta["labels"] and objectives.traits(config.objective.name).predicts_labels:
+    if not why_unfit(opened):
         labels_file = out.with_suffix(".labels.txt")
         text = "".join(f"{label}\n" for label in meta["labels"])
         command += ["--labels", labels_file, "--task", meta["task"]]

@@ -11,15 +11,15 @@ from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
 from mclf_jax import config as config_lib
-from mclf_jax import metrics, objectives
+from mclf_jax import metrics
 from mclf_jax.common import parallel
 from mclf_jax.data.views import apply as view
 from mclf_jax.evaluation.result import Report, load_report, saved_splits
 from mclf_jax.evaluation.windows import average, make_step, song_rows
 from mclf_jax.run import checkpoint, experiment
-from mclf_jax.run.directory import check_data, read_config, read_meta
+from mclf_jax.run.directory import check_data, read_config
 from mclf_jax.run.experiment import Experiment
-from mclf_jax.run.weights import load_variables
+from mclf_jax.run.weights import load_variables, open_run, why_unfit
 
 PyTree = Any
 # The `eval.metric` that compares nothing: the newest checkpoint is the one that is used.
@@ -123,13 +123,12 @@ def evaluate(
         ValueError: the split is empty, no labels are hidden, `config` is that of another network,
             or the data are not those of the run.
     """
-    run = Path(run)
-    meta = read_meta(run)
-    config = config_of(run, config)
-    if not objectives.traits(config.objective.name).predicts_labels:
+    opened = open_run(run)
+    run, meta, config = opened.path, opened.meta, config_of(opened.path, config)
+    if why := why_unfit(opened):
         raise ValueError(
-            f"{run} was trained by {config.objective.name}, without labels, so there is nothing to "
-            "score; see what its embeddings are good for with `mclf probe`"
+            f"{run}: {why}, so there is nothing to score; see what its embeddings are good for "
+            "with `mclf probe`"
         )
     parts = experiment.build(config)
     info = parts.source.info

@@ -11,12 +11,10 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
-from mclf_jax import objectives
 from mclf_jax.audio.features import to_json
 from mclf_jax.common import parallel
 from mclf_jax.models import Model
-from mclf_jax.run.directory import read_config, read_meta, read_model
-from mclf_jax.run.weights import load_variables
+from mclf_jax.run.weights import Run, load_variables, open_run, why_unfit
 
 PyTree = Any
 _FIELD = "objective.args.teacher"
@@ -61,60 +59,37 @@ def open_teacher(run: str | Path, *, task: str, label_names: Sequence[str]) -> T
             f"{_FIELD} is ''; it must be the run directory of a network that was trained with "
             "labels, as `mclf train` and `mclf convert` make them"
         )
-    named, run = f"{_FIELD} is {str(run)!r}", Path(run)
+    named = f"{_FIELD} is {str(run)!r}"
     try:
-        config, meta, model = read_config(run), read_meta(run), read_model(run)
-        _check(named, config.objective.name, meta, task=task, label_names=label_names)
-        best = load_variables(run, model, parallel.make_mesh())
+        opened = open_run(run)
+        if why := why_unfit(opened, task=task, labels=label_names):
+            raise ValueError(
+                f"{named}, but {why}. A teacher predicts what its student learns: the same task, "
+                "and the same labels in the same order; train such a run, perhaps from this one "
+                "(init.path)"
+            )
+        best = load_variables(run, opened.model, parallel.make_mesh())
     except FileNotFoundError as error:
         raise FileNotFoundError(f"{named}: {error}") from error
     variables = jax.tree.map(np.asarray, best["variables"])
     return Teacher(
-        model=model,
+        model=opened.model,
         variables=variables,
-        labels=tuple(meta["labels"]),
+        labels=tuple(opened.meta["labels"]),
         task=task,
-        config=config,
-        fingerprint=_fingerprint(config, meta, model, variables),
+        config=opened.config,
+        fingerprint=_fingerprint(opened, variables),
     )
 
 
-def _check(
-    named: str, objective: str, meta: dict[str, Any], *, task: str, label_names: Sequence[str]
-) -> None:
-    if not objectives.traits(objective).predicts_labels:
-        raise ValueError(
-            f"{named}, which was trained by {objective}, without labels, so it predicts none; "
-            "train a run with labels from it (init.path) and take that one"
-        )
-    if meta["task"] != task:
-        raise ValueError(
-            f"{named}, which was trained for task {meta['task']!r}; the task here is {task!r}"
-        )
-    there, here = list(meta["labels"]), list(label_names)
-    if there == here:
-        return
-    if sorted(there) == sorted(here):
-        raise ValueError(
-            f"{named}, whose labels are in another order: {there}, and here {here}. Its outputs "
-            "would be taken for other labels; train it on labels in the order of here"
-        )
-    lacks, more = sorted(set(here) - set(there)), sorted(set(there) - set(here))
-    differences = [f"it lacks {lacks}"] * bool(lacks) + [f"it has {more} too"] * bool(more)
-    raise ValueError(
-        f"{named}, which was trained on other labels: {'; '.join(differences)}. It must have "
-        "those that the student learns"
-    )
-
-
-def _fingerprint(config: ConfigDict, meta: dict[str, Any], model: Model, variables: PyTree) -> str:
-    listening = config.eval
+def _fingerprint(run: Run, variables: PyTree) -> str:
+    config, listening = run.config, run.config.eval
     known = {
-        "task": meta["task"],
-        "labels": meta["labels"],
+        "task": run.meta["task"],
+        "labels": run.meta["labels"],
         "model": config.model.to_dict(),
-        "features": to_json(model.features),
-        "window_samples": model.window_samples,
+        "features": to_json(run.model.features),
+        "window_samples": run.model.window_samples,
         "short": config.data.short,
         "num_windows": listening.num_windows if listening.hop_s is None else None,
         "hop_s": listening.hop_s,

@@ -1,20 +1,82 @@
-"""The one door to the weights of a run: its best checkpoint, on the devices that use it."""
+"""The one door to a run: its network, its best weights, and whether they suit what one wants."""
 
+import dataclasses
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import jax
 from jax.sharding import Mesh
+from ml_collections import ConfigDict
 
+from mclf_jax import objectives
 from mclf_jax.common import parallel
 from mclf_jax.models import Model
 from mclf_jax.run import checkpoint
+from mclf_jax.run.directory import read_config, read_meta, read_model
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Run:
+    """A run directory, opened.
+
+    Attributes:
+        path: of it.
+        config: of the run.
+        meta: what its weights mean, see `directory.describe_run`.
+        model: its network, with its features.
+    """
+
+    path: Path
+    config: ConfigDict
+    meta: Mapping[str, Any]
+    model: Model
+
+
+def open_run(run: str | Path) -> Run:
+    """Open a run directory of `mclf train` or `mclf convert`.
+
+    Raises:
+        FileNotFoundError: it is none.
+    """
+    run = Path(run)
+    return Run(run, read_config(run), read_meta(run), read_model(run))
 
 
 def load_variables(run: str | Path, model: Model, mesh: Mesh) -> dict[str, Any]:
-    """{"step", "variables"} of a run's best checkpoint, on every device of a mesh."""
+    """{"step", "variables"} of a run's best checkpoint, on every device of a mesh.
+
+    Raises:
+        FileNotFoundError: nothing was trained in it yet.
+    """
     abstract = jax.eval_shape(model.init, jax.random.key(0))
     shardings = jax.tree.map(lambda _: parallel.replicated(mesh), abstract)
     return checkpoint.restore_best(
         Path(run) / "checkpoints", checkpoint.abstract_like(abstract, shardings)
     )
+
+
+def why_unfit(run: Run, *, task: str | None = None, labels: Sequence[str] | None = None) -> str:
+    """Why a run does not predict labels, or not those that are wanted; "" if it does.
+
+    Args:
+        run: of `open_run`.
+        task: that is wanted; any when not given.
+        labels: that are wanted, in their order; any when not given.
+    """
+    objective, meta = run.config.objective.name, run.meta
+    if not objectives.traits(objective).predicts_labels:
+        return f"it was trained by {objective}, without labels"
+    there = list(meta["labels"])
+    if not there:
+        return "nothing has trained its last layer"
+    if task not in (None, meta["task"]):
+        return f"it was trained for task {meta['task']!r}; the task here is {task!r}"
+    here = there if labels is None else list(labels)
+    if there == here:
+        return ""
+    if sorted(there) == sorted(here):
+        return f"its labels are in another order: {there}, and here {here}"
+    lacks, more = sorted(set(here) - set(there)), sorted(set(there) - set(here))
+    differences = [f"it lacks {lacks}"] * bool(lacks) + [f"it has {more} too"] * bool(more)
+    return f"it was trained on other labels: {'; '.join(differences)}"

@@ -3,12 +3,11 @@
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import numpy as np
 
-from mclf_jax import objectives
 from mclf_jax.audio.features import to_json
 from mclf_jax.common import parallel
 from mclf_jax.convert.from_torch import check_filter_bank, without_constants
@@ -17,8 +16,7 @@ from mclf_jax.convert.unwrap import has_last_layer, unwrap
 from mclf_jax.convert.weights import SUFFIXES
 from mclf_jax.models import Model
 from mclf_jax.models.names import name_of, path_of
-from mclf_jax.run.directory import read_config, read_meta, read_model
-from mclf_jax.run.weights import load_variables
+from mclf_jax.run.weights import load_variables, open_run, why_unfit
 
 OTHER_FEATURES = ("refuse", "allow")
 
@@ -73,7 +71,8 @@ def read(path: str | Path, *, model: Model, other_features: str = "refuse") -> P
 
 
 def _read_run(run: Path, *, model: Model, other_features: str) -> Pretrained:
-    config, meta, trained = read_config(run), read_meta(run), read_model(run)
+    opened = open_run(run)
+    meta, trained = opened.meta, opened.model
     if trained.name != model.name:
         raise ValueError(
             f"init.path: {run} holds a {trained.name}, and model.name is {model.name!r}; they must "
@@ -93,23 +92,15 @@ def _read_run(run: Path, *, model: Model, other_features: str) -> Pretrained:
     differing += _other_arguments(trained, model)
     best = load_variables(run, trained, parallel.make_mesh())
     leaves = jax.tree_util.tree_leaves_with_path(best["variables"])
-    objective = config.objective.name
+    objective = opened.config.objective.name
     return Pretrained(
         origin=f"{run} ({model.name}, {objective}, step {best['step']})",
         arrays={name_of(path_of(key_path)[1:]): np.asarray(leaf) for key_path, leaf in leaves},
         name=lambda path: name_of(path[1:]),
         turn=lambda path, array: array,
-        labels=_labels_of(objective, meta),
+        labels=why_unfit(opened) or (meta["task"], tuple(meta["labels"])),
         notes=tuple(differing),
     )
-
-
-def _labels_of(objective: str, meta: Mapping[str, Any]) -> tuple[str, tuple[str, ...]] | str:
-    if not objectives.traits(objective).predicts_labels:
-        return f"{objective} trained without labels"
-    if not meta["labels"]:
-        return "nothing has trained the last layer there"
-    return meta["task"], tuple(meta["labels"])
 
 
 def _other_arguments(trained: Model, model: Model) -> list[str]:

@@ -304,5 +304,5 @@ def test_pretrain_probe_and_fine_tune(songs, tmp_path):
     tuned = tmp_path / "tuned"
     start = f"--config.init.path={pretrained}"
     mclf("train", "--config", config_of(songs), "--workdir", tuned, *SMALL, start)
-    assert "simclr trained without labels" in (tuned / "init.txt").read_text()
+    assert "it was trained by simclr, without labels" in (tuned / "init.txt").read_text()
     assert "accuracy" in mclf("evaluate", tuned).stdout

@@ -164,7 +164,10 @@ def test_training_starts_from_it_with_a_last_layer_of_its_own(folder, path):
     del expected["params"]["fc"]
     jax.tree.map(np.testing.assert_array_equal, loaded.variables, expected)
     assert loaded.unused == ()
-    why = {"run": "simclr trained without labels", "clmr.npz": "the file has no last layer"}
+    why = {
+        "run": "it was trained by simclr, without labels",
+        "clmr.npz": "the file has no last layer",
+    }
     assert f"new: {why[path]}" in loaded.text()
 
 

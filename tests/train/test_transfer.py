@@ -150,7 +150,7 @@ def test_a_self_supervised_run_goes_on_with_labels(tmp_path, quick_compiles):
     best = checkpoint.restore_best(tmp_path / "run" / "checkpoints", fresh)["variables"]
     assert_equal(without_head(loaded.variables), without_head(dict(best)))
     assert_equal(loaded.variables["params"]["dense2"], fresh["params"]["dense2"])
-    assert loaded.text().splitlines()[-1].endswith("new: simclr trained without labels")
+    assert loaded.text().splitlines()[-1].endswith("new: it was trained by simclr, without labels")
     assert "(short_chunk_cnn, simclr, step 2)" in loaded.origin
 
 
