@@ -75,7 +75,7 @@ def _report(arguments: argparse.Namespace) -> None:
 def _probe(arguments: argparse.Namespace) -> None:
     """See what a run's embeddings are good for: simple classifiers on them, beside the same
     network untrained, trained from scratch, and statistics of MFCCs."""
-    from mclf_jax.probe import probe
+    from mclf_jax.probe import probe, show
 
     source = arguments.data
     data_arguments = None
@@ -96,5 +96,5 @@ def _probe(arguments: argparse.Namespace) -> None:
         baselines=arguments.baseline,
         out=arguments.out,
     )
-    print(result.text())
+    print(show.text(result))
     print(result.directory)

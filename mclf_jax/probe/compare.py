@@ -4,8 +4,9 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 
 from mclf_jax import metrics
+from mclf_jax.common import checks
 from mclf_jax.metrics.interval import mean_interval
-from mclf_jax.probe import table
+from mclf_jax.probe import show
 from mclf_jax.probe.result import END_TO_END, ProbeResult
 
 FORMATS = ("markdown", "text")
@@ -46,8 +47,7 @@ def compare(
         ValueError: results of one data set are not on the same folds and seeds, or there is
             nothing to show.
     """
-    if style not in FORMATS:
-        raise ValueError(f"style is {style!r}; allowed: {', '.join(FORMATS)}")
+    checks.choice("style", style, FORMATS)
     data = dict.fromkeys((r.data, r.fingerprint) for rs in results.values() for r in rs)
     if not data:
         raise ValueError("results is empty: give at least one result of `probe`")
@@ -96,22 +96,20 @@ def _section(data, results, *, kinds, fraction, metric, style) -> str:
     head = ["method", "probe", "runs", metric, "untrained", "over untrained"]
     cells = [_cells(row, num_folds=num_folds) for row in rows]
     if style == "text":
-        return f"{data}\n{table.columns(head, cells)}"
-    rule = ["---", "---", *["---:"] * (len(head) - 2)]
-    lines = [f"| {' | '.join(line)} |" for line in (head, rule, *cells)]
-    return "\n".join([f"**{data}**", "", *lines])
+        return f"{data}\n{show.columns(head, cells)}"
+    return f"**{data}**\n\n{show.markdown_table(head, cells)}"
 
 
 def _cells(row: _Row, *, num_folds: int) -> list[str]:
     runs = len({run for run, *_ in row.scores})
-    shown = table.value_cell(mean_interval(list(row.scores.values()), num_folds=num_folds))
+    shown = show.value_cell(mean_interval(list(row.scores.values()), num_folds=num_folds))
     cells = [row.name, row.kind, str(runs), shown]
     if not row.untrained:
         return [*cells, "", ""]
-    below = table.value_cell(mean_interval(list(row.untrained.values()), num_folds=num_folds))
+    below = show.value_cell(mean_interval(list(row.untrained.values()), num_folds=num_folds))
     gains = [row.scores[key] - row.untrained[key] for key in row.scores if key in row.untrained]
     gain = mean_interval(gains, num_folds=num_folds) if gains else None
-    return [*cells, below, table.difference_cell(gain)]
+    return [*cells, below, show.difference_cell(gain)]
 
 
 def _scores(results, encoder, kind, fraction, metric) -> dict[tuple, float]:

@@ -18,8 +18,8 @@ from mclf_jax.evaluation.windows import average
 from mclf_jax.metrics import counted
 from mclf_jax.metrics.inputs import validate
 from mclf_jax.probe import classifiers
+from mclf_jax.probe.classifiers import TRANSDUCTIVE
 from mclf_jax.probe.embeddings import Embeddings
-from mclf_jax.probe.label_spreading import TRANSDUCTIVE
 
 Learn = Callable[[str, np.ndarray, np.ndarray], classifiers.Candidates]
 

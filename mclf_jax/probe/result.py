@@ -10,9 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from mclf_jax import metrics
-from mclf_jax.common.files import write_text
+from mclf_jax.common import files
 from mclf_jax.metrics.interval import mean_interval
-from mclf_jax.probe import table
 
 END_TO_END = "end-to-end"
 """The kind of records of networks that were trained as a whole."""
@@ -99,28 +98,6 @@ class ProbeResult:
             for (encoder, kind, fraction), members in rows.items()
         ]
 
-    def text(self) -> str:
-        """The table for a terminal, and the notes."""
-        return table.text(self)
-
-    def markdown(self) -> str:
-        """The table for a page."""
-        return table.markdown(self)
-
-    def save(self, directory: str | Path) -> Path:
-        """Write probe.md, probe.csv (a line a fit), probe.json and probe.png; the directory."""
-        from mclf_jax.probe.picture import label_fractions
-
-        directory = Path(directory)
-        directory.mkdir(parents=True, exist_ok=True)
-        write_text(directory / "probe.md", self.markdown())
-        write_text(directory / "probe.csv", _csv(self))
-        content = dataclasses.asdict(self) | {"directory": None}
-        text = json.dumps(_without_nan(content), indent=2, sort_keys=True)
-        write_text(directory / "probe.json", text + "\n")
-        label_fractions(self).savefig(directory / "probe.png", dpi=160)
-        return directory
-
     def _over_untrained(self, members: Sequence[Record], metric: str) -> dict[str, float] | None:
         """Paired by seed and fold: both were fitted and tested on the same songs."""
         if members[0].encoder != "trained":
@@ -138,8 +115,17 @@ class ProbeResult:
         return mean_interval(differences, num_folds=self.num_folds)
 
 
+def write_records(result: ProbeResult, directory: str | Path) -> Path:
+    """Write probe.csv (a line a fit) and probe.json, which `load_result` reads; the directory."""
+    directory = Path(directory)
+    directory.mkdir(parents=True, exist_ok=True)
+    files.write_text(directory / "probe.csv", _csv(result))
+    files.write_json(directory / "probe.json", dataclasses.asdict(result) | {"directory": None})
+    return directory
+
+
 def load_result(directory: str | Path) -> ProbeResult:
-    """What `ProbeResult.save` wrote.
+    """What `write_records` wrote.
 
     Raises:
         FileNotFoundError: there is no probe.json.
@@ -149,7 +135,7 @@ def load_result(directory: str | Path) -> ProbeResult:
         raise FileNotFoundError(f"{directory} has no probe.json: probe the run first")
     content = json.loads(path.read_text(encoding="utf-8"))
     records = tuple(
-        Record(**{**r, "values": _with_nan(r["values"]), "intervals": _intervals(r["intervals"])})
+        Record(**r | {name: files.with_nan(r[name]) for name in ("values", "intervals")})
         for r in content.pop("records")
     )
     for name in ("labels", "notes"):
@@ -179,20 +165,3 @@ def _csv(result: ProbeResult) -> str:
 def _mean_bound(members: Sequence[Record], metric: str, side: str) -> float:
     bounds = [r.intervals[metric][side] for r in members if metric in r.intervals]
     return sum(bounds) / len(bounds) if bounds else math.nan
-
-
-def _without_nan(value: Any) -> Any:
-    """JSON has no NaN."""
-    if isinstance(value, Mapping):
-        return {key: _without_nan(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_without_nan(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def _with_nan(values: Mapping[str, float | None]) -> dict[str, float]:
-    return {key: math.nan if value is None else value for key, value in values.items()}
-
-
-def _intervals(found: Mapping[str, Mapping[str, float | None]]) -> dict[str, dict[str, float]]:
-    return {name: _with_nan(bounds) for name, bounds in found.items()}

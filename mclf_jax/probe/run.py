@@ -14,12 +14,11 @@ from mclf_jax.common.progress import MODES
 from mclf_jax.common.progress import bar as bar_of
 from mclf_jax.data.base.source import Source
 from mclf_jax.data.catalogue.items import SPLITS
-from mclf_jax.probe import encoders, scratch, verification
+from mclf_jax.probe import encoders, scratch, show, verification
 from mclf_jax.probe.cells import Cell, cells, labelled, missing_labels, unlabelled
-from mclf_jax.probe.classifiers import MAX_WINDOWS
+from mclf_jax.probe.classifiers import MAX_WINDOWS, TRANSDUCTIVE, check_task
 from mclf_jax.probe.embeddings import Embeddings, Encoder, extract
 from mclf_jax.probe.fit import KINDS, Rows, fit, rows_of
-from mclf_jax.probe.label_spreading import TRANSDUCTIVE, check_task
 from mclf_jax.probe.opening import (
     check_splits,
     heard_in_training,
@@ -169,7 +168,7 @@ def probe(
         notes=tuple(notes),
         directory=out,
     )
-    result.save(out)
+    show.save(result, out)
     return result
 
 

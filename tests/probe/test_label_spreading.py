@@ -10,11 +10,10 @@ from sklearn.semi_supervised import LabelSpreading
 
 from mclf_jax import metrics
 from mclf_jax.cli import main as cli
-from mclf_jax.probe import load_result, probe
+from mclf_jax.probe import load_result, probe, show
 from mclf_jax.probe.cells import cells, unlabelled
-from mclf_jax.probe.classifiers import MAX_WINDOWS
+from mclf_jax.probe.classifiers import MAX_WINDOWS, label_spreading
 from mclf_jax.probe.fit import Rows, fit
-from mclf_jax.probe.label_spreading import label_spreading
 from tests.probe.test_cells import Labels, classes
 from tests.probe.test_fit import corners, rows, splits, tags
 from tests.probe.test_run import Ranked
@@ -216,7 +215,7 @@ def test_a_run_is_probed_by_it(run):
     assert set(found.records[1].setting) == {"n_neighbors", "alpha"}
     (note,) = found.notes
     assert note.startswith("label_spreading also learns from 12 to 18 songs without their labels")
-    assert "label_spreading" in made.markdown()
+    assert "label_spreading" in show.markdown(made)
     with (run / "out" / "probe.csv").open() as file:
         assert [line["kind"] for line in csv.DictReader(file)][1::2] == ["label_spreading"] * 2
     (path,) = (run / "probe" / "embeddings").iterdir()

@@ -8,7 +8,7 @@ import pytest
 
 from mclf_jax import data
 from mclf_jax.probe import embeddings as cache
-from mclf_jax.probe import load_result, probe
+from mclf_jax.probe import load_result, probe, show
 from mclf_jax.probe.cells import cells
 from mclf_jax.probe.scratch import default_config, restricted
 from mclf_jax.run import experiment
@@ -97,7 +97,7 @@ def test_what_can_be_heard_is_found(run):
     assert np.mean([r.values["accuracy"] for r in found.records]) > 0.8
     assert found.method == "supervised" and found.step in (2, 4) and found.data == "ranked"
     assert found.directory == run / "probe" / "ranked-ranked s"
-    assert load_result(found.directory).text() == found.text()
+    assert show.text(load_result(found.directory)) == show.text(found)
 
 
 def test_the_second_call_does_not_run_the_network(run, monkeypatch):
@@ -121,7 +121,7 @@ def test_tags_with_unknown_labels(run):
     tested = [r.num_test for r in found.records if r.kind == "knn" and r.seed == 0]
     assert sum(tested) == 35
     assert np.mean([r.values["roc_auc_macro"] for r in found.records]) > 0.9
-    assert "2 seeds × 3 folds by group" in found.text()
+    assert "2 seeds × 3 folds by group" in show.text(found)
 
 
 def test_numbers_and_songs_that_cannot_be_read(run):

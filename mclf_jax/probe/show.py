@@ -1,13 +1,16 @@
-"""Probe results as tables that people read, in a terminal or on a page."""
+"""Probe results as people read them: tables in a terminal or on a page, and a picture."""
 
 import math
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mclf_jax import metrics
+from mclf_jax.common.files import write_text
+from mclf_jax.probe.result import ProbeResult, write_records
 
 if TYPE_CHECKING:
-    from mclf_jax.probe.result import ProbeResult
+    from matplotlib.figure import Figure
 
 _TITLES = {
     "untrained": "same network, untrained",
@@ -16,27 +19,45 @@ _TITLES = {
 }
 
 
-def encoder_title(encoder: str, method: str) -> str:
-    """How an encoder is called in print; that of the run by its objective."""
-    return f"{method} (this run)" if encoder == "trained" else _TITLES.get(encoder, encoder)
+def save(result: ProbeResult, directory: str | Path) -> Path:
+    """Write probe.md, probe.csv (a line a fit), probe.json and probe.png; the directory."""
+    directory = write_records(result, directory)
+    write_text(directory / "probe.md", markdown(result))
+    draw(result).savefig(directory / "probe.png", dpi=160)
+    return directory
 
 
-def markdown(result: "ProbeResult") -> str:
-    """Heading, table and notes of a result."""
-    head, rows = _cells(result)
-    lines = [
-        f"### {result.run} on {result.data}",
-        "",
-        _line(head),
-        _line(["---", "---", *["---:"] * (len(head) - 2)]),
-    ]
-    lines += [_line([_escape(cell) for cell in row]) for row in rows]
-    return "\n".join([*lines, "", *(f"{note}  " for note in _notes(result))]) + "\n"
-
-
-def text(result: "ProbeResult") -> str:
-    """The same in columns."""
+def text(result: ProbeResult) -> str:
+    """The table for a terminal, and the notes."""
     return "\n".join([columns(*_cells(result)), "", *_notes(result)])
+
+
+def markdown(result: ProbeResult) -> str:
+    """Heading, table and notes for a page."""
+    heading = f"### {result.run} on {result.data}"
+    notes = [f"{note}  " for note in _notes(result)]
+    return "\n".join([heading, "", markdown_table(*_cells(result)), "", *notes]) + "\n"
+
+
+def draw(result: ProbeResult, *, metric: str | None = None) -> "Figure":
+    """The picture, see `figures.probes.plot_probes`; of the task's headline if not of `metric`."""
+    from mclf_jax.figures.plots import short
+    from mclf_jax.figures.probes import plot_probes
+
+    metric = metric or metrics.HEADLINES[result.task][0]
+    rows = [
+        row | {"name": f"{short(_title(row['encoder'], result.method), limit=36)}: {row['kind']}"}
+        for row in result.summary(metric)
+    ]
+    title = f"{short(result.run, limit=30)} on {short(result.data, limit=30)}"
+    return plot_probes(rows, metric=metric, title=title)
+
+
+def markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Rows of a page, numbers (all but the first two columns) on the right."""
+    rule = ["---", "---", *["---:"] * (len(head) - 2)]
+    cells = [[cell.replace("|", "\\|") for cell in row] for row in rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in (head, rule, *cells))
 
 
 def columns(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -67,7 +88,7 @@ def difference_cell(row: Mapping[str, float] | None) -> str:
     return f"{row['mean']:+.3f}" + ("" if math.isnan(width) else f" ± {width:.3f}")
 
 
-def _cells(result: "ProbeResult") -> tuple[list[str], list[list[str]]]:
+def _cells(result: ProbeResult) -> tuple[list[str], list[list[str]]]:
     first, *others = metrics.HEADLINES[result.task]
     main, rest = result.summary(first), [result.summary(name) for name in others]
     several_fractions = len({row["fraction"] for row in main}) > 1
@@ -76,7 +97,7 @@ def _cells(result: "ProbeResult") -> tuple[list[str], list[list[str]]]:
     head += [*["over untrained"] * compared, "95 % over songs", *others]
     rows = []
     for number, row in enumerate(main):
-        cells = [encoder_title(row["encoder"], result.method), row["kind"]]
+        cells = [_title(row["encoder"], result.method), row["kind"]]
         cells += [f"{100 * row['fraction']:g} %"] * several_fractions
         cells += [value_cell(row)] + [difference_cell(row["over_untrained"])] * compared
         cells += [_over_songs(row), *(value_cell(other[number]) for other in rest)]
@@ -90,7 +111,7 @@ def _over_songs(row: Mapping[str, Any]) -> str:
     return f"{row['low']:.3f} to {row['high']:.3f}"
 
 
-def _notes(result: "ProbeResult") -> list[str]:
+def _notes(result: ProbeResult) -> list[str]:
     tested = sorted({record.num_test for record in result.records})
     songs = f"{tested[0]}" if len(tested) == 1 else f"{tested[0]} to {tested[-1]}"
     seeds = len({record.seed for record in result.records})
@@ -109,9 +130,6 @@ def _notes(result: "ProbeResult") -> list[str]:
     return [*notes, *result.notes]
 
 
-def _line(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cells)} |"
-
-
-def _escape(cell: str) -> str:
-    return cell.replace("|", "\\|")
+def _title(encoder: str, method: str) -> str:
+    """How an encoder is called in print; that of the run by its objective."""
+    return f"{method} (this run)" if encoder == "trained" else _TITLES.get(encoder, encoder)

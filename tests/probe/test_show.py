@@ -9,8 +9,7 @@ import pytest
 from scipy import stats
 
 from mclf_jax.metrics.interval import mean_interval
-from mclf_jax.probe import ProbeResult, Record, compare, load_result
-from mclf_jax.probe.picture import label_fractions
+from mclf_jax.probe import ProbeResult, Record, compare, load_result, show
 
 
 def record(encoder="trained", kind="linear", value=0.5, *, fraction=1.0, seed=0, fold=0):
@@ -91,21 +90,21 @@ def test_gains_are_paired_by_seed_and_fold():
 
 def test_text_and_markdown_say_what_is_compared():
     rows = [record(value=0.75), record("untrained", value=0.5), record("mfcc", "svm", 0.25)]
-    text = result(rows).text()
+    text = show.text(result(rows))
     assert "simclr (this run)" in text and "0.750" in text and "+0.250" in text
     assert "0.650 to 0.950" in text and "A note." in text
     assert "±" not in text  # one fit each
-    markdown = result(rows).markdown()
+    markdown = show.markdown(result(rows))
     assert "| MFCC statistics | svm | 0.250 |  | 0.150 to 0.450 | 0.125 |" in markdown
     some = [record(value=0.75), record(value=0.5, fraction=0.1)]
-    assert "10 %" in result(some).text()
+    assert "10 %" in show.text(result(some))
 
 
 def test_what_is_saved_is_what_is_loaded(tmp_path):
     made = result([record(value=0.75), record("scratch", "end-to-end", 0.5)], num_folds=5)
-    directory = made.save(tmp_path / "out")
+    directory = show.save(made, tmp_path / "out")
     loaded = load_result(directory)
-    assert loaded.directory == directory and loaded.text() == made.text()
+    assert loaded.directory == directory and show.text(loaded) == show.text(made)
     assert loaded.records[0].setting == {"C": 0.1}
     assert math.isnan(loaded.records[0].values["roc_auc_macro"])
     assert "NaN" not in (directory / "probe.json").read_text()
@@ -115,7 +114,7 @@ def test_what_is_saved_is_what_is_loaded(tmp_path):
     assert [line["encoder"] for line in lines] == ["trained", "scratch"]
     assert lines[0]["accuracy"] == "0.75" and lines[0]["accuracy_low"] == "0.65"
     assert (directory / "probe.png").stat().st_size > 5000
-    assert (directory / "probe.md").read_text() == made.markdown()
+    assert (directory / "probe.md").read_text() == show.markdown(made)
     with pytest.raises(FileNotFoundError, match="probe the run first"):
         load_result(tmp_path)
 
@@ -127,10 +126,10 @@ def test_the_picture_has_a_line_for_each_encoder_and_probe():
         for fraction in (0.1, 0.5, 1.0)
         for seed in (0, 1)
     ]
-    (axes,) = label_fractions(result(rows)).axes
+    (axes,) = show.draw(result(rows)).axes
     assert len(axes.containers) == 2 and axes.get_ylim()[1] <= 1.02
     assert [t.get_text() for t in axes.get_xticklabels()] == ["10 %", "50 %", "100 %"]
-    (axes,) = label_fractions(result([r for r in rows if r.fraction == 1])).axes
+    (axes,) = show.draw(result([r for r in rows if r.fraction == 1])).axes
     assert [t.get_text() for t in axes.get_yticklabels()] == [
         "simclr (this run): linear",
         "same network, untrained: knn",

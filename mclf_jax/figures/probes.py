@@ -1,18 +1,14 @@
-"""Scores over the fraction of labels, a line for each encoder and probe."""
+"""Scores of probes over the fraction of labels, a line for each encoder and probe."""
 
 import math
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from mclf_jax import metrics
-from mclf_jax.figures.plots import ACCENT, MUTED, PALETTE, short, styled, title_of
-from mclf_jax.probe.table import encoder_title
-
-if TYPE_CHECKING:
-    from mclf_jax.probe.result import ProbeResult
+from mclf_jax.figures.plots import ACCENT, MUTED, PALETTE, styled, title_of
 
 _COLOURS = {"trained": ACCENT, "untrained": MUTED, "mfcc": PALETTE[1], "scratch": PALETTE[2]}
 _LOOKS = {"linear": ("-", "o"), "mlp": ("--", "s"), "knn": (":", "^"), "svm": ("-.", "D")}
@@ -20,34 +16,33 @@ _LOOK = ("-", "P")
 
 
 @styled
-def label_fractions(result: "ProbeResult", *, metric: str | None = None) -> Figure:
+def plot_probes(rows: Sequence[Mapping[str, Any]], *, metric: str, title: str) -> Figure:
     """The picture of a result; with one fraction alone, a point for each encoder and probe.
 
     Bars are the 95 % intervals of the table: over seeds and folds or, of a single fit, over songs.
 
     Args:
-        result: of `probe`.
-        metric: the headline of the task when not given.
+        rows: of `ProbeResult.summary`, with the "name" of each in print.
+        metric: of the scores.
+        title: of the figure.
     """
-    metric = metric or metrics.HEADLINES[result.task][0]
-    rows = [row for row in result.summary(metric) if not math.isnan(row["mean"])]
+    rows = [row for row in rows if not math.isnan(row["mean"])]
     figure = Figure(figsize=(6.4, 4.2), layout="constrained")
     axes = figure.subplots()
-    title = f"{short(result.run, limit=30)} on {short(result.data, limit=30)}"
     if len({row["fraction"] for row in rows}) > 1:
-        _lines(axes, rows, result.method)
+        _lines(axes, rows)
         axes.set(ylabel=title_of(metric), ylim=_within_range(axes.get_ylim(), metric))
         figure.legend(loc="outside lower center", ncols=2)
     else:
         figure.set_figheight(1.1 + 0.28 * max(1, len(rows)))
-        _points(axes, rows, result.method)
+        _points(axes, rows)
         axes.set(xlabel=title_of(metric), xlim=_within_range(axes.get_xlim(), metric))
     axes.set_title(title)
     return figure
 
 
-def _lines(axes, rows: list[dict[str, Any]], method: str) -> None:
-    curves: dict[tuple[str, str], list[dict[str, Any]]] = {}
+def _lines(axes, rows: list[Mapping[str, Any]]) -> None:
+    curves: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
     for row in rows:
         curves.setdefault((row["encoder"], row["kind"]), []).append(row)
     fractions = sorted({row["fraction"] for row in rows})
@@ -65,7 +60,7 @@ def _lines(axes, rows: list[dict[str, Any]], method: str) -> None:
             marker=marker,
             markersize=4,
             elinewidth=0.8,
-            label=f"{short(encoder_title(encoder, method), limit=36)}: {kind}",
+            label=points[0]["name"],
         )
     axes.set_xscale("log")
     axes.xaxis.set_major_locator(FixedLocator(fractions))
@@ -74,10 +69,7 @@ def _lines(axes, rows: list[dict[str, Any]], method: str) -> None:
     axes.set(xlabel="labels used in training")
 
 
-def _points(axes, rows: list[dict[str, Any]], method: str) -> None:
-    names = [
-        f"{short(encoder_title(row['encoder'], method), limit=36)}: {row['kind']}" for row in rows
-    ]
+def _points(axes, rows: list[Mapping[str, Any]]) -> None:
     for position, row in enumerate(rows):
         low, high = _bar(row)
         axes.errorbar(
@@ -89,7 +81,7 @@ def _points(axes, rows: list[dict[str, Any]], method: str) -> None:
             markersize=5,
             linestyle="none",
         )
-    axes.set_yticks(range(len(rows)), names)
+    axes.set_yticks(range(len(rows)), [row["name"] for row in rows])
     axes.set_ylim(len(rows) - 0.5, -0.5)
     axes.grid(visible=False, axis="y")
 
