@@ -1,5 +1,6 @@
 """Eight virtual CPU devices for every test, before anything starts JAX."""
 
+import collections
 import os
 
 from tests import ROOT
@@ -16,12 +17,24 @@ jax.config.update("jax_num_cpu_devices", 8)
 # The same examples every time, so that a change is what breaks a test.
 hypothesis.settings.register_profile("repeatable", derandomize=True, deadline=None)
 hypothesis.settings.load_profile("repeatable")
-# The caches of scanned audio and of compiled programs stay out of the user's home.
 os.environ.setdefault("MPLBACKEND", "agg")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Of a test with `slow_beyond(n)` all cases but the first n are slow."""
+    seen = collections.Counter()
+    for item in items:
+        if mark := item.get_closest_marker("slow_beyond"):
+            test = item.nodeid.partition("[")[0]
+            seen[test] += 1
+            if seen[test] > mark.args[0]:
+                item.add_marker("slow")
 
 
 @pytest.fixture(autouse=True)
 def _own_cache(tmp_path_factory, monkeypatch):
+    """What is found out about audio files stays out of the user's home."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.getbasetemp() / "cache"))
 
 

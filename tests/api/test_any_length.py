@@ -185,6 +185,7 @@ def test_longer_windows_go_through_the_network_whole():
 
 
 @pytest.mark.parametrize("name", list(models.ARCHITECTURES))
+@pytest.mark.slow_beyond(3)
 def test_every_network_takes_half_a_second(name):
     model = models.build(name, num_labels=2, **SMALL[name])
     tagger = Tagger(
@@ -211,6 +212,7 @@ def test_files_are_heard_as_arrays_are(tmp_path, ending, rate_hz):
 
 
 @pytest.mark.parametrize("cut", [{}, {"hop_s": 1.0}, {"window_s": 3.0, "hop_s": 1.0}])
+@pytest.mark.slow
 def test_half_an_hour_is_never_held(tmp_path, cut):
     path = tmp_path / "long.wav"
     soundfile.write(path, np.zeros(30 * 60 * 8000, np.int16), 8000)  # 55 MiB as float32

@@ -108,6 +108,7 @@ def test_close_to_librosa(changes):
 
 @pytest.mark.parametrize("convention", [(22050, 512), (16000, 256)])
 @pytest.mark.parametrize("array", [np.asarray, jnp.asarray])
+@pytest.mark.slow_beyond(1)
 def test_real_pieces_correlate_with_librosa(convention, array):
     if not PIECES.exists():
         pytest.skip("../shared/audio/pieces is not here")

@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import numpy as np
+import pytest
 import soundfile
 
 _FORMATS = {
@@ -24,6 +25,7 @@ _SCAN_EACH = """
 import json, pathlib, sys, time
 from mclf_jax.audio import decode
 from mclf_jax.data import scan
+import pytest
 root = pathlib.Path(sys.argv[1])
 options = dict(sample_rate_hz=16000, min_duration_s=0.125, progress="off")
 paths = sorted(root.glob("*.*"))
@@ -101,6 +103,7 @@ def _fuzzed(folder, *, per_format, seed):
             (folder / f"{i:03d}.{kind}").write_bytes(damaged)
 
 
+@pytest.mark.slow
 def test_a_thousand_damaged_files(tmp_path):
     _fuzzed(tmp_path, per_format=_PER_FORMAT, seed=0)
     found, whole = _scan(tmp_path, timeout_s=300)

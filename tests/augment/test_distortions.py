@@ -204,6 +204,7 @@ def test_pase_plus_with_recordings():
 
 
 @pytest.mark.parametrize("key", keys())
+@pytest.mark.slow_beyond(1)
 def test_a_batch_goes_through_pase_plus(key):
     x = noise(12, RATE_HZ)
     x[11] = 0

@@ -82,6 +82,7 @@ def test_noise_has_the_published_ratio(name):
 
 @pytest.mark.parametrize("name", PUBLISHED)
 @pytest.mark.parametrize("module", ["numpy", "jax"])
+@pytest.mark.slow_beyond(2)
 def test_a_batch_goes_through(name, module):
     x = np.random.default_rng(0).uniform(-0.5, 0.5, (6, RATE_HZ)).astype(np.float32)
     x[5] = 0

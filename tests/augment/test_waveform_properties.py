@@ -92,6 +92,7 @@ COMPILED = {repr(a): jax.jit(a) for a in AUGMENTATIONS}
 @pytest.mark.parametrize(("shape", "dtype"), [((2, 3, 300), jnp.bfloat16), ((1,), jnp.float32)])
 @settings(max_examples=6)
 @given(kind=kinds, seed=seeds)
+@pytest.mark.slow_beyond(6)
 def test_jitted(augmentation, shape, dtype, kind, seed):
     x = jnp.asarray(KINDS[kind](shape, np.random.default_rng(seed)), dtype)
     check(x, COMPILED[repr(augmentation)](jax.random.key(seed), x))

@@ -200,6 +200,7 @@ def test_folder_with_nothing_usable(tmp_path):
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux's /proc")
+@pytest.mark.slow
 def test_memory_of_predict_does_not_grow_with_the_song(run, tmp_path):
     rng = np.random.default_rng(0)
     peaks_mib = {}

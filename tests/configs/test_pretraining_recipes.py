@@ -37,6 +37,7 @@ def songs(tmp_path_factory):
 
 
 @pytest.mark.parametrize("method", METHODS)
+@pytest.mark.slow_beyond(2)
 def test_every_small_recipe_fits_together(method, songs):
     _trace(config_lib.load(f"{RECIPE}:method={method},path={songs}"))
 
@@ -57,6 +58,7 @@ def test_windows_of_small_recipes_are_as_long_as_asked(method):
         *itertools.product(("moco", "byol"), ("musicnn", "harmonic_cnn", "sample_cnn")),
     ],
 )
+@pytest.mark.slow_beyond(2)
 def test_any_network_learns_by_comparing_views(method, name, songs):
     """Of waveforms and of spectrograms alike; `model.name` is all that changes."""
     changes = {"model.name": name, "train.batch_size": 4}
@@ -67,6 +69,7 @@ def test_any_network_learns_by_comparing_views(method, name, songs):
 
 
 @pytest.mark.parametrize("recipe", PUBLISHED_SIZE)
+@pytest.mark.slow_beyond(2)
 def test_published_recipes_take_any_folder(recipe, songs):
     config = config_lib.load(f"{ROOT / 'configs' / recipe}.py:data=folder,path={songs}")
     parts = training.build(config_lib.override(config, {"train.batch_size": 4})).parts

@@ -134,6 +134,7 @@ def test_inspect(name, songs):
         "tutorial.py:",
     ],
 )
+@pytest.mark.slow_beyond(2)
 def test_published_training_of_any_folder(recipe, songs):
     """One label of many, those of the folder: traced, with a batch of its audio."""
     config = config_lib.load(f"{ROOT}/configs/{recipe}data=folder,path={songs}")

@@ -41,6 +41,7 @@ def _path(value):
 
 
 @pytest.mark.parametrize("method", METHODS)
+@pytest.mark.slow_beyond(2)
 def test_every_method_fits_together(method, songs, tmp_path):
     """Its step takes its batch: traced, with a batch of real audio, and not compiled."""
     arguments = f"method={method},path={songs},window_s=.3,songs_per_label=2,ratio=2"

@@ -153,6 +153,7 @@ def test_it_goes_out_without_a_last_layer_and_comes_in_again(folder, tmp_path, c
 
 
 @pytest.mark.parametrize("path", ["run", "clmr.npz"])
+@pytest.mark.slow_beyond(1)
 def test_training_starts_from_it_with_a_last_layer_of_its_own(folder, path):
     model = small_model(NAME)
     fresh = jax.tree.map(np.zeros_like, variables())

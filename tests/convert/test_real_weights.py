@@ -52,6 +52,7 @@ def test_logits_are_those_of_the_original(name):
 
 
 @pytest.mark.parametrize("name", TOP_SCORES)
+@pytest.mark.slow_beyond(1)
 def test_they_come_out_under_the_same_keys(name):
     arrays = published(name)
     out = to_torch(models.build(name, num_labels=50), from_torch(name, arrays))
@@ -64,6 +65,7 @@ def test_they_come_out_under_the_same_keys(name):
 
 
 @pytest.mark.parametrize("name", TOP_SCORES)
+@pytest.mark.slow_beyond(1)
 def test_files_of_pytorch_hold_the_same(name):
     pytest.importorskip("torch")
     from mclf_jax.convert.weights import read_weights
@@ -80,6 +82,7 @@ def test_order_of_their_labels():
 
 
 @pytest.mark.parametrize("name", TOP_SCORES)
+@pytest.mark.slow_beyond(1)
 def test_a_tagger_that_says_guitar(name, tmp_path, capsys):
     weights, run = SHARED / "weights" / f"{name}_mtat.npz", tmp_path / "run"
     words = ["convert", weights, "--model", name, "--labels", "mtat", "--out", run]

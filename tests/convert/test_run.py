@@ -202,6 +202,7 @@ def test_a_conversion_that_was_killed_is_done_again(folder, tmp_path, monkeypatc
 
 
 @pytest.mark.parametrize("suffix", [".npz", ".safetensors", ".pth"])
+@pytest.mark.slow_beyond(1)
 def test_out_and_in_again(folder, tmp_path, capsys, suffix):
     if suffix == ".pth":
         pytest.importorskip("torch")

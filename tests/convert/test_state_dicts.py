@@ -91,6 +91,7 @@ def test_other_depths_are_read_off_too():
 
 @pytest.mark.parametrize("prefix", ["network.", "model.", "module.", "encoder.", "model.module."])
 @pytest.mark.parametrize("name", ["fcn", "cnnsa", "music_tagging_transformer"])
+@pytest.mark.slow_beyond(4)
 def test_prefixes_of_training_code_are_taken_off(name, prefix):
     weights = small_weights(name)
     wrapped = {prefix + key: array for key, array in weights.items()}

@@ -41,8 +41,11 @@ TOLERANCES = {
 }
 
 
-def differences(case: str, *, precision: type = np.float64) -> dict[str, float]:
+def differences(
+    case: str, *, precision: type = np.float64, modes: tuple[str, ...] = ("evaluation", "training")
+) -> dict[str, float]:
     """Largest difference of each kind for one of `CASES`; names as in `TOLERANCES`."""
+    compare = {"evaluation": _evaluation_mode, "training": _training_mode}
     name, arguments = CASES[case]
     fixture = load_fixture(case)
     weights = {key: w.astype(precision) for key, w in state_dict(fixture["keys"]).items()}
@@ -59,10 +62,8 @@ def differences(case: str, *, precision: type = np.float64) -> dict[str, float]:
         ).astype(precision)
         assert model.features.sample_rate_hz == fixture["sample_rate"]
         x = model.features(jnp.asarray(audio))
-        return {
-            **_evaluation_mode(fixture, model, variables, x),
-            **_training_mode(fixture, model, variables, x),
-        }
+        found = [compare[mode](fixture, model, variables, x) for mode in modes]
+        return {kind: value for one in found for kind, value in one.items()}
 
 
 def _evaluation_mode(fixture, model, variables, x):

@@ -96,6 +96,7 @@ def test_no_gradient():
 
 @pytest.mark.usefixtures("quick_compiles")
 @pytest.mark.parametrize(("norm", "collapses"), [("none", True), ("batch_norm", False)])
+@pytest.mark.slow
 def test_a_run_that_collapses_says_so(norm, collapses):
     """BYOL whose target is the network itself, without normalisation in its heads and with it."""
     objective = byol(

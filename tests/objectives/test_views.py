@@ -86,6 +86,7 @@ def encode_and_differentiate(model, *, num_chunks, num_devices=1):
 
 
 @pytest.mark.parametrize(("num_chunks", "num_devices"), [(2, 1), (4, 1), (16, 1), (2, 8)])
+@pytest.mark.slow_beyond(2)
 def test_chunks_give_the_gradients_of_the_whole(num_chunks, num_devices):
     model = dataclasses.replace(small_model(), module=Plain())
     whole = encode_and_differentiate(model, num_chunks=1)
@@ -114,6 +115,7 @@ def test_statistics_of_chunks_pass_on():
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4), chunked_state, state)
 
 
+@pytest.mark.slow
 def test_chunks_need_less_memory():
     model = small_model(n_channels=16)
     variables = jax.eval_shape(model.init, KEY)

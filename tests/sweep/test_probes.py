@@ -36,6 +36,7 @@ def other_songs(*, sample_rate_hz):
 FINGERPRINT = ["before"]
 
 
+@pytest.mark.slow
 def test_pretrained_probed_and_tuned(tmp_path, capsys, monkeypatch, quick_compiles):
     config = tiny_config(train__num_steps=2, eval__every_steps=2, runtime__num_devices=1)
     settings = [(f"simclr,seed={seed}", SIMCLR | {"seed": seed}) for seed in (0, 1)]

@@ -128,6 +128,7 @@ def test_what_cannot_be_is_refused_before_training(settings, message, tmp_path):
     assert not (tmp_path / "runs").exists()
 
 
+@pytest.mark.slow
 def test_runs_tabulates_and_goes_on(tmp_path, capsys, quick_compiles):
     settings = list(grid({"model.args.n_channels": (2,), "seed": (0, 1)}))
     settings += [

@@ -80,6 +80,7 @@ def test_features_are_those_of_the_augmented_window():
 
 
 @pytest.mark.parametrize("num_workers", [1, 2])
+@pytest.mark.slow_beyond(1)
 def test_same_batches_for_any_number_of_workers_and_after_a_restart(num_workers):
     parts = parts_of(**WAVEFORM)
     expected = batches_of(parts)
@@ -230,6 +231,7 @@ def test_eight_devices_augment_and_mix_as_one_does():
         pytest.param(ON_DEVICE, id="device", marks=pytest.mark.slow),
     ],
 )
+@pytest.mark.slow
 def test_resumed_and_with_workers_equals_straight(tmp_path, monkeypatch, place):
     changes = {**place, **EVERYTHING, "train__num_steps": 8, "eval__every_steps": 4}
     train(tiny_config(**changes), workdir=tmp_path / "straight")

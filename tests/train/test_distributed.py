@@ -70,6 +70,7 @@ def test_two_processes_equal_one(tmp_path):
 
 
 @pytest.mark.usefixtures("quick_compiles")
+@pytest.mark.slow
 def test_songs_are_compared_with_those_of_other_processes(tmp_path):
     """NT-Xent, MoCo's queue and the negatives of CPC, on the same three global batches."""
     started = start("tests.tiny_pretraining", tmp_path / "two.npz", processes=2)

@@ -48,6 +48,7 @@ def test_what_is_frozen_stays_and_what_is_unfrozen_moves(teacher, tmp_path):
     assert "starting from" in said and "step 6" in said and "loaded" in said
 
 
+@pytest.mark.slow
 def test_resumed_equals_straight(teacher, tmp_path):
     straight, stopped = tmp_path / "straight", tmp_path / "stopped"
     config = tiny_config(init__path=str(teacher), **FROZEN)

@@ -236,6 +236,7 @@ def test_without_a_valid_split_the_last_weights_are_the_best(tmp_path, monkeypat
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.slow_beyond(1)
 def test_signals_save_and_exit_cleanly(tmp_path, number):
     process = start(tmp_path, "train__num_steps=100000", "eval__every_steps=100000")
     deadline = time.monotonic() + 120

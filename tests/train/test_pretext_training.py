@@ -126,6 +126,7 @@ def test_artists_with_drawn_labels(workdir):
     assert any(text.startswith(note) for text in crossing.notes)
 
 
+@pytest.mark.slow
 def test_groups_of_artists(workdir):
     outcome = train(
         _config("artist_group", {"num_groups": 3, "valid_fraction": 0.2}), workdir=workdir
@@ -136,6 +137,7 @@ def test_groups_of_artists(workdir):
         probe(workdir, kinds=("linear",), baselines=(), num_folds=3, progress="off")
 
 
+@pytest.mark.slow
 def test_listening(workdir, tmp_path):
     pytest.importorskip("implicit")
     arguments = {"path": _plays(tmp_path / "plays.csv"), "num_factors": 3, "scaling": "unit"}

@@ -72,6 +72,7 @@ def test_labelled_batches_are_those_of_supervised_learning():
 
 
 @pytest.mark.parametrize("num_workers", [0, 2])
+@pytest.mark.slow_beyond(1)
 def test_position_is_step(num_workers):
     run = training.build(tiny_config(**FEW))
     straight, options = run.batches(), {"num_threads": 2, "prefetch": 2}
@@ -87,6 +88,7 @@ def test_two_processes_have_the_rows_of_one():
     assert sorted(together) == sorted(run.batches()[3]["unlabelled"]["index"])
 
 
+@pytest.mark.slow
 def test_resumed_equals_straight(tmp_path, monkeypatch):
     changes = FEW | {"train__num_steps": 8, "eval__every_steps": 4}
     train(tiny_config(**changes), workdir=tmp_path / "straight")

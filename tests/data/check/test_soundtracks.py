@@ -54,6 +54,7 @@ def _encode(source, target, *, gain, container):
     )
 
 
+@pytest.mark.slow
 def test_planted_leaks_are_found_and_nothing_else(tmp_path):
     rows = _rows(per_split=3)
     clean = _check(tmp_path, rows)

@@ -193,6 +193,7 @@ def test_shards_that_break_while_in_use_are_audio_errors(folders, tmp_path, enco
 
 
 @pytest.mark.skipif(not AUDIO.is_dir(), reason="the folder ../shared/audio is not there")
+@pytest.mark.slow
 def test_real_audio(tmp_path):
     files = sorted(path for path in AUDIO.rglob("*") if path.suffix in (".mp3", ".ogg", ".wav"))
     chosen = sorted(files, key=lambda path: path.stat().st_size)[:12]

@@ -177,6 +177,7 @@ def test_what_cannot_be_is_refused_in_words(name, arguments, message):
 
 
 @pytest.mark.parametrize("name", ["cpc", "wav2vec"])
+@pytest.mark.slow_beyond(1)
 def test_bfloat16_and_remat_compute_the_same_roughly(name):
     x = noise(2, 4000)
     arguments = {**SMALL[name], "num_labels": 2}

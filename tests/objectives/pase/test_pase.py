@@ -208,6 +208,7 @@ def test_published_sizes_of_pase():
     assert decoder["mlp"]["hidden"]["kernel"].shape == (128, 64)
 
 
+@pytest.mark.slow
 def test_pase_plus_learns_in_one_step_what_it_is_given():
     arguments = PLUS | {"workers": WORKERS} | SMALL
     objective = pase(small_model(skips="sum", recurrent="qrnn", hidden_size=8), **arguments)
@@ -220,6 +221,7 @@ def test_pase_plus_learns_in_one_step_what_it_is_given():
 @pytest.mark.parametrize(
     ("kernel_size", "stride"), [(30, 4), (30, 10), (7, 5), (4, 3), (5, 8), (3, 3), (3, 1)]
 )
+@pytest.mark.slow_beyond(3)
 def test_deconvolution_is_its_sum(kernel_size, stride):
     rng = np.random.default_rng(0)
     x, kernel = rng.standard_normal((2, 9, 3)), rng.standard_normal((kernel_size, 3, 2))

@@ -40,6 +40,7 @@ MAKERS = [small_simclr, small_cola, small_moco, small_byol]
 
 
 @pytest.mark.parametrize("make", MAKERS)
+@pytest.mark.slow
 def test_beats_its_own_untrained_start(make):
     model, held_out = small_model(), songs(64, seed=10**6)
     objective = make(model)
@@ -66,6 +67,7 @@ def test_beats_its_own_untrained_start(make):
         ("musicnn", small_byol),
     ],
 )
+@pytest.mark.slow_beyond(2)
 def test_works_with_any_network(name, make):
     """Waveforms and spectrograms, with augmentation on the device."""
     chains = Chains(waveform=compose([Noise(min_snr_db=3.0, max_snr_db=30.0)]))
@@ -99,6 +101,7 @@ def test_one_device_equals_eight(make):
 
 
 @pytest.mark.parametrize("make", MAKERS)
+@pytest.mark.slow_beyond(1)
 def test_encodes_in_chunks(make):
     """What that changes is a matter of `views.encode`, whose tests are elsewhere."""
     objective = make(small_model(), num_chunks=4)
@@ -112,6 +115,7 @@ def test_encodes_in_chunks(make):
 
 @pytest.mark.usefixtures("quick_compiles")
 @pytest.mark.parametrize("make", MAKERS)
+@pytest.mark.slow_beyond(1)
 def test_evaluation_changes_nothing_and_leaves_out_what_is_not_valid(make):
     objective = make(small_model())
     initial = jax.jit(objective.init)(jax.random.key(0))

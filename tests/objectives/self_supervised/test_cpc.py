@@ -195,6 +195,7 @@ def test_knowing_nothing_costs_what_it_should():
 
 
 @pytest.mark.parametrize("arguments", [{}, {"num_codes": 8, "restart_codes_below": 0.1}])
+@pytest.mark.slow_beyond(1)
 def test_one_device_and_eight_compute_the_same(arguments):
     objective = cpc(small_model(**arguments), **FEW)
     initial = jax.jit(objective.init)(jax.random.key(0))

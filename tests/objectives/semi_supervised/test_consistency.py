@@ -106,6 +106,7 @@ def test_the_loss_by_hand(name, task):
 
 
 @pytest.mark.parametrize("teacher", [{}, EMA], ids=["self", "ema"])
+@pytest.mark.slow_beyond(1)
 def test_identical_views_are_consistent(teacher):
     def of_views(chains):
         objective = start(small_model(), chains=chains, teacher_view="augmented", **SOFT, **teacher)
@@ -118,6 +119,7 @@ def test_identical_views_are_consistent(teacher):
 
 
 @pytest.mark.parametrize("view", ["clean", "augmented"])
+@pytest.mark.slow_beyond(1)
 def test_no_gradient_reaches_the_teacher(view):
     model, batch = point_model(), points(8, task="single_label")
     params, state, loss = start(model, teacher_view=view, chains=SHIFT, **SOFT, **EMA)
@@ -207,6 +209,7 @@ def test_padding_does_not_count():
     [("linear", 3, 0.3), ("log", 1, 1 - np.exp(-0.5)), ("exp", 7, np.exp(-1.5))],
 )
 @pytest.mark.parametrize("task", TASKS)
+@pytest.mark.slow_beyond(2)
 def test_annealing_leaves_out_what_is_right(task, schedule, step, share):
     model, batch = point_model(), points(4, task=task, seed=1)
     batch["valid"][3] = 0
@@ -261,6 +264,7 @@ def for_points(name):
     [(name, "single_label") for name in METHODS]
     + [("mean_teacher", "multi_label"), ("fixmatch", "multi_label")],
 )
+@pytest.mark.slow
 def test_unlabelled_points_help(name, task):
     model, settings = point_model(), {"task": task, "chains": jitter(0.15)}
     objective = consistency(model, total_steps=300, **settings, **for_points(name))

@@ -66,6 +66,7 @@ def test_the_same_on_one_and_eight_devices():
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6), one, eight)
 
 
+@pytest.mark.slow
 def test_unlabelled_points_help():
     model, settings = point_model(), {"weight": 0.3, "ramp_up_steps": 150}
     objective = entropy_minimization(model, task="single_label", chains=jitter(0.15), **settings)

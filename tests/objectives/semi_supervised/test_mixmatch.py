@@ -289,6 +289,7 @@ class MLP(nn.Module):
         return {"logits": nn.Dense(K)(nn.relu(nn.Dense(32)(x)))}
 
 
+@pytest.mark.slow
 def test_songs_without_labels_teach():
     """Two labelled songs a class beside 300 without; labelled ones alone are learnt by heart."""
     rng, centres = np.random.default_rng(0), 3.0 * np.eye(K, 16)

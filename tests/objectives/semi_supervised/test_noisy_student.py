@@ -95,6 +95,7 @@ def cross_entropy(logits, targets, task):
         ("multi_label", "soft", 2.0),
     ],
 )
+@pytest.mark.slow_beyond(2)
 def test_the_whole_loss_in_numpy(runs, task, targets, temperature):
     """The student hears noise, and its teacher clean audio in evaluation mode."""
     settings = {"targets": targets, "temperature": temperature, "threshold": 0.8, "weight": 3.0}
@@ -208,6 +209,7 @@ def test_a_skeptical_student_doubts_what_is_not_tagged(runs):
 
 
 @pytest.mark.parametrize(("task", "temperature"), [("single_label", 2.0), ("multi_label", 1.0)])
+@pytest.mark.slow_beyond(1)
 def test_cached_predictions_teach_the_same(runs, task, temperature):
     batch = batch_of(task)
     online = student(runs, task, temperature=temperature, threshold=0.7)
@@ -231,6 +233,7 @@ def test_cached_predictions_teach_the_same(runs, task, temperature):
         cached.loss(params, of_model, predicted, KEY)
 
 
+@pytest.mark.slow
 def test_a_smaller_student_with_other_features(runs):
     features = LOG_MEL | {"n_mels": 16}
     model = small_model(n_channels=2, features=features, window_s=0.4)
