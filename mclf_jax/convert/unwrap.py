@@ -10,7 +10,7 @@ import numpy as np
 
 from mclf_jax import models
 from mclf_jax.convert.keys import torch_key
-from mclf_jax.convert.weights import Checkpoint, opened, read_checkpoint
+from mclf_jax.convert.weights import Checkpoint, read_checkpoint, unpack
 
 # What training code wraps a network in: Lightning, DataParallel, CLMR, torch.compile.
 _WRAPPERS = re.compile(r"((network|model|module|encoder|_orig_mod)\.)*")
@@ -51,7 +51,7 @@ def unwrap(name: str, weights: Mapping[str, Any] | str | Path) -> Unwrapped:
         FileNotFoundError, ValueError: as `weights.read_checkpoint`.
     """
     models.features_of(name)  # an unknown name is an error before a file is read
-    found = opened(weights) if isinstance(weights, Mapping) else read_checkpoint(weights)
+    found = unpack(weights) if isinstance(weights, Mapping) else read_checkpoint(weights)
     left_out: list[str] = []
     prefix, *others = _prefixes(name, found)
     arrays = {key.removeprefix(prefix): array for key, array in found.arrays.items()}

@@ -1,13 +1,14 @@
 """Files of weights: name -> array, read and written without running anything that is in them."""
 
 import importlib
-import os
 from collections import OrderedDict
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+
+from mclf_jax.common import files
 
 SUFFIXES = (".pth", ".pt", ".ckpt", ".safetensors", ".npz")
 # What training scripts call the state_dict when they save it beside other things.
@@ -48,7 +49,7 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such file")
     read = {".npz": _read_npz, ".safetensors": _read_safetensors}.get(suffix, _read_torch)
-    return opened(read(path), origin=str(path))
+    return unpack(read(path), origin=str(path))
 
 
 def write_weights(path: str | Path, arrays: Mapping[str, np.ndarray]) -> None:
@@ -64,8 +65,7 @@ def write_weights(path: str | Path, arrays: Mapping[str, np.ndarray]) -> None:
     # PyTorch warns of arrays that nobody may write to.
     arrays = {key: np.array(array, order="C") for key, array in arrays.items()}
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    try:
+    with files.replacing(path) as temporary:
         if suffix == ".npz":
             with temporary.open("wb") as file:
                 np.savez(file, **arrays)
@@ -75,20 +75,9 @@ def write_weights(path: str | Path, arrays: Mapping[str, np.ndarray]) -> None:
             torch = _library("torch")
             tensors = {key: torch.from_numpy(array) for key, array in arrays.items()}
             torch.save(tensors, temporary)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
-def as_arrays(weights: Mapping[str, Any], *, origin: str = "weights") -> dict[str, np.ndarray]:
-    """A state_dict, or what is nested in a checkpoint as one, with arrays as its values.
-
-    Arguments and errors as of `opened`.
-    """
-    return opened(weights, origin=origin).arrays
-
-
-def opened(weights: Mapping[str, Any], *, origin: str = "weights") -> Checkpoint:
+def unpack(weights: Mapping[str, Any], *, origin: str = "weights") -> Checkpoint:
     """A state_dict, or a checkpoint that holds one, apart from what was saved with it.
 
     Args:

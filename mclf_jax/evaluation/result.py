@@ -15,6 +15,8 @@ from pathlib import Path
 
 import numpy as np
 
+from mclf_jax.common import files
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Report:
@@ -92,11 +94,7 @@ class Report:
         fields = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
         for name in ("scores", "targets", "items"):
             del fields[name]
-        # Labels keep their order as a list; the objects below them are sorted for stable diffs.
-        text = json.dumps(_nan_to_null(fields), indent=2, sort_keys=True, allow_nan=False)
-        partial = path.with_suffix(".json.partial")
-        partial.write_text(text + "\n", encoding="utf-8")
-        os.replace(partial, path)
+        files.write_json(path, fields)
         return path
 
     def _write_csv(self, path: Path) -> None:
@@ -130,9 +128,9 @@ def load_report(directory: str | os.PathLike, split: str) -> Report:
     for name in ("labels", "undefined"):
         fields[name] = tuple(fields[name])
     fields["skipped"] = tuple((item, reason) for item, reason in fields["skipped"])
-    fields["metrics"] = _null_to_nan(fields["metrics"])
-    for name in ("per_label", "intervals"):
-        fields[name] = {key: _null_to_nan(values) for key, values in fields[name].items()}
+    for name in ("metrics", "per_label", "intervals"):
+        fields[name] = files.with_nan(fields[name])
+    # JSON has labels in their order as a list, and names below them sorted.
     fields["per_label"] = {label: fields["per_label"][label] for label in fields["labels"]}
     return Report(**fields)
 
@@ -148,17 +146,3 @@ def _json_path(directory: Path, split: str) -> Path:
     if not re.fullmatch(r"[\w.-]+", split):
         raise ValueError(f"split must be letters, digits, '_', '.' and '-', got {split!r}")
     return directory / f"{split}.json"
-
-
-def _nan_to_null(value):
-    if isinstance(value, dict):
-        return {key: _nan_to_null(each) for key, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [_nan_to_null(each) for each in value]
-    if isinstance(value, np.generic):
-        value = value.item()
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def _null_to_nan(values: dict) -> dict[str, float]:
-    return {key: math.nan if value is None else value for key, value in values.items()}

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from mclf_jax.convert.weights import SUFFIXES, as_arrays, read_weights, write_weights
+from mclf_jax.convert.weights import SUFFIXES, read_weights, unpack, write_weights
 
 
 def arrays():
@@ -83,12 +83,12 @@ def test_without_torch_the_error_names_what_to_install(tmp_path, monkeypatch):
 @pytest.mark.parametrize("name", ["state_dict", "model", "model_state_dict"])
 def test_nested_state_dicts_are_unwrapped(name):
     wrapped = {"epoch": 3, name: {"a": np.ones(2), "b": jnp.ones(3)}}
-    found = as_arrays(wrapped)
+    found = unpack(wrapped).arrays
     assert found.keys() == {"a", "b"} and all(isinstance(x, np.ndarray) for x in found.values())
     with pytest.raises(ValueError, match=r"x.pth: expected a state_dict.*epoch \(int\)"):
-        as_arrays({"epoch": 3, "net": {"a": np.ones(2)}}, origin="x.pth")
+        unpack({"epoch": 3, "net": {"a": np.ones(2)}}, origin="x.pth")
     with pytest.raises(ValueError, match="expected a state_dict"):
-        as_arrays({})
+        unpack({})
 
 
 class Setup:

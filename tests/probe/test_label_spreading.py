@@ -186,7 +186,7 @@ def test_valid_and_test_songs_are_not_in_the_graph():
 
 def test_songs_of_train_without_a_known_tag_are_unlabelled():
     targets = np.array([[1, 0], [np.nan, np.nan], [np.nan, 1]] * 10, np.float32)
-    source = Labels(targets, task="multi_label", labels=("a", "b"))
+    source = Labels(targets, task="multi_label", names=("a", "b"))
     train = source.info.splits["train"]
     assert unlabelled(source).tolist() == [i for i in train if i % 3 == 1]
 
