@@ -13,6 +13,7 @@ from ml_collections import ConfigDict
 from mclf_jax import config as config_lib
 from mclf_jax import metrics
 from mclf_jax.common import parallel
+from mclf_jax.data.base.source import Info
 from mclf_jax.data.views import apply as view
 from mclf_jax.evaluation.result import Report, load_report, saved_splits
 from mclf_jax.evaluation.windows import average, make_step, song_rows
@@ -88,14 +89,17 @@ def score_songs(
 
 def compute_metrics(parts: Experiment, scores: SongScores) -> metrics.Metrics:
     """Song-level metrics; `values` has the mean window loss too, and what a hierarchy adds."""
-    info = parts.source.info
-    result = metrics.compute(info.task, scores.scores, scores.targets, labels=info.labels)
-    values = {"loss": scores.loss, **result.values}
-    if metrics.hierarchical_names(info.task, info.parents):
-        values |= metrics.hierarchical(
-            scores.scores, scores.targets, labels=info.labels, parents=info.parents
-        )
-    return dataclasses.replace(result, values=values)
+    result = metrics_of(parts.source.info, scores.scores, scores.targets)
+    return dataclasses.replace(result, values={"loss": scores.loss, **result.values})
+
+
+def metrics_of(info: Info, scores: np.ndarray, targets: np.ndarray) -> metrics.Metrics:
+    """Metrics of songs [N, K] of a data set, with those of its hierarchy if it has one."""
+    result = metrics.compute(info.task, scores, targets, labels=info.labels)
+    if not metrics.hierarchical_names(info.task, info.parents):
+        return result
+    more = metrics.hierarchical(scores, targets, labels=info.labels, parents=info.parents)
+    return dataclasses.replace(result, values=result.values | more)
 
 
 def evaluate(

@@ -1,25 +1,11 @@
 """Several runs beside each other: a row for each method, its runs being its seeds."""
 
-import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from mclf_jax import metrics
-from mclf_jax.common import checks
 from mclf_jax.metrics.interval import mean_interval
-from mclf_jax.probe import show
 from mclf_jax.probe.result import END_TO_END, ProbeResult
-
-FORMATS = ("markdown", "text")
-
-
-@dataclasses.dataclass(frozen=True)
-class _Row:
-    """A line of the table: scores by (run, seed, fold), and those of the untrained network."""
-
-    name: str
-    kind: str
-    scores: Mapping[tuple, float]
-    untrained: Mapping[tuple, float]
+from mclf_jax.probe.show import interval_cell, markdown_table
 
 
 def compare(
@@ -28,9 +14,8 @@ def compare(
     kinds: Sequence[str] = ("linear",),
     fraction: float = 1.0,
     metric: str | None = None,
-    style: str = "markdown",
 ) -> str:
-    """One table of many runs, a section for each data set.
+    """One Markdown table of many runs, a section for each data set.
 
     Scores of a method are averaged over its runs, seeds and folds; the gain over its own untrained
     network is taken run by run, seed by seed and fold by fold, on the same songs. Baselines that
@@ -41,75 +26,69 @@ def compare(
         kinds: of probes to show.
         fraction: of labels.
         metric: the headline of the task when not given.
-        style: "markdown" or "text".
 
     Raises:
         ValueError: results of one data set are not on the same folds and seeds, or there is
             nothing to show.
     """
-    checks.choice("style", style, FORMATS)
     data = dict.fromkeys((r.data, r.fingerprint) for rs in results.values() for r in rs)
     if not data:
         raise ValueError("results is empty: give at least one result of `probe`")
     sections = []
     for name, fingerprint in data:
         chosen = {
-            method: [r for r in found if (r.data, r.fingerprint) == (name, fingerprint)]
+            method: of_data
             for method, found in results.items()
+            if (of_data := [r for r in found if (r.data, r.fingerprint) == (name, fingerprint)])
         }
-        chosen = {method: found for method, found in chosen.items() if found}
-        sections.append(
-            _section(name, chosen, kinds=kinds, fraction=fraction, metric=metric, style=style)
-        )
+        rows = _rows(name, chosen, kinds=kinds, fraction=fraction, metric=metric)
+        sections.append(f"**{name}**\n\n{markdown_table(rows[0], rows[1:])}")
     return "\n\n".join(sections) + "\n"
 
 
-def _section(data, results, *, kinds, fraction, metric, style) -> str:
+def _rows(
+    data: str,
+    results: Mapping[str, Sequence[ProbeResult]],
+    *,
+    kinds: Sequence[str],
+    fraction: float,
+    metric: str | None,
+) -> list[list[str]]:
+    """Cells of a section, the head first."""
     every = [result for found in results.values() for result in found]
-    num_folds = _the_same_dealing(data, every)
+    num_folds = _check_dealing(data, every)
     metric = metric or metrics.HEADLINES[every[0].task][0]
-    rows = [
-        _Row(
-            method,
-            kind,
-            _scores(found, "trained", kind, fraction, metric),
-            _scores(found, "untrained", kind, fraction, metric),
-        )
-        for method, found in results.items()
-        for kind in kinds
+    wanted = [(name, "trained", kind, found) for name, found in results.items() for kind in kinds]
+    wanted.append(("MFCC statistics", "mfcc", "svm", every))
+    wanted += [
+        (f"from scratch, network of {name}", "scratch", END_TO_END, found)
+        for name, found in results.items()
     ]
-    rows.append(_Row("MFCC statistics", "svm", _scores(every, "mfcc", "svm", fraction, metric), {}))
-    rows += [
-        _Row(
-            f"from scratch, network of {method}",
-            END_TO_END,
-            _scores(found, "scratch", END_TO_END, fraction, metric),
-            {},
-        )
-        for method, found in results.items()
-    ]
-    rows = [row for row in rows if row.scores]
-    if not rows:
+    rows = [["method", "probe", "runs", metric, "untrained", "over untrained"]]
+    for name, encoder, kind, found in wanted:
+        scores = _scores(found, encoder, kind, fraction, metric)
+        if not scores:
+            continue
+        below = {}
+        if encoder == "trained":
+            below = _scores(found, "untrained", kind, fraction, metric)
+        gains = [scores[key] - below[key] for key in scores if key in below]
+        means = [
+            _mean(scores.values(), num_folds=num_folds),
+            _mean(below.values(), num_folds=num_folds),
+            _mean(gains, num_folds=num_folds, sign="+"),
+        ]
+        rows.append([name, kind, str(len({run for run, *_ in scores})), *means])
+    if len(rows) == 1:
         raise ValueError(
             f"the results on {data} have no probe of {', '.join(kinds)} at fraction {fraction:g}"
         )
-    head = ["method", "probe", "runs", metric, "untrained", "over untrained"]
-    cells = [_cells(row, num_folds=num_folds) for row in rows]
-    if style == "text":
-        return f"{data}\n{show.columns(head, cells)}"
-    return f"**{data}**\n\n{show.markdown_table(head, cells)}"
+    return rows
 
 
-def _cells(row: _Row, *, num_folds: int) -> list[str]:
-    runs = len({run for run, *_ in row.scores})
-    shown = show.value_cell(mean_interval(list(row.scores.values()), num_folds=num_folds))
-    cells = [row.name, row.kind, str(runs), shown]
-    if not row.untrained:
-        return [*cells, "", ""]
-    below = show.value_cell(mean_interval(list(row.untrained.values()), num_folds=num_folds))
-    gains = [row.scores[key] - row.untrained[key] for key in row.scores if key in row.untrained]
-    gain = mean_interval(gains, num_folds=num_folds) if gains else None
-    return [*cells, below, show.difference_cell(gain)]
+def _mean(values: Iterable[float], *, num_folds: int, sign: str = "") -> str:
+    values = list(values)
+    return interval_cell(mean_interval(values, num_folds=num_folds), sign=sign) if values else ""
 
 
 def _scores(results, encoder, kind, fraction, metric) -> dict[tuple, float]:
@@ -123,7 +102,8 @@ def _scores(results, encoder, kind, fraction, metric) -> dict[tuple, float]:
     }
 
 
-def _the_same_dealing(data: str, results: Sequence[ProbeResult]) -> int:
+def _check_dealing(data: str, results: Sequence[ProbeResult]) -> int:
+    """The number of folds, if all results are of the same songs."""
     dealings = {
         (r.num_folds, tuple(sorted({(rec.seed, rec.fold) for rec in r.records}))) for r in results
     }

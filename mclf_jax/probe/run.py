@@ -14,6 +14,7 @@ from mclf_jax.common.progress import MODES
 from mclf_jax.common.progress import bar as bar_of
 from mclf_jax.data.base.source import Source
 from mclf_jax.data.catalogue.items import SPLITS
+from mclf_jax.evaluation.evaluate import metrics_of
 from mclf_jax.probe import encoders, scratch, show, verification
 from mclf_jax.probe.cells import Cell, cells, labelled, missing_labels, unlabelled
 from mclf_jax.probe.classifiers import MAX_WINDOWS, TRANSDUCTIVE, check_task
@@ -26,9 +27,8 @@ from mclf_jax.probe.opening import (
     open_parts,
     title_of,
 )
-from mclf_jax.probe.result import END_TO_END, ProbeResult, Record
+from mclf_jax.probe.result import ProbeResult, Record
 from mclf_jax.run.directory import read_config
-from mclf_jax.run.experiment import Experiment
 from mclf_jax.train.loop import TrainingError
 
 BASELINES = ("untrained", "mfcc", "scratch")
@@ -145,16 +145,18 @@ def probe(
                 bar.update()
     if "scratch" in baselines:
         directory = out / "scratch" if scratch_dir is None else Path(scratch_dir)
+        how = scratch_config or scratch.default_config(
+            parts.config, task=info.task, num_train=len(info.splits.get("train", ()))
+        )
         for cell in all_cells:
-            record = _from_scratch(
-                cell,
-                scratch_config or _default_scratch(parts),
-                data=parts.config.data,
-                num_folds=num_folds,
-                directory=directory,
-                notes=notes,
-            )
-            records += [record] if record else []
+            config = scratch.restrict(how, cell, data=parts.config.data, num_folds=num_folds)
+            try:
+                records.append(scratch.fit_network(config, cell, directory=directory))
+            except TrainingError as error:
+                notes.append(
+                    f"From scratch with seed {cell.seed}, fold {cell.fold}, "
+                    f"{100 * cell.fraction:g} % of the labels: {error}"
+                )
     result = ProbeResult(
         run=run.resolve().name,
         method=method_of(read_config(run)),
@@ -221,11 +223,7 @@ def _record(
         max_windows=max_windows,
         unlabelled=_without_labels(embeddings, cell) if kind in TRANSDUCTIVE else None,
     )
-    judged = {"labels": info.labels}
     targets = rows["test"].targets
-    values = metrics.compute(info.task, fitted.scores, targets, **judged).values
-    if metrics.hierarchical_names(info.task, info.parents):
-        values |= metrics.hierarchical(fitted.scores, targets, parents=info.parents, **judged)
     return Record(
         encoder=encoder,
         kind=kind,
@@ -234,10 +232,10 @@ def _record(
         fold=cell.fold,
         num_train=len(rows["train"].songs),
         num_test=len(rows["test"].songs),
-        values=values,
+        values=metrics_of(info, fitted.scores, targets).values,
         intervals={
             name: metrics.confidence_interval(
-                info.task, fitted.scores, targets, metric=name, **judged
+                info.task, fitted.scores, targets, metric=name, labels=info.labels
             )
             for name in metrics.HEADLINES[info.task]
         },
@@ -248,48 +246,3 @@ def _record(
 def _without_labels(embeddings: Embeddings, cell: Cell) -> Rows:
     songs = cell.unlabelled()
     return rows_of(embeddings, songs, np.full(len(songs), np.nan))
-
-
-def _default_scratch(parts: Experiment) -> ConfigDict:
-    num_train = len(parts.source.info.splits.get("train", ()))
-    return scratch.default_config(parts.config, task=parts.source.info.task, num_train=num_train)
-
-
-def _from_scratch(
-    cell: Cell,
-    config: ConfigDict,
-    *,
-    data: ConfigDict,
-    num_folds: int,
-    directory: Path,
-    notes: list[str],
-) -> Record | None:
-    """The record of a network that was trained as a whole, or a note if that broke down."""
-    config = scratch.restricted(
-        config,
-        data=data,
-        seed=cell.seed,
-        num_folds=num_folds,
-        fold=cell.fold,
-        fraction=cell.fraction,
-    )
-    try:
-        report = scratch.train_and_evaluate(config, directory=directory)
-    except TrainingError as error:
-        notes.append(
-            f"From scratch with seed {cell.seed}, fold {cell.fold}, {100 * cell.fraction:g} % of "
-            f"the labels: {error}"
-        )
-        return None
-    return Record(
-        encoder="scratch",
-        kind=END_TO_END,
-        fraction=cell.fraction,
-        seed=cell.seed,
-        fold=cell.fold,
-        num_train=len(cell.split("train")[0]),
-        num_test=len(report.items),
-        values=dict(report.metrics),
-        intervals={name: report.intervals[name] for name in metrics.HEADLINES[report.task]},
-        setting={"step": report.meta["step"]},
-    )

@@ -9,7 +9,8 @@ from ml_collections import ConfigDict
 from mclf_jax import config as config_lib
 from mclf_jax import metrics
 from mclf_jax.evaluation.evaluate import evaluate_once
-from mclf_jax.evaluation.result import Report
+from mclf_jax.probe.cells import Cell
+from mclf_jax.probe.result import END_TO_END, Record
 from mclf_jax.train import train
 
 MIN_STEPS, MIN_EPOCHS, NUM_EVALUATIONS = 600, 15, 12
@@ -40,40 +41,37 @@ def default_config(config: ConfigDict, *, task: str, num_train: int) -> ConfigDi
     return made
 
 
-def restricted(
-    config: ConfigDict,
-    *,
-    data: ConfigDict,
-    seed: int,
-    num_folds: int,
-    fold: int,
-    fraction: float,
-) -> ConfigDict:
-    """A config on the data of a probe, so that it sees the labels that the probe sees.
+def restrict(config: ConfigDict, cell: Cell, *, data: ConfigDict, num_folds: int) -> ConfigDict:
+    """A config on the data of a probe, so that it sees the labels that a fit of the probe sees.
 
     Args:
         config: how to train.
+        cell: of the fit; its seed is that of folds, of the fraction and of training.
         data: the section `data` that says which data set.
-        seed: of folds, of the fraction and of training.
-        num_folds, fold, fraction: as in `data.view.apply`.
+        num_folds: as in `data.view.apply`.
     """
     config = config.copy_and_resolve_references()
-    config.seed = seed
+    config.seed = cell.seed
     with config.unlocked():
         config.data.args, config.data.target_args = data.args, data.target_args
     config.data.update({name: data[name] for name in ("name", "taxonomy", "target")})
     config.data.update({name: data[name] for name in ("num_folds", "fold", "fold_seed")})
     if num_folds:
-        config.data.update({"num_folds": num_folds, "fold": fold, "fold_seed": seed})
-    config.data.update({"fraction": fraction, "fraction_seed": seed, "fraction_unit": "item"})
-    config.data.songs_per_label = 0
+        config.data.update({"num_folds": num_folds, "fold": cell.fold, "fold_seed": cell.seed})
+    config.data.update({"fraction": cell.fraction, "fraction_seed": cell.seed})
+    config.data.update({"fraction_unit": "item", "songs_per_label": 0})
     return config_lib.validate(config)
 
 
-def train_and_evaluate(config: ConfigDict, *, directory: Path) -> Report:
+def fit_network(config: ConfigDict, cell: Cell, *, directory: Path) -> Record:
     """Train in a folder of its own, going on where that was stopped, and score the test split.
 
     The folder is named after the config, so that nothing is trained twice.
+
+    Args:
+        config: of `restrict`.
+        cell: of the fit.
+        directory: of the folder.
 
     Raises:
         KeyboardInterrupt: training was stopped by a signal, and has saved its state.
@@ -86,4 +84,16 @@ def train_and_evaluate(config: ConfigDict, *, directory: Path) -> Report:
     outcome = train(config, workdir=directory / name)
     if outcome.status == "interrupted":
         raise KeyboardInterrupt(f"stopped at step {outcome.step} of {directory / name}")
-    return evaluate_once(directory / name, split="test")
+    report = evaluate_once(directory / name, split="test")
+    return Record(
+        encoder="scratch",
+        kind=END_TO_END,
+        fraction=cell.fraction,
+        seed=cell.seed,
+        fold=cell.fold,
+        num_train=len(cell.split("train")[0]),
+        num_test=len(report.items),
+        values=dict(report.metrics),
+        intervals={name: report.intervals[name] for name in metrics.HEADLINES[report.task]},
+        setting={"step": report.meta["step"]},
+    )

@@ -73,19 +73,12 @@ def columns(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(lines)
 
 
-def value_cell(row: Mapping[str, float]) -> str:
-    """ "0.712 ± 0.034", or the mean alone where there was one fit."""
-    if math.isnan(row["mean"]):
-        return "undefined"
-    width = row["half_width"]
-    return f"{row['mean']:.3f}" + ("" if math.isnan(width) else f" ± {width:.3f}")
-
-
-def difference_cell(row: Mapping[str, float] | None) -> str:
-    if row is None or math.isnan(row["mean"]):
-        return ""
-    width = row["half_width"]
-    return f"{row['mean']:+.3f}" + ("" if math.isnan(width) else f" ± {width:.3f}")
+def interval_cell(found: Mapping[str, float] | None, *, sign: str = "") -> str:
+    """ "0.712 ± 0.034", or the mean alone where there was one fit; a difference has a sign."""
+    if found is None or math.isnan(found["mean"]):
+        return "" if sign else "undefined"
+    width = found["half_width"]
+    return f"{found['mean']:{sign}.3f}" + ("" if math.isnan(width) else f" ± {width:.3f}")
 
 
 def _cells(result: ProbeResult) -> tuple[list[str], list[list[str]]]:
@@ -99,8 +92,9 @@ def _cells(result: ProbeResult) -> tuple[list[str], list[list[str]]]:
     for number, row in enumerate(main):
         cells = [_title(row["encoder"], result.method), row["kind"]]
         cells += [f"{100 * row['fraction']:g} %"] * several_fractions
-        cells += [value_cell(row)] + [difference_cell(row["over_untrained"])] * compared
-        cells += [_over_songs(row), *(value_cell(other[number]) for other in rest)]
+        cells += [interval_cell(row)]
+        cells += [interval_cell(row["over_untrained"], sign="+")] * compared
+        cells += [_over_songs(row), *(interval_cell(other[number]) for other in rest)]
         rows.append(cells)
     return head, rows
 

@@ -9,8 +9,8 @@ import pytest
 from mclf_jax import data
 from mclf_jax.probe import embeddings as cache
 from mclf_jax.probe import load_result, probe, show
-from mclf_jax.probe.cells import cells
-from mclf_jax.probe.scratch import default_config, restricted
+from mclf_jax.probe.cells import Cell, cells
+from mclf_jax.probe.scratch import default_config, restrict
 from mclf_jax.run import experiment
 from mclf_jax.run.directory import read_config, read_meta
 from tests.songs import Songs
@@ -168,14 +168,8 @@ def test_from_scratch_sees_the_songs_of_the_probe_alone(run, monkeypatch):
 def test_networks_from_scratch_are_on_the_folds_of_the_probe():
     fractions = (0.25, 1.0)
     for cell in cells(ranked(sample_rate_hz=1000), seeds=(0, 1), num_folds=3, fractions=fractions):
-        config = restricted(
-            tiny_config(),
-            data=tiny_config(data__name="ranked", data__args__count=36).data,
-            seed=cell.seed,
-            num_folds=3,
-            fold=cell.fold,
-            fraction=cell.fraction,
-        )
+        data = tiny_config(data__name="ranked", data__args__count=36).data
+        config = restrict(tiny_config(), cell, data=data, num_folds=3)
         parts = experiment.build(config)
         for split in ("train", "valid", "test"):
             np.testing.assert_array_equal(parts.indices(split), cell.split(split)[0])
@@ -189,7 +183,8 @@ def test_how_a_network_is_trained_from_scratch(run):
     assert made.train.num_steps == 6000 and made.eval.metric == "accuracy"
     assert made.augment.waveform == "" and made.optim.ema_decay == 0
     assert default_config(trained, task="regression", num_train=10).train.num_steps == 600
-    seen = restricted(made, data=trained.data, seed=3, num_folds=5, fold=2, fraction=0.1)
+    cell = Cell(None, seed=3, fold=2, fraction=0.1)
+    seen = restrict(made, cell, data=trained.data, num_folds=5)
     assert (seen.seed, seen.data.fold_seed, seen.data.fraction_seed) == (3, 3, 3)
     assert (seen.data.num_folds, seen.data.fold, seen.data.fraction) == (5, 2, 0.1)
 
