@@ -21,7 +21,7 @@ _PUBLIC = {
     "load": "mclf_jax.api:load",
     "losses": "mclf_jax.losses",
     "to_torch": "mclf_jax.convert.to_torch:to_torch",
-    "plot": "mclf_jax.figures.representations",
+    "plot": "mclf_jax.figures.features",
     "plot_taggram": "mclf_jax.figures.taggram:plot_taggram",
 }
 

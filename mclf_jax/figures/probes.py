@@ -8,7 +8,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from mclf_jax import metrics
-from mclf_jax.figures.plots import ACCENT, MUTED, PALETTE, styled, title_of
+from mclf_jax.figures.layout import single
+from mclf_jax.figures.style import ACCENT, MUTED, PALETTE, styled, title_of
 
 _COLOURS = {"trained": ACCENT, "untrained": MUTED, "mfcc": PALETTE[1], "scratch": PALETTE[2]}
 _LOOKS = {"linear": ("-", "o"), "mlp": ("--", "s"), "knn": (":", "^"), "svm": ("-.", "D")}
@@ -27,8 +28,7 @@ def plot_probes(rows: Sequence[Mapping[str, Any]], *, metric: str, title: str) -
         title: of the figure.
     """
     rows = [row for row in rows if not math.isnan(row["mean"])]
-    figure = Figure(figsize=(6.4, 4.2), layout="constrained")
-    axes = figure.subplots()
+    figure, axes = single(6.4, 4.2)
     if len({row["fraction"] for row in rows}) > 1:
         _lines(axes, rows)
         axes.set(ylabel=title_of(metric), ylim=_within_range(axes.get_ylim(), metric))

@@ -5,7 +5,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from mclf_jax.figures.axes import mel_rows
-from mclf_jax.figures.plots import styled
+from mclf_jax.figures.layout import single
+from mclf_jax.figures.style import styled
 
 
 @styled
@@ -33,8 +34,7 @@ def plot_spectrogram(
     limits = decibel_limits(decibels, range_db=range_db)
     if peak_db is not None:
         limits = peak_db - range_db, peak_db
-    figure = Figure(figsize=(3.9, 1.55), layout="constrained")
-    axes = figure.subplots()
+    figure, axes = single(3.9, 1.55)
     draw_spectrogram(
         axes,
         decibels,

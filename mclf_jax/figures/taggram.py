@@ -10,7 +10,8 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from mclf_jax.figures.axes import colour_bar, time_axis
-from mclf_jax.figures.plots import INK, short, styled
+from mclf_jax.figures.layout import single
+from mclf_jax.figures.style import INK, short, styled
 
 _MAX_INCHES = 14.0
 
@@ -41,8 +42,7 @@ def plot_taggram(taggram: Mapping, *, title: str | None = None, max_labels: int 
     # A long song gets a wide picture: about a hundred windows an inch can be told apart.
     width = float(np.clip(2 + len(times_s) / 100, 7.2, _MAX_INCHES))
     height = 1.1 + 0.24 * len(order) + 0.25 * (title is not None)
-    figure = Figure(figsize=(width, height), layout="constrained")
-    axes = figure.subplots()
+    figure, axes = single(width, height)
     lowest = min(float(scores.min()), 0.0)
     mesh = axes.pcolormesh(
         edges_s,

@@ -41,8 +41,8 @@ def markdown(result: ProbeResult) -> str:
 
 def draw(result: ProbeResult, *, metric: str | None = None) -> "Figure":
     """The picture, see `figures.probes.plot_probes`; of the task's headline if not of `metric`."""
-    from mclf_jax.figures.plots import short
     from mclf_jax.figures.probes import plot_probes
+    from mclf_jax.figures.style import short
 
     metric = metric or metrics.HEADLINES[result.task][0]
     rows = [

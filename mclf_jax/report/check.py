@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from mclf_jax.data.check.finding import Finding
 from mclf_jax.data.check.measure import Measured
 from mclf_jax.data.check.result import CheckResult
-from mclf_jax.figures import data as data_plots
+from mclf_jax.figures import dataset as figures
 from mclf_jax.report import page
 
 
@@ -51,7 +51,7 @@ def _audio(heard: list[Measured]) -> Figure:
         "band": ("reaches up to kHz", np.array([found.band_hz / 1000 for found in heard])),
         "silence": ("% of the item", np.array([100 * found.silent_share for found in heard])),
     }
-    return data_plots.histograms(panels)
+    return figures.histograms(panels)
 
 
 def _matches(result: CheckResult) -> list[list[str]]:
@@ -80,7 +80,7 @@ def _labels(result: CheckResult) -> dict[str, Any] | None:
     rows = [
         [label, *of_label.ravel()] for label, of_label in zip(counts.labels, numbers, strict=True)
     ]
-    bars = data_plots.label_bars(counts.share(), labels=counts.labels, splits=counts.splits)
+    bars = figures.label_bars(counts.share(), labels=counts.labels, splits=counts.splits)
     return {"bars": bars, "head": head, "rows": rows}
 
 
@@ -90,4 +90,4 @@ def _together(result: CheckResult) -> Figure | None:
     together = result.counts.together
     if np.array_equal(together, np.diag(np.diag(together))):
         return None
-    return data_plots.co_occurrence(together, labels=result.counts.labels)
+    return figures.co_occurrence(together, labels=result.counts.labels)

@@ -13,7 +13,7 @@ from typing import Any
 import jinja2
 
 from mclf_jax.common import files
-from mclf_jax.figures.plots import title_of
+from mclf_jax.figures.style import sentence, title_of
 from mclf_jax.report.svg import inline_svg
 
 LARGE_DICT = 14
@@ -64,11 +64,6 @@ def interval(bounds: Mapping[str, float] | None) -> str:
     if bounds["low"] == bounds["high"]:  # all right or all wrong: it would claim too much
         return "all resamples are equal"
     return f"95 %: {number(bounds['low'])} to {number(bounds['high'])}"
-
-
-def sentence(text: str) -> str:
-    """With a capital letter, the rest as it is."""
-    return text[:1].upper() + text[1:]
 
 
 def fact(pair: tuple[str, Any]) -> tuple[str, str]:

@@ -1,23 +1,18 @@
 """The page of a run without labels: its objective's curves, and whether it has collapsed."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
-
 from mclf_jax import objectives
-from mclf_jax.figures.plots import ACCENT, SECOND, styled, title_of
+from mclf_jax.figures.training import metric_curves
 from mclf_jax.objectives.diagnostics import collapse_message
 from mclf_jax.report import page
 from mclf_jax.run import history
 
 # What every run logs and says nothing about embeddings.
 _OF_THE_LOOP = ("step", "learning_rate", "grad_norm", "songs_per_s", "data_wait")
-_COLUMNS = 3
 
 
 def write_pretraining_page(run: Path, *, meta: Mapping[str, Any], objective: str) -> Path:
@@ -59,37 +54,3 @@ def write_pretraining_page(run: Path, *, meta: Mapping[str, Any], objective: str
         curves=metric_curves(train, valid, names=names),
         settings=page.settings(run),
     )
-
-
-@styled
-def metric_curves(
-    train: Mapping[str, Sequence[float]],
-    valid: Mapping[str, Sequence[float]],
-    *,
-    names: Sequence[str],
-) -> Figure:
-    """A panel for each metric against the step, training and, where there is one, validation.
-
-    Args:
-        train, valid: "step" and metrics, of equal length; `valid` may be {}.
-        names: of the metrics, in order.
-    """
-    columns = min(_COLUMNS, len(names))
-    rows = -(-len(names) // columns)
-    drawn = Figure(figsize=(3.5 * columns, 2.3 * rows), layout="constrained")
-    panels = drawn.subplots(rows, columns, squeeze=False).ravel()
-    for axes, name in zip(panels, names, strict=False):
-        axes.plot(train["step"], train[name], color=ACCENT, label="training")
-        if np.isfinite(valid.get(name, ())).any():
-            axes.plot(
-                valid["step"], valid[name], color=SECOND, marker="o", markersize=3, label="valid"
-            )
-        axes.set_title(page.sentence(title_of(name)))
-        axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
-    for axes in panels[len(names) :]:
-        axes.set_axis_off()
-    for axes in panels[max(0, len(names) - columns) : len(names)]:
-        axes.set_xlabel("step")
-    if len(panels[0].lines) > 1:
-        panels[0].legend()
-    return drawn

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 
 from mclf_jax.evaluation.result import Report
-from mclf_jax.figures import plots
+from mclf_jax.figures import scores as figures
 from mclf_jax.figures.spectrogram import plot_spectrogram
+from mclf_jax.figures.training import learning_curves
 from mclf_jax.metrics import HEADLINES, HIERARCHICAL, NAMES
 from mclf_jax.report import hierarchy, mistakes, page
 from mclf_jax.report.svg import inline_svg
@@ -69,7 +70,7 @@ def _training(report: Report, records: Mapping[str, Mapping]) -> dict[str, Any]:
         facts["waiting for data"] = f"{100 * statistics.median(wait):.0f} % of time (median)"
     step, curves = report.meta.get("step"), None
     if train.get("loss") or len(valid) > 1:
-        curves = plots.learning_curves(train, valid, best_step=step)
+        curves = learning_curves(train, valid, best_step=step)
     return {"facts": facts, "curves": curves, "step": step}
 
 
@@ -123,7 +124,7 @@ def _drawn(report: Report) -> dict[str, Any]:
     if report.task == "regression":
         r2 = {label: per_label[label]["r2"] for label in labels}
         scores, targets = report.scores, report.targets
-        return {"scatter": plots.regression_scatter(scores, targets, labels=labels, r2=r2)}
+        return {"scatter": figures.regression_scatter(scores, targets, labels=labels, r2=r2)}
     found: dict[str, Any] = {}
     targets = report.targets
     if report.task == "single_label":
@@ -134,13 +135,13 @@ def _drawn(report: Report) -> dict[str, Any]:
         ]
         found["matrix"] = None
         if len(labels) <= MAX_MATRIX:
-            found["matrix"] = plots.confusion_matrix(report.confusion, labels)
+            found["matrix"] = figures.confusion_matrix(report.confusion, labels)
     else:
-        found["bars"] = plots.per_label_bars(per_label, num_songs=len(report.items))
-    for metric, draw in (("roc_auc", plots.roc_curves), ("pr_auc", plots.pr_curves)):
+        found["bars"] = figures.per_label_bars(per_label, num_songs=len(report.items))
+    for metric, draw in (("roc_auc", figures.roc_curves), ("pr_auc", figures.pr_curves)):
         areas = {label: per_label[label][metric] for label in labels}
         found[metric] = draw(report.scores, targets, labels=labels, areas=areas)
-        found["few"] = sum(map(math.isfinite, areas.values())) <= plots.MAX_CURVES
+        found["few"] = sum(map(math.isfinite, areas.values())) <= figures.MAX_CURVES
     return found
 
 

@@ -8,19 +8,19 @@ import matplotlib.style
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
-from mclf_jax.figures import plots
+from mclf_jax.figures import style as looks
 
 RASTER_DPI = 100
 """Of the parts that are pictures (spectrograms); the rest is sharp at any size."""
 
 # What figures are drawn with, and the variable of templates/style.css that takes its place.
 _VARIABLES = {
-    plots.INK: "var(--ink)",
-    plots.MUTED: "var(--muted)",
-    plots.GRID: "var(--line)",
-    plots.ACCENT: "var(--accent)",
-    plots.ON_ACCENT: "var(--on-accent)",
-    plots.SECOND: "var(--second)",
+    looks.INK: "var(--ink)",
+    looks.MUTED: "var(--muted)",
+    looks.GRID: "var(--line)",
+    looks.ACCENT: "var(--accent)",
+    looks.ON_ACCENT: "var(--on-accent)",
+    looks.SECOND: "var(--second)",
     "'DejaVu Sans'": "var(--font)",
 }
 

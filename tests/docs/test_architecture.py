@@ -10,7 +10,9 @@ from tests.test_floors import FLOORS
 
 PACKAGE = ROOT / "mclf_jax"
 PAGE = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
-NAMED = sorted(set(re.findall(r"`(?!tests/)([\w/]+\.py)(?:: ([\w.]+))?`", PAGE.replace("\n   ", " "))))
+NAMED = sorted(
+    set(re.findall(r"`(?!tests/)([\w/]+\.py)(?:: ([\w.]+))?`", PAGE.replace("\n   ", " ")))
+)
 QUESTIONS = re.findall(r"^\| (where .*?\?) \| (.*) \|$", PAGE, re.MULTILINE)
 
 

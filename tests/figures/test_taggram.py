@@ -81,3 +81,19 @@ def test_save(tmp_path):
     numbers = np.array(rows[1:], float)
     np.testing.assert_allclose(numbers[:, 0], given["times_s"])
     np.testing.assert_allclose(numbers[:, 1:], given["scores"], atol=1e-5)
+
+
+def test_labels_of_the_highest_mean_are_drawn_first():
+    times_s = np.arange(8) * 2.0 + 1
+    scores = np.tile(np.linspace(0, 1, 20), (8, 1))
+    labels = [f"tag {k}" for k in range(20)]
+    figure = mclf.plot_taggram({"times_s": times_s, "labels": labels, "scores": scores})
+    axes, bar = figure.axes
+    assert axes.get_xlabel() == "seconds"
+    assert axes.get_xlim() == (0, 16)
+    names = [t.get_text() for t in axes.get_yticklabels()]
+    assert names == [f"tag {k}" for k in range(19, 4, -1)]
+    assert bar.get_ylabel() == "score"
+    assert mclf.plot_taggram({"times_s": [1.0], "labels": ["a"], "scores": [[0.3]]})
+    with pytest.raises(ValueError, match="\\[8, 20\\]"):
+        mclf.plot_taggram({"times_s": times_s, "labels": labels, "scores": scores.T})

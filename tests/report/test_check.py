@@ -8,7 +8,7 @@ import pytest
 from mclf_jax.data import check
 from mclf_jax.data.check.duplicates import Duplicates, Match
 from mclf_jax.data.check.finding import Finding
-from mclf_jax.figures import data as data_plots
+from mclf_jax.figures import dataset
 from mclf_jax.report.check import write_check_page
 from tests.data.check.made import folder, labelled, song
 from tests.report.parsed import HOSTILE, Page
@@ -44,7 +44,7 @@ def test_page_of_tags(tmp_path, num_labels):
     source, page = _page(result, tmp_path)
     assert page.counts["svg"] == 2  # labels, co-occurrence
     assert "labels are partial" in page.text
-    assert ("most and the" in source) == (num_labels > data_plots.MAX_LABELS)
+    assert ("most and the" in source) == (num_labels > dataset.MAX_LABELS)
 
 
 def test_page_of_a_regression(tmp_path):
@@ -78,14 +78,3 @@ def test_hostile_names_are_shown_as_text(tmp_path):
     for begin in ("name", "licence", "message", "item", "0", "11", "19", "a", "c"):
         assert f"{begin} {HOSTILE}" in page.text, begin
     assert "8 more" in page.text and f"Known traps of name {HOSTILE}" in page.text
-
-
-def test_co_occurrence_puts_like_by_like():
-    together = np.diag([50, 50, 40, 40])
-    together[0, 2] = together[2, 0] = 38
-    together[1, 3] = together[3, 1] = 38
-    drawn = data_plots.co_occurrence(together, labels=["a", "b", "a2", "b2"])
-    names = [text.get_text() for text in drawn.axes[0].get_yticklabels()]
-    assert sorted(names) == ["a", "a2", "b", "b2"]
-    assert abs(names.index("a") - names.index("a2")) == 1
-    assert abs(names.index("b") - names.index("b2")) == 1

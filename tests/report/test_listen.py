@@ -4,13 +4,14 @@ import base64
 import dataclasses
 import io
 import re
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import soundfile
 
 from mclf_jax.cli import main as cli
-from mclf_jax.report.listen import NUM_DRAWS, write_listening_page
+from mclf_jax.report.listen import NUM_DRAWS, _label, write_listening_page
 from mclf_jax.run import experiment
 from tests.report.parsed import HOSTILE, Page
 from tests.songs import Songs
@@ -163,3 +164,12 @@ def test_errors(tmp_path, capsys):
         cli.main(["data"])
     with pytest.raises(SystemExit, match="2"):
         cli.main([*arguments, "--top", "3"])
+
+
+def test_what_is_said_of_a_song_before_listening():
+    labels = [np.array([np.nan, 1.0]), np.array([np.nan, 0.0])]
+    info = SimpleNamespace(task="multi_label", labels=("a", "b"))
+    parts = SimpleNamespace(source=SimpleNamespace(info=info, labels=labels))
+    assert [_label(parts, index) for index in range(2)] == ["b", "no label"]
+    info.task = "regression"
+    assert _label(parts, 0) == "a unknown, b 1"

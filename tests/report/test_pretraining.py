@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from mclf_jax.report.pretraining import metric_curves, write_pretraining_page
+from mclf_jax.report.pretraining import write_pretraining_page
 from tests.report.parsed import HOSTILE, Page
 
 META = {"data": {"name": f"data {HOSTILE}", "splits": {f"split {HOSTILE}": 7}}}
@@ -36,15 +36,6 @@ def test_page_shows_the_curves_of_the_objective_and_escapes(tmp_path):
         assert words in page.text
     assert "data wait" not in page.text
     assert page.counts["svg"] == 1
-
-
-def test_a_panel_for_each_metric():
-    train = {"step": [1, 2], "loss": [2.0, 1.0], "alignment": [0.3, 0.2]}
-    valid = {"step": [2], "loss": [1.5]}
-    loss, alignment = metric_curves(train, valid, names=["loss", "alignment"]).axes
-    assert [line.get_label() for line in loss.lines] == ["training", "valid"]
-    assert [line.get_label() for line in alignment.lines] == ["training"]
-    assert alignment.get_title("left") == "Alignment" and alignment.get_xlabel() == "step"
 
 
 def test_a_run_without_history_says_what_to_do(tmp_path):

@@ -1,23 +1,13 @@
-"""The figures of a checked data set; arrays in, a matplotlib Figure out, as in `plots`."""
+"""Figures of a checked data set."""
 
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullLocator
 
-from mclf_jax.figures.plots import (
-    ACCENT,
-    GRID,
-    INK,
-    MUTED,
-    ON_ACCENT,
-    PALETTE,
-    SECOND,
-    short,
-    styled,
-)
+from mclf_jax.figures.layout import first_and_last, label_rows, note_below, share_matrix, single
+from mclf_jax.figures.style import ACCENT, MUTED, PALETTE, SECOND, short, styled
 
 MAX_LABELS = 60
 """Of a figure; of more labels the most and the least frequent are drawn."""
@@ -38,28 +28,20 @@ def label_bars(shares: np.ndarray, *, labels: Sequence[str], splits: Sequence[st
         labels: K names.
         splits: S names.
     """
-    order = np.argsort(-shares.mean(axis=0), kind="stable")
-    num_labels = len(order)
-    if num_labels > MAX_LABELS:
-        order = np.r_[order[: MAX_LABELS // 2], order[-MAX_LABELS // 2 :]]
+    shown = first_and_last(np.argsort(-shares.mean(axis=0), kind="stable"), MAX_LABELS)
     height = 0.8 / max(1, len(splits))
-    inches = 0.9 + len(order) * max(0.2, 0.09 * len(splits))
-    figure = Figure(figsize=(7.2, inches), layout="constrained")
-    axes = figure.subplots()
-    rows = np.arange(len(order))
+    figure, axes = single(7.2, 0.9 + len(shown) * max(0.2, 0.09 * len(splits)))
+    rows = label_rows(axes, [labels[k] for k in shown])
     for s, split in enumerate(splits):
         offset = (s - (len(splits) - 1) / 2) * height
         colour = _SPLIT_COLOURS.get(split, MUTED)
-        axes.barh(rows + offset, 100 * shares[s, order], height=height, color=colour, label=split)
-    axes.set_yticks(rows, [short(labels[k]) for k in order])
-    axes.tick_params(axis="y", length=0, labelcolor=INK)
-    axes.set(xlabel="% of the split's items", ylim=(len(order) - 0.4, -0.6))
-    axes.grid(axis="y", visible=False)
+        percent = 100 * shares[s, shown]
+        axes.barh(rows + offset, percent, height=height, color=colour, label=short(split))
+    axes.set(xlabel="% of the split's items")
     axes.legend(loc="lower right", ncols=len(splits))
-    if num_labels > MAX_LABELS:
+    if len(shown) < len(labels):
         half = MAX_LABELS // 2
-        text = f"the {half} most and the {half} least frequent of {num_labels} labels"
-        figure.supxlabel(text, fontsize=8, color=MUTED)
+        note_below(figure, f"the {half} most and the {half} least frequent of {len(labels)} labels")
     return figure
 
 
@@ -81,26 +63,13 @@ def co_occurrence(together: np.ndarray, *, labels: Sequence[str]) -> Figure:
     order = _neighbours(np.minimum(share, share.T))
     kept, share = kept[order], share[np.ix_(order, order)]
     np.fill_diagonal(share, np.nan)
-    size = float(np.clip(0.22 * len(kept), 2.4, 9.5))
-    figure = Figure(figsize=(size + 1.9, size + 1.5), layout="constrained")
-    axes = figure.subplots()
-    ramp = LinearSegmentedColormap.from_list("share", [(ACCENT, 0.02), (ACCENT, 1.0)])
-    axes.pcolormesh(share, cmap=ramp, vmin=0, vmax=1, edgecolors=GRID, linewidth=0.3)
-    if len(kept) <= 12:
-        for row, column in np.argwhere(share >= 0.01):
-            value = share[row, column]
-            colour = ON_ACCENT if value > 0.65 else INK
-            text = f"{100 * value:.0f}"
-            axes.text(column + 0.5, row + 0.5, text, ha="center", va="center", color=colour)
-    names = [short(labels[k], limit=22) for k in kept]
-    centres = np.arange(len(kept)) + 0.5
-    axes.set_xticks(centres, names, rotation=60, ha="right", rotation_mode="anchor")
-    axes.set_yticks(centres, names)
-    fontsize = float(np.clip(8.5 - (len(kept) - 12) * 0.05, 6.8, 8.5))
-    axes.tick_params(length=0, labelsize=fontsize, labelcolor=INK)
-    axes.set(xlabel="has this too", ylabel="of items with", ylim=(len(kept), 0), aspect="equal")
-    axes.grid(False)
-    axes.spines[:].set_visible(False)
+    texts = {
+        (row, column): f"{100 * share[row, column]:.0f}"
+        for row, column in np.argwhere(share >= 0.01)
+        if len(kept) <= 12
+    }
+    figure, axes = share_matrix(share, [labels[k] for k in kept], texts=texts, cell_inches=0.22)
+    axes.set(xlabel="has this too", ylabel="of items with")
     return figure
 
 
@@ -124,7 +93,7 @@ def histograms(panels: Mapping[str, tuple[str, np.ndarray]]) -> Figure:
     Args:
         panels: title to (unit, values [N]).
     """
-    figure = Figure(figsize=(10.2, 2.6), layout="constrained")
+    figure = Figure(figsize=(10.2, 2.6))
     all_axes = figure.subplots(1, len(panels), squeeze=False)[0]
     for axes, (title, (unit, values)) in zip(all_axes, panels.items(), strict=True):
         low, high = float(values.min()), float(values.max())

@@ -23,6 +23,7 @@ from mclf_jax.audio.harmonic import harmonic_bands, harmonic_centres_hz
 from mclf_jax.audio.mel import mel_filter_bank, mel_frequencies_hz
 from mclf_jax.audio.spectrogram import LogMel, Mfcc
 from mclf_jax.audio.stft import Stft
+from mclf_jax.common import checks
 from mclf_jax.figures.axes import (
     colour_bar,
     hertz_ticks,
@@ -31,8 +32,9 @@ from mclf_jax.figures.axes import (
     octave_ticks,
     time_axis,
 )
-from mclf_jax.figures.plots import ACCENT, PALETTE, short, styled
+from mclf_jax.figures.layout import panels, single
 from mclf_jax.figures.spectrogram import decibel_limits, draw_spectrogram
+from mclf_jax.figures.style import ACCENT, PALETTE, short, styled
 from mclf_jax.figures.taggram import plot_taggram as taggram
 
 __all__ = ["compare", "filter_bank", "harmonic_filters", "spectrogram", "taggram", "waveform"]
@@ -63,8 +65,7 @@ def waveform(
     audio = as_floating(np.asarray(audio))
     if audio.ndim != 1 or not audio.size:
         raise ValueError(f"audio must be [samples] and not empty, got shape {audio.shape}")
-    figure = Figure(figsize=(8, 1.9), layout="constrained")
-    axes = figure.subplots()
+    figure, axes = single(8, 1.9)
     if len(audio) > 2 * _ENVELOPE_POINTS:
         starts = np.linspace(0, len(audio), _ENVELOPE_POINTS, endpoint=False).astype(int)
         low, high = np.minimum.reduceat(audio, starts), np.maximum.reduceat(audio, starts)
@@ -102,8 +103,7 @@ def spectrogram(
         ValueError: the values are not of the shape that the settings give.
     """
     picture = _picture(values, settings, scale=scale)
-    figure = Figure(figsize=(8, 2.9), layout="constrained")
-    axes = figure.subplots()
+    figure, axes = single(8, 2.9)
     image = _draw(axes, picture, limits=_limits([picture], range_db=range_db))
     colour_bar(figure, image, axes, label=picture.meaning)
     _title(axes, title)
@@ -134,8 +134,7 @@ def compare(
     """
     if not spectrograms:
         raise ValueError("there is no spectrogram to compare")
-    if levels not in LEVELS:
-        raise ValueError(f"levels is {levels!r}; allowed: {', '.join(LEVELS)}")
+    checks.choice("levels", levels, LEVELS)
     pictures = {}
     for name, values in spectrograms.items():
         if isinstance(settings, Mapping) and name not in settings:
@@ -148,12 +147,12 @@ def compare(
 
     rows = math.ceil(len(pictures) / _MAX_COLUMNS)
     columns = math.ceil(len(pictures) / rows)
-    figure = Figure(figsize=(1 + 3.4 * columns, 2.8 * rows), layout="constrained")
-    grid = figure.subplots(rows, columns, squeeze=False)
+    figure, all_axes = panels(len(pictures), columns=columns, width=3.4, height=2.8)
+    figure.set_figwidth(figure.get_figwidth() + 1)
     limits = _limits(pictures.values(), range_db=range_db)
     longest_s = max(picture.edges_s[1] for picture in pictures.values())
     same_bins = len({_axis_of(picture.settings) for picture in pictures.values()}) == 1
-    for k, (axes, (name, picture)) in enumerate(zip(grid.flat, pictures.items(), strict=False)):
+    for k, (axes, (name, picture)) in enumerate(zip(all_axes, pictures.items(), strict=True)):
         image = _draw(axes, picture, limits=limits)
         time_axis(axes, max(picture.edges_s[0], 0.0), longest_s, max_ticks=6)
         if k + columns < len(pictures):
@@ -162,9 +161,7 @@ def compare(
             axes.set_ylabel("")
             axes.tick_params(axis="y", labelleft=False)
         _title(axes, name)
-    for axes in grid.flat[len(pictures) :]:
-        axes.remove()
-    colour_bar(figure, image, list(grid.flat[: len(pictures)]), label=next(iter(meanings.values())))
+    colour_bar(figure, image, all_axes, label=next(iter(meanings.values())))
     return figure
 
 
@@ -197,8 +194,7 @@ def filter_bank(settings: Any) -> Figure:
             f"{type(settings).__name__} has no filter bank; LogMel, Mfcc and CQT have one, and "
             "mclf.plot.harmonic_filters draws that of the harmonic stack"
         )
-    figure = Figure(figsize=(8, 2.4), layout="constrained")
-    axes = figure.subplots()
+    figure, axes = single(8, 2.4)
     _curves(axes, hz, gains.T, [PALETTE[k % 3] for k in range(gains.shape[1])])
     axes.set(ylim=(0, gains.max() * 1.05), ylabel="gain", xlabel="Hz")
     if isinstance(settings, CQT):
@@ -228,8 +224,7 @@ def harmonic_filters(
     # What the filters make of one bin of the Fourier transform at a time: [bins, L, H].
     gains = harmonic_bands(np.eye(num_bins), centre_hz, sample_rate_hz=rate, q=q)
     hz = np.linspace(0, rate / 2, num_bins)
-    figure = Figure(figsize=(8, 2.9), layout="constrained")
-    axes = figure.subplots()
+    figure, axes = single(8, 2.9)
     every_c = range(0, centre_hz.shape[1], 12 * bands_per_semitone)
     for octave, band in enumerate(every_c):
         colour = PALETTE[octave % len(PALETTE)]
@@ -263,8 +258,7 @@ class _Picture:
 def _picture(
     values: Any, settings: Any, *, scale: str, levels: str = "shared", name: str = "the spectrogram"
 ) -> _Picture:
-    if scale not in SCALES:
-        raise ValueError(f"scale is {scale!r}; allowed: {', '.join(SCALES)}")
+    checks.choice("scale", scale, SCALES)
     values = np.asarray(values)
     if not isinstance(settings, Stft | CQT):
         raise ValueError(

@@ -1,0 +1,114 @@
+"""Figures of a training run: losses and metrics against the optimiser step."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from mclf_jax import metrics
+from mclf_jax.figures.layout import panels
+from mclf_jax.figures.style import ACCENT, MUTED, PALETTE, SECOND, sentence, styled, title_of
+
+
+@styled
+def learning_curves(
+    train: Mapping[str, Sequence[float]],
+    valid: Mapping[str, Sequence[float]],
+    *,
+    best_step: int | None = None,
+) -> Figure:
+    """Losses, and validation metrics by the way they improve, against the step.
+
+    Args:
+        train: "step" and "loss", of equal length.
+        valid: "step" and any metrics that `mclf_jax.metrics.direction` knows, "loss" among them.
+        best_step: where the kept checkpoint was made; marked in each panel.
+    """
+    groups: dict[str, list[str]] = {"loss": [], "validation score": [], "validation error": []}
+    title_by_direction = {"max": "validation score", "min": "validation error"}
+    for name, values in valid.items():
+        title = "loss" if name == "loss" else title_by_direction.get(_direction(name))
+        if title and np.isfinite(values).any():
+            groups[title].append(name)
+    shown = {title: names for title, names in groups.items() if names or title == "loss"}
+    width = {1: 5.6, 2: 5.1, 3: 3.53}[len(shown)]
+    figure, all_axes = panels(len(shown), columns=3, width=width, height=3.0)
+    for axes, (title, names) in zip(all_axes, shown.items(), strict=True):
+        if title == "loss":
+            _train_loss(axes, train)
+        for i, name in enumerate(names):
+            colour = SECOND if title == "loss" else (ACCENT, SECOND, *PALETTE)[i % 14]
+            label = "validation" if title == "loss" else title_of(name)
+            marker = "o" if len(valid["step"]) <= 40 else None
+            axes.plot(
+                valid["step"], valid[name], color=colour, marker=marker, markersize=3, label=label
+            )
+        if best_step is not None:
+            axes.axvline(best_step, color=MUTED, linestyle=(0, (3, 2)), linewidth=1)
+            axes.annotate(
+                f" step {best_step} ",
+                (best_step, 1),
+                xycoords=("data", "axes fraction"),
+                va="top",
+                ha="right" if best_step > np.mean(axes.get_xlim()) else "left",
+                fontsize=7.5,
+                color=MUTED,
+            )
+        axes.set(xlabel="step", ylabel=title, title=sentence(title))
+        axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+        if axes.get_legend_handles_labels()[0]:  # under the axes, where it hides no data
+            columns = min(3, len(axes.lines))
+            axes.legend(loc="upper left", bbox_to_anchor=(0, -0.18), ncols=columns, borderaxespad=0)
+    return figure
+
+
+def _direction(name: str) -> str | None:
+    try:
+        return metrics.direction(name)
+    except ValueError:
+        return None
+
+
+def _train_loss(axes: Axes, train: Mapping[str, Sequence[float]]) -> None:
+    steps, loss = np.asarray(train.get("step", ())), np.asarray(train.get("loss", ()), float)
+    if len(loss) == 0:
+        return
+    if len(loss) < 40:
+        axes.plot(steps, loss, color=ACCENT, label="training")
+        return
+    axes.plot(steps, loss, color=ACCENT, alpha=0.3, linewidth=0.8)
+    width = max(5, len(loss) // 30)
+    window = np.ones(width)
+    smooth = np.convolve(loss, window, "same") / np.convolve(np.ones_like(loss), window, "same")
+    axes.plot(steps, smooth, color=ACCENT, label=f"training, mean of {width} points")
+
+
+@styled
+def metric_curves(
+    train: Mapping[str, Sequence[float]],
+    valid: Mapping[str, Sequence[float]],
+    *,
+    names: Sequence[str],
+) -> Figure:
+    """A panel for each metric against the step, training and, where there is one, validation.
+
+    Args:
+        train, valid: "step" and metrics, of equal length; `valid` may be {}.
+        names: of the metrics, in order.
+    """
+    figure, all_axes = panels(len(names), columns=3, width=3.5, height=2.3)
+    for axes, name in zip(all_axes, names, strict=True):
+        axes.plot(train["step"], train[name], color=ACCENT, label="training")
+        if np.isfinite(valid.get(name, ())).any():
+            axes.plot(
+                valid["step"], valid[name], color=SECOND, marker="o", markersize=3, label="valid"
+            )
+        axes.set_title(sentence(title_of(name)))
+        axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
+    for axes in all_axes[-3:]:
+        axes.set_xlabel("step")
+    if len(all_axes[0].lines) > 1:
+        all_axes[0].legend()
+    return figure

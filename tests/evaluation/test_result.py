@@ -1,0 +1,69 @@
+"""A report on disk is the report in memory, to the last bit."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+from sklearn import metrics as sk
+
+from mclf_jax import metrics
+from mclf_jax.evaluation.result import Report, load_report, saved_splits
+from mclf_jax.report import mistakes
+from tests.reports import PARENTS, partial, report_of
+
+
+@pytest.mark.parametrize("task", metrics.NAMES)
+def test_report_round_trip(tmp_path, task):
+    report = report_of(task, num_songs=12)
+    surrogate = b"caf\xe9.wav".decode("utf-8", "surrogateescape")
+    report = dataclasses.replace(report, items=(surrogate, *report.items[1:]))
+    assert report.save(tmp_path) == tmp_path / "test.json"
+    assert sorted(p.name for p in tmp_path.iterdir()) == [
+        "test.json",
+        "test_per_label.csv",
+        "test_scores.npz",
+    ]
+    assert saved_splits(tmp_path) == ["test"]
+    loaded = load_report(tmp_path, "test")
+    for field in dataclasses.fields(Report):
+        before, after = getattr(report, field.name), getattr(loaded, field.name)
+        assert type(before) is type(after)
+        if isinstance(before, np.ndarray):
+            assert before.dtype == after.dtype
+        np.testing.assert_equal(after, before)  # NaN equals NaN
+    assert list(loaded.per_label) == list(report.labels)
+    json.loads((tmp_path / "test.json").read_text(), parse_constant=pytest.fail)  # no NaN
+    rows = (tmp_path / "test_per_label.csv").read_text().splitlines()
+    assert rows[0].split(",") == ["label", *next(iter(report.per_label.values()))]
+    assert len(rows) == 1 + len(report.labels)
+
+
+@pytest.mark.parametrize("task", ["multi_label", "regression"])
+def test_round_trip(tmp_path, task):
+    report = dataclasses.replace(partial(task), parents=PARENTS)
+    report.save(tmp_path)
+    json.loads((tmp_path / "test.json").read_text(), parse_constant=pytest.fail)  # no NaN
+    loaded = load_report(tmp_path, "test")
+    for field in dataclasses.fields(Report):
+        np.testing.assert_equal(getattr(loaded, field.name), getattr(report, field.name))
+    np.testing.assert_array_equal(loaded.observed, ~np.isnan(report.targets))
+    assert report_of("single_label").observed.all()
+
+
+def test_loading_a_split_that_is_not_there_names_those_that_are(tmp_path):
+    report_of("regression", num_labels=1).save(tmp_path)
+    with pytest.raises(FileNotFoundError, match="'valid' .* \\(there: test\\)"):
+        load_report(tmp_path, "valid")
+    with pytest.raises(ValueError, match="split must be"):
+        load_report(tmp_path, "../test")
+
+
+def test_confusion_is_that_of_scikit_learn():
+    report = report_of("single_label")
+    expected = sk.confusion_matrix(report.targets, report.scores.argmax(axis=1))
+    np.testing.assert_array_equal(report.confusion, expected)
+    assert report_of("regression").confusion is None
+    pairs = mistakes.confused_pairs(report, count=100)
+    assert sum(p["songs"] for p in pairs) == report.confusion.sum() - report.confusion.trace()
+    assert pairs[0]["songs"] == max(p["songs"] for p in pairs)
