@@ -45,54 +45,6 @@ from mclf_jax.augment.waveform import (
 )
 from mclf_jax.common import checks
 
-__all__ = [
-    "AUGMENTATIONS",
-    "PRESETS",
-    "Augmentation",
-    "BackgroundMix",
-    "BandDrop",
-    "Chains",
-    "Chop",
-    "Clipping",
-    "Compose",
-    "ComposeMany",
-    "Cutmix",
-    "Delay",
-    "Downsample",
-    "Equalizer",
-    "FrameShift",
-    "FreqMask",
-    "Gain",
-    "HighLowPass",
-    "HighPass",
-    "ImpulseResponse",
-    "LowPass",
-    "Mixup",
-    "MixupOrCutmix",
-    "Noise",
-    "OneOf",
-    "PitchShift",
-    "PolarityInversion",
-    "RandomApply",
-    "RandomCrop",
-    "Reverb",
-    "Reverse",
-    "Shift",
-    "SoxReverb",
-    "SpectrogramGain",
-    "TimeMask",
-    "TimeStretch",
-    "build",
-    "clmr",
-    "compose",
-    "compose_many",
-    "musicnn_noisy_student",
-    "one_of",
-    "pase_plus",
-    "random_apply",
-    "tutorial",
-]
-
 # What `augment.waveform` may name.
 PRESETS = {
     "clmr": clmr,
@@ -159,9 +111,7 @@ def build(config: ConfigDict, *, features: Features) -> Chains:
 
 def _waveform(config: ConfigDict, *, sample_rate_hz: int) -> Compose | None:
     if config.waveform:
-        if config.waveform not in PRESETS:
-            allowed = ", ".join(sorted(PRESETS))
-            raise ValueError(f"augment.waveform is {config.waveform!r}; allowed: {allowed}, or ''")
+        checks.choice("augment.waveform", config.waveform, sorted(PRESETS))
         return PRESETS[config.waveform](sample_rate_hz)
     chain = [_link(i, entry, sample_rate_hz) for i, entry in enumerate(config.chain)]
     return compose(chain) if chain else None
@@ -177,11 +127,9 @@ def _link(number: int, entry: Any, sample_rate_hz: int) -> Augmentation:
                 f"{field} is {entry!r}; it must be (name, probability, arguments), such as "
                 "('noise', 0.5, {'min_snr_db': 3.0, 'max_snr_db': 30.0})"
             )
-    if name not in AUGMENTATIONS:
-        raise ValueError(f"{field} is of {name!r}; allowed: {', '.join(sorted(AUGMENTATIONS))}")
+    checks.choice(field, name, sorted(AUGMENTATIONS))
     fields = [one.name for one in dataclasses.fields(AUGMENTATIONS[name])]
-    if unknown := sorted(set(arguments) - set(fields)):
-        raise ValueError(f"{field} has {', '.join(unknown)}; {name} takes {', '.join(fields)}")
+    checks.only_known(field, arguments, fields, of=name)
     # JSON has lists where configs have tuples.
     arguments = {key: checks.as_tuples(value) for key, value in arguments.items()}
     if "sample_rate_hz" in fields:

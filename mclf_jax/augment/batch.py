@@ -12,8 +12,9 @@ import dataclasses
 from collections.abc import Callable
 
 from mclf_jax.audio.features import array_module
-from mclf_jax.augment import random
-from mclf_jax.augment.random import Array, Key
+from mclf_jax.augment import base
+from mclf_jax.augment.base import Array, Key
+from mclf_jax.common import checks
 
 Batch = dict[str, Array]
 BatchAugmentation = Callable[[Key, Batch], Batch]
@@ -30,7 +31,7 @@ class Mixup:
     alpha: float
 
     def __post_init__(self):
-        _check_alpha(self)
+        checks.positive(f"{type(self).__name__}.alpha", self.alpha)
 
     def __call__(self, key: Key, batch: Batch) -> Batch:
         partner, share = _partners(key, batch, self.alpha)
@@ -52,15 +53,15 @@ class Cutmix:
     alpha: float
 
     def __post_init__(self):
-        _check_alpha(self)
+        checks.positive(f"{type(self).__name__}.alpha", self.alpha)
 
     def __call__(self, key: Key, batch: Batch) -> Batch:
-        share_key, start_key = random.split(key, 2)
+        share_key, start_key = base.split(key, 2)
         partner, share = _partners(share_key, batch, self.alpha)
         x = batch["x"]
         xp, length = array_module(x), x.shape[1]
         width = xp.round((1 - share) * length)
-        start = xp.floor(random.uniform(start_key, share.shape, 0.0, 1.0) * (length - width + 1))
+        start = xp.floor(base.uniform(start_key, share.shape, 0.0, 1.0) * (length - width + 1))
         position = xp.arange(length)
         cut = (position >= start[:, None]) & (position < (start + width)[:, None])
         mixed = xp.where(cut.reshape(cut.shape + (1,) * (x.ndim - 2)), x[partner], x)
@@ -76,8 +77,8 @@ class MixupOrCutmix:
     cutmix: Cutmix
 
     def __call__(self, key: Key, batch: Batch) -> Batch:
-        coin_key, mixup_key, cutmix_key = random.split(key, 3)
-        heads = random.bernoulli(coin_key, batch["x"].shape[:1], 0.5)
+        coin_key, mixup_key, cutmix_key = base.split(key, 3)
+        heads = base.bernoulli(coin_key, batch["x"].shape[:1], 0.5)
         one, other = self.mixup(mixup_key, batch), self.cutmix(cutmix_key, batch)
         xp = array_module(batch["x"])
         chosen = {
@@ -90,10 +91,10 @@ class MixupOrCutmix:
 def _partners(key: Key, batch: Batch, alpha: float) -> tuple[Array, Array]:
     """Whom each example is mixed with, and the share that it keeps of itself; both [B]."""
     _check_batch(batch)
-    partner_key, share_key = random.split(key, 2)
+    partner_key, share_key = base.split(key, 2)
     count = len(batch["x"])
-    partner = random.permutation(partner_key, count)
-    share = random.beta(share_key, (count,), alpha, alpha)
+    partner = base.permutation(partner_key, count)
+    share = base.beta(share_key, (count,), alpha, alpha)
     if "valid" in batch:
         share = array_module(share).where(batch["valid"][partner] > 0, share, 1.0)
     return partner, share
@@ -109,13 +110,6 @@ def _mixed_labels(batch: Batch, partner: Array, share: Array) -> Array:
 
 def _column(values: Array, like: Array) -> Array:
     return values.reshape(values.shape + (1,) * (like.ndim - 1))
-
-
-def _check_alpha(settings) -> None:
-    if not settings.alpha > 0:
-        raise ValueError(
-            f"{type(settings).__name__}: alpha is {settings.alpha}; it must be positive"
-        )
 
 
 def _check_batch(batch: Batch) -> None:

@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 
 from mclf_jax.audio.features import array_module
-from mclf_jax.augment import random
-from mclf_jax.augment.example import as_array
-from mclf_jax.augment.random import Array, Key
+from mclf_jax.augment import base
+from mclf_jax.augment.base import Array, Key
+from mclf_jax.common import checks
 
 Augmentation = Callable[[Key, Array], Array]
 """`f(key, x) -> x`; every example of x has its own draw."""
@@ -93,7 +93,7 @@ class Compose(_Chain):
     augmentations: tuple[Augmentation, ...]
 
     def __call__(self, key: Key, x: Array) -> Array:
-        return _in_turn(self.augmentations, key, as_array(key, x))
+        return _in_turn(self.augmentations, key, base.as_array(key, x))
 
     def __repr__(self) -> str:
         return _call("compose", [_list(self.augmentations)])
@@ -108,11 +108,10 @@ class ComposeMany(_Chain):
 
     def __post_init__(self):
         super().__post_init__()
-        if self.num_views < 1:
-            raise ValueError(f"num_views is {self.num_views}; it must be at least 1")
+        checks.at_least("num_views", self.num_views, 1)
 
     def __call__(self, key: Key, x: Array) -> Array:
-        x = as_array(key, x)
+        x = base.as_array(key, x)
         # To an augmentation the views are just more examples.
         views = array_module(x).stack([x] * self.num_views)
         return _in_turn(self.augmentations, key, views)
@@ -130,13 +129,12 @@ class RandomApply(_Chain):
 
     def __post_init__(self):
         super().__post_init__()
-        if not 0 <= self.p <= 1:
-            raise ValueError(f"p is {self.p}; it must be in [0, 1]")
+        checks.within("p", self.p, 0, 1)
 
     def __call__(self, key: Key, x: Array) -> Array:
-        x = as_array(key, x)
-        choice_key, apply_key = random.split(key, 2)
-        chosen = random.bernoulli(choice_key, self._batch_shape(x), self.p)
+        x = base.as_array(key, x)
+        choice_key, apply_key = base.split(key, 2)
+        chosen = base.bernoulli(choice_key, self._batch_shape(x), self.p)
         return _where_chosen(chosen, self.augmentations, apply_key, x)
 
     def __repr__(self) -> str:
@@ -167,11 +165,11 @@ class OneOf(_Chain):
             raise ValueError(f"weights is {self.weights}; they must be positive or 0, not all 0")
 
     def __call__(self, key: Key, x: Array) -> Array:
-        x = as_array(key, x)
-        choice_key, *keys = random.split(key, 1 + len(self.augmentations))
+        x = base.as_array(key, x)
+        choice_key, *keys = base.split(key, 1 + len(self.augmentations))
         weights = np.array(self.weights or [1.0] * len(self.augmentations))
         upper = np.cumsum(weights / weights.sum())
-        draw = random.uniform(choice_key, self._batch_shape(x), 0.0, 1.0)
+        draw = base.uniform(choice_key, self._batch_shape(x), 0.0, 1.0)
         xp, changed = array_module(draw), x
         # What weighs nothing at the end is never drawn, whatever the rounding of the sum.
         last = int(np.flatnonzero(weights)[-1])
@@ -187,7 +185,7 @@ class OneOf(_Chain):
 
 def _in_turn(augmentations: Sequence[Augmentation], key: Key, x: Array) -> Array:
     if augmentations:
-        keys = random.split(key, len(augmentations))
+        keys = base.split(key, len(augmentations))
         for member, member_key in zip(augmentations, keys, strict=True):
             x = member(member_key, x)
     return x

@@ -7,7 +7,7 @@ from types import ModuleType
 import numpy as np
 
 from mclf_jax.audio.features import array_module
-from mclf_jax.augment.random import Array
+from mclf_jax.augment.base import Array, pad
 
 
 def convolve(x: Array, taps: Array) -> Array:
@@ -25,7 +25,7 @@ def convolve(x: Array, taps: Array) -> Array:
         spectrum = fft.rfft(x, block) * fft.rfft(taps, block)
         return fft.irfft(spectrum, block)[..., num_taps - 1 : length]
     missing = (count - 1) * step + block - length
-    x = xp.pad(x, [(0, 0)] * (x.ndim - 1) + [(0, missing)])
+    x = pad(x, 0, missing)
     blocks = xp.stack([x[..., i * step : i * step + block] for i in range(count)], axis=-2)
     spectrum = fft.rfft(blocks) * fft.rfft(taps, block)[..., None, :]
     kept = fft.irfft(spectrum, block)[..., num_taps - 1 :]

@@ -6,18 +6,11 @@ import math
 import numpy as np
 
 from mclf_jax.audio.features import array_module
-from mclf_jax.augment import random
+from mclf_jax.augment import base
+from mclf_jax.augment.base import Array, Key
 from mclf_jax.augment.convolution import convolve
-from mclf_jax.augment.example import (
-    WaveformAugmentation,
-    check_number,
-    check_positive,
-    check_range,
-    check_span,
-    per_example,
-)
 from mclf_jax.augment.filters import low_pass
-from mclf_jax.augment.random import Array, Key
+from mclf_jax.common import checks
 
 INTERPOLATIONS = ("sinc", "hold")
 _BAND_EDGE_HZ = 62.5  # how sharp the edges of a missing band are
@@ -25,7 +18,7 @@ _SILENCE = 1e-30  # energy of what no scale makes heard
 
 
 @dataclasses.dataclass(frozen=True)
-class Chop(WaveformAugmentation):
+class Chop(base.WaveformAugmentation):
     """Silences 1 to `max_chops` short stretches.
 
     The published code puts them in the middle of stretches in which there is a voice; here they
@@ -41,10 +34,10 @@ class Chop(WaveformAugmentation):
     sample_rate_hz: int
     max_chops: int = 5
     durations_s: tuple[tuple[float, float], ...] = ((0.05, 0.025), (0.1, 0.05))
+    limits = {"max_chops": (1, math.inf)}
 
     def __post_init__(self):
-        check_positive("sample_rate_hz", self.sample_rate_hz)
-        check_number("max_chops", self.max_chops, at_least=1)
+        super().__post_init__()
         durations_s = tuple(tuple(float(s) for s in pair) for pair in self.durations_s)
         object.__setattr__(self, "durations_s", durations_s)
         if not durations_s or any(len(p) != 2 or not min(p) >= 0 for p in durations_s):
@@ -54,20 +47,20 @@ class Chop(WaveformAugmentation):
             )
 
     def augment(self, key: Key, x: Array) -> Array:
-        number_key, place_key, kind_key, normal_key = random.split(key, 4)
+        number_key, place_key, kind_key, normal_key = base.split(key, 4)
         shape = (*x.shape[:-1], self.max_chops)
-        number = random.integers(number_key, x.shape[:-1], 1, self.max_chops)
-        centre = random.uniform(place_key, shape, 0.0, float(x.shape[-1]))
-        kind = random.integers(kind_key, shape, 0, len(self.durations_s) - 1)
+        number = base.integers(number_key, x.shape[:-1], 1, self.max_chops)
+        centre = base.uniform(place_key, shape, 0.0, float(x.shape[-1]))
+        kind = base.integers(kind_key, shape, 0, len(self.durations_s) - 1)
         xp = array_module(centre)
         drawn = xp.asarray(np.array(self.durations_s, np.float32))[kind]
-        duration_s = drawn[..., 0] + drawn[..., 1] * random.normal(normal_key, shape)
+        duration_s = drawn[..., 0] + drawn[..., 1] * base.normal(normal_key, shape)
         duration_s = xp.where(xp.arange(self.max_chops) < number[..., None], duration_s, 0.0)
         return chop(x, centre, duration_s * self.sample_rate_hz)
 
 
 @dataclasses.dataclass(frozen=True)
-class Downsample(WaveformAugmentation):
+class Downsample(base.WaveformAugmentation):
     """As loud as before, but as if recorded at a lower rate, one of several.
 
     Attributes:
@@ -83,20 +76,17 @@ class Downsample(WaveformAugmentation):
     interpolation: str = "sinc"
 
     def __post_init__(self):
-        check_positive("sample_rate_hz", self.sample_rate_hz)
+        super().__post_init__()
+        checks.choice("interpolation", self.interpolation, INTERPOLATIONS)
         object.__setattr__(self, "rates_hz", tuple(float(rate) for rate in self.rates_hz))
         if not self.rates_hz or not all(0 < rate <= self.sample_rate_hz for rate in self.rates_hz):
             raise ValueError(
                 f"rates_hz is {self.rates_hz}; it must have at least one rate, none above "
                 f"sample_rate_hz ({self.sample_rate_hz})"
             )
-        if self.interpolation not in INTERPOLATIONS:
-            raise ValueError(
-                f"interpolation is {self.interpolation!r}; allowed: {', '.join(INTERPOLATIONS)}"
-            )
 
     def augment(self, key: Key, x: Array) -> Array:
-        choice = random.integers(key, x.shape[:-1], 0, len(self.rates_hz) - 1)
+        choice = base.integers(key, x.shape[:-1], 0, len(self.rates_hz) - 1)
         xp = array_module(choice)
         rate_hz = xp.asarray(np.array(self.rates_hz, np.float32))[choice]
         y = low_pass(
@@ -113,7 +103,7 @@ class Downsample(WaveformAugmentation):
 
 
 @dataclasses.dataclass(frozen=True)
-class BandDrop(WaveformAugmentation):
+class BandDrop(base.WaveformAugmentation):
     """As loud as before, but without a band of frequencies.
 
     The published code draws from a folder of band-stop filters that is not public; centres here
@@ -132,20 +122,19 @@ class BandDrop(WaveformAugmentation):
     max_octaves: float = 1.0
 
     def __post_init__(self):
-        check_positive("sample_rate_hz", self.sample_rate_hz)
-        check_positive("min_hz", self.min_hz)
         if self.max_hz is None:
             object.__setattr__(self, "max_hz", self.sample_rate_hz / 2)
-        limits = (self.min_hz, self.max_hz)
-        check_range(("min_hz", "max_hz"), limits, at_most=self.sample_rate_hz / 2)
-        check_span(self, "octaves", at_least=0.0)
+        super().__post_init__()
+
+    @property
+    def limits(self) -> dict[str, tuple[float, float]]:
+        return {"hz": (0, self.sample_rate_hz / 2), "octaves": (0, math.inf)}
 
     def augment(self, key: Key, x: Array) -> Array:
-        centre_key, width_key = random.split(key, 2)
-        batch = x.shape[:-1]
+        centre_key, width_key = base.split(key, 2)
         limits = (math.log2(self.min_hz), math.log2(self.max_hz))
-        centre = random.uniform(centre_key, batch, *limits)
-        half = random.uniform(width_key, batch, self.min_octaves, self.max_octaves) / 2
+        centre = base.uniform(centre_key, x.shape[:-1], *limits)
+        half = self.draw("octaves", width_key, x) / 2
         edges_hz = (2.0 ** (centre - half), 2.0 ** (centre + half))
         return as_loud_as(x, band_stop(x, *edges_hz, sample_rate_hz=self.sample_rate_hz))
 
@@ -181,14 +170,14 @@ def band_stop(
     offset = np.arange(-half_width, half_width + 1)
     window = (0.5 + 0.5 * np.cos(np.pi * offset / half_width)).astype(x.dtype)
     low, high = (
-        2 * xp.minimum(per_example(x, edge_hz) / sample_rate_hz, 0.5)
+        2 * xp.minimum(base.per_example(x, edge_hz) / sample_rate_hz, 0.5)
         for edge_hz in (low_hz, high_hz)
     )
     steps = xp.asarray(offset.astype(x.dtype))
     band = (high * xp.sinc(high * steps) - low * xp.sinc(low * steps)) * window
     taps = (offset == 0).astype(x.dtype) - band
-    pad = [(0, 0)] * (x.ndim - 1) + [(half_width, half_width)]
-    return convolve(xp.pad(x, pad, mode="edge"), taps.astype(x.dtype))
+    padded = base.pad(x, half_width, half_width, mode="edge")
+    return convolve(padded, taps.astype(x.dtype))
 
 
 def as_loud_as(x: Array, y: Array) -> Array:

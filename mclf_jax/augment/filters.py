@@ -11,55 +11,48 @@ import dataclasses
 import numpy as np
 
 from mclf_jax.audio.features import array_module
-from mclf_jax.augment import random
+from mclf_jax.augment import base
+from mclf_jax.augment.base import Array, Key
 from mclf_jax.augment.convolution import convolve
-from mclf_jax.augment.example import (
-    WaveformAugmentation,
-    check_positive,
-    check_range,
-    per_example,
-)
-from mclf_jax.augment.random import Array, Key
+from mclf_jax.common import checks
 
 NUM_ZEROS = 8
 
 
+class _Pass(base.WaveformAugmentation):
+    @property
+    def limits(self) -> dict[str, tuple[float, float]]:
+        return {"hz": (0, self.sample_rate_hz / 2)}
+
+
 @dataclasses.dataclass(frozen=True)
-class LowPass(WaveformAugmentation):
+class LowPass(_Pass):
     """Takes away what is above a cut-off drawn uniformly from [min_hz, max_hz]."""
 
     sample_rate_hz: int
     min_hz: float = 2200.0
     max_hz: float = 4000.0
 
-    def __post_init__(self):
-        _check(self.sample_rate_hz, ("min_hz", "max_hz"), (self.min_hz, self.max_hz))
-
     def augment(self, key: Key, x: Array) -> Array:
-        cutoff_hz = random.uniform(key, x.shape[:-1], self.min_hz, self.max_hz)
-        return low_pass(x, cutoff_hz, sample_rate_hz=self.sample_rate_hz, min_cutoff_hz=self.min_hz)
+        rates = {"sample_rate_hz": self.sample_rate_hz, "min_cutoff_hz": self.min_hz}
+        return low_pass(x, self.draw("hz", key, x), **rates)
 
 
 @dataclasses.dataclass(frozen=True)
-class HighPass(WaveformAugmentation):
+class HighPass(_Pass):
     """Takes away what is below a cut-off drawn uniformly from [min_hz, max_hz]."""
 
     sample_rate_hz: int
     min_hz: float = 200.0
     max_hz: float = 1200.0
 
-    def __post_init__(self):
-        _check(self.sample_rate_hz, ("min_hz", "max_hz"), (self.min_hz, self.max_hz))
-
     def augment(self, key: Key, x: Array) -> Array:
-        cutoff_hz = random.uniform(key, x.shape[:-1], self.min_hz, self.max_hz)
-        return high_pass(
-            x, cutoff_hz, sample_rate_hz=self.sample_rate_hz, min_cutoff_hz=self.min_hz
-        )
+        rates = {"sample_rate_hz": self.sample_rate_hz, "min_cutoff_hz": self.min_hz}
+        return high_pass(x, self.draw("hz", key, x), **rates)
 
 
 @dataclasses.dataclass(frozen=True)
-class HighLowPass(WaveformAugmentation):
+class HighLowPass(base.WaveformAugmentation):
     """Either a high-pass or a low-pass, by the toss of a fair coin, as in CLMR.
 
     Attributes:
@@ -73,23 +66,26 @@ class HighLowPass(WaveformAugmentation):
     low_pass_hz: tuple[float, float] = (2200.0, 4000.0)
 
     def __post_init__(self):
+        super().__post_init__()
         for name in ("high_pass_hz", "low_pass_hz"):
-            _check(self.sample_rate_hz, (f"{name}[0]", f"{name}[1]"), getattr(self, name))
+            ends, cutoffs_hz = (f"{name}[0]", f"{name}[1]"), getattr(self, name)
+            checks.positive(ends[0], cutoffs_hz[0])
+            base.check_range(ends, cutoffs_hz, 0, self.sample_rate_hz / 2)
 
     def augment(self, key: Key, x: Array) -> Array:
-        coin_key, high_key, low_key = random.split(key, 3)
+        coin_key, high_key, low_key = base.split(key, 3)
         shape = x.shape[:-1]
-        is_high = random.bernoulli(coin_key, shape, 0.5)
+        is_high = base.bernoulli(coin_key, shape, 0.5)
         xp = array_module(is_high)
         cutoff_hz = xp.where(
             is_high,
-            random.uniform(high_key, shape, *self.high_pass_hz),
-            random.uniform(low_key, shape, *self.low_pass_hz),
+            base.uniform(high_key, shape, *self.high_pass_hz),
+            base.uniform(low_key, shape, *self.low_pass_hz),
         )
-        longest = _half_width(min(self.high_pass_hz[0], self.low_pass_hz[0]) / self.sample_rate_hz)
-        taps = low_pass_taps(per_example(x, cutoff_hz) / self.sample_rate_hz, half_width=longest)
+        rate_hz, lowest_hz = self.sample_rate_hz, min(self.high_pass_hz[0], self.low_pass_hz[0])
+        taps = _taps(x, cutoff_hz, rate_hz, lowest_hz)
         # Both filters as one: either costs as much as the other, so one convolution does.
-        taps = xp.where(is_high[..., None], _unit(longest, taps.dtype) - taps, taps)
+        taps = xp.where(is_high[..., None], _unit(taps) - taps, taps)
         return _filter(x, taps)
 
 
@@ -121,7 +117,7 @@ def high_pass(
 ) -> Array:
     """x without what is below the cut-off; arguments as of `low_pass`."""
     taps = _taps(x, cutoff_hz, sample_rate_hz, min_cutoff_hz)
-    return _filter(x, _unit(taps.shape[-1] // 2, taps.dtype) - taps)
+    return _filter(x, _unit(taps) - taps)
 
 
 def low_pass_taps(cutoff: Array, *, half_width: int) -> Array:
@@ -142,28 +138,18 @@ def low_pass_taps(cutoff: Array, *, half_width: int) -> Array:
 def _taps(x, cutoff_hz, sample_rate_hz, min_cutoff_hz):
     if min_cutoff_hz is None:
         min_cutoff_hz = float(np.min(np.asarray(cutoff_hz)))
-    half_width = _half_width(min_cutoff_hz / sample_rate_hz)
-    return low_pass_taps(per_example(x, cutoff_hz) / sample_rate_hz, half_width=half_width)
+    cutoff = base.per_example(x, cutoff_hz) / sample_rate_hz
+    half_width = max(1, int(NUM_ZEROS / (min_cutoff_hz / sample_rate_hz) / 2))
+    return low_pass_taps(cutoff, half_width=half_width)
 
 
-def _half_width(cutoff: float) -> int:
-    return max(1, int(NUM_ZEROS / cutoff / 2))
-
-
-def _unit(half_width: int, dtype) -> np.ndarray:
-    """The filter that changes nothing."""
-    unit = np.zeros(2 * half_width + 1, dtype)
-    unit[half_width] = 1
+def _unit(taps: Array) -> np.ndarray:
+    """The filter of that length that changes nothing."""
+    unit = np.zeros(taps.shape[-1], taps.dtype)
+    unit[len(unit) // 2] = 1
     return unit
 
 
 def _filter(x: Array, taps: Array) -> Array:
     half_width = taps.shape[-1] // 2
-    pad = [(0, 0)] * (x.ndim - 1) + [(half_width, half_width)]
-    return convolve(array_module(x).pad(x, pad, mode="edge"), taps)
-
-
-def _check(sample_rate_hz: float, names: tuple[str, str], cutoffs_hz: tuple[float, float]) -> None:
-    check_positive("sample_rate_hz", sample_rate_hz)
-    check_positive(names[0], cutoffs_hz[0])
-    check_range(names, cutoffs_hz, at_most=sample_rate_hz / 2)
+    return convolve(base.pad(x, half_width, half_width, mode="edge"), taps)

@@ -15,16 +15,9 @@ import sys
 import numpy as np
 
 from mclf_jax.audio.features import array_module, hann_window
-from mclf_jax.augment import random
+from mclf_jax.augment import base
+from mclf_jax.augment.base import Array, Key
 from mclf_jax.augment.convolution import fast_length, fft_module
-from mclf_jax.augment.example import (
-    WaveformAugmentation,
-    check_positive,
-    check_span,
-    per_example,
-    runs,
-)
-from mclf_jax.augment.random import Array, Key
 
 MAX_SEMITONES = 24.0
 MIN_RATE, MAX_RATE = 0.1, 10.0
@@ -37,7 +30,7 @@ _FRACTION_BITS = 16
 
 
 @dataclasses.dataclass(frozen=True)
-class PitchShift(WaveformAugmentation):
+class PitchShift(base.WaveformAugmentation):
     """Higher or lower by [min_semitones, max_semitones], uniform; the duration is kept.
 
     The defaults are those of torchaudio-augmentations, which draws whole cents.
@@ -46,13 +39,10 @@ class PitchShift(WaveformAugmentation):
     sample_rate_hz: int
     min_semitones: float = -7.0
     max_semitones: float = 7.0
-
-    def __post_init__(self):
-        check_positive("sample_rate_hz", self.sample_rate_hz)
-        check_span(self, "semitones", at_least=-MAX_SEMITONES, at_most=MAX_SEMITONES)
+    limits = {"semitones": (-MAX_SEMITONES, MAX_SEMITONES)}
 
     def augment(self, key: Key, x: Array) -> Array:
-        semitones = random.uniform(key, x.shape[:-1], self.min_semitones, self.max_semitones)
+        semitones = self.draw("semitones", key, x)
         n_fft = frame_length(self.sample_rate_hz)
         # numpy reads the shapes off the draws, which saves work.
         lowest = None if array_module(x) is np else self.min_semitones
@@ -60,7 +50,7 @@ class PitchShift(WaveformAugmentation):
 
 
 @dataclasses.dataclass(frozen=True)
-class TimeStretch(WaveformAugmentation):
+class TimeStretch(base.WaveformAugmentation):
     """Faster (rate > 1) or slower, uniform in [min_rate, max_rate]; the pitch is kept.
 
     The length is kept too: a slower example loses its end, a faster one ends in silence.
@@ -74,14 +64,14 @@ class TimeStretch(WaveformAugmentation):
     min_rate: float = 0.8
     max_rate: float = 1.25
     n_fft: int = 2048
+    limits = {"rate": (MIN_RATE, MAX_RATE)}
 
     def __post_init__(self):
-        check_span(self, "rate", at_least=MIN_RATE, at_most=MAX_RATE)
+        super().__post_init__()
         _check_n_fft(self.n_fft)
 
     def augment(self, key: Key, x: Array) -> Array:
-        rate = random.uniform(key, x.shape[:-1], self.min_rate, self.max_rate)
-        return time_stretch(x, rate, n_fft=self.n_fft)
+        return time_stretch(x, self.draw("rate", key, x), n_fft=self.n_fft)
 
 
 def frame_length(sample_rate_hz: float) -> int:
@@ -110,7 +100,7 @@ def pitch_shift(
     if min_semitones is None:
         min_semitones = float(np.min(np.asarray(semitones)))
     length, hop = x.shape[-1], n_fft // _OVERLAP
-    ratio = 2.0 ** (per_example(x, semitones, "float32") / 12)
+    ratio = 2.0 ** (base.per_example(x, semitones, "float32") / 12)
     # In time the frames of the output are the input's; in resampled samples they are not.
     centre = xp.round(hop * _frame_numbers(length, n_fft) / ratio).astype("int32")
     resampled_length = math.ceil(length / 2.0 ** (min_semitones / 12))
@@ -129,7 +119,7 @@ def time_stretch(x: Array, rate: Array | float, *, n_fft: int = 2048) -> Array:
     _check_n_fft(n_fft)
     xp = array_module(x)
     length, hop = x.shape[-1], n_fft // _OVERLAP
-    rate = per_example(x, rate, "float32")
+    rate = base.per_example(x, rate, "float32")
     centre = xp.round(rate * hop * _frame_numbers(length, n_fft)).astype("int32")
     return _vocoder(x, centre, n_fft=n_fft)[..., :length]
 
@@ -165,10 +155,10 @@ def _vocode(x: Array, centre: Array, *, n_fft: int) -> Array:
     fft, hop = fft_module(x), n_fft // _OVERLAP
     window = hann_window(n_fft).astype(x.dtype)
     silence = n_fft + hop
-    padded = array_module(x).pad(x, _pad_axis(x, -1, (silence, silence)))
+    padded = base.pad(x, silence, silence)
     start = silence - n_fft // 2 - hop + centre
     start = array_module(x).clip(start, 0, padded.shape[-1] - (n_fft + hop))
-    pairs = runs(padded, start, length=n_fft + hop)
+    pairs = base.runs(padded, start, length=n_fft + hop)
     spectrum = fft.rfft(pairs[..., hop:] * window)
     before = fft.rfft(pairs[..., :n_fft] * window)  # each frame, one hop earlier
     frames = fft.irfft(_phases_continued(spectrum, before), n_fft)
@@ -247,26 +237,19 @@ def _direction(re: Array, im: Array) -> tuple[Array, Array]:
 
 def _sum_of_five(a: Array) -> Array:
     """Each bin with two neighbours on both sides, zeros beyond the ends."""
-    padded = array_module(a).pad(a, _pad_axis(a, -1, (2, 2)))
+    padded = base.pad(a, 2, 2)
     return sum(padded[..., i : i + a.shape[-1]] for i in range(5))
-
-
-def _pad_axis(a: Array, axis: int, amount: tuple[int, int]) -> list[tuple[int, int]]:
-    pad = [(0, 0)] * a.ndim
-    pad[axis] = amount
-    return pad
 
 
 def _overlap_add(frames: Array, hop: int) -> Array:
     """[..., F, 4 hop] -> [..., (F - 1) hop]: the three hops before all frames overlap are left."""
-    xp = array_module(frames)
     *batch, count, n_fft = frames.shape
     parts = n_fft // hop
     blocks = frames.reshape(*batch, count, parts, hop)
     total = 0.0
     for i in range(parts):
         part = blocks[..., i, :][..., parts - 1 - i :, :]
-        total = total + xp.pad(part, _pad_axis(part, -2, (0, parts - 1 - i)))[..., :count, :]
+        total = total + base.pad(part, 0, parts - 1 - i, axis=-2)[..., :count, :]
     return total.reshape(*batch, -1)
 
 
@@ -279,12 +262,12 @@ def _resample(x: Array, ratio: Array, *, length: int) -> Array:
     end is silence.
     """
     xp, fft = array_module(x), fft_module(x)
-    x = xp.pad(x, _pad_axis(x, -1, (_TAPS, _TAPS)))
+    x = base.pad(x, _TAPS, _TAPS)
     n = fast_length(x.shape[-1])
     frequency = (np.arange(n // 2 + 1) / (n // 2)).astype(x.dtype)
     keep = xp.where(ratio > 1, xp.clip((1 / ratio - frequency) * 25, 0, 1), 1).astype(x.dtype)
     spectrum = fft.rfft(x, n) * (keep * (2 / _kernel_response(n)).astype(x.dtype))
-    twice = fft.irfft(xp.pad(spectrum, _pad_axis(x, -1, (0, n // 2))), 2 * n)
+    twice = fft.irfft(base.pad(spectrum, 0, n // 2), 2 * n)
     whole, fraction = _positions(2 * ratio, length)
     first = xp.minimum(whole + (2 * _TAPS + 1 - _TAPS // 2), 2 * n - _TAPS)
     taps = (_at(twice, first + i) * _kernel(fraction + (_TAPS // 2 - 1 - i)) for i in range(_TAPS))

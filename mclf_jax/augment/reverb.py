@@ -14,17 +14,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from mclf_jax.audio.features import array_module
-from mclf_jax.augment import random
+from mclf_jax.augment import base
+from mclf_jax.augment.base import Array, Key
 from mclf_jax.augment.convolution import convolve, fast_length, fft_module
-from mclf_jax.augment.example import (
-    WaveformAugmentation,
-    check_number,
-    check_positive,
-    check_span,
-    per_example,
-)
 from mclf_jax.augment.filters import low_pass
-from mclf_jax.augment.random import Array, Key
 from mclf_jax.augment.waveform import shift
 
 ROOM_SCALES = (0.1, 0.25, 0.4, 0.55, 0.7, 0.85, 1.0)
@@ -40,7 +33,7 @@ _MIN_DECAY_S = 0.01
 
 
 @dataclasses.dataclass(frozen=True)
-class Reverb(WaveformAugmentation):
+class Reverb(base.WaveformAugmentation):
     """x plus its reverberation in a random room; see `reverb`.
 
     Attributes:
@@ -62,33 +55,30 @@ class Reverb(WaveformAugmentation):
     min_wet_db: float = -18.0
     max_wet_db: float = -3.0
     max_pre_delay_s: float = 0.03
-
-    def __post_init__(self):
-        check_positive("sample_rate_hz", self.sample_rate_hz)
-        check_span(self, "decay_s", at_least=_MIN_DECAY_S)
-        check_span(self, "damping", at_least=0.0, at_most=0.99)
-        check_span(self, "room_scale", at_least=0.0, at_most=1.0)
-        check_span(self, "wet_db")
-        check_number("max_pre_delay_s", self.max_pre_delay_s, at_least=0.0)
+    limits = {
+        "decay_s": (_MIN_DECAY_S, math.inf),
+        "damping": (0, 0.99),
+        "room_scale": (0, 1),
+        "max_pre_delay_s": (0, math.inf),
+    }
 
     def augment(self, key: Key, x: Array) -> Array:
-        decay_key, damping_key, wet_key, delay_key, room_key = random.split(key, 5)
-        batch = x.shape[:-1]
+        decay_key, damping_key, wet_key, delay_key, room_key = base.split(key, 5)
         octaves = (math.log2(self.min_decay_s), math.log2(self.max_decay_s))
         return reverb(
             x,
-            2.0 ** random.uniform(decay_key, batch, *octaves),
+            2.0 ** base.uniform(decay_key, x.shape[:-1], *octaves),
             sample_rate_hz=self.sample_rate_hz,
-            damping=random.uniform(damping_key, batch, self.min_damping, self.max_damping),
-            room_scale=random.uniform(room_key, batch, self.min_room_scale, self.max_room_scale),
-            wet_db=random.uniform(wet_key, batch, self.min_wet_db, self.max_wet_db),
-            pre_delay_s=random.uniform(delay_key, batch, 0.0, self.max_pre_delay_s),
+            damping=self.draw("damping", damping_key, x),
+            room_scale=self.draw("room_scale", room_key, x),
+            wet_db=self.draw("wet_db", wet_key, x),
+            pre_delay_s=base.uniform(delay_key, x.shape[:-1], 0.0, self.max_pre_delay_s),
             max_decay_s=self.max_decay_s + self.max_pre_delay_s,
         )
 
 
 @dataclasses.dataclass(frozen=True)
-class SoxReverb(WaveformAugmentation):
+class SoxReverb(base.WaveformAugmentation):
     """x plus reverberation with the three settings of sox's `reverb`, each uniform in 0...max.
 
     The published chain (torchaudio-augmentations, CLMR) draws whole numbers 0...99 for all of
@@ -102,19 +92,19 @@ class SoxReverb(WaveformAugmentation):
     max_reverberance: float = 99.0
     max_damping: float = 99.0
     max_room_scale: float = 99.0
-
-    def __post_init__(self):
-        check_positive("sample_rate_hz", self.sample_rate_hz)
-        for name in ("max_reverberance", "max_damping", "max_room_scale"):
-            check_number(name, getattr(self, name), at_least=0.0, at_most=100.0)
+    limits = {
+        "max_reverberance": (0, 100),
+        "max_damping": (0, 100),
+        "max_room_scale": (0, 100),
+    }
 
     def augment(self, key: Key, x: Array) -> Array:
-        reverberance_key, damping_key, room_key = random.split(key, 3)
+        reverberance_key, damping_key, room_key = base.split(key, 3)
         batch = x.shape[:-1]
         settings = sox_settings(
-            random.uniform(reverberance_key, batch, 0.0, self.max_reverberance),
-            damping=random.uniform(damping_key, batch, 0.0, self.max_damping),
-            room_scale=random.uniform(room_key, batch, 0.0, self.max_room_scale),
+            base.uniform(reverberance_key, batch, 0.0, self.max_reverberance),
+            damping=base.uniform(damping_key, batch, 0.0, self.max_damping),
+            room_scale=base.uniform(room_key, batch, 0.0, self.max_room_scale),
             sample_rate_hz=self.sample_rate_hz,
         )
         longest = sox_settings(
@@ -133,7 +123,7 @@ class SoxReverb(WaveformAugmentation):
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class ImpulseResponse(WaveformAugmentation):
+class ImpulseResponse(base.WaveformAugmentation):
     """x convolved with one of the given responses, drawn for every example; the length is kept.
 
     Attributes:
@@ -157,7 +147,7 @@ class ImpulseResponse(WaveformAugmentation):
         object.__setattr__(self, "responses", np.stack(rows))
 
     def augment(self, key: Key, x: Array) -> Array:
-        choice = random.integers(key, x.shape[:-1], 0, len(self.responses) - 1)
+        choice = base.integers(key, x.shape[:-1], 0, len(self.responses) - 1)
         responses = array_module(x).asarray(self.responses[:, : x.shape[-1]], dtype=x.dtype)
         return impulse_response(x, responses[choice])
 
@@ -198,11 +188,11 @@ def reverb(
         room_scale=room_scale,
         length=length,
     )
-    steps = array_module(x).round(per_example(x, pre_delay_s)[..., 0] * sample_rate_hz)
+    steps = array_module(x).round(base.per_example(x, pre_delay_s)[..., 0] * sample_rate_hz)
     response = shift(response, steps.astype("int32"), edges="zeros")
     # A short response is cheapest in blocks, a long one in one circle.
     convolved = _in_one_circle if 4 * length > x.shape[-1] else impulse_response
-    return x + convolved(x, response) * 10.0 ** (per_example(x, wet_db) / 20.0)
+    return x + convolved(x, response) * 10.0 ** (base.per_example(x, wet_db) / 20.0)
 
 
 def reverb_response(
@@ -216,10 +206,10 @@ def reverb_response(
 ) -> Array:
     """Impulse responses [..., length] of energy 1, one for each example of x [..., T]."""
     xp = array_module(x)
-    distance = xp.abs(per_example(x, room_scale) - np.array(ROOM_SCALES, x.dtype))
+    distance = xp.abs(base.per_example(x, room_scale) - np.array(ROOM_SCALES, x.dtype))
     bands = xp.asarray(_lossless_bands(sample_rate_hz, length))[distance.argmin(axis=-1)]
-    decay_s = xp.maximum(per_example(x, decay_s), _MIN_DECAY_S)
-    high_decay_s = decay_s * (1.0 - per_example(x, damping))
+    decay_s = xp.maximum(base.per_example(x, decay_s), _MIN_DECAY_S)
+    high_decay_s = decay_s * (1.0 - base.per_example(x, damping))
     time_s = (np.arange(length) / sample_rate_hz).astype(x.dtype)
     fall = -3.0 * math.log(10) * time_s
     response = bands[..., 0, :] * xp.exp(fall / decay_s) + bands[..., 1, :] * xp.exp(
@@ -231,8 +221,7 @@ def reverb_response(
 
 def impulse_response(x: Array, response: Array) -> Array:
     """x [..., T] convolved with its response [..., K], as long as x."""
-    pad = [(0, 0)] * (x.ndim - 1) + [(response.shape[-1] - 1, 0)]
-    return convolve(array_module(x).pad(x, pad), response)
+    return convolve(base.pad(x, response.shape[-1] - 1, 0), response)
 
 
 def _in_one_circle(x: Array, response: Array) -> Array:

@@ -6,12 +6,20 @@ from typing import ClassVar
 import numpy as np
 
 from mclf_jax.audio.features import array_module
-from mclf_jax.augment import random
-from mclf_jax.augment.random import Array, Key
+from mclf_jax.augment import base
+from mclf_jax.augment.base import Array, Key
 
 
-class _OfSpectrograms:
+class _OfSpectrograms(base.Checked):
     example_ndim: ClassVar[int] = 2
+    limits = {
+        "max_db": (0, np.inf),
+        "std_db": (0, np.inf),
+        "num_points": (2, np.inf),
+        "num_masks": (0, np.inf),
+        "max_fraction": (0, 1),
+        "max_bands": (0, np.inf),
+    }
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,11 +28,8 @@ class SpectrogramGain(_OfSpectrograms):
 
     max_db: float
 
-    def __post_init__(self):
-        _check_range(self, "max_db", 0, np.inf)
-
     def __call__(self, key: Key, x: Array) -> Array:
-        change_db = random.uniform(key, x.shape[:-2], -self.max_db, self.max_db)
+        change_db = base.uniform(key, x.shape[:-2], -self.max_db, self.max_db)
         return x + change_db[..., None, None].astype(x.dtype)
 
 
@@ -39,12 +44,8 @@ class Equalizer(_OfSpectrograms):
     std_db: float
     num_points: int = 5
 
-    def __post_init__(self):
-        _check_range(self, "std_db", 0, np.inf)
-        _check_range(self, "num_points", 2, np.inf)
-
     def __call__(self, key: Key, x: Array) -> Array:
-        gains_db = self.std_db * random.normal(key, (*x.shape[:-2], self.num_points))
+        gains_db = self.std_db * base.normal(key, (*x.shape[:-2], self.num_points))
         # Not a matrix product, which accelerators may round to half precision.
         between = array_module(x).asarray(self._weights(x.shape[-1]))
         at_bands = (gains_db[..., None] * between).sum(axis=-2)
@@ -63,13 +64,10 @@ class FrameShift(_OfSpectrograms):
 
     max_fraction: float = 0.5
 
-    def __post_init__(self):
-        _check_range(self, "max_fraction", 0, 1)
-
     def __call__(self, key: Key, x: Array) -> Array:
         xp, num_frames = array_module(x), x.shape[-2]
         furthest = int(self.max_fraction * num_frames)
-        shift = random.integers(key, x.shape[:-2], -furthest, furthest)
+        shift = base.integers(key, x.shape[:-2], -furthest, furthest)
         frame = (xp.arange(num_frames) - shift[..., None]) % num_frames
         return xp.take_along_axis(x, frame[..., None], axis=-2)
 
@@ -85,10 +83,6 @@ class TimeMask(_OfSpectrograms):
     num_masks: int = 2
     max_fraction: float = 0.1
 
-    def __post_init__(self):
-        _check_range(self, "num_masks", 0, np.inf)
-        _check_range(self, "max_fraction", 0, 1)
-
     def __call__(self, key: Key, x: Array) -> Array:
         widest = self.max_fraction * x.shape[-2]
         masked = _masked(key, x, length=x.shape[-2], num_masks=self.num_masks, widest=widest)
@@ -102,10 +96,6 @@ class FreqMask(_OfSpectrograms):
     num_masks: int = 2
     max_bands: int = 8
 
-    def __post_init__(self):
-        _check_range(self, "num_masks", 0, np.inf)
-        _check_range(self, "max_bands", 0, np.inf)
-
     def __call__(self, key: Key, x: Array) -> Array:
         widest = float(self.max_bands)
         masked = _masked(key, x, length=x.shape[-1], num_masks=self.num_masks, widest=widest)
@@ -114,20 +104,13 @@ class FreqMask(_OfSpectrograms):
 
 def _masked(key: Key, x: Array, *, length: int, num_masks: int, widest: float) -> Array:
     """Bool [..., length], true inside of the masks of an example."""
-    width_key, start_key = random.split(key, 2)
+    width_key, start_key = base.split(key, 2)
     shape = (*x.shape[:-2], num_masks, 1)
-    width = random.uniform(width_key, shape, 0.0, 1.0) * min(widest, length)
-    start = random.uniform(start_key, shape, 0.0, 1.0) * (length - width)
+    width = base.uniform(width_key, shape, 0.0, 1.0) * min(widest, length)
+    start = base.uniform(start_key, shape, 0.0, 1.0) * (length - width)
     position = np.arange(length)
     return ((position >= start) & (position < start + width)).any(axis=-2)
 
 
 def _with_mean(x: Array, masked: Array) -> Array:
     return array_module(x).where(masked, x.mean(axis=(-2, -1), keepdims=True), x)
-
-
-def _check_range(settings, field: str, low: float, high: float) -> None:
-    value = getattr(settings, field)
-    if not low <= value <= high:
-        allowed = f"at least {low}" if high == np.inf else f"in [{low}, {high}]"
-        raise ValueError(f"{type(settings).__name__}: {field} is {value}; it must be {allowed}")

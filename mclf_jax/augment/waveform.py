@@ -7,19 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from mclf_jax.audio.features import array_module
-from mclf_jax.augment import random
+from mclf_jax.augment import base
+from mclf_jax.augment.base import Array, Key
 from mclf_jax.augment.convolution import fast_length, fft_module
-from mclf_jax.augment.example import (
-    WaveformAugmentation,
-    check_number,
-    check_positive,
-    check_range,
-    check_span,
-    per_example,
-    run,
-    runs,
-)
-from mclf_jax.augment.random import Array, Key
+from mclf_jax.common import checks
 
 COLORS_DB_PER_OCTAVE = {"white": 0.0, "pink": -3.0, "brown": -6.0, "blue": 3.0, "violet": 6.0}
 SHIFT_EDGES = ("wrap", "zeros")
@@ -28,21 +19,18 @@ _SILENCE = 1e-30  # mean square of what no scale makes heard
 
 
 @dataclasses.dataclass(frozen=True)
-class Gain(WaveformAugmentation):
+class Gain(base.WaveformAugmentation):
     """Louder or softer by [min_db, max_db], uniform in decibels; nothing is clipped."""
 
     min_db: float = -18.0
     max_db: float = 6.0
 
-    def __post_init__(self):
-        check_span(self, "db")
-
     def augment(self, key: Key, x: Array) -> Array:
-        return gain(x, random.uniform(key, x.shape[:-1], self.min_db, self.max_db))
+        return gain(x, self.draw("db", key, x))
 
 
 @dataclasses.dataclass(frozen=True)
-class PolarityInversion(WaveformAugmentation):
+class PolarityInversion(base.WaveformAugmentation):
     """-x: inaudible, and unseen by spectrograms, but not by networks of raw samples."""
 
     def augment(self, key: Key, x: Array) -> Array:
@@ -50,7 +38,7 @@ class PolarityInversion(WaveformAugmentation):
 
 
 @dataclasses.dataclass(frozen=True)
-class Noise(WaveformAugmentation):
+class Noise(base.WaveformAugmentation):
     """Normal noise at a signal-to-noise ratio uniform in decibels; silence stays silent.
 
     The ratio is that of the mean squares of the very example and the very noise.
@@ -67,31 +55,27 @@ class Noise(WaveformAugmentation):
     color: str | tuple[float, float] = "white"
 
     def __post_init__(self):
-        check_span(self, "snr_db")
-        if isinstance(self.color, str):
-            if self.color not in COLORS_DB_PER_OCTAVE:
-                raise ValueError(
-                    f"color is {self.color!r}; allowed: {', '.join(COLORS_DB_PER_OCTAVE)}, or a "
-                    "range (low, high) of dB an octave"
-                )
-        else:
-            check_range(("color[0]", "color[1]"), self.color, at_least=-12, at_most=12)
+        super().__post_init__()
+        if not isinstance(self.color, str):
+            base.check_range(("color[0]", "color[1]"), self.color, -12, 12)
+        elif self.color not in COLORS_DB_PER_OCTAVE:
+            allowed = (*COLORS_DB_PER_OCTAVE, "or a range (low, high) of dB an octave")
+            checks.choice("color", self.color, allowed)
 
     def augment(self, key: Key, x: Array) -> Array:
-        noise_key, color_key, snr_key = random.split(key, 3)
-        batch = x.shape[:-1]
+        noise_key, color_key, snr_key = base.split(key, 3)
         if self.color == "white":
-            noise = random.normal(noise_key, x.shape)
+            noise = base.normal(noise_key, x.shape)
         else:
             by_name = isinstance(self.color, str)
             slopes_db = (COLORS_DB_PER_OCTAVE[self.color],) * 2 if by_name else self.color
-            slope_db = random.uniform(color_key, batch, *slopes_db)
+            slope_db = base.uniform(color_key, x.shape[:-1], *slopes_db)
             noise = colored_noise(noise_key, slope_db, num_samples=x.shape[-1])
-        return mix(x, noise, random.uniform(snr_key, batch, self.min_snr_db, self.max_snr_db))
+        return mix(x, noise, self.draw("snr_db", snr_key, x))
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class BackgroundMix(WaveformAugmentation):
+class BackgroundMix(base.WaveformAugmentation):
     """Adds a random part of a random recording at a signal-to-noise ratio uniform in decibels.
 
     Attributes:
@@ -106,7 +90,7 @@ class BackgroundMix(WaveformAugmentation):
     max_snr_db: float = 30.0
 
     def __post_init__(self):
-        check_span(self, "snr_db")
+        super().__post_init__()
         rows = [np.asarray(row, np.float32) for row in self.background]
         if not rows or any(row.ndim != 1 or not row.size for row in rows):
             raise ValueError(
@@ -117,36 +101,35 @@ class BackgroundMix(WaveformAugmentation):
         object.__setattr__(self, "background", np.stack([np.resize(row, longest) for row in rows]))
 
     def augment(self, key: Key, x: Array) -> Array:
-        row_key, start_key, snr_key = random.split(key, 3)
+        row_key, start_key, snr_key = base.split(key, 3)
         batch, length = x.shape[:-1], x.shape[-1]
         recordings, available = self.background.shape
-        row = random.integers(row_key, batch, 0, recordings - 1)
-        start = random.integers(start_key, batch, 0, available - 1)
+        row = base.integers(row_key, batch, 0, recordings - 1)
+        start = base.integers(start_key, batch, 0, available - 1)
         # One long line in which the run of any row, wrapped around, is a run of samples.
         repeated = np.tile(self.background, 1 + math.ceil(length / available))
         line = array_module(x).asarray(repeated.reshape(1, -1))
         width = repeated.shape[1]
         first = (row * width + start).reshape(1, -1)
-        part = runs(line, first, length=length).reshape(x.shape)
-        return mix(x, part, random.uniform(snr_key, batch, self.min_snr_db, self.max_snr_db))
+        part = base.runs(line, first, length=length).reshape(x.shape)
+        return mix(x, part, self.draw("snr_db", snr_key, x))
 
 
 @dataclasses.dataclass(frozen=True)
-class Clipping(WaveformAugmentation):
+class Clipping(base.WaveformAugmentation):
     """Cuts what is above a level that is [min_db, max_db] relative to the example's peak."""
 
     min_db: float = -12.0
     max_db: float = 0.0
 
-    def __post_init__(self):
-        check_span(self, "db", at_most=0.0)
+    limits = {"db": (-math.inf, 0)}
 
     def augment(self, key: Key, x: Array) -> Array:
-        return clip(x, random.uniform(key, x.shape[:-1], self.min_db, self.max_db))
+        return clip(x, self.draw("db", key, x))
 
 
 @dataclasses.dataclass(frozen=True)
-class Delay(WaveformAugmentation):
+class Delay(base.WaveformAugmentation):
     """(x + volume * x delayed) / 2, the delay being one of several; a short one is a comb filter.
 
     The defaults are those of torchaudio-augmentations.
@@ -160,24 +143,24 @@ class Delay(WaveformAugmentation):
     sample_rate_hz: int
     delays_s: tuple[float, ...] = (0.2, 0.25, 0.3, 0.35, 0.4, 0.45)
     volume: float = 0.5
+    limits = {"volume": (-math.inf, math.inf)}
 
     def __post_init__(self):
-        check_positive("sample_rate_hz", self.sample_rate_hz)
+        super().__post_init__()
         object.__setattr__(self, "delays_s", tuple(self.delays_s))
         if not self.delays_s or not all(0 <= s < math.inf for s in self.delays_s):
             raise ValueError(
                 f"delays_s is {self.delays_s}; it must have at least one delay, none negative"
             )
-        check_number("volume", self.volume)
 
     def augment(self, key: Key, x: Array) -> Array:
         choices = np.array([round(s * self.sample_rate_hz) for s in self.delays_s], np.int32)
-        choice = random.integers(key, x.shape[:-1], 0, len(choices) - 1)
+        choice = base.integers(key, x.shape[:-1], 0, len(choices) - 1)
         return delay(x, array_module(x).asarray(choices)[choice], volume=self.volume)
 
 
 @dataclasses.dataclass(frozen=True)
-class Reverse(WaveformAugmentation):
+class Reverse(base.WaveformAugmentation):
     """Backwards in time."""
 
     def augment(self, key: Key, x: Array) -> Array:
@@ -185,7 +168,7 @@ class Reverse(WaveformAugmentation):
 
 
 @dataclasses.dataclass(frozen=True)
-class RandomCrop(WaveformAugmentation):
+class RandomCrop(base.WaveformAugmentation):
     """`num_samples` neighbouring samples from a uniform place: [..., T] -> [..., num_samples].
 
     Raises:
@@ -194,8 +177,7 @@ class RandomCrop(WaveformAugmentation):
 
     num_samples: int
 
-    def __post_init__(self):
-        check_positive("num_samples", self.num_samples)
+    limits = {"num_samples": (1, math.inf)}
 
     def augment(self, key: Key, x: Array) -> Array:
         last = x.shape[-1] - self.num_samples
@@ -204,12 +186,12 @@ class RandomCrop(WaveformAugmentation):
                 f"x has {x.shape[-1]} samples; RandomCrop.num_samples is {self.num_samples} and "
                 "must not be more"
             )
-        start = random.integers(key, x.shape[:-1], 0, last)
-        return run(x, start, length=self.num_samples)
+        start = base.integers(key, x.shape[:-1], 0, last)
+        return base.run(x, start, length=self.num_samples)
 
 
 @dataclasses.dataclass(frozen=True)
-class Shift(WaveformAugmentation):
+class Shift(base.WaveformAugmentation):
     """Earlier or later by up to `max_fraction` of the length, uniform.
 
     Attributes:
@@ -219,20 +201,20 @@ class Shift(WaveformAugmentation):
 
     max_fraction: float = 0.5
     edges: str = "wrap"
+    limits = {"max_fraction": (0, 1)}
 
     def __post_init__(self):
-        check_number("max_fraction", self.max_fraction, at_least=0.0, at_most=1.0)
-        if self.edges not in SHIFT_EDGES:
-            raise ValueError(f"edges is {self.edges!r}; allowed: {', '.join(SHIFT_EDGES)}")
+        super().__post_init__()
+        checks.choice("edges", self.edges, SHIFT_EDGES)
 
     def augment(self, key: Key, x: Array) -> Array:
         most = int(self.max_fraction * x.shape[-1])
-        return shift(x, random.integers(key, x.shape[:-1], -most, most), edges=self.edges)
+        return shift(x, base.integers(key, x.shape[:-1], -most, most), edges=self.edges)
 
 
 def gain(x: Array, change_db: Array | float) -> Array:
     """x louder by `change_db`, one number or one per example."""
-    return x * 10.0 ** (per_example(x, change_db) / 20.0)
+    return x * 10.0 ** (base.per_example(x, change_db) / 20.0)
 
 
 def mix(x: Array, noise: Array, snr_db: Array | float) -> Array:
@@ -245,7 +227,7 @@ def mix(x: Array, noise: Array, snr_db: Array | float) -> Array:
     # Masks before the division and the root keep silence finite, and its gradient.
     heard = disturbance > _SILENCE
     ratio = xp.where(heard, signal / xp.where(heard, disturbance, 1.0), 0.0)
-    ratio = ratio * 10.0 ** (-per_example(x, snr_db) / 10.0)
+    ratio = ratio * 10.0 ** (-base.per_example(x, snr_db) / 10.0)
     heard = ratio > 0
     scale = xp.where(heard, xp.sqrt(xp.where(heard, ratio, 1.0)), 0.0)
     return x + scale * noise
@@ -258,10 +240,10 @@ def colored_noise(key: Key, slope_db_per_octave: Array, *, num_samples: int) -> 
     slope has no end, is as loud as the one above.
     """
     length = fast_length(num_samples)
-    real_key, imaginary_key = random.split(key, 2)
+    real_key, imaginary_key = base.split(key, 2)
     bins = length // 2 + 1
     shape = (*slope_db_per_octave.shape, bins)
-    spectrum = random.normal(real_key, shape) + 1j * random.normal(imaginary_key, shape)
+    spectrum = base.normal(real_key, shape) + 1j * base.normal(imaginary_key, shape)
     xp = array_module(spectrum)
     frequency = np.maximum(np.arange(bins), 1) / (bins - 1)
     octaves = np.log(frequency).astype("float32")
@@ -272,7 +254,7 @@ def colored_noise(key: Key, slope_db_per_octave: Array, *, num_samples: int) -> 
 def clip(x: Array, level_db: Array | float) -> Array:
     """x cut at a level relative to the peak of each example (0 dB changes nothing)."""
     xp = array_module(x)
-    level = xp.abs(x).max(axis=-1, keepdims=True) * 10.0 ** (per_example(x, level_db) / 20.0)
+    level = xp.abs(x).max(axis=-1, keepdims=True) * 10.0 ** (base.per_example(x, level_db) / 20.0)
     return xp.clip(x, -level, level)
 
 
@@ -288,12 +270,12 @@ def shift(x: Array, steps: Array | int, *, edges: str = "zeros") -> Array:
     """
     xp = array_module(x)
     length = x.shape[-1]
-    steps = per_example(x, steps, "int32")[..., 0]
+    steps = base.per_example(x, steps, "int32")[..., 0]
     if edges == "wrap":
-        return run(xp.concatenate([x, x], axis=-1), (-steps) % length, length=length)
+        return base.run(xp.concatenate([x, x], axis=-1), (-steps) % length, length=length)
     silence = xp.zeros_like(x)
     padded = xp.concatenate([silence, x, silence], axis=-1)
-    return run(padded, length - xp.clip(steps, -length, length), length=length)
+    return base.run(padded, length - xp.clip(steps, -length, length), length=length)
 
 
 def _mean_square(x: Array) -> Array:

@@ -143,9 +143,9 @@ def test_both_draws_one_for_each_example():
 
 
 def test_errors():
-    with pytest.raises(ValueError, match="Mixup: alpha is 0; it must be positive"):
+    with pytest.raises(ValueError, match="Mixup.alpha is 0; it must be positive"):
         augment.Mixup(0)
-    with pytest.raises(ValueError, match="Cutmix: alpha is -1"):
+    with pytest.raises(ValueError, match="Cutmix.alpha is -1"):
         augment.Cutmix(-1)
     whole = batch() | {"label": np.arange(B)}
     with pytest.raises(ValueError, match=r"int64 \[64\]; .* one-hot rows"):

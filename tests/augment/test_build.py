@@ -98,7 +98,7 @@ def test_across_the_batch():
         ({"waveform": "loud"}, "augment.waveform is 'loud'; allowed: clmr, musicnn_noisy_student"),
         (
             {"chain": (("echo", 1, {}),)},
-            r"augment.chain\[0\] is of 'echo'; allowed: background_mix, band_drop, ch",
+            r"augment.chain\[0\] is 'echo'; allowed: background_mix, band_drop, ch",
         ),
         (
             {"chain": (("gain", 1),)},
@@ -107,7 +107,7 @@ def test_across_the_batch():
         ({"chain": ("gain",)}, r"augment.chain\[0\] is 'gain'; it must be"),
         (
             {"chain": (("gain", 1, {}), ("noise", 1, {"snr": 3}))},
-            r"augment.chain\[1\] has snr; noise takes min_snr_db, max_snr_db, color",
+            r"augment.chain\[1\] has snr; noise takes color, max_snr_db, min_snr_db",
         ),
         (
             {"chain": (("gain", 2, {}),)},
@@ -115,7 +115,7 @@ def test_across_the_batch():
         ),
         (
             {"chain": (("gain", 1, {"min_db": 3.0, "max_db": 1.0}),)},
-            r"augment.chain\[0\], gain: min_db .* 3.0 .* max_db .* 1.0",
+            r"augment.chain\[0\], gain: Gain.min_db .* 3.0 .* max_db .* 1.0",
         ),
         ({"waveform": "clmr", "chain": (("gain", 1, {}),)}, "one of them must be empty"),
         (
@@ -123,7 +123,7 @@ def test_across_the_batch():
             "features.on is 'pipeline'; as augment.on is 'device'",
         ),
         ({"on": "gpu"}, "augment.on is 'gpu'; allowed: pipeline, device"),
-        ({"mixup_alpha": -1.0}, "Mixup: alpha is -1.0"),
+        ({"mixup_alpha": -1.0}, "Mixup.alpha is -1.0"),
     ],
 )
 def test_errors_name_the_field(changes, message):

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mclf_jax import augment
-from mclf_jax.augment import compose, compose_many, one_of, random, random_apply
+from mclf_jax.augment import base, compose, compose_many, one_of, random_apply
 
 KEY = jax.random.key(0)
 X = np.random.default_rng(0).standard_normal((400, 16)).astype(np.float32)
@@ -34,7 +34,7 @@ class Plus:
     high: float
 
     def __call__(self, key, x):
-        return x + random.uniform(key, x.shape[:-1], self.low, self.high)[..., None]
+        return x + base.uniform(key, x.shape[:-1], self.low, self.high)[..., None]
 
 
 def keys(seed):
@@ -136,7 +136,7 @@ def test_one_example_without_a_batch(module):
 def test_jit_vmap_and_grad():
     chain = compose([random_apply(Plus(0, 1), p=0.5), one_of([Times(2.0), Times(3.0)])])
     np.testing.assert_allclose(jax.jit(chain)(KEY, X), chain(KEY, X), rtol=1e-6)
-    many = jax.random.split(KEY, 4)
+    many = jax.base.split(KEY, 4)
     mapped = jax.vmap(chain, in_axes=(0, None))(many, jnp.asarray(X))
     np.testing.assert_allclose(mapped[2], chain(many[2], X), rtol=1e-6)
     slope = jax.grad(lambda x: chain(KEY, x).sum())(jnp.asarray(X))

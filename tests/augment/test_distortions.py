@@ -133,7 +133,7 @@ def test_numpy_and_jax_are_the_same_function(cls, monkeypatch):
     draws = []
 
     def record(name):
-        original = getattr(distortions.random, name)
+        original = getattr(distortions.base, name)
 
         def recorded(*arguments):
             draws.append(original(*arguments))
@@ -143,11 +143,11 @@ def test_numpy_and_jax_are_the_same_function(cls, monkeypatch):
 
     with monkeypatch.context() as patch:
         for name in ("uniform", "normal", "integers"):
-            patch.setattr(distortions.random, name, record(name))
+            patch.setattr(distortions.base, name, record(name))
         expected = augmentation(np.random.default_rng(3), x)
     replay = iter(draws)
     for name in ("uniform", "normal", "integers"):
-        monkeypatch.setattr(distortions.random, name, lambda *_: jax.numpy.asarray(next(replay)))
+        monkeypatch.setattr(distortions.base, name, lambda *_: jax.numpy.asarray(next(replay)))
     found = augmentation(jax.random.key(0), x)
     np.testing.assert_allclose(found, expected, atol=2e-5)
     assert not np.array_equal(found, x)
@@ -165,12 +165,15 @@ def test_silence_and_what_is_lost_as_a_whole_stay(augmentation):
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: Chop(RATE_HZ, max_chops=0), "max_chops is 0; it must be at least 1"),
+        (lambda: Chop(RATE_HZ, max_chops=0), r"max_chops is 0; it must be in \[1, inf\)"),
         (lambda: Chop(RATE_HZ, durations_s=()), "at least one"),
         (lambda: Chop(RATE_HZ, durations_s=((0.1, -0.1),)), "none negative"),
         (lambda: Downsample(RATE_HZ, rates_hz=(32000.0,)), "none above sample_rate_hz"),
         (lambda: Downsample(RATE_HZ, interpolation="cubic"), "allowed: sinc, hold"),
-        (lambda: BandDrop(RATE_HZ, max_hz=9000.0), "max_hz is 9000.0; it must be at most 8000"),
+        (
+            lambda: BandDrop(RATE_HZ, max_hz=9000.0),
+            r"max_hz is 9000.0; .* in \[0, 8000.0\]",
+        ),
         (lambda: BandDrop(RATE_HZ, min_octaves=2.0), "must be in order"),
     ],
 )

@@ -142,9 +142,9 @@ def test_fast_lengths_are_even_enough_and_close():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: LowPass(RATE_HZ, 2000, 1000), "min_hz is 2000 and max_hz is 1000"),
+        (lambda: LowPass(RATE_HZ, 2000, 1000), "min_hz is 2000 and .*max_hz is 1000"),
         (lambda: HighPass(RATE_HZ, 0, 1000), "min_hz is 0; it must be positive"),
-        (lambda: LowPass(RATE_HZ, 100, 12000), "max_hz is 12000; it must be at most 11025"),
+        (lambda: LowPass(RATE_HZ, 100, 12000), r"max_hz is 12000; it must be in \[0, 11025.0\]"),
         (lambda: HighLowPass(RATE_HZ, low_pass_hz=(1, 0.5)), r"low_pass_hz\[0\] is 1 and"),
     ],
 )

@@ -165,8 +165,11 @@ def test_vmap():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: PitchShift(RATE_HZ, 3, -3), "min_semitones is 3 and max_semitones is -3"),
-        (lambda: PitchShift(RATE_HZ, -30, 0), "min_semitones is -30; it must be at least -24"),
+        (lambda: PitchShift(RATE_HZ, 3, -3), "min_semitones is 3 and .*max_semitones is -3"),
+        (
+            lambda: PitchShift(RATE_HZ, -30, 0),
+            r"min_semitones is -30; .* in \[-24.0, 24.0\]",
+        ),
         (lambda: PitchShift(0), "sample_rate_hz is 0"),
         (lambda: TimeStretch(0.0, 1.0), "min_rate is 0.0"),
         (lambda: TimeStretch(n_fft=1001), "n_fft is 1001; it must be a multiple of 4"),

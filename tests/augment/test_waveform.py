@@ -226,9 +226,9 @@ def test_gradients():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: Gain(3, 1), "min_db is 3 and max_db is 1"),
+        (lambda: Gain(3, 1), "min_db is 3 and .*max_db is 1"),
         (lambda: Gain(float("nan"), 1), "min_db is nan"),
-        (lambda: Clipping(-3, 1), "max_db is 1; it must be at most 0"),
+        (lambda: Clipping(-3, 1), r"max_db is 1; it must be in \(-inf, 0\]"),
         (lambda: Noise(color="green"), "color is 'green'; allowed: white, pink"),
         (lambda: Noise(color=(3, -3)), r"color\[0\] is 3"),
         (lambda: Delay(0), "sample_rate_hz is 0"),

@@ -1,0 +1,202 @@
+"""What augmentations have in common: draws, settings that are checked, runs of samples.
+
+Draws come from a jax key or from a numpy generator, so that augmentations are written once. With a
+key everything is a jax array and may be traced; with a `numpy.random.Generator` everything is
+numpy, as the pipeline needs it. A key is used once and split for more; a generator moves on.
+"""
+
+import abc
+import dataclasses
+import math
+import sys
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import numpy as np
+
+from mclf_jax.audio.features import array_module
+from mclf_jax.common import checks
+
+Key = Any  # a jax key or a numpy.random.Generator
+Array = Any  # of the module that the key belongs to
+
+
+def split(key: Key, num: int) -> list[Key]:
+    """`num` sources of independent draws."""
+    if isinstance(key, np.random.Generator):
+        return [key] * num
+    return list(_jax().random.split(key, num))
+
+
+def uniform(key: Key, shape: tuple[int, ...], low: float, high: float) -> Array:
+    """Float32 in [low, high)."""
+    if isinstance(key, np.random.Generator):
+        return key.uniform(low, high, shape).astype(np.float32)
+    return _jax().random.uniform(key, shape, minval=low, maxval=high)
+
+
+def normal(key: Key, shape: tuple[int, ...]) -> Array:
+    """Float32, standard normal."""
+    if isinstance(key, np.random.Generator):
+        return key.standard_normal(shape, np.float32)
+    return _jax().random.normal(key, shape)
+
+
+def integers(key: Key, shape: tuple[int, ...], low: int, high: int) -> Array:
+    """Int32 in [low, high]."""
+    if isinstance(key, np.random.Generator):
+        return key.integers(low, high, shape, np.int32, endpoint=True)
+    return _jax().random.randint(key, shape, low, high + 1)
+
+
+def bernoulli(key: Key, shape: tuple[int, ...], p: float) -> Array:
+    """Bool, true with probability p."""
+    return uniform(key, shape, 0.0, 1.0) < p
+
+
+def beta(key: Key, shape: tuple[int, ...], a: float, b: float) -> Array:
+    """Float32 in [0, 1], of the beta distribution."""
+    if isinstance(key, np.random.Generator):
+        return key.beta(a, b, shape).astype(np.float32)
+    return _jax().random.beta(key, a, b, shape)
+
+
+def permutation(key: Key, num: int) -> Array:
+    """The integers below `num` in random order, [num]."""
+    if isinstance(key, np.random.Generator):
+        return key.permutation(num)
+    return _jax().random.permutation(key, num)
+
+
+def _jax() -> Any:
+    # jax is there already if the caller holds a key; workers never import it.
+    return sys.modules["jax"]
+
+
+class Checked:
+    """A dataclass of settings, checked when it is made.
+
+    Whatever is in Hz is positive, min_X and max_X are finite and in order, and what `limits`
+    names, as X or by the whole name, lies between two ends, which are included where finite.
+    """
+
+    limits: ClassVar[Mapping[str, tuple[float, float]]] = {}
+
+    def __post_init__(self):
+        settings = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        for name, value in settings.items():
+            kind, _, quantity = name.partition("_")
+            where = f"{type(self).__name__}.{name}"
+            if name.endswith("_hz") and not isinstance(value, tuple):
+                checks.positive(where, value)
+            if name in self.limits:
+                check_number(where, value, *self.limits[name])
+            elif kind == "min" and (highest := f"max_{quantity}") in settings:
+                limits = self.limits.get(quantity, (-math.inf, math.inf))
+                check_range((where, highest), (value, settings[highest]), *limits)
+
+
+class WaveformAugmentation(Checked, abc.ABC):
+    """`f(key, x) -> x` on floating point x [..., T]; all axes but the last are examples.
+
+    `key` is a jax key, and then the call can be jitted and mapped, or a
+    `numpy.random.Generator`, and then x is a numpy array and jax is not needed. A subclass
+    writes `augment(key, x)` with x in float32 or float64 and need not care for its dtype:
+    16 bits are widened before it and narrowed after it.
+    """
+
+    example_ndim: ClassVar[int] = 1
+
+    def __call__(self, key: Key, x: Array) -> Array:
+        x = as_array(key, x)
+        if not array_module(x).issubdtype(x.dtype, np.floating) or x.ndim < 1:
+            raise ValueError(
+                f"x is {x.dtype} {list(x.shape)}; augmentations of waveforms take floating "
+                "point [..., T], full scale at 1"
+            )
+        wide = x if x.dtype.itemsize >= 4 else x.astype("float32")
+        return self.augment(key, wide).astype(x.dtype)
+
+    @abc.abstractmethod
+    def augment(self, key: Key, x: Array) -> Array:
+        """x [..., T] in float32 or float64 -> the same shape; the dtype may widen."""
+
+    def draw(self, quantity: str, key: Key, x: Array) -> Array:
+        """One number for each example of x, uniform from min_<quantity> to max_<quantity>."""
+        low, high = (getattr(self, f"{end}_{quantity}") for end in ("min", "max"))
+        return uniform(key, x.shape[:-1], low, high)
+
+
+def as_array(key: Key, x: Array) -> Array:
+    """x in the array module of the key: with a jax key numpy arrays are taken too.
+
+    Raises:
+        ValueError: key is neither of the two, or a numpy generator for what is not numpy's.
+    """
+    if isinstance(key, np.random.Generator):
+        if not isinstance(x, np.ndarray):
+            raise ValueError(
+                f"x is a {type(x).__name__} and key a numpy generator; give a numpy array, or a "
+                "jax key as of jax.random.key(0)"
+            )
+        return x
+    jax = sys.modules.get("jax")
+    if jax is None or not isinstance(key, jax.Array):
+        raise ValueError(
+            f"key is {key!r}; it must be a jax key, as of jax.random.key(0), or a "
+            "numpy.random.Generator, as of numpy.random.default_rng(0)"
+        )
+    return jax.numpy.asarray(x)
+
+
+def runs(x: Array, start: Array, *, length: int) -> Array:
+    """Runs of `length` samples: x [..., T], start [..., S] -> [..., S, length].
+
+    Starts are in [0, T - length]. Copies of whole runs are several times faster than a gather
+    of their indices.
+    """
+    batch, rows = x.shape[:-1], x.reshape(-1, x.shape[-1])
+    starts = start.reshape(len(rows), -1)
+    if array_module(x) is np:
+        every = np.lib.stride_tricks.sliding_window_view(rows, length, axis=-1)
+        cut = every[np.arange(len(rows))[:, None], starts]
+    else:
+        jax = sys.modules["jax"]
+        one = lambda row, first: jax.lax.dynamic_slice(row, (first,), (length,))  # noqa: E731
+        cut = jax.vmap(jax.vmap(one, (None, 0)))(rows, starts)
+    return cut.reshape(*batch, -1, length)
+
+
+def run(x: Array, start: Array, *, length: int) -> Array:
+    """One run for each example: x [..., T], start [...] -> [..., length]."""
+    return runs(x, start[..., None], length=length)[..., 0, :]
+
+
+def per_example(x: Array, value: Array | float, dtype: Any = None) -> Array:
+    """A setting, one number or one per example [...], as [..., 1] to go with x [..., T]."""
+    xp = array_module(x)
+    value = xp.asarray(value, dtype=dtype or x.dtype)
+    return xp.broadcast_to(value, x.shape[:-1])[..., None]
+
+
+def pad(x: Array, before: int, after: int, *, mode: str = "constant", axis: int = -1) -> Array:
+    """x with so much more at both ends of one axis: zeros, or with "edge" what stands there."""
+    widths = [(0, 0)] * x.ndim
+    widths[axis] = (before, after)
+    return array_module(x).pad(x, widths, mode=mode)
+
+
+def check_number(field: str, value: float, low: float = -math.inf, high: float = math.inf) -> None:
+    """Raises ValueError unless the setting is finite and from `low` to `high`."""
+    ends = ("[" if math.isfinite(low) else "(") + ("]" if math.isfinite(high) else ")")
+    checks.within(field, value, low, high, ends=ends)
+
+
+def check_range(fields: tuple[str, str], values: tuple[float, float], *limits: float) -> None:
+    """Raises ValueError unless both are as `check_number` wants them, and in order."""
+    for field, value in zip(fields, values, strict=True):
+        check_number(field, value, *limits)
+    if values[0] > values[1]:
+        raise ValueError(
+            f"{fields[0]} is {values[0]} and {fields[1]} is {values[1]}; they must be in order"
+        )
