@@ -77,7 +77,7 @@ def _prepare(arguments: argparse.Namespace) -> None:
     Datasets directory). Killed? Start it again."""
     from mclf_jax import data
     from mclf_jax.data.prepare.beam import prepare_beam
-    from mclf_jax.data.prepare.finish import summary
+    from mclf_jax.data.prepare.meta import summary
     from mclf_jax.data.prepare.run import prepare
 
     catalogue = data.catalogue(
@@ -142,7 +142,7 @@ def _listen(arguments: argparse.Namespace) -> None:
 
 
 def _agreement(arguments: argparse.Namespace) -> None:
-    """How far several annotators agree (Cohen's and Fleiss' kappa), and the manifest.csv of
+    """How far several annotators agree (Cohen's kappa of each two), and the manifest.csv of
     what most of them said."""
     from mclf_jax.data.annotators.agreement import agreement, describe
     from mclf_jax.data.annotators.annotations import majority, read_annotations, write_manifest

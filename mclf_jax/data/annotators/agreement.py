@@ -1,47 +1,30 @@
-"""How far annotators agree: pairwise with Cohen's kappa, all together with Fleiss'.
+"""How far annotators agree: Cohen's kappa of each two of them, and the mean over pairs.
 
-Kappa is the agreement beyond what chance would give: 1 for full agreement, 0 for chance. Of a label
-that nobody, or everybody, always chose it is undefined: NaN.
+Kappa is the agreement beyond what chance would give: 1 for full agreement, 0 for chance. Where two
+annotators said the same one thing of everything it is undefined: NaN, which no mean counts.
 """
 
 import dataclasses
 import itertools
 import math
-
-import numpy as np
+from collections.abc import Sequence
 
 from mclf_jax.data.annotators.annotations import Annotations
 
 
 @dataclasses.dataclass(frozen=True)
-class LabelAgreement:
-    """One label against all others, or one tag.
+class Agreed:
+    """On one label, or of two annotators.
 
     Attributes:
-        label: its name.
-        num_items: that somebody gave it to, among those with two annotators or more.
-        agreement: share of pairs of annotators of an item who say the same of it.
-        fleiss_kappa: of that it is there.
+        of: the label, or both annotators.
+        num_items: that somebody gave the label to; that both annotated.
+        agreement: share of the items of two annotators of which they say the same. Of a label,
+            the mean over pairs of annotators; of a pair, with tags, the mean over tags.
+        cohen_kappa: likewise.
     """
 
-    label: str
-    num_items: int
-    agreement: float
-    fleiss_kappa: float
-
-
-@dataclasses.dataclass(frozen=True)
-class PairAgreement:
-    """Two annotators.
-
-    Attributes:
-        annotators: their names.
-        num_items: that both annotated.
-        agreement: share of these on which they say the same; with tags, mean over tags.
-        cohen_kappa: with tags, mean over tags of which it is defined.
-    """
-
-    annotators: tuple[str, str]
+    of: str
     num_items: int
     agreement: float
     cohen_kappa: float
@@ -53,149 +36,76 @@ class Agreement:
 
     Attributes:
         num_items: with two annotators or more; the others say nothing on agreement.
-        agreement: share of pairs of annotators of an item who say the same; with tags, mean over
-            tags.
-        fleiss_kappa: with tags, mean over tags of which it is defined.
-        labels: of each label, in order.
+        agreement, cohen_kappa: mean over pairs of annotators.
+        labels: of each label, against all others.
         pairs: of each two annotators with an item in common.
     """
 
     num_items: int
     agreement: float
-    fleiss_kappa: float
-    labels: tuple[LabelAgreement, ...]
-    pairs: tuple[PairAgreement, ...]
+    cohen_kappa: float
+    labels: tuple[Agreed, ...]
+    pairs: tuple[Agreed, ...]
 
 
 def agreement(annotations: Annotations) -> Agreement:
     """Agreement on the whole, on each label and of each two annotators."""
-    votes = [said for said in annotations.votes.values() if len(said) > 1]
-    # How many annotators of an item [N, 1] gave it a label [N, K].
-    num_raters = np.array([len(said) for said in votes], np.int64).reshape(-1, 1)
-    given = np.zeros((len(votes), len(annotations.labels)), np.int64)
-    position = {label: k for k, label in enumerate(annotations.labels)}
-    for item, said in enumerate(votes):
-        for names in said.values():
-            given[item, [position[name] for name in names]] += 1
-    labels = []
-    for label, column in zip(annotations.labels, given.T, strict=True):
-        binary = np.stack([column, num_raters[:, 0] - column], axis=1)
-        labels.append(
-            LabelAgreement(
-                label=label,
-                num_items=int(np.count_nonzero(column)),
-                agreement=_observed(binary),
-                fleiss_kappa=fleiss_kappa(binary),
-            )
-        )
-    if annotations.task == "single_label":
-        observed, kappa = _observed(given), fleiss_kappa(given)
-    else:
-        observed = _mean([label.agreement for label in labels])
-        kappa = _mean([label.fleiss_kappa for label in labels])
-    return Agreement(
-        num_items=len(votes),
-        agreement=observed,
-        fleiss_kappa=kappa,
-        labels=tuple(labels),
-        pairs=_pairs(annotations),
-    )
-
-
-def describe(found: Agreement) -> str:
-    """A table for people: the whole, labels from the least agreed upon, pairs of annotators."""
-    lines = [
-        f"{found.num_items} items with two annotators or more: agreement {found.agreement:.3f},"
-        f" Fleiss' kappa {found.fleiss_kappa:.3f}",
-        "",
-        f"{'label':<30}{'items':>8}{'agreement':>12}{'Fleiss':>9}",
-    ]
-    lines += [
-        f"{row.label:<30}{row.num_items:>8}{row.agreement:>12.3f}{row.fleiss_kappa:>9.3f}"
-        for row in sorted(found.labels, key=_least_agreed_first)
-    ]
-    lines += ["", f"{'annotators':<30}{'items':>8}{'agreement':>12}{'Cohen':>9}"]
-    lines += [
-        f"{', '.join(row.annotators):<30}{row.num_items:>8}{row.agreement:>12.3f}"
-        f"{row.cohen_kappa:>9.3f}"
-        for row in found.pairs
-    ]
-    return "\n".join(lines)
-
-
-def fleiss_kappa(counts: np.ndarray) -> float:
-    """Fleiss, 1971, "Measuring nominal scale agreement among many raters", Psychological Bulletin.
-
-    Items may have different numbers of raters, of which the agreement of an item and the share
-    of a category are then taken; with one number for all it is the paper's.
-
-    Args:
-        counts: int [N, C], how many raters put item n into category c. Items with fewer than two
-            raters are left out.
-
-    Returns:
-        Kappa; NaN without any item, or where all is one category.
-    """
-    counts = np.asarray(counts)
-    counts = counts[counts.sum(axis=1) > 1]
-    if not len(counts):
-        return math.nan
-    shares = counts.sum(axis=0) / counts.sum()
-    by_chance = (shares**2).sum()
-    if np.count_nonzero(shares) < 2:
-        return math.nan
-    return float((_observed(counts) - by_chance) / (1 - by_chance))
-
-
-def _observed(counts: np.ndarray) -> float:
-    """Mean over items of the share of pairs of raters that agree."""
-    num_raters = counts.sum(axis=1)
-    if not len(counts):
-        return math.nan
-    agreeing = (counts * (counts - 1)).sum(axis=1) / (num_raters * (num_raters - 1))
-    return float(agreeing.mean())
-
-
-def _pairs(annotations: Annotations) -> tuple[PairAgreement, ...]:
-    from sklearn.metrics import cohen_kappa_score
-
     items_of: dict[str, set[str]] = {}
     for item, said in annotations.votes.items():
         for annotator in said:
             items_of.setdefault(annotator, set()).add(item)
-    pairs = []
-    for first, second in itertools.combinations(sorted(items_of), 2):
-        common = sorted(items_of[first] & items_of[second])
-        if not common:
+    pairs, of_label = [], {label: [] for label in annotations.labels}
+    for pair in itertools.combinations(sorted(items_of), 2):
+        if not (common := sorted(items_of[pair[0]] & items_of[pair[1]])):
             continue
-        says = [[annotations.votes[item][who] for item in common] for who in (first, second)]
+        one, other = ([annotations.votes[item][who] for item in common] for who in pair)
+        compared = []
+        for label in annotations.labels:
+            compared.append(_compare([label in said for said in one], [label in s for s in other]))
+            of_label[label].append(compared[-1])
         if annotations.task == "single_label":
-            columns = [[[min(names) for names in side] for side in says]]
-        else:
-            columns = [
-                [[tag in names for names in side] for side in says] for tag in annotations.labels
-            ]
-        same = [np.mean([a == b for a, b in zip(*sides, strict=True)]) for sides in columns]
-        kappas = []
-        for one, other in columns:
-            # scikit-learn divides by zero there, with a warning of one kind or another
-            constant = len({*one, *other}) < 2
-            kappas.append(math.nan if constant else float(cohen_kappa_score(one, other)))
-        pairs.append(
-            PairAgreement(
-                annotators=(first, second),
-                num_items=len(common),
-                agreement=float(np.mean(same)),
-                cohen_kappa=_mean(kappas),
-            )
-        )
-    return tuple(pairs)
+            compared = [_compare([min(said) for said in one], [min(said) for said in other])]
+        pairs.append(Agreed(", ".join(pair), len(common), *_means(compared)))
+    shared = [set().union(*said.values()) for said in annotations.votes.values() if len(said) > 1]
+    whole, kappa = _means([(pair.agreement, pair.cohen_kappa) for pair in pairs])
+    labels = [
+        Agreed(label, sum(label in said for said in shared), *_means(compared))
+        for label, compared in of_label.items()
+    ]
+    return Agreement(len(shared), whole, kappa, tuple(labels), tuple(pairs))
 
 
-def _least_agreed_first(row: LabelAgreement) -> tuple[bool, float]:
-    return math.isnan(row.fleiss_kappa), row.fleiss_kappa
+def describe(found: Agreement) -> str:
+    """A table for people: the whole, labels from the least agreed upon, pairs of annotators."""
+
+    def table(title: str, rows: Sequence[Agreed]) -> list[str]:
+        lines = ["", f"{title:<30}{'items':>8}{'agreement':>12}{'kappa':>9}"]
+        numbers = "{0.of:<30}{0.num_items:>8}{0.agreement:>12.3f}{0.cohen_kappa:>9.3f}"
+        return lines + [numbers.format(row) for row in rows]
+
+    def least_agreed_first(row: Agreed) -> tuple[bool, float]:
+        return math.isnan(row.cohen_kappa), row.cohen_kappa
+
+    lines = [
+        f"{found.num_items} items with two annotators or more: agreement {found.agreement:.3f},"
+        f" Cohen's kappa {found.cohen_kappa:.3f}, means over pairs of annotators",
+        *table("label", sorted(found.labels, key=least_agreed_first)),
+        *table("annotators", found.pairs),
+    ]
+    return "\n".join(lines)
 
 
-def _mean(values: list[float]) -> float:
-    defined = [value for value in values if not math.isnan(value)]
-    return math.fsum(defined) / len(defined) if defined else math.nan
+def _compare(one: Sequence, other: Sequence) -> tuple[float, float]:
+    """Share of items of which two say the same, and Cohen's kappa."""
+    from sklearn.metrics import cohen_kappa_score
+
+    same = sum(a == b for a, b in zip(one, other, strict=True)) / len(one)
+    # scikit-learn divides by zero there, with a warning of one kind or another.
+    constant = len({*one, *other}) < 2
+    return same, math.nan if constant else float(cohen_kappa_score(one, other))
+
+
+def _means(rows: Sequence[tuple[float, float]]) -> tuple[float, float]:
+    """Of both columns, without NaN."""
+    columns = [[row[k] for row in rows if not math.isnan(row[k])] for k in (0, 1)]
+    return tuple(math.fsum(some) / len(some) if some else math.nan for some in columns)

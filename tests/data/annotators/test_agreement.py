@@ -8,23 +8,8 @@ import pytest
 import soundfile
 
 from mclf_jax import data
-from mclf_jax.data.annotators.agreement import agreement, describe, fleiss_kappa
+from mclf_jax.data.annotators.agreement import agreement, describe
 from mclf_jax.data.annotators.annotations import majority, read_annotations, write_manifest
-
-# Ten subjects rated by fourteen raters in five categories: the worked example of the Wikipedia
-# article "Fleiss' kappa", which gives kappa = 0.210.
-FOURTEEN_RATERS = [
-    [0, 0, 0, 0, 14],
-    [0, 2, 6, 4, 2],
-    [0, 0, 3, 5, 6],
-    [0, 3, 9, 2, 0],
-    [2, 2, 8, 1, 1],
-    [7, 7, 0, 0, 0],
-    [3, 2, 6, 3, 0],
-    [2, 5, 3, 2, 2],
-    [6, 5, 2, 1, 0],
-    [0, 2, 2, 3, 7],
-]
 
 
 def _table(tmp_path, rows, *, header="path,annotator,label"):
@@ -44,21 +29,6 @@ TAGS = [
     "2.wav,ann,slow", "2.wav,bob,",
     "3.wav,ann,", "3.wav,bob,",
 ]  # fmt: skip
-
-
-def test_fleiss_kappa_of_the_published_example():
-    assert fleiss_kappa(FOURTEEN_RATERS) == pytest.approx(0.210, abs=5e-4)
-
-
-def test_fleiss_kappa_at_its_ends():
-    assert fleiss_kappa([[3, 0], [0, 3], [3, 0]]) == 1
-    assert fleiss_kappa([[1, 1], [1, 1]]) == -1
-    assert math.isnan(fleiss_kappa([[3, 0], [2, 0]]))
-    assert math.isnan(fleiss_kappa([[1, 0], [0, 1]]))
-    # One rater says nothing on agreement; numbers of raters may differ.
-    assert fleiss_kappa([[3, 0], [0, 2], [1, 0]]) == fleiss_kappa([[3, 0], [0, 2]]) == 1
-    chance = np.random.default_rng(0).multinomial(6, [0.5, 0.3, 0.2], size=20000)
-    assert fleiss_kappa(chance) == pytest.approx(0, abs=0.01)
 
 
 def test_majority_of_one_label(tmp_path):
@@ -88,42 +58,40 @@ def test_agreement_on_one_label(tmp_path):
 
     found = agreement(_table(tmp_path, GENRES))
     assert found.num_items == 3
-    # Of the pairs of annotators, 1 of 3 agree on the first, all on the second, none on the third.
-    assert found.agreement == pytest.approx((1 / 3 + 1 + 0) / 3)
-    jazz, rock = 5 / 8, 3 / 8
-    by_chance = jazz**2 + rock**2
-    assert found.fleiss_kappa == pytest.approx((found.agreement - by_chance) / (1 - by_chance))
-    labels = {label.label: label for label in found.labels}
-    assert [labels[name].num_items for name in ("jazz", "pop", "rock")] == [3, 0, 2]
-    assert math.isnan(labels["pop"].fleiss_kappa)
-    assert labels["jazz"].fleiss_kappa == pytest.approx(found.fleiss_kappa)  # of two labels
-    pairs = {pair.annotators: pair for pair in found.pairs}
-    assert list(pairs) == [("ann", "bob"), ("ann", "cy"), ("bob", "cy")]
-    first = pairs["ann", "bob"]
+    pairs = {pair.of: pair for pair in found.pairs}
+    assert list(pairs) == ["ann, bob", "ann, cy", "bob, cy"]
+    first = pairs["ann, bob"]
     assert (first.num_items, first.agreement) == (3, pytest.approx(2 / 3))
     theirs = cohen_kappa_score(["rock", "jazz", "rock"], ["rock", "jazz", "jazz"])
     assert first.cohen_kappa == pytest.approx(theirs)
+    assert found.agreement == pytest.approx((2 / 3 + 1 / 2 + 1 / 2) / 3)
+    assert found.cohen_kappa == pytest.approx((theirs + 0 + 0) / 3)
+    labels = {label.of: label for label in found.labels}
+    assert [labels[name].num_items for name in ("jazz", "pop", "rock")] == [3, 0, 2]
+    assert math.isnan(labels["pop"].cohen_kappa) and labels["pop"].agreement == 1
+    assert labels["jazz"].cohen_kappa == pytest.approx(found.cohen_kappa)  # of two labels
 
 
 def test_agreement_on_tags(tmp_path):
     found = agreement(_table(tmp_path, TAGS, header="path,annotator,labels"))
-    labels = {label.label: label for label in found.labels}
+    labels = {label.of: label for label in found.labels}
     assert labels["fast"].agreement == 1
-    assert labels["fast"].fleiss_kappa == 1
-    assert labels["slow"].agreement == pytest.approx((1 / 3 + 0 + 1) / 3)
-    assert found.fleiss_kappa == pytest.approx(np.mean([v.fleiss_kappa for v in found.labels]))
-    pairs = {pair.annotators: pair for pair in found.pairs}
+    assert labels["fast"].cohen_kappa == 1
+    assert labels["slow"].agreement == pytest.approx((2 / 3 + 0 + 0) / 3)
+    pairs = {pair.of: pair for pair in found.pairs}
     # Of loud and slow, bob chose none: kappa is 0. On fast they agree.
-    assert pairs["ann", "bob"].cohen_kappa == pytest.approx(1 / 3)
-    assert pairs["ann", "bob"].agreement == pytest.approx((2 / 3 + 1 + 2 / 3) / 3)
+    assert pairs["ann, bob"].cohen_kappa == pytest.approx(1 / 3)
+    assert pairs["ann, bob"].agreement == pytest.approx((2 / 3 + 1 + 2 / 3) / 3)
     # Only one item: fast is never absent there, so undefined.
-    assert pairs["bob", "cy"].num_items == 1
+    assert pairs["bob, cy"].num_items == 1
+    assert found.agreement == pytest.approx(np.mean([pair.agreement for pair in found.pairs]))
 
 
 def test_described_for_people(tmp_path):
     lines = describe(agreement(_table(tmp_path, GENRES))).splitlines()
-    assert lines[0].startswith(
-        "3 items with two annotators or more: agreement 0.444, Fleiss' kappa"
+    assert lines[0] == (
+        "3 items with two annotators or more: agreement 0.556, Cohen's kappa 0.133, "
+        "means over pairs of annotators"
     )
     assert [line.split()[0] for line in lines[3:6]] == ["jazz", "rock", "pop"]
     assert lines[5].split() == ["pop", "0", "1.000", "nan"]
@@ -134,7 +102,7 @@ def test_no_item_with_two_annotators(tmp_path):
     found = agreement(_table(tmp_path, ["1.wav,ann,rock", "2.wav,bob,jazz"]))
     assert found.num_items == 0
     assert math.isnan(found.agreement)
-    assert math.isnan(found.fleiss_kappa)
+    assert math.isnan(found.cohen_kappa)
     assert found.pairs == ()
 
 

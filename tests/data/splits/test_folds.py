@@ -1,4 +1,4 @@
-"""Folds and iterative stratification: everything once, no group twice, labels in proportion."""
+"""Folds: everything once, no group twice, labels in proportion."""
 
 import csv
 
@@ -7,15 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mclf_jax.data.splits.folds import METHODS, k_folds
+from mclf_jax.data.splits.folds import k_folds
 from mclf_jax.data.splits.fractions import label_fraction
 from mclf_jax.data.splits.grouped import split_by_group
 from mclf_jax.data.splits.strata import strata
-from mclf_jax.data.splits.stratification import iterative_stratification
 from tests import SHARED
 
 MOODS = SHARED / "metadata" / "mtg_jamendo"
-FIFTHS = {str(fold): 0.2 for fold in range(5)}
 
 
 def _labels(kind, num_items, rng):
@@ -31,34 +29,32 @@ def _labels(kind, num_items, rng):
 @settings(max_examples=40)
 @given(
     kind=st.sampled_from(["single", "tags", "partial", "numbers"]),
-    method=st.sampled_from(METHODS),
     num_folds=st.integers(2, 10),
     num_groups=st.integers(40, 100),
     seed=st.integers(0, 1000),
 )
-def test_disjoint_and_all(kind, method, num_folds, num_groups, seed):
+def test_disjoint_and_all(kind, num_folds, num_groups, seed):
     rng = np.random.default_rng(seed)
     groups = [f"artist {g}" for g in [*range(num_groups), *rng.integers(0, num_groups, 150)]]
     labels = _labels(kind, len(groups), rng)
-    folds = k_folds(groups, labels, num_folds=num_folds, seed=seed, method=method)
+    folds = k_folds(groups, labels, num_folds=num_folds, seed=seed)
     assert len(folds) == num_folds
     assert sorted(np.concatenate(folds)) == list(range(len(groups)))
     members = [{groups[i] for i in fold} for fold in folds]
     assert all(members)
     assert sum(map(len, members)) == num_groups
-    again = k_folds(groups, labels, num_folds=num_folds, seed=seed, method=method)
+    again = k_folds(groups, labels, num_folds=num_folds, seed=seed)
     assert all(map(np.array_equal, folds, again))
 
 
-@pytest.mark.parametrize("method", METHODS)
-def test_labels_in_proportion(method):
+def test_labels_in_proportion():
     rng = np.random.default_rng(0)
     groups = [f"{i // 3}" for i in range(1500)]
     tags = (rng.random((1500, 8)) < np.geomspace(0.01, 0.4, 8)).astype(np.float32)
-    folds = k_folds(groups, tags, num_folds=5, seed=0, method=method)
+    folds = k_folds(groups, tags, num_folds=5, seed=0)
     counts = np.stack([tags[fold].sum(axis=0) for fold in folds])
-    assert np.ptp(counts, axis=0).max() <= {"greedy": 5, "iterative": 9}[method]
-    assert np.ptp([len(fold) for fold in folds]) <= {"greedy": 12, "iterative": 60}[method]
+    assert np.ptp(counts, axis=0).max() <= 5
+    assert np.ptp([len(fold) for fold in folds]) <= 12
 
 
 def test_one_label_as_even_as_scikit_learns():
@@ -86,23 +82,6 @@ def test_order_of_items_and_seed():
     assert [set(f) for f in folds] == [set(order[f]) for f in moved]
     other = k_folds(groups, labels, num_folds=4, seed=1)
     assert any(set(a) != set(b) for a, b in zip(folds, other, strict=True))
-
-
-def test_iterative_stratification_deals_the_rarest_label_first():
-    # Five items have the rare tag, and it is on nothing but items of the frequent one.
-    tags = np.zeros((100, 2), np.float32)
-    tags[:50, 0] = 1
-    tags[:5, 1] = 1
-    for seed in range(10):
-        parts = iterative_stratification(tags, fractions=FIFTHS, seed=seed)
-        assert [tags[p].sum(axis=0).tolist() for p in parts.values()] == [[10, 1]] * 5
-        assert [len(p) for p in parts.values()] == [20] * 5
-
-
-def test_iterative_stratification_in_unequal_parts():
-    labels = np.repeat([0, 1, 2], [700, 200, 100])
-    parts = iterative_stratification(labels, fractions={"train": 0.8, "test": 0.2}, seed=0)
-    assert np.bincount(labels[parts["train"]]).tolist() == [560, 160, 80]
 
 
 def test_unobserved_is_no_stratum():
@@ -150,17 +129,7 @@ def test_real_tags_by_artist():
 
 
 def test_errors():
-    with pytest.raises(ValueError, match="at least 2, got 1"):
+    with pytest.raises(ValueError, match="num_folds is 1; it must be at least 2"):
         k_folds(["a", "b"], None, num_folds=1, seed=0)
     with pytest.raises(ValueError, match="at least 3 groups, got 2"):
         k_folds(["a", "b", "b"], None, num_folds=3, seed=0)
-    with pytest.raises(ValueError, match="'random'; allowed: greedy, iterative"):
-        k_folds(["a", "b"], None, num_folds=2, seed=0, method="random")
-    with pytest.raises(ValueError, match="needs labels"):
-        k_folds(["a", "b"], None, num_folds=2, seed=0, method="iterative")
-    with pytest.raises(ValueError, match="empty"):
-        k_folds(["a", "b", "b"], np.zeros(3), num_folds=3, seed=0, method="iterative")
-    with pytest.raises(ValueError, match="sum to 1"):
-        iterative_stratification(np.zeros(3), fractions={"a": 0.5}, seed=0)
-    with pytest.raises(ValueError, match="one length"):
-        iterative_stratification(np.zeros(3), fractions={"a": 1}, groups=["a"], seed=0)
