@@ -108,5 +108,22 @@ def write_arrays(path: Path, identity: Mapping[str, Any], **arrays: np.ndarray) 
         np.savez(file, identity=_text(identity), **arrays)
 
 
+def read_cache(path: Path, identity: Any) -> Any:
+    """What `write_cache` wrote under this identity; None if it is another one, or damaged."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    same = isinstance(found, dict) and found.get("identity") == identity
+    return found.get("content") if same else None
+
+
+def write_cache(path: Path, identity: Any, content: Any) -> None:
+    """Keep what can be found out again, both of JSON types; a full or closed disk does no harm."""
+    with contextlib.suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_text(path, json.dumps({"identity": identity, "content": content}))
+
+
 def _text(identity: Mapping[str, Any]) -> str:
     return json.dumps(identity, sort_keys=True)

@@ -92,7 +92,7 @@ def catalogue(name: str, **arguments: Any) -> Catalogue:
 
 def is_prepared(path: str | os.PathLike) -> bool:
     """Whether a folder is what `mclf data prepare` writes, and not a data set as distributed."""
-    from mclf_jax.data.prepare.finish import META
+    from mclf_jax.data.prepare.meta import META
 
     root = Path(path).expanduser()
     return bool(path) and any(any(root.glob(f"{below}{META}")) for below in ("", "*/", "*/*/"))

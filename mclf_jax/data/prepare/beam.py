@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from mclf_jax.data.catalogue.items import Catalogue
-from mclf_jax.data.prepare import run as local
+from mclf_jax.data.prepare.run import prepare
 from mclf_jax.data.prepare.shard import Settings, Task, write_task
+from mclf_jax.data.prepare.state import Work
 
 
 def prepare_beam(
@@ -52,7 +53,7 @@ def prepare_beam(
             " pipeline_options, say where and on how many workers it runs"
         )
 
-    def run(work: local.Work) -> None:
+    def run(work: Work) -> None:
         tasks = work.open_tasks()
         if not tasks:
             return
@@ -73,7 +74,7 @@ def prepare_beam(
                 f" {missing[0].file_name}: do all workers see {folder}?"
             )
 
-    return local.prepare(catalogue, out, run=run, **settings)
+    return prepare(catalogue, out, run=run, **settings)
 
 
 def _here() -> list[str]:

@@ -1,4 +1,4 @@
-"""The files of a prepared data set that are not audio: what is in it, for us, TFDS and people."""
+"""The last step of a preparation: what is in the data set, for us, TFDS and people."""
 
 import csv
 import dataclasses
@@ -9,46 +9,31 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from mclf_jax.common import files
 from mclf_jax.data.base.source import Info
 from mclf_jax.data.catalogue.items import UNLABELLED
 from mclf_jax.data.catalogue.plan import Plan, first, first_reasons
-from mclf_jax.data.prepare.shard import tfds_features, write_whole
+from mclf_jax.data.prepare.meta import (
+    ARRAYS,
+    CHANGELOG,
+    CHECKSUMS,
+    FORMAT,
+    ITEMS,
+    META,
+    SKIPPED,
+    differences,
+    read_meta,
+)
+from mclf_jax.data.prepare.shard import tfds_features
+from mclf_jax.data.prepare.state import Work
 from mclf_jax.data.sources.files import make_info
 
-if TYPE_CHECKING:
-    from mclf_jax.data.prepare.run import Work
 
-META = "mclf.json"
-ITEMS = "items.json"
-ARRAYS = "items.npz"
-SKIPPED = "skipped.csv"
-CHECKSUMS = "checksums.sha256"
-CHANGELOG = "CHANGELOG.md"
-FORMAT = 1  # of all of these; another number cannot be read by this version
-
-_SHOWN = 60  # characters of a setting
-
-
-def read_meta(folder: Path) -> dict[str, Any]:
-    """The content of `META`.
-
-    Raises:
-        ValueError: of another format.
-    """
-    meta = json.loads((folder / META).read_text(encoding="utf-8"))
-    if meta.get("format") != FORMAT:
-        raise ValueError(
-            f"{folder / META} has format {meta.get('format')}; this version of mclf_jax reads "
-            f"format {FORMAT}: prepare the data set again"
-        )
-    return meta
-
-
-def finish(work: "Work", *, version: str, previous: Path | None) -> None:
+def finish(work: Work, *, version: str, previous: Path | None) -> None:
     """Writes everything but the shards into `work.folder`, from what was noted of each shard.
 
     Args:
@@ -59,10 +44,7 @@ def finish(work: "Work", *, version: str, previous: Path | None) -> None:
     Raises:
         ValueError: nothing is usable, or nothing of the split train.
     """
-    shards = [
-        json.loads((work.results / f"{task.file_name}.json").read_text(encoding="utf-8"))
-        for task in work.tasks
-    ]
+    shards = [work.result(task) for task in work.tasks]
     split_of_shard = [task.split for task in work.tasks]
     entries = sorted(
         ({**entry, "shard": s} for s, shard in enumerate(shards) for entry in shard["items"]),
@@ -114,11 +96,11 @@ def finish(work: "Work", *, version: str, previous: Path | None) -> None:
     _write_items(work.folder, info, kept, entries)
     table = io.StringIO(newline="")
     csv.writer(table, lineterminator="\n").writerows([("item", "reason"), *skipped])
-    write_whole(work.folder / SKIPPED, table.getvalue())
+    files.write_text(work.folder / SKIPPED, table.getvalue())
     lines = [f"{shard['sha256']}  {shard['file']}\n" for shard in shards]
-    write_whole(work.folder / CHECKSUMS, "".join(lines))
-    write_whole(work.folder / CHANGELOG, _changelog(meta, previous))
-    write_whole(work.folder / META, json.dumps(meta, indent=1, ensure_ascii=False) + "\n")
+    files.write_text(work.folder / CHECKSUMS, "".join(lines))
+    files.write_text(work.folder / CHANGELOG, _changelog(meta, previous))
+    files.write_text(work.folder / META, json.dumps(meta, indent=1, ensure_ascii=False) + "\n")
 
 
 def _splits(
@@ -129,7 +111,7 @@ def _splits(
     return {split: indices for split, indices in found.items() if len(indices)}
 
 
-def _notes(work: "Work", kept: Sequence[int], *, num_unusable: int) -> tuple[str, ...]:
+def _notes(work: Work, kept: Sequence[int], *, num_unusable: int) -> tuple[str, ...]:
     settings, notes = work.settings, list(work.plan.notes)
     notes.append(
         f"prepared as {settings.encoding} at {settings.sample_rate_hz} Hz"
@@ -148,7 +130,7 @@ def _notes(work: "Work", kept: Sequence[int], *, num_unusable: int) -> tuple[str
     return tuple(notes)
 
 
-def _fingerprint(work: "Work", kept: Plan, entries: Sequence[Mapping[str, Any]]) -> str:
+def _fingerprint(work: Work, kept: Plan, entries: Sequence[Mapping[str, Any]]) -> str:
     """Of what the items are, by their samples; not of how they are laid out in files."""
     split_of = {int(i): split for split, indices in kept.splits.items() for i in indices}
     digest = hashlib.sha256()
@@ -219,38 +201,34 @@ def _label_statistics(info: Info, labels: np.ndarray) -> dict[str, Any]:
 def _write_items(
     folder: Path, info: Info, kept: Plan, entries: Sequence[Mapping[str, Any]]
 ) -> None:
-    names = list(info.splits)
     split_of = np.zeros(len(entries), np.int8)
-    for number, name in enumerate(names):
-        split_of[info.splits[name]] = number
+    for number, items in enumerate(info.splits.values()):
+        split_of[items] = number
 
     def column(name: str, dtype: type) -> np.ndarray:
         return np.array([entry[name] for entry in entries], dtype)
 
-    arrays = io.BytesIO()
-    np.savez(
-        arrays,
-        label=kept.label_array,
-        split=split_of,
-        shard=column("shard", np.int32),
-        position=column("position", np.int64),
-        num_bytes=column("num_bytes", np.int64),
-        num_samples=column("num_samples", np.int64),
-        level_db=column("level_db", np.float32),
-    )
-    temporary = folder / f"{ARRAYS}.part"
-    temporary.write_bytes(arrays.getvalue())
-    os.replace(temporary, folder / ARRAYS)
+    with files.replacing(folder / ARRAYS) as temporary:
+        np.savez(
+            temporary,
+            label=kept.label_array,
+            split=split_of,
+            shard=column("shard", np.int32),
+            position=column("position", np.int64),
+            num_bytes=column("num_bytes", np.int64),
+            num_samples=column("num_samples", np.int64),
+            level_db=column("level_db", np.float32),
+        )
     content = {
-        "splits": names,
+        "splits": list(info.splits),
         "item_ids": [item.item_id for item in kept.items],
         "groups": info.groups,
         "columns": info.columns,
     }
-    write_whole(folder / ITEMS, json.dumps(content))
+    files.write_text(folder / ITEMS, json.dumps(content))
 
 
-def _write_tfds_files(work: "Work", info: Info, shards: Sequence[Mapping[str, Any]]) -> None:
+def _write_tfds_files(work: Work, info: Info, shards: Sequence[Mapping[str, Any]]) -> None:
     from google.protobuf import json_format
     from tensorflow_datasets.core.proto import dataset_info_pb2
 
@@ -281,29 +259,7 @@ def _write_tfds_files(work: "Work", info: Info, shards: Sequence[Mapping[str, An
             num_bytes=sum(shard["num_bytes"] for shard in of_split),
             filepath_template="{DATASET}-{SPLIT}.{FILEFORMAT}-{SHARD_X_OF_Y}",
         )
-    write_whole(work.folder / "dataset_info.json", json_format.MessageToJson(proto))
-
-
-def differences(
-    old: Mapping[str, Any], new: Mapping[str, Any], *, keys: Sequence[str]
-) -> list[str]:
-    """What changed between two sets of settings, a line each, such as "seed: 0 -> 1"."""
-
-    def shown(value: Any) -> str:
-        text = json.dumps(value, ensure_ascii=False)
-        return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
-
-    lines = []
-    for key in keys:
-        if old.get(key) == new.get(key):
-            continue
-        if key == "metadata":
-            lines.append("items, labels, splits or columns are others")
-        elif key == "file_sizes":
-            lines.append("the audio files are others (their sizes)")
-        else:
-            lines.append(f"{key}: {shown(old.get(key))} -> {shown(new.get(key))}")
-    return lines
+    files.write_text(work.folder / "dataset_info.json", json_format.MessageToJson(proto))
 
 
 def _changelog(meta: Mapping[str, Any], previous: Path | None) -> str:
@@ -328,21 +284,3 @@ def _changelog(meta: Mapping[str, Any], previous: Path | None) -> str:
         "",
     ]
     return "\n".join(["# Changes", "", *lines]) + ("\n" + earlier if earlier else "")
-
-
-def summary(folder: Path) -> str:
-    """A prepared data set in a few lines: splits, hours, levels, size, what was left out."""
-    meta = read_meta(folder)
-    num_bytes = sum(shard["num_bytes"] for shard in meta["shards"])
-    lines = [f"{meta['name']} {meta['version']} in {folder}"]
-    for split, found in meta["statistics"].items():
-        level = found["level_db"]
-        lines.append(
-            f"  {split:<10} {found['items']:>8} items {found['hours']:>9.2f} h  "
-            f"level {level['mean']:.1f} +- {level['std']:.1f} dB"
-        )
-    lines.append(
-        f"  {meta['encoding']} at {meta['sample_rate_hz']} Hz, {num_bytes / 1e6:.1f} MB, "
-        f"{len(meta['shards'])} shards; {meta['num_skipped']} left out"
-    )
-    return "\n".join([*lines, f"  fingerprint {meta['fingerprint']}"])

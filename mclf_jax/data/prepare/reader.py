@@ -12,9 +12,10 @@ import soundfile
 
 from mclf_jax.audio import decode
 from mclf_jax.audio.resample import resampled_window
+from mclf_jax.common import checks
 from mclf_jax.data.base.array_record import Payload, from_int16, open_shard, read_span
 from mclf_jax.data.base.source import Info, Source, read_only
-from mclf_jax.data.prepare import finish as prepare_finish
+from mclf_jax.data.prepare.meta import ARRAYS, ITEMS, META, SKIPPED, read_meta
 
 
 @dataclasses.dataclass(frozen=True)
@@ -100,18 +101,16 @@ def prepared(*, path: str | os.PathLike, sample_rate_hz: int, checksums: str = "
     Raises:
         ValueError: no prepared data set, or one that is not complete or of another format.
     """
-    if checksums not in ("skip", "verify"):
-        raise ValueError(f"checksums must be 'skip' or 'verify', got {checksums!r}")
-    if sample_rate_hz < 1:
-        raise ValueError(f"sample_rate_hz must be positive, got {sample_rate_hz}")
+    checks.choice("checksums", checksums, ("skip", "verify"))
+    checks.positive("sample_rate_hz", sample_rate_hz, unit="Hz")
     folder = find_prepared(path)
-    meta = prepare_finish.read_meta(folder)
+    meta = read_meta(folder)
     for shard in meta["shards"]:
         _check_shard(folder, shard, checksums=checksums)
-    items = json.loads((folder / prepare_finish.ITEMS).read_text(encoding="utf-8"))
-    with np.load(folder / prepare_finish.ARRAYS, allow_pickle=False) as file:
+    items = json.loads((folder / ITEMS).read_text(encoding="utf-8"))
+    with np.load(folder / ARRAYS, allow_pickle=False) as file:
         arrays = dict(file)
-    with (folder / prepare_finish.SKIPPED).open(encoding="utf-8", newline="") as file:
+    with (folder / SKIPPED).open(encoding="utf-8", newline="") as file:
         skipped = tuple((item, reason) for item, reason in list(csv.reader(file))[1:])
     notes = tuple(meta["notes"])
     rate_hz = meta["sample_rate_hz"]
@@ -171,7 +170,7 @@ def find_prepared(path: str | os.PathLike) -> Path:
     for pattern in ("", "*/", "*/*/"):
         found = found or sorted(
             meta.parent
-            for meta in root.glob(pattern + prepare_finish.META)
+            for meta in root.glob(pattern + META)
             if not any(part.startswith("incomplete-") for part in meta.relative_to(root).parts)
         )
     if len(found) == 1:
@@ -182,8 +181,7 @@ def find_prepared(path: str | os.PathLike) -> Path:
     begun = [*root.glob("incomplete-*/request.json"), *root.glob("*/incomplete-*/request.json")]
     hint = f"; {begun[0].parent} was begun and not finished: prepare it again" if begun else ""
     raise ValueError(
-        f"{root} is no prepared data set: no {prepare_finish.META} in it{hint}. `mclf data prepare`"
-        " makes one"
+        f"{root} is no prepared data set: no {META} in it{hint}. `mclf data prepare` makes one"
     )
 
 

@@ -8,7 +8,6 @@ import hashlib
 import io
 import json
 import math
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ import numpy as np
 import soundfile
 
 from mclf_jax.audio import decode
+from mclf_jax.common import checks, files
 from mclf_jax.data.base.array_record import to_int16, write_shard
 from mclf_jax.data.catalogue.items import UNLABELLED, Item
 from mclf_jax.data.sources import scan
@@ -45,6 +45,13 @@ class Settings:
     min_duration_s: float
     max_duration_s: float | None
     silent_label: str
+
+    def __post_init__(self):
+        checks.positive("sample_rate_hz", self.sample_rate_hz, unit="Hz")
+        checks.choice("encoding", self.encoding, ENCODINGS)
+        checks.at_least("min_duration_s", self.min_duration_s, 0)
+        if self.max_duration_s is not None:
+            checks.at_least("max_duration_s", self.max_duration_s, self.min_duration_s)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -174,8 +181,8 @@ def write_task(
                 yield record, record.index(payload)
             on_item()
 
-    temporary = results / f"{task.file_name}.{os.getpid()}.part"
-    shard = write_shard(temporary, records())
+    with files.replacing(folder / task.file_name) as temporary:
+        shard = write_shard(temporary, records())
     for entry, position in zip(written, shard.positions, strict=True):
         entry["position"] = position
     result = {
@@ -185,15 +192,7 @@ def write_task(
         "items": written,
         "skipped": skipped,
     }
-    os.replace(temporary, folder / task.file_name)
-    write_whole(results / f"{task.file_name}.json", json.dumps(result))
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Writes a file so that it is there completely or as it was."""
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.part")
-    temporary.write_text(text, encoding="utf-8")
-    os.replace(temporary, path)
+    files.write_text(results / f"{task.file_name}.json", json.dumps(result))
 
 
 def _encode(samples: np.ndarray, settings: Settings) -> bytes:

@@ -4,20 +4,17 @@ A header does not say whether a file is silent, broken off or full of NaN, so ea
 once, on all cores; what was found is kept in the user's cache directory for the next start.
 """
 
-import contextlib
 import dataclasses
 import hashlib
-import json
 import os
-import tempfile
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
 import soundfile
-from tqdm import tqdm
 
 from mclf_jax.audio import decode
+from mclf_jax.common import checks, files, threads
+from mclf_jax.common import progress as progress_lib
 
 SILENT = "silent to the last sample"
 
@@ -25,7 +22,6 @@ SILENT = "silent to the last sample"
 # 24 bits and a constant offset lie below, any sound in a 16-bit file lies above.
 _SILENCE_SPAN = 1e-5
 _BLOCK_FRAMES = 1 << 16
-_PROGRESS = {"auto": None, "on": False, "off": True}  # tqdm's `disable`; None asks the tty
 _FORMAT = f"1, libsndfile {soundfile.__libsndfile_version__}"
 
 
@@ -76,8 +72,7 @@ def scan(
     Raises:
         ValueError: an unknown `progress`.
     """
-    if progress not in _PROGRESS:
-        raise ValueError(f"progress must be one of {list(_PROGRESS)}, got {progress!r}")
+    checks.choice("progress", progress, progress_lib.MODES)
     if not paths:
         return []
     absolute = [os.path.abspath(path) for path in paths]
@@ -91,8 +86,9 @@ def scan(
     }
     todo = [path for path in stamps if path not in found]
     if todo:
+        many = {"total": len(todo), "title": "checking audio", "num_workers": None}
         try:
-            _measure_all(todo, found=found, disable=_PROGRESS[progress])
+            found.update(threads.each(_measure, todo, **many, progress=progress))
         finally:  # also when interrupted: the next start goes on from here
             fresh = {
                 path: [*stamps[path], *dataclasses.astuple(found[path])]
@@ -100,7 +96,8 @@ def scan(
                 # Failures are looked at again: they are few, and a permission can be mended.
                 if stamps[path] and isinstance(found.get(path), _Measured)
             }
-            _save(cache_file, fresh)
+            # Another process may have written since it was read.
+            files.write_cache(cache_file, _FORMAT, _load(cache_file) | fresh)
     return [
         _result(str(path), found[key], sample_rate_hz=sample_rate_hz, min_duration_s=min_duration_s)
         for path, key in zip(paths, absolute, strict=True)
@@ -134,21 +131,6 @@ def _result(
     return ScanResult(path, num_samples, reason)
 
 
-def _measure_all(paths: list[str], *, found: dict, disable: bool | None) -> None:
-    # Threads are enough: libsndfile decodes outside of Python's lock.
-    with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
-        futures = {pool.submit(_measure, path): path for path in paths}
-        bar = tqdm(total=len(paths), desc="checking audio", unit=" files", disable=disable)
-        try:
-            with bar:
-                for future in as_completed(futures):
-                    found[futures[future]] = future.result()
-                    bar.update()
-        except BaseException:
-            pool.shutdown(wait=True, cancel_futures=True)
-            raise
-
-
 def _measure(path: str) -> _Measured | str:
     num_frames = 0
     lowest, highest = float("inf"), float("-inf")
@@ -171,12 +153,6 @@ def _stamp(path: str) -> list[int] | None:
     return [status.st_size, status.st_mtime_ns]
 
 
-def cache_folder() -> Path:
-    """Where findings are kept: `mclf_jax` in `$XDG_CACHE_HOME` or `~/.cache`."""
-    home = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
-    return Path(home) / "mclf_jax"
-
-
 def _default_cache_file(absolute: list[str]) -> Path:
     # One file for each data set: small to read, and two data sets do not write the same file.
     try:
@@ -184,20 +160,14 @@ def _default_cache_file(absolute: list[str]) -> Path:
     except ValueError:  # several drives
         common = ""
     name = hashlib.sha256(common.encode("utf-8", "surrogateescape")).hexdigest()[:12]
-    return cache_folder() / f"scan-{name}.json"
+    return files.cache_folder() / f"scan-{name}.json"
 
 
 def _load(cache_file: Path) -> dict[str, list]:
-    try:
-        content = json.loads(cache_file.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    found = files.read_cache(cache_file, _FORMAT)
+    if not isinstance(found, dict):
         return {}
-    if not isinstance(content, dict) or content.get("format") != _FORMAT:
-        return {}
-    files = content.get("files")
-    if not isinstance(files, dict):
-        return {}
-    return {path: entry for path, entry in files.items() if _is_entry(entry)}
+    return {path: entry for path, entry in found.items() if _is_entry(entry)}
 
 
 def _is_entry(entry: object) -> bool:
@@ -208,18 +178,3 @@ def _is_entry(entry: object) -> bool:
         and all(isinstance(value, int) and value >= 0 for value in entry)
         and entry[3] > 0
     )
-
-
-def _save(cache_file: Path, fresh: dict[str, list]) -> None:
-    """Adds to what is there now, which another process may have written since it was read."""
-    with contextlib.suppress(OSError):
-        cache_file.parent.mkdir(parents=True, exist_ok=True)
-        content = {"format": _FORMAT, "files": {**_load(cache_file), **fresh}}
-        handle, temporary = tempfile.mkstemp(dir=cache_file.parent, prefix=cache_file.name)
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                json.dump(content, file)
-            os.replace(temporary, cache_file)  # readers see the old file or the new, never half
-        except BaseException:
-            os.unlink(temporary)
-            raise

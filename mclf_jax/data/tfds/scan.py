@@ -1,15 +1,12 @@
 """One pass over records of TensorFlow Datasets: lengths, labels and what cannot be used."""
 
-import contextlib
 import hashlib
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
-from mclf_jax.data.prepare.shard import write_whole
+from mclf_jax.common import files
+from mclf_jax.common import progress as progress_lib
 from mclf_jax.data.sources import scan
 from mclf_jax.data.tfds import records as tfds_records
 from mclf_jax.data.tfds.records import Field
@@ -24,7 +21,7 @@ def look_through(
     *,
     fields: Mapping[str, Field],
     audio_key: str,
-    disable: bool | None,
+    progress: str,
 ) -> list[dict[str, Any]]:
     """What is in each record; decoded once and then kept in the user's cache directory.
 
@@ -33,7 +30,7 @@ def look_through(
         shards: (split, file, number of records).
         fields: of a record.
         audio_key: which one is the audio.
-        disable: tqdm's, None asks the terminal.
+        progress: "auto", "on" or "off".
 
     Returns:
         For each record "split", "file" and "position", "id", "values" by field, "num_samples" as
@@ -41,12 +38,13 @@ def look_through(
     """
     stamps = [[str(file.absolute()), *_stamp(file)] for _, file, _ in shards]
     identity = hashlib.sha256(str(folder.absolute()).encode()).hexdigest()[:12]
-    cache = scan.cache_folder() / f"tfds-{identity}.json"
-    if (rows := _cached(cache, stamps)) is not None:
+    cache = files.cache_folder() / f"tfds-{identity}.json"
+    if (rows := files.read_cache(cache, stamps)) is not None:
         return rows
     rows = []
     total = sum(count for _, _, count in shards)
-    with tqdm(total=total, desc="looking through", unit=" records", disable=disable) as bar:
+    about = {"total": total, "title": "looking through", "unit": "record"}
+    with progress_lib.bar(**about, progress=progress) as bar:
         for split, file, count in shards:
             for position in range(count):
                 record = tfds_records.read_record(str(file), position)
@@ -55,23 +53,13 @@ def look_through(
                 row["id"] = row["id"] or fallback
                 rows.append({"split": split, "file": str(file), "position": position, **row})
                 bar.update()
-    with contextlib.suppress(OSError):  # it will be looked through again
-        cache.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(cache, json.dumps({"stamps": stamps, "rows": rows}))
+    files.write_cache(cache, stamps, rows)
     return rows
 
 
 def _stamp(file: Path) -> list[int]:
     status = file.stat()
     return [status.st_size, status.st_mtime_ns]
-
-
-def _cached(cache: Path, stamps: list) -> list[dict[str, Any]] | None:
-    try:
-        content = json.loads(cache.read_text(encoding="utf-8"))
-        return content["rows"] if content["stamps"] == stamps else None
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
 
 
 def _row(record: Mapping[str, Any], fields: Mapping[str, Field], audio_key: str) -> dict[str, Any]:

@@ -23,6 +23,8 @@ import numpy as np
 
 from mclf_jax.audio import decode
 from mclf_jax.audio.resample import resampled_window
+from mclf_jax.common import checks
+from mclf_jax.common import progress as progress_lib
 from mclf_jax.data.base.source import Info, Source, read_only
 from mclf_jax.data.catalogue.items import UNLABELLED, Catalogue, Facts, Item
 from mclf_jax.data.catalogue.manifest import SPLITS
@@ -33,8 +35,6 @@ from mclf_jax.data.sources.files import make_info
 from mclf_jax.data.tfds import records as tfds_records
 from mclf_jax.data.tfds.records import Field
 from mclf_jax.data.tfds.scan import ID_FIELDS, look_through
-
-_PROGRESS = {"auto": None, "on": False, "off": True}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -124,8 +124,7 @@ def tfds(
         ValueError: it is not there or not in ArrayRecord, a field that it has not, or nothing is
             usable; the message says what is there.
     """
-    if progress not in _PROGRESS:
-        raise ValueError(f"progress must be one of {list(_PROGRESS)}, got {progress!r}")
+    checks.choice("progress", progress, progress_lib.MODES)
     folder = _find(name, path)
     proto = json.loads((folder / "dataset_info.json").read_text(encoding="utf-8"))
     if proto["name"] != re.split("[/:]", name)[0]:
@@ -142,9 +141,7 @@ def tfds(
         raise ValueError(f"group={group!r} is no field of {title}; it has {_listed(fields)}")
 
     shards = _shards(folder, proto)
-    rows = look_through(
-        folder, shards, fields=fields, audio_key=audio_key, disable=_PROGRESS[progress]
-    )
+    rows = look_through(folder, shards, fields=fields, audio_key=audio_key, progress=progress)
     items, places, lengths, skipped, digest = [], [], [], [], hashlib.sha256()
     only_one = len(proto["splits"]) == 1
     published = gtzan.fault_filtered_split() if split == "fault_filtered" else None

@@ -16,7 +16,7 @@ import soundfile
 
 from mclf_jax.audio.decode import read_audio
 from mclf_jax.data.base.array_record import to_int16
-from mclf_jax.data.prepare import finish as prepare_finish
+from mclf_jax.data.prepare import meta as prepare_meta
 from mclf_jax.data.prepare import run as preparing
 from mclf_jax.data.prepare.reader import prepared
 from mclf_jax.data.prepare.run import prepare
@@ -75,7 +75,7 @@ def test_what_is_left_out_is_listed(tmp_path):
     assert found["silent.wav"] == "silent to the last sample"
     assert found["short.wav"] == "too short: 0.050 s, less than min_duration_s=0.125"
     assert found["broken.wav"].startswith("cannot be decoded: WAV, damaged or cut off")
-    meta = prepare_finish.read_meta(folder)
+    meta = prepare_meta.read_meta(folder)
     assert meta["num_items"] == 20 and meta["num_skipped"] == 4
     assert "3 of 23 items could not be used and are listed in skipped.csv" in meta["notes"]
 
@@ -98,7 +98,7 @@ def test_silence_is_kept_where_it_is_the_label(tmp_path):
 
 def test_statistics(tmp_path):
     folder = _prepare(genres(tmp_path / "songs"), tmp_path / "out")
-    found = prepare_finish.read_meta(folder)["statistics"]
+    found = prepare_meta.read_meta(folder)["statistics"]
     source = prepared(path=folder, sample_rate_hz=RATE_HZ)
     for split, indices in source.info.splits.items():
         audio = [source[i]["audio"] for i in indices]
@@ -116,7 +116,7 @@ def test_statistics(tmp_path):
         assert found[split]["items_with_clipping"] == (0 in indices)
         counts = np.bincount(source.labels[indices], minlength=2)
         assert found[split]["label_counts"] == dict(zip(("high", "low"), counts, strict=True))
-    assert "train" in prepare_finish.summary(folder)
+    assert "train" in prepare_meta.summary(folder)
 
 
 def test_tags_keep_what_nobody_looked_for(tmp_path):
@@ -126,7 +126,7 @@ def test_tags_keep_what_nobody_looked_for(tmp_path):
     raw = open_catalogue(catalogue, sample_rate_hz=RATE_HZ)
     np.testing.assert_array_equal(source.labels, raw.labels)
     assert np.isnan(source.labels).any()
-    found = prepare_finish.read_meta(folder)["statistics"]
+    found = prepare_meta.read_meta(folder)["statistics"]
     train = source.labels[source.info.splits["train"]]
     assert found["train"]["label_observed"]["voice"] == np.isfinite(train[:, 2]).sum()
     assert found["train"]["label_counts"]["guitar"] == np.nansum(train[:, 1])
@@ -153,7 +153,7 @@ def test_long_items_are_cut(tmp_path):
     folder = _prepare(genres(tmp_path / "songs"), tmp_path / "out", max_duration_s=0.55)
     source = prepared(path=folder, sample_rate_hz=RATE_HZ)
     assert max(source.lengths) == 0.55 * RATE_HZ and min(source.lengths) == 0.5 * RATE_HZ
-    meta = prepare_finish.read_meta(folder)
+    meta = prepare_meta.read_meta(folder)
     assert "prepared as int16 at 8000 Hz, 0.55 s at most" in meta["notes"]
 
 
@@ -209,7 +209,7 @@ def test_killed_and_called_again_gives_the_same_bytes(tmp_path):
     kept = {}
     for num_shards in (1, 5):
         process = subprocess.Popen(command, cwd=ROOT)
-        while len(list(state.glob("results/*.json"))) < num_shards:
+        while len(list(state.glob("results/[!.]*.json"))) < num_shards:
             assert process.poll() is None
             time.sleep(0.01)
         process.send_signal(signal.SIGKILL)
@@ -217,7 +217,7 @@ def test_killed_and_called_again_gives_the_same_bytes(tmp_path):
         assert not (tmp_path / "out" / "mini" / "1.0.0").exists()
         with pytest.raises(ValueError, match="begun and not finished"):
             prepared(path=tmp_path / "out", sample_rate_hz=RATE_HZ)
-        shards = (state / "data" / path.stem for path in state.glob("results/*.json"))
+        shards = (state / "data" / path.stem for path in state.glob("results/[!.]*.json"))
         now = {path.name: path.stat().st_mtime_ns for path in shards}
         assert kept.items() <= now.items()  # none is written again
         kept = now
@@ -319,12 +319,12 @@ def test_two_at_a_time_are_refused(tmp_path):
 @pytest.mark.parametrize(
     "settings, message",
     [
-        ({"encoding": "mp3"}, "encoding must be one of int16, flac, got 'mp3'"),
+        ({"encoding": "mp3"}, "encoding is 'mp3'; allowed: int16, flac"),
         ({"version": "2"}, "version must be three numbers"),
         ({"name": "My Songs"}, "name must be small letters"),
-        ({"sample_rate_hz": 0}, "sample_rate_hz must be positive"),
-        ({"max_duration_s": 0.1}, "nor above max_duration_s"),
-        ({"progress": "yes"}, "progress must be one of"),
+        ({"sample_rate_hz": 0}, "sample_rate_hz is 0; it must be a positive number of Hz"),
+        ({"max_duration_s": 0.1}, "max_duration_s is 0.1; it must be at least 0.125"),
+        ({"progress": "yes"}, "progress is 'yes'; allowed: auto"),
     ],
 )
 def test_wrong_arguments(tmp_path, settings, message):

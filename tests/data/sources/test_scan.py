@@ -72,7 +72,7 @@ def test_second_scan_decodes_only_what_changed(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"{", b"\xff\xfe", b"[]", b'{"format": "other"}', b'{"files": 3}']
+    "content", [b"", b"{", b"\xff\xfe", b"[]", b'{"identity": "other"}', b'{"content": 3}']
 )
 def test_damaged_cache_is_replaced(tmp_path, content):
     cache_file = tmp_path / "scan.json"
@@ -89,8 +89,8 @@ def test_damaged_entries_are_measured_again(tmp_path):
     path = _write(tmp_path / "a.wav")
     good = _scan([path], cache_file)
     content = json.loads(cache_file.read_text())
-    for entry in ([], [1, 2], None, [*content["files"][path][:4], "x"], [0, 0, 0, 0, False]):
-        cache_file.write_text(json.dumps({**content, "files": {path: entry}}))
+    for entry in ([], [1, 2], None, [*content["content"][path][:4], "x"], [0, 0, 0, 0, False]):
+        cache_file.write_text(json.dumps({**content, "content": {path: entry}}))
         assert _scan([path], cache_file) == good
 
 
@@ -112,7 +112,7 @@ def test_entries_of_another_process_are_kept(tmp_path, monkeypatch):
 
     monkeypatch.setattr(scan, "_measure", meanwhile)
     _scan([first], cache_file)
-    assert set(json.loads(cache_file.read_text())["files"]) == {first, second}
+    assert set(json.loads(cache_file.read_text())["content"]) == {first, second}
     assert sorted(os.listdir(tmp_path)) == ["a.wav", "b.wav", "scan.json"]  # nothing left lying
 
 
@@ -130,7 +130,7 @@ def test_interrupted_scan_keeps_what_it_found(tmp_path, monkeypatch):
     monkeypatch.setattr(scan, "_measure", stop_at_last)
     with pytest.raises(KeyboardInterrupt):
         _scan(paths, cache_file)
-    assert set(json.loads(cache_file.read_text())["files"]) <= set(paths[:2])
+    assert set(json.loads(cache_file.read_text())["content"]) <= set(paths[:2])
 
 
 def test_default_cache_is_the_users(tmp_path, monkeypatch):
@@ -142,7 +142,7 @@ def test_default_cache_is_the_users(tmp_path, monkeypatch):
 def test_progress_bar(tmp_path, capsys):
     path = _write(tmp_path / "a.wav")
     _scan([path], tmp_path / "1.json", progress="on")
-    assert "1/1" in capsys.readouterr().err
+    assert "checking audio" in capsys.readouterr().err
     _scan([path], tmp_path / "2.json", progress="auto")  # stderr is not a terminal here
     assert capsys.readouterr().err == ""
     with pytest.raises(ValueError, match="progress"):
