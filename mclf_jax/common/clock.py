@@ -8,9 +8,15 @@ import jax
 
 
 class Clock:
-    """Measures since the last `rates`, without the time spent in `paused`."""
+    """Measures since the last `rates`, and in all, without the time spent in `paused`.
 
-    def __init__(self):
+    Attributes:
+        trained_s, waited_s: of the whole run up to the last `rates`: wall time, and that part of
+            it in which the device waited for data. They begin with those of earlier tries.
+    """
+
+    def __init__(self, *, trained_s: float = 0.0, waited_s: float = 0.0):
+        self.trained_s, self.waited_s = trained_s, waited_s
         self._reset()
 
     def _reset(self) -> None:
@@ -40,5 +46,7 @@ class Clock:
         """{"songs_per_s", "data_wait"} for the songs trained on since the last call."""
         elapsed_s = max(time.monotonic() - self._start_s - self._paused_s, 1e-9)
         rates = {"songs_per_s": songs / elapsed_s, "data_wait": self._waited_s / elapsed_s}
+        self.trained_s += elapsed_s
+        self.waited_s += self._waited_s
         self._reset()
         return rates

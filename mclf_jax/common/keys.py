@@ -1,8 +1,17 @@
-"""Named streams of randomness: the only door to random keys."""
+"""Named streams of randomness: the only door to random keys and to seeds of their own."""
 
 import zlib
 
 import jax
+
+
+def number(seed: int, name: str) -> int:
+    """The seed of a named stream where numpy or a data pipeline wants a number.
+
+    >>> number(0, "unlabelled") == number(1, "unlabelled")
+    False
+    """
+    return zlib.crc32(f"{name} {seed}".encode())
 
 
 def stream(seed: int, name: str) -> jax.Array:

@@ -16,6 +16,7 @@ from mclf_jax.run.experiment import Experiment
 from mclf_jax.train import optim
 from mclf_jax.train import setup as training
 from mclf_jax.train.setup import Training
+from mclf_jax.train.start import load_weights
 
 _BARS = " ▁▂▃▄▅▆▇█"
 
@@ -36,7 +37,7 @@ def describe(config: ConfigDict) -> Iterator[str]:
     yield _section("Stages of the network, for this batch", _stages(parts, batch, run.objective))
 
     state = jax.eval_shape(run.initial_state)
-    if loaded := run.pretrained():
+    if loaded := load_weights(run):
         yield _section("Start", loaded.text())
     if run.frozen.first_steps:
         yield _section("Frozen", run.frozen.text())

@@ -2,7 +2,6 @@
 
 import dataclasses
 import functools
-import zlib
 from typing import Any
 
 import grain
@@ -12,6 +11,7 @@ from mclf_jax import config as config_lib
 from mclf_jax import objectives
 from mclf_jax.common import keys
 from mclf_jax.data import pipeline
+from mclf_jax.data.base.source import Source
 from mclf_jax.models import Model, freezing, layer_rates
 from mclf_jax.models.freezing import Freezing
 from mclf_jax.objectives import Objective
@@ -52,6 +52,11 @@ class Training:
     def total_steps(self) -> int:
         return self.evaluation_steps[-1]
 
+    @property
+    def sources(self) -> list[Source]:
+        """Where the songs come from."""
+        return [self.parts.source, *([self.unlabelled.source] if self.unlabelled else [])]
+
     def batches(self, *, process_index: int = 0, process_count: int = 1) -> grain.MapDataset:
         """The endless dataset of training, of which element `step` is the batch of that step."""
         config, parts = self.parts.config, self.parts
@@ -74,7 +79,7 @@ class Training:
                 self.unlabelled.indices,
                 batch_size=config.train.batch_size * config.unlabelled.ratio,
                 # Of its own, or songs of the same number would come in the same order.
-                seed=zlib.crc32(f"unlabelled {config.seed}".encode()),
+                seed=keys.number(config.seed, "unlabelled"),
                 **shared,
             ),
         )
@@ -94,27 +99,6 @@ class Training:
         key = keys.stream(config.seed, "init")
         return init_state(
             key, objective=objective, optimizer=self.optimizer, ema_decay=config.optim.ema_decay
-        )
-
-    def pretrained(self) -> transfer.Loaded | None:
-        """What `init.path` gives to start from; None if it is empty."""
-        config, info = self.parts.config, self.parts.source.info
-        if not config.init.path:
-            return None
-
-        @jax.jit
-        def fresh_variables():
-            initial = self.objective.init(keys.stream(config.seed, "init"))
-            return {"params": initial["params"]["model"], **initial["state"]["model"]}
-
-        return transfer.initialise(
-            fresh_variables(),
-            config.init.path,
-            model=self.parts.model,
-            task=info.task,
-            labels=info.labels,
-            renames=config.init.rename,
-            other_features=config.init.other_features,
         )
 
     def steps(self) -> list[TrainStep]:

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -182,7 +183,9 @@ def test_the_last_weights_can_be_the_ones_that_are_used(tmp_path, monkeypatch, c
 def test_what_a_run_without_labels_may_be_judged_by(tmp_path):
     config = tiny_pretraining.config_of("simclr")
     config.eval.metric = "accuracy"
-    with pytest.raises(ValueError, match="for objective simclr allowed: loss, last"):
+    with pytest.raises(
+        ValueError, match="eval.metric .of objective simclr. is 'accuracy'; allowed: loss, last"
+    ):
         train(config, workdir=tmp_path / "refused")
     config.eval.metric = "last"
     config.train.num_steps = 4
@@ -235,6 +238,12 @@ def test_without_a_valid_split_the_last_weights_are_the_best(tmp_path, monkeypat
     assert (outcome.best_step, outcome.best_value) == (20, None)
 
 
+def test_nothing_crosses_to_the_devices_by_accident(tmp_path, monkeypatch):
+    monkeypatch.setattr(parallel, "put_batch", lambda batch, mesh: batch)
+    with pytest.raises(Exception, match="Disallowed host-to-device transfer"):
+        train(tiny_config(), workdir=tmp_path)
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 @pytest.mark.slow_beyond(1)
 def test_signals_save_and_exit_cleanly(tmp_path, number):
@@ -252,7 +261,7 @@ def test_signals_save_and_exit_cleanly(tmp_path, number):
     assert saved == [str(step)]
 
 
-def test_resumed_equals_straight(tmp_path, straight, monkeypatch):
+def test_resumed_equals_straight(tmp_path, straight, monkeypatch, capsys):
     workdir, _ = straight
 
     def full_disk(checkpoints, step, **arguments):
@@ -264,7 +273,16 @@ def test_resumed_equals_straight(tmp_path, straight, monkeypatch):
     with monkeypatch.context() as context, pytest.raises(OSError, match="no space"):
         context.setattr(checkpoint, "save", full_disk)
         train(tiny_config(), workdir=tmp_path)
+    # The first try says later that it waited for a thousand seconds.
+    checkpoints = checkpoint.open_checkpoints(tmp_path / "checkpoints")
+    assert checkpoints.latest.latest_step() == 5
+    checkpoint.close(checkpoints)
+    saved = tmp_path / "checkpoints" / "latest" / "5" / "progress" / "metadata"
+    told = json.loads(saved.read_text())
+    assert 0 <= told["waited_s"] < told["trained_s"]
+    saved.write_text(json.dumps(told | {"waited_s": 1000.0, "trained_s": 2000.0}))
     assert train(tiny_config(), workdir=tmp_path).status == "finished"
+    assert re.search(r"20 steps in 0:3\d:\d\d, (49|50)% of that waiting", capsys.readouterr().err)
     for a, b in zip(final_arrays(tmp_path), final_arrays(workdir), strict=True):
         np.testing.assert_array_equal(a, b)
     for kind in ("train", "valid"):
@@ -287,10 +305,10 @@ PHASES = {
 def test_a_phase_starts_with_the_best_weights(tmp_path, monkeypatch):
     """The run below is best at step 5, then at step 14: only the first switch goes back."""
     losses = {5: 2.0, 7: 3.0, 10: 2.5, 14: 1.0, 15: 4.0, 20: 4.0}
-    judge, save, saved = train_module._judge, checkpoint.save, {}
+    judge, save, saved = train_module.judge, checkpoint.save, {}
 
-    def judge_as_told(progress, step, values, config):
-        return judge(progress, step, {"loss": losses[step]}, config)
+    def judge_as_told(progress, values, *, step, **settings):
+        return judge(progress, {"loss": losses[step]}, step=step, **settings)
 
     def noting_save(checkpoints, step, *, state, progress, best_variables=None):
         if step == 7 and not saved.get(7):
@@ -299,7 +317,7 @@ def test_a_phase_starts_with_the_best_weights(tmp_path, monkeypatch):
         saved[step] = jax.device_get({"state": state, "best": best_variables})
         save(checkpoints, step, state=state, progress=progress, best_variables=best_variables)
 
-    monkeypatch.setattr(train_module, "_judge", judge_as_told)
+    monkeypatch.setattr(train_module, "judge", judge_as_told)
     straight = train(tiny_config(**PHASES), workdir=tmp_path / "straight")
     assert straight == Outcome("finished", step=20, best_step=14, best_value=1.0)
     monkeypatch.setattr(checkpoint, "save", noting_save)
@@ -329,11 +347,10 @@ def test_without_labels_a_phase_starts_with_the_newest_weights(tmp_path, monkeyp
     config.optim.phases = ((1.0, "sgd", 1e-2),)
     config.train.num_steps, config.eval.every_steps = 6, 2
 
-    def first_is_best(progress, step, values, config):
-        progress |= {"best_step": 2}
-        return step == 2
+    def first_is_best(progress, values, **settings):
+        return dataclasses.replace(progress, best_step=2)
 
-    monkeypatch.setattr(train_module, "_judge", first_is_best)
+    monkeypatch.setattr(train_module, "judge", first_is_best)
     monkeypatch.setattr(train_module, "_reload_best", None)
     assert train(config, workdir=tmp_path).best_step == 2
     assert "the next phase starts" not in capsys.readouterr().err

@@ -1,0 +1,63 @@
+"""How far a run has come: what a checkpoint holds beside the state, and what evaluations change."""
+
+import dataclasses
+import math
+from collections.abc import Mapping
+
+from mclf_jax import metrics
+from mclf_jax.evaluation.evaluate import LAST
+
+
+class TrainingError(ArithmeticError):
+    """Training cannot go on; the message says where and what to change."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Progress:
+    """Saved as JSON under these names; what a checkpoint of an earlier version lacks is as here.
+
+    Attributes:
+        status: "running", "finished" or "stopped_early".
+        best_step, best_value: of the best checkpoint; None before the first evaluation, and no
+            value where there is nothing to compare by.
+        since_best: evaluations since then.
+        trained_s, waited_s: see `common.clock.Clock`.
+    """
+
+    status: str = "running"
+    best_step: int | None = None
+    best_value: float | None = None
+    since_best: int = 0
+    trained_s: float = 0.0
+    waited_s: float = 0.0
+
+
+def judge(
+    progress: Progress, values: Mapping[str, float], *, step: int, metric: str, patience: int
+) -> Progress:
+    """Progress after an evaluation at `step`, which is the `best_step` then if it is the best.
+
+    Args:
+        progress: before.
+        values: metrics of the valid split; empty where there is none.
+        step: steps taken.
+        metric: `eval.metric`, by which to compare; without one the newest is the best.
+        patience: `eval.patience`: evaluations without a better one before the run stops; 0: never.
+
+    Raises:
+        TrainingError: the metric is not finite.
+    """
+    if not values or metric == LAST:
+        return dataclasses.replace(progress, best_step=step)
+    value, best = values[metric], progress.best_value
+    if not math.isfinite(value):
+        raise TrainingError(
+            f"{metric} of the valid split is {value} at step {step}, so no checkpoint can "
+            "be the best; choose another eval.metric, or give the split songs of every label"
+        )
+    sign = 1 if metrics.direction(metric) == "max" else -1
+    if best is None or sign * value > sign * best:
+        return dataclasses.replace(progress, best_step=step, best_value=value, since_best=0)
+    since_best = progress.since_best + 1
+    status = "stopped_early" if patience and since_best >= patience else progress.status
+    return dataclasses.replace(progress, since_best=since_best, status=status)

@@ -1,0 +1,115 @@
+"""Where a run starts, the first of these that holds:
+
+1. It has ended: its last checkpoint says "finished" or "stopped_early", and nothing is trained.
+2. It goes on: it has a checkpoint, of which everything is taken, on however many devices.
+3. From what was trained before: `init.path` is a run or a file of weights, of which `transfer`
+   takes what fits; the rest is drawn from the seed.
+4. Fresh: all is drawn from the seed.
+
+In 1 and 2 the config must be the same as before, and the data too, unless `data_change` is "allow".
+"""
+
+import contextlib
+import dataclasses
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import jax
+from jax.sharding import Mesh
+
+from mclf_jax.common import keys, parallel
+from mclf_jax.common.files import write_text
+from mclf_jax.run import checkpoint
+from mclf_jax.run.checkpoint import Checkpoints
+from mclf_jax.run.directory import lock_run, start_run
+from mclf_jax.run.state import TrainState
+from mclf_jax.train import transfer
+from mclf_jax.train.progress import Progress
+from mclf_jax.train.setup import Training
+
+
+@dataclasses.dataclass(frozen=True)
+class Start:
+    """What the loop goes on from.
+
+    Attributes:
+        state: of which `progress` says whether anything is left to do.
+        step: steps taken.
+        progress: of the run.
+        shardings: of the state.
+        checkpoints: of the run, open.
+    """
+
+    state: TrainState
+    step: int
+    progress: Progress
+    shardings: Any
+    checkpoints: Checkpoints
+
+
+@contextlib.contextmanager
+def begin(run: Training, *, workdir: Path, mesh: Mesh, data_change: str) -> Iterator[Start]:
+    """Start a run, whose directory is locked and whose checkpoints are open meanwhile.
+
+    Raises:
+        ValueError: `workdir` holds another run, or another process is training there, or what
+            `init.path` names does not fit.
+        FileNotFoundError: `init.path` names nothing.
+    """
+    abstract = jax.eval_shape(run.initial_state)
+    # Nothing is written before the config is known to make a network, and to start from something.
+    loaded = None if (workdir / "checkpoints").exists() else load_weights(run)
+    first_process = jax.process_index() == 0
+    with contextlib.ExitStack() as held:
+        if first_process:
+            held.enter_context(lock_run(workdir))
+            start_run(
+                workdir,
+                config=run.parts.config,
+                source=run.parts.source,
+                unlabelled=run.unlabelled.source if run.unlabelled else None,
+                model=run.parts.model,
+                data_change=data_change,
+            )
+        shardings = parallel.param_shardings(
+            abstract, mesh, strategy=run.parts.config.parallel.params
+        )
+        checkpoints = checkpoint.open_checkpoints(workdir / "checkpoints")
+        held.callback(checkpoint.close, checkpoints)
+        restored = checkpoint.restore_latest(
+            checkpoints, checkpoint.abstract_like(abstract, shardings)
+        )
+        if restored:
+            step, state = restored["step"], restored["state"]
+            progress = Progress(**restored["progress"])
+        else:
+            loaded = loaded or load_weights(run)
+            fresh = jax.jit(run.initial_state, out_shardings=shardings)
+            step, state = 0, fresh(loaded.variables if loaded else None)
+            progress = Progress()
+            if loaded and first_process:
+                write_text(workdir / "init.txt", loaded.text() + "\n")
+        yield Start(state, step, progress, shardings, checkpoints)
+
+
+def load_weights(run: Training) -> transfer.Loaded | None:
+    """What `init.path` gives to start from; None if it is empty."""
+    config, info = run.parts.config, run.parts.source.info
+    if not config.init.path:
+        return None
+
+    @jax.jit
+    def fresh_variables():
+        initial = run.objective.init(keys.stream(config.seed, "init"))
+        return {"params": initial["params"]["model"], **initial["state"]["model"]}
+
+    return transfer.initialise(
+        fresh_variables(),
+        config.init.path,
+        model=run.parts.model,
+        task=info.task,
+        labels=info.labels,
+        renames=config.init.rename,
+        other_features=config.init.other_features,
+    )
