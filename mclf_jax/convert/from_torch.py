@@ -11,6 +11,7 @@ import numpy as np
 
 from mclf_jax import models
 from mclf_jax.audio.features import Features, LogMel, mel_filter_bank
+from mclf_jax.common import checks
 from mclf_jax.convert.keys import torch_key, torch_shape, turn
 from mclf_jax.convert.shapes import sizes_of
 from mclf_jax.convert.unwrap import has_last_layer, unwrap
@@ -57,8 +58,7 @@ def from_torch(
         ValueError: another number of labels, other features, or keys that are unknown or
             missing or have another shape; all of them are listed.
     """
-    if last_layer not in LAST_LAYERS:
-        raise ValueError(f"last_layer is {last_layer!r}; allowed: {', '.join(LAST_LAYERS)}")
+    checks.choice("last_layer", last_layer, LAST_LAYERS)
     arrays = unwrap(name, weights).arrays
     head = models.ARCHITECTURES[name].head
     last = [arrays[key] for key in (f"{head}.weight", f"{head}.bias") if key in arrays]

@@ -1,7 +1,6 @@
 """A teacher: the network of an earlier run, of which another one learns the predictions."""
 
 import dataclasses
-import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,10 +10,9 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
-from mclf_jax.audio.features import to_json
 from mclf_jax.common import parallel
 from mclf_jax.models import Model
-from mclf_jax.run.weights import Run, load_variables, open_run, why_unfit
+from mclf_jax.run.weights import digest, listening, load_variables, open_run, why_unfit
 
 PyTree = Any
 _FIELD = "objective.args.teacher"
@@ -72,29 +70,12 @@ def open_teacher(run: str | Path, *, task: str, label_names: Sequence[str]) -> T
     except FileNotFoundError as error:
         raise FileNotFoundError(f"{named}: {error}") from error
     variables = jax.tree.map(np.asarray, best["variables"])
+    known = {"task": task, "labels": list(label_names), **listening(opened.config, opened.model)}
     return Teacher(
         model=opened.model,
         variables=variables,
         labels=tuple(opened.meta["labels"]),
         task=task,
         config=opened.config,
-        fingerprint=_fingerprint(opened, variables),
+        fingerprint=digest(variables, known=json.dumps(known, sort_keys=True)),
     )
-
-
-def _fingerprint(run: Run, variables: PyTree) -> str:
-    config, listening = run.config, run.config.eval
-    known = {
-        "task": run.meta["task"],
-        "labels": run.meta["labels"],
-        "model": config.model.to_dict(),
-        "features": to_json(run.model.features),
-        "window_samples": run.model.window_samples,
-        "short": config.data.short,
-        "num_windows": listening.num_windows if listening.hop_s is None else None,
-        "hop_s": listening.hop_s,
-    }
-    content = hashlib.sha256(json.dumps(known, sort_keys=True).encode())
-    for path, leaf in jax.tree_util.tree_leaves_with_path(variables):
-        content.update(jax.tree_util.keystr(path).encode() + leaf.tobytes())
-    return content.hexdigest()

@@ -1,7 +1,6 @@
 """What turns songs into embeddings: a run's network, the same one untrained, MFCC statistics."""
 
 import functools
-import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,7 @@ from mclf_jax.evaluation.windows import make_step, song_rows
 from mclf_jax.probe.embeddings import Embeddings, Encoder
 from mclf_jax.run.directory import read_meta
 from mclf_jax.run.experiment import Experiment
-from mclf_jax.run.weights import load_variables
+from mclf_jax.run.weights import digest, listening, load_variables
 
 PyTree = Any
 
@@ -105,7 +104,7 @@ def mfcc_statistics(audio: np.ndarray, settings: Mfcc) -> np.ndarray:
 
 
 def _network(name: str, parts: Experiment, variables: PyTree, *, step: int) -> Encoder:
-    config, mesh, model = parts.config, _mesh(parts), parts.model
+    mesh, model = _mesh(parts), parts.model
     step_of_rows = make_step(model, outputs=("embedding",), mesh=mesh)
 
     def encode(songs: np.ndarray, progress: str) -> Embeddings:
@@ -120,25 +119,9 @@ def _network(name: str, parts: Experiment, variables: PyTree, *, step: int) -> E
         )
         return Embeddings(rows["index"].astype(np.int64), rows["embedding"])
 
-    identity = {
-        "step": step,
-        "weights": _digest(variables),
-        "model": config.model.to_dict(),
-        "features": to_json(model.features),
-        "window_samples": model.window_samples,
-        "short": config.data.short,
-        "num_windows": config.eval.num_windows if config.eval.hop_s is None else None,
-        "hop_s": config.eval.hop_s,
-    }
+    # A run that was trained anew may have the same step, but not the same weights.
+    identity = {"step": step, "weights": digest(variables), **listening(parts.config, model)}
     return Encoder(name, identity, encode)
-
-
-def _digest(variables: PyTree) -> str:
-    """Of all weights and statistics: a run that was trained anew may have the same step."""
-    content = hashlib.sha256()
-    for path, leaf in jax.tree_util.tree_leaves_with_path(jax.device_get(variables)):
-        content.update(jax.tree_util.keystr(path).encode() + np.asarray(leaf).tobytes())
-    return content.hexdigest()
 
 
 def _mesh(parts: Experiment) -> Mesh:

@@ -176,13 +176,14 @@ def probe(
 
 def _check(kinds, fractions, seeds, baselines, num_folds, progress) -> None:
     for field, given, allowed in (("kinds", kinds, KINDS), ("baselines", baselines, BASELINES)):
-        if isinstance(given, str) or (unknown := [name for name in given if name not in allowed]):
-            shown = given if isinstance(given, str) else ", ".join(unknown)
-            raise ValueError(f"{field}: {shown!r}; it must be some of {', '.join(allowed)}")
-    if bad := [fraction for fraction in fractions if not 0 < fraction <= 1]:
-        raise ValueError(f"fractions: {bad}; each must be above 0 and at most 1")
-    if bad := [seed for seed in seeds if seed < 0]:
-        raise ValueError(f"seeds: {bad}; they must not be negative")
+        if isinstance(given, str):
+            raise ValueError(f"{field} is {given!r}; it must be a list of {', '.join(allowed)}")
+        for name in given:
+            checks.choice(field, name, allowed)
+    for fraction in fractions:
+        checks.within("fractions", fraction, 0, 1, ends="(]")
+    for seed in seeds:
+        checks.at_least("seeds", seed, 0)
     for field, given in (("kinds", kinds), ("fractions", fractions), ("seeds", seeds)):
         if not given or len(set(given)) < len(given):
             raise ValueError(f"{field}: {list(given)}; at least one is needed, and none twice")

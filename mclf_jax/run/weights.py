@@ -1,19 +1,24 @@
 """The one door to a run: its network, its best weights, and whether they suit what one wants."""
 
 import dataclasses
+import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import jax
+import numpy as np
 from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
 from mclf_jax import objectives
+from mclf_jax.audio.features import to_json
 from mclf_jax.common import parallel
 from mclf_jax.models import Model
 from mclf_jax.run import checkpoint
 from mclf_jax.run.directory import read_config, read_meta, read_model
+
+PyTree = Any
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -80,3 +85,23 @@ def why_unfit(run: Run, *, task: str | None = None, labels: Sequence[str] | None
     lacks, more = sorted(set(here) - set(there)), sorted(set(there) - set(here))
     differences = [f"it lacks {lacks}"] * bool(lacks) + [f"it has {more} too"] * bool(more)
     return f"it was trained on other labels: {'; '.join(differences)}"
+
+
+def listening(config: ConfigDict, model: Model) -> dict[str, Any]:
+    """What decides, beside weights, what a network says of a song: JSON types, for identities."""
+    return {
+        "model": config.model.to_dict(),
+        "features": to_json(model.features),
+        "window_samples": model.window_samples,
+        "short": config.data.short,
+        "num_windows": config.eval.num_windows if config.eval.hop_s is None else None,
+        "hop_s": config.eval.hop_s,
+    }
+
+
+def digest(variables: PyTree, *, known: str = "") -> str:
+    """Hex digest of all weights and statistics, and of a text that is known beside them."""
+    content = hashlib.sha256(known.encode())
+    for path, leaf in jax.tree_util.tree_leaves_with_path(jax.device_get(variables)):
+        content.update(jax.tree_util.keystr(path).encode() + np.asarray(leaf).tobytes())
+    return content.hexdigest()

@@ -212,9 +212,9 @@ def test_wrong_use_is_answered(run, tmp_path):
         with pytest.raises(ValueError, match=match):
             probed(run, **changes)
 
-    refused("kinds: 'linaer'; it must be some of linear, mlp, knn, svm", kinds=("linaer",))
-    refused("baselines: 'scratch'; it must be some of", baselines="scratch")
-    refused(r"fractions: \[1.5\]; each must be above 0", fractions=(1.5,))
+    refused("kinds is 'linaer'; allowed: linear, mlp, knn, svm", kinds=("linaer",))
+    refused("baselines is 'scratch'; it must be a list of untrained", baselines="scratch")
+    refused(r"fractions is 1.5; it must be in \(0, 1\]", fractions=(1.5,))
     refused("fractions: .*none twice", fractions=(0.5, 0.5))
     refused("seeds: .*at least one", seeds=())
     refused("num_folds is 2; it must be at least 3", num_folds=2)
