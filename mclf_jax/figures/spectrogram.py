@@ -13,7 +13,7 @@ from mclf_jax.figures.style import styled
 def plot_spectrogram(
     decibels: np.ndarray,
     *,
-    duration_s: float | None = None,
+    duration_s: float,
     mel_centre_hz: np.ndarray | None = None,
     range_db: float = 80.0,
     peak_db: float | None = None,
@@ -22,7 +22,7 @@ def plot_spectrogram(
 
     Args:
         decibels: float [F, M]; minus infinity is silence.
-        duration_s: for a time axis in seconds, else frames are counted.
+        duration_s: of all frames.
         mel_centre_hz: float [M] centre frequencies, for a frequency axis, else bands are counted.
         range_db: dynamic range shown.
         peak_db: the top of it instead of the peak, so that several pictures share their colours.
@@ -30,18 +30,16 @@ def plot_spectrogram(
     decibels = np.asarray(decibels, np.float32)
     if decibels.ndim != 2 or decibels.size == 0:
         raise ValueError(f"spectrogram must be [frames, mel bands], got shape {decibels.shape}")
-    num_frames, num_bands = decibels.shape
-    limits = decibel_limits(decibels, range_db=range_db)
-    if peak_db is not None:
-        limits = peak_db - range_db, peak_db
+    if peak_db is None:
+        peak_db = decibel_limits(decibels, range_db=range_db)[1]
     figure, axes = single(3.9, 1.55)
     draw_spectrogram(
         axes,
         decibels,
-        extent=(0, num_frames if duration_s is None else duration_s, -0.5, num_bands - 0.5),
-        limits=limits,
+        extent=(0, duration_s, -0.5, decibels.shape[1] - 0.5),
+        limits=(peak_db - range_db, peak_db),
     )
-    axes.set(xlabel="frames" if duration_s is None else "seconds")
+    axes.set_xlabel("seconds")
     if mel_centre_hz is None:
         axes.set_ylabel("mel band")
     else:

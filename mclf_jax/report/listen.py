@@ -4,7 +4,7 @@ import base64
 import io
 import math
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import soundfile
@@ -27,21 +27,6 @@ PREVIEW = "clmr"
 NUM_DRAWS = 4  # of the whole chain
 _LONGEST_S = 5.0
 _PAGE_BYTES = 12e6  # all players together, at most; pictures come on top
-
-
-class Clip(NamedTuple):
-    """One player, or one picture without sound.
-
-    Attributes:
-        title, caption: text.
-        audio: float32 [T] or None.
-        decibels: [F, M], of the picture.
-    """
-
-    title: str
-    caption: str
-    audio: np.ndarray | None
-    decibels: np.ndarray
 
 
 def write_listening_page(
@@ -70,24 +55,11 @@ def write_listening_page(
     """
     checks.at_least("num_songs", num_songs, 1)
     parts = experiment.build(config)
-    chain, preview = parts.chains.waveform, False
-    if chain is None:
-        chain, preview = augment.PRESETS[PREVIEW](parts.source.info.sample_rate_hz), True
+    rate_hz, chain = parts.source.info.sample_rate_hz, parts.chains.waveform
+    if preview := chain is None:
+        chain = augment.PRESETS[PREVIEW](rate_hz)
     windows = _windows(parts, num_songs)
     shown = _shown_samples(parts, len(windows) * (1 + len(chain.augmentations) + NUM_DRAWS))
-    songs = []
-    for number, (index, window) in enumerate(windows.items()):
-        rng = np.random.default_rng([config.seed, index])
-        groups = {
-            "The window itself": [_clip("Original", "", window, shown, parts)],
-            "Each augmentation alone": _alone(chain, rng, window, shown, parts),
-            f"The whole chain, drawn {NUM_DRAWS} times": _draws(chain, rng, window, shown, parts),
-            "Spectrograms, as the network sees them": _spectrograms(rng, window, parts),
-        }
-        name = parts.source.item_id(index)
-        about = {"name": name, "label": _label(parts, index)}
-        songs.append(about | _song(groups, parts, name=f"song{number}"))
-    rate_hz = parts.source.info.sample_rate_hz
     return page.write(
         out,
         "listen",
@@ -98,10 +70,10 @@ def write_listening_page(
         preset=PREVIEW if preview else None,
         presets=sorted(augment.PRESETS),
         where=config.augment.on,
-        waveform=repr(chain),
-        spectrogram=repr(parts.chains.spectrogram) if parts.chains.spectrogram else None,
-        batch=repr(parts.chains.batch) if parts.chains.batch else None,
-        songs=songs,
+        waveform=chain,
+        spectrogram=parts.chains.spectrogram,
+        batch=parts.chains.batch,
+        songs=[_song(parts, chain, index, window, shown) for index, window in windows.items()],
     )
 
 
@@ -142,69 +114,66 @@ def _shown_samples(parts: Experiment, num_players: int) -> int:
     return min(parts.model.window_samples, round(seconds * rate_hz))
 
 
-def _alone(chain, rng, window, shown, parts) -> list[Clip]:
-    clips = []
-    for member in chain.augmentations:
-        members, often = (member,), "In every window"
-        if isinstance(member, RandomApply):
-            members, often = member.augmentations, f"In {100 * member.p:.3g} % of windows"
-        title = " → ".join(type(one).__name__ for one in members)
-        caption = f"{often}: {', '.join(map(repr, members))}"
-        clips.append(_clip(title, caption, compose(members)(rng, window), shown, parts))
-    return clips
-
-
-def _draws(chain: Augmentation, rng, window, shown, parts) -> list[Clip]:
-    drawn = [chain(rng, window) for _ in range(NUM_DRAWS)]
-    return [_clip(f"Draw {i}", "", x, shown, parts) for i, x in enumerate(drawn, start=1)]
-
-
-def _clip(title: str, caption: str, audio: np.ndarray, shown: int, parts: Experiment) -> Clip:
-    audio = audio[:shown]
-    return Clip(title, caption, audio, log_mel(audio, _picture_settings(parts)))
-
-
-def _spectrograms(rng, window, parts: Experiment) -> list[Clip]:
-    chain, features = parts.chains.spectrogram, parts.model.features
-    if chain is None:
-        return []
-    plain = features(window)
-    drawn = [Clip(f"Draw {i}", "", None, chain(rng, plain)) for i in range(1, NUM_DRAWS + 1)]
-    return [Clip("Unchanged", "", None, plain), *drawn]
-
-
-def _picture_settings(parts: Experiment) -> LogMel:
-    return LogMel(sample_rate_hz=parts.source.info.sample_rate_hz, n_fft=1024, hop_length=256)
-
-
-def _song(groups: dict[str, list[Clip]], parts: Experiment, *, name: str) -> dict[str, Any]:
+def _song(
+    parts: Experiment, chain: Augmentation, index: int, window: np.ndarray, shown: int
+) -> dict[str, Any]:
     """What the template shows of a song: its clips, and by how much they are turned down."""
-    rate_hz = parts.source.info.sample_rate_hz
-    heard = [clip for clips in groups.values() for clip in clips if clip.audio is not None]
-    loudest = max(1.0, *(float(np.abs(clip.audio).max()) for clip in heard))
-    peak_db = max(float(clip.decibels.max()) for clip in heard)
-    centre_hz = mel_frequencies_hz(_picture_settings(parts))
-
-    def shown(clip: Clip, group: list[Clip]) -> dict[str, Any]:
-        found = {"title": clip.title, "caption": clip.caption, "sound": None}
-        scale = {"duration_s": parts.model.window_s, "mel_centre_hz": None}
-        if clip.audio is None:
-            scale["peak_db"] = max(float(other.decibels.max()) for other in group)
-        else:
-            found["sound"] = _flac(clip.audio / loudest, rate_hz)
-            scale = {"duration_s": len(clip.audio) / rate_hz, "mel_centre_hz": centre_hz}
-            scale["peak_db"] = peak_db
-        return found | {"picture": plot_spectrogram(clip.decibels, **scale)}
-
-    return {
-        "id": name,
-        "turned_down_db": 20 * math.log10(loudest),
-        "groups": {
-            heading: [shown(clip, clips) for clip in clips]
-            for heading, clips in groups.items()
-            if clips
-        },
+    rng = np.random.default_rng([parts.config.seed, index])
+    draws = range(1, NUM_DRAWS + 1)
+    heard = {
+        "The window itself": [{"title": "Original", "caption": "", "audio": window}],
+        "Each augmentation alone": [_alone(each, rng, window) for each in chain.augmentations],
+        f"The whole chain, drawn {NUM_DRAWS} times": [
+            {"title": f"Draw {i}", "caption": "", "audio": chain(rng, window)} for i in draws
+        ],
     }
+    found = {
+        "name": parts.source.item_id(index),
+        "label": _label(parts, index),
+        "turned_down_db": _add_players(sum(heard.values(), []), parts, shown),
+        "groups": heard,
+    }
+    if (masks := parts.chains.spectrogram) is not None:
+        plain = parts.model.features(window)
+        pictures = {"Unchanged": plain} | {f"Draw {i}": masks(rng, plain) for i in draws}
+        scale = {
+            "duration_s": parts.model.window_s,
+            "peak_db": max(float(values.max()) for values in pictures.values()),
+        }
+        found["groups"]["Spectrograms, as the network sees them"] = [
+            {"title": name, "caption": "", "picture": plot_spectrogram(values, **scale)}
+            for name, values in pictures.items()
+        ]
+    return found
+
+
+def _alone(member: Augmentation, rng: np.random.Generator, window: np.ndarray) -> dict[str, Any]:
+    members, often = (member,), "In every window"
+    if isinstance(member, RandomApply):
+        members, often = member.augmentations, f"In {100 * member.p:.3g} % of windows"
+    return {
+        "title": " → ".join(type(one).__name__ for one in members),
+        "caption": f"{often}: {', '.join(map(repr, members))}",
+        "audio": compose(members)(rng, window),
+    }
+
+
+def _add_players(clips: list[dict[str, Any]], parts: Experiment, shown: int) -> float:
+    """Give each clip its "sound" and "picture"; by how many dB all of them are turned down."""
+    rate_hz = parts.source.info.sample_rate_hz
+    settings = LogMel(sample_rate_hz=rate_hz, n_fft=1024, hop_length=256)
+    audio = [clip["audio"][:shown] for clip in clips]
+    decibels = [log_mel(each, settings) for each in audio]
+    loudest = max(1.0, *(float(np.abs(each).max()) for each in audio))
+    scale = {
+        "duration_s": shown / rate_hz,
+        "mel_centre_hz": mel_frequencies_hz(settings),
+        "peak_db": max(float(each.max()) for each in decibels),
+    }
+    for clip, samples, values in zip(clips, audio, decibels, strict=True):
+        clip["sound"] = _flac(samples / loudest, rate_hz)
+        clip["picture"] = plot_spectrogram(values, **scale)
+    return 20 * math.log10(loudest)
 
 
 def _flac(audio: np.ndarray, rate_hz: int) -> str:

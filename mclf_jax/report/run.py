@@ -2,11 +2,13 @@
 
 from pathlib import Path
 
+from matplotlib.figure import Figure
 from ml_collections import ConfigDict
 
 from mclf_jax import objectives
 from mclf_jax.audio.features import LogMel, log_mel, mel_frequencies_hz
 from mclf_jax.evaluation.evaluate import config_of, evaluate_once
+from mclf_jax.figures.spectrogram import plot_spectrogram
 from mclf_jax.report.pretraining import write_pretraining_page
 from mclf_jax.report.scores import write_scores_page
 from mclf_jax.run import experiment
@@ -51,13 +53,13 @@ def report_run(run: str | Path, *, config: ConfigDict | None = None) -> Path:
         # People read decibels whatever the network takes.
         features = LogMel(sample_rate_hz=features.sample_rate_hz)
 
-    def spectrogram_of(item: str) -> dict:
+    def picture_of(item: str) -> Figure:
         length = round(_SHOWN_S * features.sample_rate_hz)
         audio = parts.source.read(index_of[item], start_sample=0, num_samples=length)
-        return {
-            "spectrogram": log_mel(audio, features),
-            "duration_s": len(audio) / features.sample_rate_hz,
-            "mel_centre_hz": mel_frequencies_hz(features),
-        }
+        return plot_spectrogram(
+            log_mel(audio, features),
+            duration_s=len(audio) / features.sample_rate_hz,
+            mel_centre_hz=mel_frequencies_hz(features),
+        )
 
-    return write_scores_page(run, reports=reports, spectrogram_of=spectrogram_of)
+    return write_scores_page(run, reports=reports, picture_of=picture_of)

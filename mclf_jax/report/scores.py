@@ -8,17 +8,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from matplotlib.figure import Figure
 
 from mclf_jax.evaluation.result import Report
 from mclf_jax.figures import scores as figures
-from mclf_jax.figures.spectrogram import plot_spectrogram
 from mclf_jax.figures.training import learning_curves
 from mclf_jax.metrics import HEADLINES, HIERARCHICAL, NAMES
 from mclf_jax.report import hierarchy, mistakes, page
 from mclf_jax.report.svg import inline_svg
 from mclf_jax.run import history
 
-SpectrogramOf = Callable[[str], Mapping | None]
+PictureOf = Callable[[str], Figure]
 
 NUM_MISTAKES = 10
 MAX_MATRIX = 60  # a larger confusion matrix cannot be read; the commonest errors can
@@ -28,7 +28,7 @@ def write_scores_page(
     run_dir: str | os.PathLike,
     *,
     reports: Sequence[Report],
-    spectrogram_of: SpectrogramOf | None = None,
+    picture_of: PictureOf | None = None,
 ) -> Path:
     """Write `report/index.html` under a run directory and return its path.
 
@@ -37,9 +37,8 @@ def write_scores_page(
     Args:
         run_dir: the run directory.
         reports: one for each evaluated split, the most important first.
-        spectrogram_of: from an item id to {"spectrogram": float [F, M] dB, "duration_s": float,
-            "mel_centre_hz": float [M], "title": str}, all but the first optional, or None. It is
-            called for the worst mistakes only; what it raises is shown in place of the picture.
+        picture_of: from an item id to what is shown of the worst mistakes; what it raises is
+            shown in place of the picture.
 
     Raises:
         ValueError: there is no report.
@@ -50,7 +49,7 @@ def write_scores_page(
     return page.write(
         run_dir / "report" / "index.html",
         "scores",
-        splits=[_split(each, f"r{i}", spectrogram_of) for i, each in enumerate(reports)],
+        splits=[_split(each, f"r{i}", picture_of) for i, each in enumerate(reports)],
         training=_training(reports[0], history.read(run_dir / "metrics.jsonl")),
         settings=page.settings(run_dir),
     )
@@ -74,7 +73,7 @@ def _training(report: Report, records: Mapping[str, Mapping]) -> dict[str, Any]:
     return {"facts": facts, "curves": curves, "step": step}
 
 
-def _split(report: Report, name: str, spectrogram_of: SpectrogramOf | None) -> dict[str, Any]:
+def _split(report: Report, name: str, picture_of: PictureOf | None) -> dict[str, Any]:
     """What `split.html` shows; `name` is its anchor, and keeps its figures apart from others'."""
     lead = HEADLINES[report.task]
     known = (*lead, *NAMES[report.task])
@@ -97,10 +96,10 @@ def _split(report: Report, name: str, spectrogram_of: SpectrogramOf | None) -> d
         "levels": hierarchy.levels(report) if report.parents else [],
         "tree": hierarchy.tree(report) if report.parents else [],
         "mistakes": [
-            _mistake(report, found, name=f"{name}-song{i}", spectrogram_of=spectrogram_of)
+            _mistake(report, found, name=f"{name}-song{i}", picture_of=picture_of)
             for i, found in enumerate(mistakes.worst(report, count=NUM_MISTAKES))
         ],
-        "with_pictures": spectrogram_of is not None,
+        "with_pictures": picture_of is not None,
         **_drawn(report),
     }
 
@@ -146,24 +145,14 @@ def _drawn(report: Report) -> dict[str, Any]:
 
 
 def _mistake(
-    report: Report, found: mistakes.Mistake, *, name: str, spectrogram_of: SpectrogramOf | None
+    report: Report, found: mistakes.Mistake, *, name: str, picture_of: PictureOf | None
 ) -> dict[str, Any]:
     item = report.items[found.index]
-    shown = {"item": item, "title": "", "picture": None, "why": "no picture", "found": found}
-    shown["num_observed"] = report.observed[found.index].sum()
-    if spectrogram_of is None:
-        return shown
-    try:
-        if (heard := spectrogram_of(item)) is not None:
-            drawn = plot_spectrogram(
-                heard["spectrogram"],
-                duration_s=heard.get("duration_s"),
-                mel_centre_hz=heard.get("mel_centre_hz"),
-            )
-            shown["picture"] = inline_svg(
-                drawn, name=name, description=f"log-mel spectrogram of {item}"
-            )
-            shown["title"] = heard.get("title") or ""
-    except Exception as error:  # one unreadable song must not cost the whole page
-        shown["why"] = f"no picture: {type(error).__name__}: {error}"
+    shown = {"item": item, "found": found, "num_observed": report.observed[found.index].sum()}
+    if picture_of is not None:
+        try:
+            drawn = picture_of(item)
+            shown["picture"] = inline_svg(drawn, name=name, description=f"spectrogram of {item}")
+        except Exception as error:  # one unreadable song must not cost the whole page
+            shown["picture"] = f"no picture: {type(error).__name__}: {error}"
     return shown

@@ -7,20 +7,16 @@ import numpy as np
 import pytest
 
 from mclf_jax import metrics
+from mclf_jax.figures.spectrogram import plot_spectrogram
 from mclf_jax.report import scores
 from mclf_jax.report.scores import write_scores_page
 from tests.report.parsed import HOSTILE, Page
 from tests.reports import partial, report_of
 
 
-def _spectrogram(item):
-    rng = np.random.default_rng(0)
-    return {
-        "spectrogram": rng.normal(size=(400, 48)) * 20,
-        "duration_s": 6.4,
-        "mel_centre_hz": np.geomspace(40, 8000, 48),
-        "title": f"Some title {HOSTILE}",
-    }
+def _picture(item):
+    values = np.random.default_rng(0).normal(size=(400, 48)) * 20
+    return plot_spectrogram(values, duration_s=6.4, mel_centre_hz=np.geomspace(40, 8000, 48))
 
 
 def _run_dir(path):
@@ -52,11 +48,11 @@ def test_page_is_whole_self_contained_and_escaped(
 ):
     monkeypatch.setattr(scores, "NUM_MISTAKES", 3)
     report = report_of(task, num_labels=num_labels)
-    source, page = _written(tmp_path, [report], spectrogram_of=_spectrogram)
+    source, page = _written(tmp_path, [report], picture_of=_picture)
     assert len(source) < 3_000_000
     for words in (*expected, "95 %", "Worst mistakes", "412\u202f338", "n_mels=96", "3.69 s"):
         assert words in page.text
-    for words in ("bad <b>.wav", "empty file", '"<fcn>"', "Some title", "90 songs/s", "step 120"):
+    for words in ("bad <b>.wav", "empty file", '"<fcn>"', "90 songs/s", "step 120"):
         assert words in page.text
     # Curves, task's own figures, learning curves and a spectrogram a mistake.
     assert page.counts["svg"] == {"single_label": 4, "multi_label": 4, "regression": 2}[task] + 3
@@ -81,9 +77,9 @@ def test_hostile_names_are_shown_as_text(tmp_path, task):
     run_dir = _run_dir(tmp_path)
     (run_dir / "config.json").write_text(json.dumps({"x": f"config {HOSTILE}"}))
     report = dataclasses.replace(report, **places)
-    path = write_scores_page(run_dir, reports=[report], spectrogram_of=_spectrogram)
+    path = write_scores_page(run_dir, reports=[report], picture_of=_picture)
     page = Page(path.read_text(encoding="utf-8"))
-    begins = ("run", "data", "Split", "skipped", "why", "note", "key", "Some title", HOSTILE, "_")
+    begins = ("run", "data", "Split", "skipped", "why", "note", "key", HOSTILE, "_")
     for begin in begins:
         space = "" if begin == "_" else " "
         shown = HOSTILE if begin == HOSTILE else f"{begin}{space}{HOSTILE}"
@@ -100,12 +96,10 @@ def test_page_lists_splits_and_keeps_their_ids_apart(tmp_path):
 
 def test_page_survives_what_is_missing(tmp_path):
     def failing(item):
-        if item == HOSTILE:
-            return
         raise OSError("truncated <MP3>")
 
     report = dataclasses.replace(report_of("multi_label"), intervals={}, meta={}, skipped=())
-    path = write_scores_page(tmp_path, reports=[report], spectrogram_of=failing)
+    path = write_scores_page(tmp_path, reports=[report], picture_of=failing)
     text = Page(path.read_text(encoding="utf-8")).text
     assert "no picture: OSError: truncated <MP3>" in text
     assert "no training history" in text
