@@ -139,6 +139,9 @@ def cqt(waveform: Array, settings: CQT | None = None, **changes: Any) -> Array:
 
     Raises:
         TypeError: the waveform is not floating point.
+
+    >>> cqt(np.ones(22050)).shape
+    (87, 84)
     """
     settings = dataclasses.replace(settings or CQT(), **changes)
     waveform = as_floating(waveform)
@@ -159,7 +162,11 @@ def cqt(waveform: Array, settings: CQT | None = None, **changes: Any) -> Array:
 
 
 def frequencies_hz(settings: CQT) -> np.ndarray:
-    """Centre frequency of each bin, float64 [K] in Hz."""
+    """Centre frequency of each bin, float64 [K] in Hz.
+
+    >>> frequencies_hz(CQT())[:3].round(1)
+    array([32.7, 34.6, 36.7])
+    """
     return settings.f_min_hz * 2.0 ** (np.arange(settings.num_bins) / settings.bins_per_octave)
 
 

@@ -113,7 +113,11 @@ __all__ = [
 
 @dataclasses.dataclass(frozen=True)
 class Waveform:
-    """The samples themselves, [..., T] -> [..., T]."""
+    """The samples themselves, [..., T] -> [..., T].
+
+    >>> Waveform(sample_rate_hz=8000).shape(4000)
+    (4000,)
+    """
 
     kind: ClassVar[str] = "waveform"
     unit: ClassVar[str] = ""
@@ -135,6 +139,9 @@ class PowerSpectrogram(Stft):
     """Power and nothing else, [..., T] -> [..., F, n_fft//2 + 1], for networks that filter it.
 
     Attributes: those of `Stft`.
+
+    >>> PowerSpectrogram(n_fft=512, hop_length=256).shape(16000)
+    (63, 257)
     """
 
     kind: ClassVar[str] = "power_spectrogram"
@@ -189,6 +196,9 @@ def preset(name: str, **changes: Any) -> LogMel:
 
     Raises:
         ValueError: there is no such preset.
+
+    >>> preset("librosa", n_mels=96).shape(22050)
+    (44, 96)
     """
     if name not in PRESETS:
         raise ValueError(f"features preset {name!r}; allowed: {', '.join(PRESETS)}")
@@ -196,12 +206,20 @@ def preset(name: str, **changes: Any) -> LogMel:
 
 
 def to_json(features: Features) -> dict[str, Any]:
-    """Settings as plain values, with their "kind"."""
+    """Settings as plain values, with their "kind".
+
+    >>> to_json(Waveform())
+    {'kind': 'waveform', 'sample_rate_hz': 16000}
+    """
     return {"kind": features.kind, **dataclasses.asdict(features)}
 
 
 def from_json(settings: Mapping[str, Any]) -> Features:
-    """What `to_json` was given."""
+    """What `to_json` was given.
+
+    >>> from_json({"kind": "waveform", "sample_rate_hz": 8000})
+    Waveform(sample_rate_hz=8000)
+    """
     settings = dict(settings)
     # Runs of version 0.1 have no kind: there was only one.
     return KINDS[settings.pop("kind", LogMel.kind)](**settings)

@@ -92,7 +92,11 @@ _SLANEY_LOG_STEP = np.log(6.4) / 27.0
 
 
 def hz_to_mel(hz: np.ndarray, scale: str) -> np.ndarray:
-    """Frequencies in Hz to mels, elementwise; `scale` is one of `MEL_SCALES`."""
+    """Frequencies in Hz to mels, elementwise; `scale` is one of `MEL_SCALES`.
+
+    >>> hz_to_mel(np.array([0.0, 1000.0]), "htk").round(1)
+    array([   0., 1000.])
+    """
     if scale == "htk":
         return 2595.0 * np.log10(1.0 + hz / 700.0)
     above = np.log(np.maximum(hz, _SLANEY_BREAK_HZ) / _SLANEY_BREAK_HZ) / _SLANEY_LOG_STEP
@@ -100,7 +104,11 @@ def hz_to_mel(hz: np.ndarray, scale: str) -> np.ndarray:
 
 
 def mel_to_hz(mel: np.ndarray, scale: str) -> np.ndarray:
-    """Mels to frequencies in Hz, elementwise."""
+    """Mels to frequencies in Hz, elementwise.
+
+    >>> mel_to_hz(np.array([0.0, 1000.0]), "htk").round(1)
+    array([   0., 1000.])
+    """
     if scale == "htk":
         return 700.0 * (10.0 ** (mel / 2595.0) - 1.0)
     above = _SLANEY_BREAK_HZ * np.exp(
@@ -117,6 +125,10 @@ def cosine_transform(num_inputs: int, num_coefficients: int, lifter: float = 0.0
         num_inputs: length of what is transformed.
         num_coefficients: C, how many of the lowest are kept.
         lifter: L > 0 weighs coefficient c = 1, 2, ... by 1 + L/2 sin(pi c / L); 0 leaves them.
+
+    >>> cosine_transform(2, 2).round(2)
+    array([[ 0.71,  0.71],
+           [ 0.71, -0.71]])
     """
     position = (np.arange(num_inputs)[:, None] + 0.5) / num_inputs
     order = np.arange(num_coefficients)

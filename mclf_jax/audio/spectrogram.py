@@ -184,13 +184,22 @@ def spectrogram(waveform: Array, settings: Spectrogram | None = None, **changes:
     Raises:
         ValueError: the waveform is too short, see `Stft.num_frames`.
         TypeError: it is not floating point.
+
+    >>> import numpy as np
+    >>> spectrogram(np.ones(1024), n_fft=512, hop_length=256).shape
+    (5, 257)
     """
     settings = replaced(settings or Spectrogram(), changes)
     return _normalize(_compress(_energies(waveform, settings), settings), settings)
 
 
 def mel_spectrogram(waveform: Array, settings: LogMel | None = None, **changes: Any) -> Array:
-    """Mel spectrogram before any logarithm; as `log_mel`."""
+    """Mel spectrogram before any logarithm; as `log_mel`.
+
+    >>> import numpy as np
+    >>> mel_spectrogram(np.ones(16000), n_mels=40).shape
+    (63, 40)
+    """
     settings = replaced(settings or LogMel(), changes)
     return apply_mel_filters(_energies(waveform, settings), settings)
 
@@ -205,6 +214,10 @@ def log_mel(waveform: Array, settings: LogMel | None = None, **changes: Any) -> 
 
     Returns:
         [..., F, M] as from `spectrogram`, with F = 1 + T // hop_length for centred frames.
+
+    >>> import numpy as np
+    >>> log_mel(np.ones((2, 16000)), sample_rate_hz=16000, n_mels=40).shape
+    (2, 63, 40)
     """
     settings = replaced(settings or LogMel(), changes)
     return _normalize(_compress(mel_spectrogram(waveform, settings), settings), settings)
@@ -220,6 +233,10 @@ def mfcc(waveform: Array, settings: Mfcc | None = None, **changes: Any) -> Array
 
     Returns:
         [..., F, n_mfcc].
+
+    >>> import numpy as np
+    >>> mfcc(np.ones(16000)).shape
+    (63, 20)
     """
     s = replaced(settings or Mfcc(), changes)
     logarithms = _compress(mel_spectrogram(waveform, s), s)

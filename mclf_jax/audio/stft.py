@@ -111,6 +111,9 @@ def stft(waveform: Array, settings: Stft | None = None, **changes: Any) -> Array
     Raises:
         ValueError: the waveform is too short, see `Stft.num_frames`.
         TypeError: it is not floating point.
+
+    >>> stft(np.ones(1024), n_fft=512, hop_length=256).shape
+    (5, 257)
     """
     s = replaced(settings or Stft(), changes)
     framed = frames(waveform, s)
@@ -119,18 +122,33 @@ def stft(waveform: Array, settings: Stft | None = None, **changes: Any) -> Array
 
 
 def power_spectrogram(waveform: Array, settings: Stft | None = None, **changes: Any) -> Array:
-    """Squared magnitude of `stft`, [..., T] -> [..., F, n_fft//2 + 1]."""
+    """Squared magnitude of `stft`, [..., T] -> [..., F, n_fft//2 + 1].
+
+    >>> power_spectrogram(np.ones(8), n_fft=4, hop_length=8).round(2)
+    array([[4., 1., 0.],
+           [4., 1., 0.]])
+    """
     spectrum = stft(waveform, settings, **changes)
     return spectrum.real**2 + spectrum.imag**2
 
 
 def magnitude_spectrogram(waveform: Array, settings: Stft | None = None, **changes: Any) -> Array:
-    """Magnitude of `stft`, [..., T] -> [..., F, n_fft//2 + 1]; differentiable at silence too."""
+    """Magnitude of `stft`, [..., T] -> [..., F, n_fft//2 + 1]; differentiable at silence too.
+
+    >>> magnitude_spectrogram(np.ones(8), n_fft=4, hop_length=8).round(2)
+    array([[2., 1., 0.],
+           [2., 1., 0.]])
+    """
     return safe_sqrt(power_spectrogram(waveform, settings, **changes))
 
 
 def frames(waveform: Array, settings: Stft | None = None, **changes: Any) -> Array:
-    """Overlapping frames before the window, [..., T] -> [..., F, n_fft]; read-only for numpy."""
+    """Overlapping frames before the window, [..., T] -> [..., F, n_fft]; read-only for numpy.
+
+    >>> frames(np.arange(6.0), n_fft=4, hop_length=2, framing="start")
+    array([[0., 1., 2., 3.],
+           [2., 3., 4., 5.]])
+    """
     settings = replaced(settings or Stft(), changes)
     x = as_floating(waveform)
     xp = array_module(x)
@@ -162,6 +180,9 @@ def window_function(name: str, length: int) -> np.ndarray:
     Args:
         name: one of `WINDOWS`.
         length: in samples. The period of a periodic window; a symmetric one ends as it begins.
+
+    >>> window_function("hann", 4)
+    array([0. , 0.5, 1. , 0.5])
     """
     base = name.removesuffix("_symmetric")
     period = max(1, length - 1) if name.endswith("_symmetric") else length
@@ -173,7 +194,11 @@ def window_function(name: str, length: int) -> np.ndarray:
 
 
 def hann_window(length: int) -> np.ndarray:
-    """Periodic Hann window, float64 [length]."""
+    """Periodic Hann window, float64 [length].
+
+    >>> hann_window(4)
+    array([0. , 0.5, 1. , 0.5])
+    """
     return window_function("hann", length)
 
 

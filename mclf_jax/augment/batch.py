@@ -26,6 +26,12 @@ class Mixup:
 
     The weight is drawn from Beta(alpha, alpha) for each example: 1 is uniform, less is closer
     to one of the two.
+
+    >>> import numpy as np
+    >>> batch = {"x": np.eye(2), "label": np.eye(2)}
+    >>> Mixup(1.0)(np.random.default_rng(3), batch)["label"].round(2)
+    array([[0.86, 0.14],
+           [0.53, 0.47]])
     """
 
     alpha: float
@@ -48,6 +54,12 @@ class Cutmix:
     Time is the axis after that of the batch: samples of [B, T], frames of [B, F, M]. What is
     kept has a share drawn from Beta(alpha, alpha), the stretch is anywhere, and labels are
     mixed by the lengths.
+
+    >>> import numpy as np
+    >>> batch = {"x": np.eye(2), "label": np.eye(2)}
+    >>> Cutmix(1.0)(np.random.default_rng(5), batch)["x"]
+    array([[1., 0.],
+           [1., 1.]])
     """
 
     alpha: float

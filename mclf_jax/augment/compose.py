@@ -31,12 +31,20 @@ def compose(augmentations: Sequence[Augmentation]) -> "Compose":
 
     The draws of an augmentation depend on its place from the start of the chain alone: what is
     added behind it changes nothing before.
+
+    >>> compose([lambda key, x: x + 1, lambda key, x: 2 * x])(np.random.default_rng(0), np.ones(2))
+    array([4., 4.])
     """
     return Compose(_as_tuple(augmentations))
 
 
 def compose_many(augmentations: Sequence[Augmentation], *, num_views: int) -> "ComposeMany":
-    """N independent views of every example through the same chain: x [..., T] -> [N, ..., T]."""
+    """N independent views of every example through the same chain: x [..., T] -> [N, ..., T].
+
+    >>> compose_many([lambda key, x: -x], num_views=2)(np.random.default_rng(0), np.ones(2))
+    array([[-1., -1.],
+           [-1., -1.]])
+    """
     return ComposeMany(_as_tuple(augmentations), num_views)
 
 
@@ -47,6 +55,9 @@ def random_apply(
 
     Each example decides for itself, once for the whole list. On a device everything is computed
     for all examples and then chosen, so that it compiles; numpy computes what was chosen only.
+
+    >>> random_apply(lambda key, x: -x, p=0.5)(np.random.default_rng(0), np.ones((3, 1))).ravel()
+    array([ 1., -1., -1.])
     """
     return RandomApply(_as_tuple(augmentations), p)
 
@@ -59,6 +70,10 @@ def one_of(
     Args:
         augmentations: to choose from. On a device all of them are computed for all examples.
         weights: how often each is drawn, relative to the others; equally often when not given.
+
+    >>> choice = one_of([lambda key, x: -x, lambda key, x: 2 * x])
+    >>> choice(np.random.default_rng(0), np.ones((3, 1))).ravel()
+    array([ 2., -1., -1.])
     """
     return OneOf(_as_tuple(augmentations), None if weights is None else tuple(weights))
 

@@ -29,6 +29,9 @@ class Chop(base.WaveformAugmentation):
         max_chops: how many at most, each number equally often; 5 in the published code.
         durations_s: (mean, standard deviation) of normal distributions, one of which is drawn
             for each stretch. What comes out negative is nothing.
+
+    >>> Chop(8)(np.random.default_rng(0), np.ones(8))
+    array([1., 1., 1., 1., 1., 1., 1., 0.])
     """
 
     sample_rate_hz: int
@@ -69,6 +72,9 @@ class Downsample(base.WaveformAugmentation):
         interpolation: how the lower rate becomes the one of the waveform again. "sinc", as
             published: perfectly, so that what is left is the low-pass. "hold": each sample lasts
             until the next one, as in old samplers, whose mirrored spectrum is heard.
+
+    >>> Downsample(8, (4,), "hold")(np.random.default_rng(0), np.ones(8)).round(2)
+    array([1., 1., 1., 1., 1., 1., 1., 1.])
     """
 
     sample_rate_hz: int
@@ -113,6 +119,9 @@ class BandDrop(base.WaveformAugmentation):
         sample_rate_hz: rate of the waveform.
         min_hz, max_hz: of the centre; the highest is at most half the rate.
         min_octaves, max_octaves: how wide, uniform. Edges are 63 Hz blurred.
+
+    >>> BandDrop(8000)(np.random.default_rng(0), np.ones((2, 800))).shape
+    (2, 800)
     """
 
     sample_rate_hz: int

@@ -27,7 +27,11 @@ class _Pass(base.WaveformAugmentation):
 
 @dataclasses.dataclass(frozen=True)
 class LowPass(_Pass):
-    """Takes away what is above a cut-off drawn uniformly from [min_hz, max_hz]."""
+    """Takes away what is above a cut-off drawn uniformly from [min_hz, max_hz].
+
+    >>> LowPass(8000)(np.random.default_rng(0), np.ones(4)).round(2)
+    array([1., 1., 1., 1.])
+    """
 
     sample_rate_hz: int
     min_hz: float = 2200.0
@@ -40,7 +44,11 @@ class LowPass(_Pass):
 
 @dataclasses.dataclass(frozen=True)
 class HighPass(_Pass):
-    """Takes away what is below a cut-off drawn uniformly from [min_hz, max_hz]."""
+    """Takes away what is below a cut-off drawn uniformly from [min_hz, max_hz].
+
+    >>> abs(HighPass(8000)(np.random.default_rng(0), np.ones(4))).round(2)
+    array([0., 0., 0., 0.])
+    """
 
     sample_rate_hz: int
     min_hz: float = 200.0
@@ -59,6 +67,9 @@ class HighLowPass(base.WaveformAugmentation):
         sample_rate_hz: rate of the waveform.
         high_pass_hz: range of the cut-off of the high-pass.
         low_pass_hz: range of the cut-off of the low-pass.
+
+    >>> HighLowPass(8000)(np.random.default_rng(0), np.ones((2, 800))).shape
+    (2, 800)
     """
 
     sample_rate_hz: int

@@ -34,6 +34,9 @@ class PitchShift(base.WaveformAugmentation):
     """Higher or lower by [min_semitones, max_semitones], uniform; the duration is kept.
 
     The defaults are those of torchaudio-augmentations, which draws whole cents.
+
+    >>> PitchShift(8000)(np.random.default_rng(0), np.ones((2, 4000))).shape
+    (2, 4000)
     """
 
     sample_rate_hz: int
@@ -59,6 +62,9 @@ class TimeStretch(base.WaveformAugmentation):
         min_rate, max_rate: range of the rate.
         n_fft: length of the vocoder's frames in samples, a multiple of 4; about a tenth of a
             second is right for music (`frame_length`).
+
+    >>> TimeStretch(n_fft=512)(np.random.default_rng(0), np.ones((2, 4000))).shape
+    (2, 4000)
     """
 
     min_rate: float = 0.8
@@ -75,7 +81,11 @@ class TimeStretch(base.WaveformAugmentation):
 
 
 def frame_length(sample_rate_hz: float) -> int:
-    """A power of two of about a tenth of a second: it tells the partials of a bass note apart."""
+    """A power of two of about a tenth of a second: it tells the partials of a bass note apart.
+
+    >>> frame_length(22050)
+    2048
+    """
     return max(64, 2 ** round(math.log2(_WINDOW_S * sample_rate_hz)))
 
 

@@ -49,6 +49,9 @@ def clmr(sample_rate_hz: int) -> Compose:
 
     Args:
         sample_rate_hz: of the waveforms, at least 8000; 22050 in the paper.
+
+    >>> clmr(8000)(np.random.default_rng(0), np.ones((2, 4000))).shape
+    (2, 4000)
     """
     return compose(
         [
@@ -121,6 +124,9 @@ def pase_plus(
         overlap: recordings [T'] of voices or other music at that rate.
         noises: recordings of noise.
         responses: impulse responses of rooms.
+
+    >>> pase_plus(8000)(np.random.default_rng(0), np.ones((2, 4000))).shape
+    (2, 4000)
     """
     rooms = ImpulseResponse(responses) if responses is not None else Reverb(sample_rate_hz)
     noise: Augmentation = Noise(0.0, 10.0, color=(-6.0, 0.0))

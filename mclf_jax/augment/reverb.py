@@ -43,6 +43,9 @@ class Reverb(base.WaveformAugmentation):
         min_room_scale, max_room_scale: length of the echoes, uniform; 1 is a hall.
         min_wet_db, max_wet_db: level of the reverberation against the sound, uniform.
         max_pre_delay_s: the reverberation starts up to this much later, uniform.
+
+    >>> Reverb(8000)(np.random.default_rng(0), np.ones((2, 4000))).shape
+    (2, 4000)
     """
 
     sample_rate_hz: int
@@ -86,6 +89,9 @@ class SoxReverb(base.WaveformAugmentation):
     with their delays, which room_scale sets (a tenth to the whole), the decay time, 0.02 to 11
     seconds; damping sets the low-pass in the loop, here by how much sooner the band above 3 kHz
     has decayed. The level is sox's for a mono signal. Room scales are rounded to seven sizes.
+
+    >>> SoxReverb(8000)(np.random.default_rng(0), np.ones((2, 4000))).shape
+    (2, 4000)
     """
 
     sample_rate_hz: int
@@ -130,6 +136,9 @@ class ImpulseResponse(base.WaveformAugmentation):
         responses: [N, K] or a sequence of [K] of any lengths, at the rate of x. Each is scaled
             to energy 1, so that it leaves the level of noise as it was. Under `jax.jit` they
             become a constant of the program.
+
+    >>> ImpulseResponse([[0, 1]])(np.random.default_rng(0), np.arange(1.0, 5.0)).round(2) + 0
+    array([0., 1., 2., 3.])
     """
 
     responses: Sequence[np.ndarray] | np.ndarray = dataclasses.field(repr=False)

@@ -24,7 +24,11 @@ class _OfSpectrograms(base.Checked):
 
 @dataclasses.dataclass(frozen=True)
 class SpectrogramGain(_OfSpectrograms):
-    """Louder or softer by up to `max_db`, uniform in decibels; the same for a whole example."""
+    """Louder or softer by up to `max_db`, uniform in decibels; the same for a whole example.
+
+    >>> SpectrogramGain(6.0)(np.random.default_rng(0), np.zeros((1, 3))).round(2)
+    array([[1.64, 1.64, 1.64]])
+    """
 
     max_db: float
 
@@ -39,6 +43,9 @@ class Equalizer(_OfSpectrograms):
 
     Normal gains with `std_db` at `num_points` evenly spaced bands, linear in between; the
     linear FilterAugment (Nam et al. 2022) with a normal distribution.
+
+    >>> Equalizer(3.0, num_points=2)(np.random.default_rng(0), np.zeros((1, 3))).round(2)
+    array([[ 3.35, -0.4 , -4.16]])
     """
 
     std_db: float
@@ -60,7 +67,11 @@ class Equalizer(_OfSpectrograms):
 
 @dataclasses.dataclass(frozen=True)
 class FrameShift(_OfSpectrograms):
-    """Later or earlier by up to `max_fraction` of the frames; what leaves comes in again."""
+    """Later or earlier by up to `max_fraction` of the frames; what leaves comes in again.
+
+    >>> FrameShift()(np.random.default_rng(0), np.arange(4.0)[:, None]).ravel()
+    array([2., 3., 0., 1.])
+    """
 
     max_fraction: float = 0.5
 
@@ -78,6 +89,9 @@ class TimeMask(_OfSpectrograms):
 
     SpecAugment's time masking (Park et al. 2019) without time warping; widths and positions
     are uniform.
+
+    >>> TimeMask(1, 0.5)(np.random.default_rng(0), np.arange(6.0)[:, None]).ravel()
+    array([0. , 1. , 2.5, 2.5, 4. , 5. ])
     """
 
     num_masks: int = 2
@@ -91,7 +105,11 @@ class TimeMask(_OfSpectrograms):
 
 @dataclasses.dataclass(frozen=True)
 class FreqMask(_OfSpectrograms):
-    """`num_masks` runs of up to `max_bands` mel bands become the example's mean (SpecAugment)."""
+    """`num_masks` runs of up to `max_bands` mel bands become the example's mean (SpecAugment).
+
+    >>> FreqMask(1, 3)(np.random.default_rng(0), np.arange(6.0)[None])
+    array([[0. , 1. , 2.5, 2.5, 4. , 5. ]])
+    """
 
     num_masks: int = 2
     max_bands: int = 8

@@ -20,7 +20,11 @@ _SILENCE = 1e-30  # mean square of what no scale makes heard
 
 @dataclasses.dataclass(frozen=True)
 class Gain(base.WaveformAugmentation):
-    """Louder or softer by [min_db, max_db], uniform in decibels; nothing is clipped."""
+    """Louder or softer by [min_db, max_db], uniform in decibels; nothing is clipped.
+
+    >>> Gain(6, 6)(np.random.default_rng(0), np.ones(3)).round(2)
+    array([2., 2., 2.])
+    """
 
     min_db: float = -18.0
     max_db: float = 6.0
@@ -31,7 +35,11 @@ class Gain(base.WaveformAugmentation):
 
 @dataclasses.dataclass(frozen=True)
 class PolarityInversion(base.WaveformAugmentation):
-    """-x: inaudible, and unseen by spectrograms, but not by networks of raw samples."""
+    """-x: inaudible, and unseen by spectrograms, but not by networks of raw samples.
+
+    >>> PolarityInversion()(np.random.default_rng(0), np.ones(3))
+    array([-1., -1., -1.])
+    """
 
     def augment(self, key: Key, x: Array) -> Array:
         return -x
@@ -48,6 +56,9 @@ class Noise(base.WaveformAugmentation):
             the amplitudes of noise and signal, which is -20 log10(r) here.
         color: how the spectrum falls or rises: "white", "pink" (-3 dB an octave), "brown" (-6),
             "blue" (3), "violet" (6), or a range (low, high) of dB an octave to draw from.
+
+    >>> Noise(20, 20)(np.random.default_rng(0), np.ones(3)).round(2)
+    array([1.11, 0.87, 0.96])
     """
 
     min_snr_db: float = 5.0
@@ -83,6 +94,9 @@ class BackgroundMix(base.WaveformAugmentation):
             Short ones are repeated. Under `jax.jit` they become a constant of the program.
         min_snr_db, max_snr_db: range of the ratio of the mean squares of the very example and
             the very part. A silent part adds nothing.
+
+    >>> BackgroundMix([np.ones(9)], 20, 20)(np.random.default_rng(0), np.ones(3)).round(2)
+    array([1.1, 1.1, 1.1])
     """
 
     background: Sequence[np.ndarray] | np.ndarray = dataclasses.field(repr=False)
@@ -117,7 +131,11 @@ class BackgroundMix(base.WaveformAugmentation):
 
 @dataclasses.dataclass(frozen=True)
 class Clipping(base.WaveformAugmentation):
-    """Cuts what is above a level that is [min_db, max_db] relative to the example's peak."""
+    """Cuts what is above a level that is [min_db, max_db] relative to the example's peak.
+
+    >>> Clipping(-6, -6)(np.random.default_rng(0), np.array([0.2, -1.0])).round(2)
+    array([ 0.2, -0.5])
+    """
 
     min_db: float = -12.0
     max_db: float = 0.0
@@ -138,6 +156,9 @@ class Delay(base.WaveformAugmentation):
         sample_rate_hz: rate of the waveform.
         delays_s: what to choose from, equally often; each becomes a whole number of samples.
         volume: of the delayed signal.
+
+    >>> Delay(10, delays_s=(0.2,))(np.random.default_rng(0), np.ones(4))
+    array([0.5 , 0.5 , 0.75, 0.75])
     """
 
     sample_rate_hz: int
@@ -161,7 +182,11 @@ class Delay(base.WaveformAugmentation):
 
 @dataclasses.dataclass(frozen=True)
 class Reverse(base.WaveformAugmentation):
-    """Backwards in time."""
+    """Backwards in time.
+
+    >>> Reverse()(np.random.default_rng(0), np.arange(3.0))
+    array([2., 1., 0.])
+    """
 
     def augment(self, key: Key, x: Array) -> Array:
         return x[..., ::-1]
@@ -173,6 +198,9 @@ class RandomCrop(base.WaveformAugmentation):
 
     Raises:
         ValueError: on the call, when x is shorter.
+
+    >>> RandomCrop(2)(np.random.default_rng(0), np.arange(9.0))
+    array([6., 7.])
     """
 
     num_samples: int
@@ -197,6 +225,9 @@ class Shift(base.WaveformAugmentation):
     Attributes:
         max_fraction: of the length of the example, in [0, 1].
         edges: "wrap", what leaves at one end comes in at the other; or "zeros", silence does.
+
+    >>> Shift()(np.random.default_rng(0), np.arange(6.0))
+    array([4., 5., 0., 1., 2., 3.])
     """
 
     max_fraction: float = 0.5
@@ -213,7 +244,11 @@ class Shift(base.WaveformAugmentation):
 
 
 def gain(x: Array, change_db: Array | float) -> Array:
-    """x louder by `change_db`, one number or one per example."""
+    """x louder by `change_db`, one number or one per example.
+
+    >>> gain(np.ones(2), -20.0)
+    array([0.1, 0.1])
+    """
     return x * 10.0 ** (base.per_example(x, change_db) / 20.0)
 
 
@@ -221,6 +256,9 @@ def mix(x: Array, noise: Array, snr_db: Array | float) -> Array:
     """x plus the noise, scaled to that ratio of mean squares; both [..., T].
 
     Where either of them is silent x is as it was: no scale would make the ratio.
+
+    >>> mix(np.ones(3), np.array([2.0, 0.0, -2.0]), 0.0).round(2)
+    array([ 2.22,  1.  , -0.22])
     """
     xp = array_module(x)
     signal, disturbance = _mean_square(x), _mean_square(noise)
@@ -252,14 +290,22 @@ def colored_noise(key: Key, slope_db_per_octave: Array, *, num_samples: int) -> 
 
 
 def clip(x: Array, level_db: Array | float) -> Array:
-    """x cut at a level relative to the peak of each example (0 dB changes nothing)."""
+    """x cut at a level relative to the peak of each example (0 dB changes nothing).
+
+    >>> clip(np.array([0.2, -1.0]), -6.0).round(2)
+    array([ 0.2, -0.5])
+    """
     xp = array_module(x)
     level = xp.abs(x).max(axis=-1, keepdims=True) * 10.0 ** (base.per_example(x, level_db) / 20.0)
     return xp.clip(x, -level, level)
 
 
 def delay(x: Array, delay_samples: Array | int, *, volume: float = 0.5) -> Array:
-    """(x + volume * x delayed) / 2, the delay one number or one per example, at least 0."""
+    """(x + volume * x delayed) / 2, the delay one number or one per example, at least 0.
+
+    >>> delay(np.ones(4), 2)
+    array([0.5 , 0.5 , 0.75, 0.75])
+    """
     return (x + volume * shift(x, delay_samples, edges="zeros")) / 2
 
 
@@ -267,6 +313,9 @@ def shift(x: Array, steps: Array | int, *, edges: str = "zeros") -> Array:
     """x later by `steps` samples (earlier if negative), one number or one per example.
 
     What comes in at the end is silence ("zeros") or what has left at the other end ("wrap").
+
+    >>> shift(np.arange(1.0, 5.0), 1)
+    array([0., 1., 2., 3.])
     """
     xp = array_module(x)
     length = x.shape[-1]
