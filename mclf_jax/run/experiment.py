@@ -1,6 +1,7 @@
 """A config becomes its parts: the data, the network on it, and how an example must look."""
 
 import dataclasses
+import functools
 from collections.abc import Iterator
 from typing import Any
 
@@ -53,7 +54,7 @@ class Experiment:
             features=self.model.features if in_pipeline else None,
         )
 
-    @property
+    @functools.cached_property  # it may read recordings
     def chains(self) -> Chains:
         """How examples are changed in training."""
         return augment.build(self.config.augment, features=self.model.features)
@@ -75,14 +76,14 @@ class Experiment:
             raise ValueError(f"no songs in split {split!r} of {self.source.info.name}; got {there}")
         return np.asarray(splits[split])
 
-    @property
+    @functools.cached_property
     def train_indices(self) -> np.ndarray:
         """The songs to train on, of all `data.train_splits`."""
         wanted, there = self.config.data.train_splits, self.source.info.splits
         found = [name for name in wanted if len(there.get(name, ()))]
         return np.concatenate([self.indices(name) for name in found or wanted[:1]])
 
-    @property
+    @functools.cached_property
     def train_weights(self) -> np.ndarray | None:
         """How often each of them is drawn, or None: once an epoch."""
         settings = self.config.data

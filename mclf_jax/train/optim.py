@@ -11,6 +11,8 @@ import jax.numpy as jnp
 import optax
 from ml_collections import ConfigDict
 
+from mclf_jax.common import checks
+
 # name -> (update rule, how weight decay enters). "coupled" adds decay * weight to the gradient
 # (PyTorch's weight_decay for Adam and SGD); "decoupled" to the update (Loshchilov & Hutter 2019).
 # The momentum of "sgd" is Nesterov's.
@@ -73,7 +75,7 @@ def build(
         phase_steps: where its `phases` start, see `config.phase_steps`.
         first_steps: name of a parameter of the model -> steps taken before it trains, see
             `freezing.plan`. Until then it gets no update at all and the rule remembers nothing of
-            it. Clipping takes it that gradients of frozen parameters are 0.
+            it. Gradients of frozen parameters must be 0, or clipping would count them.
         factors: name -> factor of the learning rate, of the decoupled weight decay too; see
             `layer_rates.factors`.
         head_factors: the same of what is beside the model, see `layer_rates.head_factors`.
@@ -154,9 +156,8 @@ def _phases(config: ConfigDict, phase_steps: Sequence[int]) -> tuple[Phase, ...]
     for first_step, (_, name, learning_rate) in zip(phase_steps, config.phases, strict=True):
         phases.append(Phase(first_step, name, learning_rate))
     for number, phase in enumerate(phases):
-        if phase.name not in OPTIMIZERS:
-            field = f"optim.phases[{number - 1}][1]" if number else "optim.name"
-            raise ValueError(f"{field} is {phase.name!r}; allowed: {', '.join(OPTIMIZERS)}")
+        field = f"optim.phases[{number - 1}][1]" if number else "optim.name"
+        checks.choice(field, phase.name, OPTIMIZERS)
     return tuple(phases)
 
 

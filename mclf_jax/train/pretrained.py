@@ -9,7 +9,7 @@ import jax
 import numpy as np
 
 from mclf_jax.audio.features import to_json
-from mclf_jax.common import parallel
+from mclf_jax.common import checks, parallel
 from mclf_jax.convert.from_torch import check_filter_bank, without_constants
 from mclf_jax.convert.keys import torch_key, turn
 from mclf_jax.convert.unwrap import has_last_layer, unwrap
@@ -54,9 +54,7 @@ def read(path: str | Path, *, model: Model, other_features: str = "refuse") -> P
         FileNotFoundError: there is nothing, or no checkpoint in the run yet.
         ValueError: of another architecture, or other features.
     """
-    if other_features not in OTHER_FEATURES:
-        allowed = ", ".join(OTHER_FEATURES)
-        raise ValueError(f"init.other_features is {other_features!r}; allowed: {allowed}")
+    checks.choice("init.other_features", other_features, OTHER_FEATURES)
     path = Path(path)
     if path.is_dir():
         return _read_run(path, model=model, other_features=other_features)

@@ -159,23 +159,25 @@ def test_early_stopping(tmp_path, monkeypatch):
         return metrics.Metrics({"loss": next(losses)}, {}, ())
 
     monkeypatch.setattr("mclf_jax.train.loop.compute_metrics", worse_after_two)
-    config = tiny_config(eval__patience=2, train__num_steps=40)
+    config = tiny_config(eval__patience=2, train__num_steps=9, eval__every_steps=1)
     outcome = train(config, workdir=tmp_path)
-    assert outcome == Outcome("stopped_early", step=20, best_step=10, best_value=2.0)
+    assert outcome == Outcome("stopped_early", step=4, best_step=2, best_value=2.0)
     assert train(config, workdir=tmp_path) == outcome
 
 
 def test_the_last_weights_can_be_the_ones_that_are_used(tmp_path, monkeypatch, capsys):
-    losses = iter([1.0, 2.0, 3.0, 4.0])
+    losses = iter([1.0, 2.0])
 
     def worse_and_worse(parts, scores):
         return metrics.Metrics({"loss": next(losses)}, {}, ())
 
     monkeypatch.setattr("mclf_jax.train.loop.compute_metrics", worse_and_worse)
-    outcome = train(tiny_config(eval__metric="last"), workdir=tmp_path)
-    assert outcome == Outcome("finished", step=20, best_step=20, best_value=None)
-    assert checkpoint.best_step(tmp_path / "checkpoints") == 20
-    assert "step 20/20: valid loss 4.0000\n" in capsys.readouterr().err
+    outcome = train(
+        tiny_config(eval__metric="last", train__num_steps=4, eval__every_steps=2), workdir=tmp_path
+    )
+    assert outcome == Outcome("finished", step=4, best_step=4, best_value=None)
+    assert checkpoint.best_step(tmp_path / "checkpoints") == 4
+    assert "step 4/4: valid loss 2.0000\n" in capsys.readouterr().err
     with pytest.raises(ValueError, match="eval.patience is 2, but eval.metric='last'"):
         override(tiny_config(), {"eval.metric": "last", "eval.patience": 2})
 
@@ -212,33 +214,33 @@ def test_a_loss_that_is_not_finite_stops_the_run(tmp_path):
         assert np.isfinite(entry["loss"])
 
 
-def test_songs_that_break_while_training_are_listed(tmp_path, monkeypatch):
+def test_songs_that_break_are_listed_and_without_a_valid_split_the_last_weights_are_the_best(
+    tmp_path, monkeypatch
+):
     original = Songs.__post_init__
 
     def break_two(self):
         original(self)
         self.broken = (10, 11)
+        splits = {"train": self.info.splits["train"], "test": self.info.splits["test"]}
+        self.info = dataclasses.replace(self.info, splits=splits)
 
     monkeypatch.setattr(Songs, "__post_init__", break_two)
-    assert train(tiny_config(train__num_steps=5), workdir=tmp_path).status == "finished"
+    config = tiny_config(train__num_steps=5, eval__every_steps=4)
+    # Two processes do not train in one directory.
+    with lock_run(tmp_path), pytest.raises(ValueError, match="another process is training in"):
+        train(config, workdir=tmp_path)
+    assert not (tmp_path / "config.json").exists()
+    assert train(config, workdir=tmp_path) == Outcome("finished", 5, best_step=5, best_value=None)
     rows = (tmp_path / "skipped.csv").read_text().splitlines()
     assert sorted(row.split(",")[0] for row in rows[1:]) == ["song 10", "song 11"]
 
 
-def test_without_a_valid_split_the_last_weights_are_the_best(tmp_path, monkeypatch):
-    original = Songs.__post_init__
-
-    def no_valid(self):
-        original(self)
-        splits = {"train": self.info.splits["train"], "test": self.info.splits["test"]}
-        self.info = dataclasses.replace(self.info, splits=splits)
-
-    monkeypatch.setattr(Songs, "__post_init__", no_valid)
-    outcome = train(tiny_config(), workdir=tmp_path)
-    assert (outcome.best_step, outcome.best_value) == (20, None)
-
-
 def test_nothing_crosses_to_the_devices_by_accident(tmp_path, monkeypatch):
+    def step(state, batch):
+        return state, {"loss": batch["features"].sum(), "learning_rate": 1.0}
+
+    monkeypatch.setattr(training.Training, "steps", lambda self: [step])
     monkeypatch.setattr(parallel, "put_batch", lambda batch, mesh: batch)
     with pytest.raises(Exception, match="Disallowed host-to-device transfer"):
         train(tiny_config(), workdir=tmp_path)
@@ -354,16 +356,6 @@ def test_without_labels_a_phase_starts_with_the_newest_weights(tmp_path, monkeyp
     monkeypatch.setattr(train_module, "_reload_best", None)
     assert train(config, workdir=tmp_path).best_step == 2
     assert "the next phase starts" not in capsys.readouterr().err
-
-
-def test_a_directory_is_trained_in_once_at_a_time(tmp_path):
-    with (
-        lock_run(tmp_path),
-        pytest.raises(ValueError, match="another process is training in"),
-    ):
-        train(tiny_config(train__num_steps=2), workdir=tmp_path)
-    assert not (tmp_path / "config.json").exists()
-    assert train(tiny_config(train__num_steps=2), workdir=tmp_path).status == "finished"
 
 
 @pytest.mark.slow
