@@ -18,24 +18,15 @@ from mclf_jax.models import Model
 
 RATE_HZ = 1000
 SMALL = {
-    "fcn": {"n_channels": 2},
-    "vgg_ish": {"n_channels": 2},
     "musicnn": {"n_channels": 2, "backend_channels": 2, "dense_units": 4},
     "crnn": {"n_channels": 2, "hidden_size": 2},
-    "sample_cnn": {"n_channels": 2},
-    "sample_cnn_se": {"n_channels": 2},
     "cnnsa": {"n_channels": 4, "num_heads": 2, "num_layers": 1},
-    "harmonic_cnn": {"n_channels": 2},
-    "short_chunk_cnn": {"n_channels": 2},
-    "short_chunk_resnet": {"n_channels": 2},
     "music_tagging_transformer": {
         "conv_channels": 2,
         "attention_dim": 4,
         "num_heads": 2,
         "num_layers": 1,
     },
-    "tutorial_cnn": {"n_channels": 2},
-    "clmr_sample_cnn": {"n_channels": 2},
     "cpc": {"n_channels": 2, "context_dim": 2},
     "wav2vec": {"n_channels": 2, "context_kernel_sizes": (3,)},
     "pase": {"n_channels": 2, "embedding_dim": 4},
@@ -161,7 +152,7 @@ def test_what_cannot_be_is_refused_in_words():
     ],
 )
 def test_lengths_that_a_network_does_not_take(name, window_s, said):
-    model = models.build(name, num_labels=2, **SMALL[name])
+    model = models.build(name, num_labels=2, **SMALL.get(name, {"n_channels": 2}))
     variables = constant_variables(model)
     with pytest.raises(ValueError, match=said):
         Tagger(model, variables, labels=("a", "b"), task="multi_label", window_s=window_s)
@@ -187,7 +178,7 @@ def test_longer_windows_go_through_the_network_whole():
 @pytest.mark.parametrize("name", list(models.ARCHITECTURES))
 @pytest.mark.slow_beyond(3)
 def test_every_network_takes_half_a_second(name):
-    model = models.build(name, num_labels=2, **SMALL[name])
+    model = models.build(name, num_labels=2, **SMALL.get(name, {"n_channels": 2}))
     tagger = Tagger(
         model, constant_variables(model), labels=("a", "b"), task="multi_label", num_windows=1
     )
