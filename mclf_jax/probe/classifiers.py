@@ -100,18 +100,9 @@ def knn(task: str, x: np.ndarray, y: np.ndarray, *, seed: int) -> Candidates:
     most = min(len(x), _NEIGHBOURS[0])
     # Of unit vectors the nearest by distance are those by cosine, and that search is quicker.
     index = NearestNeighbors(n_neighbors=most, algorithm="brute").fit(normalize(x))
-    known: list[tuple[np.ndarray, np.ndarray]] = []
-
-    def neighbours(z: np.ndarray) -> np.ndarray:
-        # The same windows are asked for with every k.
-        for asked, found in known:
-            if asked is z:
-                return found
-        known.append((z, index.kneighbors(normalize(z), return_distance=False)))
-        return known[-1][1]
-
+    search = _remember(lambda z: index.kneighbors(normalize(z), return_distance=False))
     for k in (min(k, most) for k in _NEIGHBOURS):
-        yield {"k": k}, lambda z, k=k: answers[neighbours(z)[:, :k]].mean(axis=1)
+        yield {"k": k}, lambda z, k=k: answers[search(z)[:, :k]].mean(axis=1)
 
 
 def svm(task: str, x: np.ndarray, y: np.ndarray, *, seed: int) -> Candidates:
@@ -225,6 +216,20 @@ def _margins_to_classes(margins: np.ndarray) -> np.ndarray:
     return softmax(margins, axis=1)
 
 
+def _remember(search: Predict) -> Predict:
+    """The same, which searches once: the same windows are asked for with every setting."""
+    known: list[tuple[np.ndarray, np.ndarray]] = []
+
+    def remembered(z: np.ndarray) -> np.ndarray:
+        for asked, found in known:
+            if asked is z or np.array_equal(asked, z):
+                return found
+        known.append((z, search(z)))
+        return known[-1][1]
+
+    return remembered
+
+
 class _Graph:
     """Who is near whom, searched for once for all k, alpha and tags."""
 
@@ -232,7 +237,7 @@ class _Graph:
         self._index = NearestNeighbors(n_neighbors=most).fit(nodes)
         # In order of distance; a node is no neighbour of its own.
         self._between_nodes = self._index.kneighbors(return_distance=False)
-        self._searched: list[tuple[np.ndarray, np.ndarray]] = []
+        self._search = _remember(lambda z: self._index.kneighbors(z, return_distance=False))
 
     def weights(self, nodes: np.ndarray, z: np.ndarray, *, k: int) -> csr_matrix:
         """1 where `nodes` [N, D] and `z` [W, D] are near, [N, W]; a kernel for scikit-learn.
@@ -242,15 +247,7 @@ class _Graph:
         if z is nodes:
             near = _ties(self._between_nodes[:, :k], len(nodes))
             return near.maximum(near.T).tocsr()
-        return _ties(self._neighbours(z)[:, :k], len(nodes)).T
-
-    def _neighbours(self, z: np.ndarray) -> np.ndarray:
-        # The same windows are asked for with every k, alpha and tag.
-        for asked, found in self._searched:
-            if asked is z or np.array_equal(asked, z):
-                return found
-        self._searched.append((z, self._index.kneighbors(z, return_distance=False)))
-        return self._searched[-1][1]
+        return _ties(self._search(z)[:, :k], len(nodes)).T
 
 
 def _ties(neighbours: np.ndarray, num_nodes: int) -> csr_matrix:

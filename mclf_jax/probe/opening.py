@@ -13,8 +13,8 @@ from mclf_jax.data.catalogue.items import SPLITS
 from mclf_jax.data.views.apply import View
 from mclf_jax.probe.cells import Cell
 from mclf_jax.run import experiment
-from mclf_jax.run.directory import read_config, read_meta, read_model
 from mclf_jax.run.experiment import Experiment
+from mclf_jax.run.weights import Run, open_run
 
 
 def open_parts(
@@ -26,7 +26,8 @@ def open_parts(
     hop_s: float | None,
 ) -> Experiment:
     """The run's network with data, and with the config that says which; arguments as in `probe`."""
-    config = read_config(run).copy_and_resolve_references()
+    opened = open_run(run)
+    config, model = opened.config.copy_and_resolve_references(), opened.model
     if source is None and arguments:
         raise ValueError("arguments are those of a data set: say which by source")
     if source is None and config.data.name == "none":
@@ -52,7 +53,6 @@ def open_parts(
         config.eval.update({"num_windows": num_windows, "hop_s": None})
     if hop_s is not None:
         config.eval.hop_s = hop_s
-    model = read_model(run)
     if isinstance(source, str | None):
         return dataclasses.replace(experiment.build(config), model=model)
     wanted_hz = model.features.sample_rate_hz
@@ -82,13 +82,13 @@ def check_splits(info: Info, *, num_folds: int) -> None:
         )
 
 
-def heard_in_training(run: Path, parts: Experiment, all_cells: Sequence[Cell]) -> list[str]:
+def heard_in_training(run: Run, parts: Experiment, all_cells: Sequence[Cell]) -> list[str]:
     """A note if the run was trained on test songs of the probe, by whatever splits or folds.
 
     Raises:
         ValueError: it was trained on them with their labels, or with what was made of these.
     """
-    trained = read_config(run)
+    trained = run.config
     own = _trained_on(run, parts)
     if own is None:
         return []
@@ -99,8 +99,9 @@ def heard_in_training(run: Path, parts: Experiment, all_cells: Sequence[Cell]) -
     count = len(tested & labelled)
     if count and learnt_labels and objectives.traits(trained.objective.name).needs_labels:
         raise ValueError(
-            f"{run} was trained with the labels of {count} songs that it would be tested on; probe "
-            f"it on the splits that it was trained with (no num_folds, no source), or on other data"
+            f"{run.path} was trained with the labels of {count} songs that it would be tested on; "
+            "probe it on the splits that it was trained with (no num_folds, no source), or on "
+            "other data"
         )
     count = len(tested & heard)
     if not count:
@@ -111,15 +112,12 @@ def heard_in_training(run: Path, parts: Experiment, all_cells: Sequence[Cell]) -
     ]
 
 
-def _trained_on(run: Path, parts: Experiment) -> Experiment | None:
+def _trained_on(run: Run, parts: Experiment) -> Experiment | None:
     """What the run was trained on, if that is of the songs of the probe.
 
     It has other labels, splits and folds, and may lie elsewhere now.
     """
-    config, data = (
-        read_config(run).copy_and_resolve_references(),
-        read_meta(run)["data"],
-    )
+    config, data = run.config.copy_and_resolve_references(), run.meta["data"]
     source, path = parts.source, parts.config.data.args.get("path")
     was = config.data.args.get("path")
     if data["name"] != source.info.name:

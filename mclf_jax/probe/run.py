@@ -28,7 +28,7 @@ from mclf_jax.probe.opening import (
     title_of,
 )
 from mclf_jax.probe.result import ProbeResult, Record
-from mclf_jax.run.directory import read_config
+from mclf_jax.run.weights import open_run
 from mclf_jax.train.loop import TrainingError
 
 BASELINES = ("untrained", "mfcc", "scratch")
@@ -91,7 +91,7 @@ def probe(
         FileNotFoundError: not a run directory, or nothing was trained in it yet.
         ValueError: the data have no labels or lack a split, or an argument is not as above.
     """
-    run = Path(run)
+    run, opened = Path(run), open_run(run)
     _check(kinds, fractions, seeds, baselines, num_folds, progress)
     parts = open_parts(run, source, arguments, num_windows=num_windows, hop_s=hop_s)
     info, title = parts.source.info, title_of(parts)
@@ -109,7 +109,7 @@ def probe(
     if not len(songs):
         raise ValueError(f"not one song of {info.name} in train, valid or test has a label")
     all_cells = list(cells(parts.source, seeds=seeds, num_folds=num_folds, fractions=fractions))
-    notes = [*heard_in_training(run, parts, all_cells), *missing_labels(all_cells)]
+    notes = [*heard_in_training(opened, parts, all_cells), *missing_labels(all_cells)]
     if transductive:
         songs = np.union1d(songs, unlabelled(parts.source))
         notes.append(_graph_note(all_cells, max_windows=max_windows))
@@ -129,7 +129,7 @@ def probe(
         notes.append(f"{lost} songs could not be read and are in no score.")
     if source is None:
         by_name = {key if isinstance(key, str) else key[0]: made for key, made in found.items()}
-        notes += verification.describe(by_name, trained=read_config(run), info=info)
+        notes += verification.describe(by_name, trained=opened.config, info=info)
 
     fits = [("trained", kind) for kind in kinds]
     fits += [("untrained", kind) for kind in kinds if "untrained" in baselines]
@@ -159,7 +159,7 @@ def probe(
                 )
     result = ProbeResult(
         run=run.resolve().name,
-        method=method_of(read_config(run)),
+        method=method_of(opened.config),
         step=best.identity["step"],
         data=title,
         fingerprint=info.fingerprint,

@@ -1,14 +1,13 @@
 """What a run says while it goes: metrics.jsonl, TensorBoard, and a bar or lines on the screen."""
 
 import json
-import math
 import sys
 import time
 from pathlib import Path
 
 from tqdm import tqdm
 
-from mclf_jax.common.files import write_text
+from mclf_jax.common import files
 
 # On a screen that is no terminal (a batch job's log) a line at most this often.
 _LINE_EVERY_S = 30.0
@@ -58,9 +57,8 @@ class Logbook:
         """Append {"kind", "step", **values} to metrics.jsonl and to TensorBoard."""
         if self._file is None:
             return
-        # JSON has no NaN: what is undefined is null.
-        finite = {name: value if math.isfinite(value) else None for name, value in values.items()}
-        self._file.write(json.dumps({"kind": kind, "step": step, **finite}) + "\n")
+        line = {"kind": kind, "step": step, **files.without_nan(values)}
+        self._file.write(json.dumps(line) + "\n")
         self._file.flush()
         for name, value in values.items():
             self._board.add_scalar(f"{kind}/{name}", value, step)
@@ -100,4 +98,4 @@ def _drop_after(path: Path, step: int) -> None:
                 kept.append(line + "\n")
         except json.JSONDecodeError:
             continue  # a line that a kill cut off
-    write_text(path, "".join(kept))
+    files.write_text(path, "".join(kept))

@@ -56,9 +56,17 @@ def load_variables(run: str | Path, model: Model, mesh: Mesh) -> dict[str, Any]:
     """
     abstract = jax.eval_shape(model.init, jax.random.key(0))
     shardings = jax.tree.map(lambda _: parallel.replicated(mesh), abstract)
-    return checkpoint.restore_best(
-        Path(run) / "checkpoints", checkpoint.abstract_like(abstract, shardings)
-    )
+    return _load(run, abstract, shardings)
+
+
+def reload_variables(run: str | Path, variables: PyTree) -> dict[str, Any]:
+    """The same for a run that goes on: where the `variables` lie that it has now."""
+    return _load(run, variables, jax.tree.map(lambda leaf: leaf.sharding, variables))
+
+
+def _load(run: str | Path, like: PyTree, shardings: PyTree) -> dict[str, Any]:
+    abstract = checkpoint.abstract_like(like, shardings)
+    return checkpoint.restore_best(Path(run) / "checkpoints", abstract)
 
 
 def why_unfit(run: Run, *, task: str | None = None, labels: Sequence[str] | None = None) -> str:

@@ -30,6 +30,7 @@ from mclf_jax.run.checkpoint import Checkpoints
 from mclf_jax.run.directory import add_skipped
 from mclf_jax.run.logbook import Logbook
 from mclf_jax.run.state import TrainState
+from mclf_jax.run.weights import reload_variables
 from mclf_jax.train import setup
 from mclf_jax.train.progress import Progress, TrainingError, judge
 from mclf_jax.train.setup import Training
@@ -256,10 +257,7 @@ def _note_failed(names: Sequence[str], known: set[str], workdir: Path) -> None:
 
 def _reload_best(state: TrainState, workdir: Path) -> TrainState:
     """The state with the best variables so far; what the optimiser remembers stays."""
-    variables = state.variables()
-    shardings = jax.tree.map(lambda leaf: leaf.sharding, variables)
-    abstract = checkpoint.abstract_like(variables, shardings)
-    best = checkpoint.restore_best(workdir / "checkpoints", abstract)
+    best = reload_variables(workdir, state.variables())
     return state.with_variables(best["variables"])
 
 
