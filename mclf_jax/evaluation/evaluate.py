@@ -37,7 +37,7 @@ class SongScores:
         targets: int [N] or float [N, K], NaN where not observed.
         loss: mean over all windows of songs with an observed label; NaN if there is none.
         num_windows: how many that were.
-        failed: indices of songs that could not be read at all; they are in none of the above.
+        skipped: indices of songs that could not be read at all; they are in none of the above.
     """
 
     indices: np.ndarray
@@ -45,7 +45,7 @@ class SongScores:
     targets: np.ndarray
     loss: float
     num_windows: int
-    failed: tuple[int, ...]
+    skipped: tuple[int, ...]
 
 
 def score_songs(
@@ -83,7 +83,7 @@ def score_songs(
         targets=targets[readable],
         loss=float(judged.mean()) if len(judged) else float("nan"),
         num_windows=len(rows["index"]),
-        failed=tuple(int(i) for i in np.asarray(songs)[~readable]),
+        skipped=tuple(int(i) for i in np.asarray(songs)[~readable]),
     )
 
 
@@ -157,7 +157,7 @@ def evaluate(
             *metrics.hierarchical_names(info.task, info.parents),
         )
     }
-    failed = [(parts.source.item_id(i), "could not be read") for i in scores.failed]
+    skipped = [(parts.source.item_id(i), "could not be read") for i in scores.skipped]
     return Report(
         run_name=run.resolve().name,
         dataset=info.name,
@@ -172,7 +172,7 @@ def evaluate(
         undefined=result.undefined,
         intervals=intervals,
         num_windows=scores.num_windows,
-        skipped=tuple(info.skipped) + tuple(failed),
+        skipped=tuple(info.skipped) + tuple(skipped),
         parents=dict(info.parents),
         meta=meta
         | {

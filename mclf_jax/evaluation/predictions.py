@@ -75,7 +75,7 @@ def pseudo_labelled_items(
         _check_same_items(source, heard, indices)
     found = predict(teacher, heard, indices, config=config, cache_dir=cache_dir)
     if len(found.failed):
-        note = f"unlabelled songs that cannot be read and are left out: {len(found.failed)}"
+        note = f"unlabelled songs that cannot be read and are skipped: {len(found.failed)}"
         info = dataclasses.replace(source.info, notes=(*source.info.notes, note))
         source = View(base=source, info=info)
     return pseudo_labelled(

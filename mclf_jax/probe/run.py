@@ -125,8 +125,8 @@ def probe(
             found["untrained", seed] = embeddings(encoder)
     if "mfcc" in baselines:
         found["mfcc"] = embeddings(encoders.hand_made(parts))
-    if lost := len(songs) - len(np.unique(found["trained"].songs)):
-        notes.append(f"{lost} songs could not be read and are in no score.")
+    if skipped := len(songs) - len(np.unique(found["trained"].songs)):
+        notes.append(f"{skipped} songs could not be read and are skipped: they are in no score.")
     if source is None:
         by_name = {key if isinstance(key, str) else key[0]: made for key, made in found.items()}
         notes += verification.describe(by_name, trained=opened.config, info=info)

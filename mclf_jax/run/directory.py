@@ -2,7 +2,7 @@
 
 config.json     the resolved config
 meta.json       labels, features, data set, versions: what the weights mean
-skipped.csv     audio that was left out, with reasons
+skipped.csv     audio that was skipped, with reasons
 metrics.jsonl   one JSON object per log line or evaluation
 checkpoints/    see `checkpoint`
 report/         evaluations and the page

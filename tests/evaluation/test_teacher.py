@@ -182,7 +182,7 @@ def test_items_for_a_student(run, tmp_path):
         label = found.source.labels[index]
         np.testing.assert_array_equal(label, of_song[index] == of_song[index].max())
     notes = found.source.info.notes
-    assert "unlabelled songs that cannot be read and are left out: 1" in notes
+    assert "unlabelled songs that cannot be read and are skipped: 1" in notes
     assert "hard pseudo-labels" in notes[-1] and "balanced to 5" in notes[-1]
     # Another sample rate: the teacher hears the data set at its own.
     faster = Songs(24, broken=(9,))
