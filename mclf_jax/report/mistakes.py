@@ -1,10 +1,7 @@
-"""Which songs a model got most wrong, and what to say of them.
-
-A `Mistake` speaks of labels and scores only; the page adds the song's name and picture.
-N songs, K labels.
-"""
+"""Which songs a model got most wrong, and what to say of them; N songs, K labels."""
 
 import dataclasses
+from collections.abc import Iterable
 
 import numpy as np
 
@@ -38,12 +35,16 @@ def worst(report: Report, *, count: int) -> list[Mistake]:
     songs by mean squared error in units of each label's variance. The means are over the labels
     that were observed, and songs without any are in no list.
     """
-    ranked = {
-        "single_label": _single_label,
-        "multi_label": _multi_label,
-        "regression": _regression,
-    }
-    return ranked[report.task](report, count)
+    errors = {
+        "single_label": _excess,
+        "multi_label": _cross_entropy,
+        "regression": _squares,
+    }[report.task](report)
+    known = ~np.isnan(errors)
+    seen = known.sum(axis=1)
+    mean = np.where(known, errors, 0).sum(axis=1) / np.maximum(seen, 1)
+    order = np.argsort(-mean, kind="stable")
+    return [_mistake(report, n, errors[n]) for n in order[seen[order] > 0][:count]]
 
 
 def confused_pairs(report: Report, *, count: int) -> list[dict]:
@@ -51,81 +52,50 @@ def confused_pairs(report: Report, *, count: int) -> list[dict]:
     counts = report.confusion
     off = counts * (1 - np.eye(len(counts), dtype=counts.dtype))
     order = np.argsort(-off, axis=None, kind="stable")[:count]
-    pairs = []
-    for true, predicted in zip(*np.unravel_index(order, off.shape), strict=True):
-        if off[true, predicted]:
-            pairs.append(
-                {
-                    "true": report.labels[true],
-                    "predicted": report.labels[predicted],
-                    "songs": int(off[true, predicted]),
-                    "share": float(off[true, predicted] / counts[true].sum()),
-                }
-            )
-    return pairs
-
-
-def _single_label(report: Report, count: int) -> list[Mistake]:
-    scores, songs = report.scores, np.arange(len(report.items))
-    guess = scores.argmax(axis=1)
-    excess = scores[songs, guess] - scores[songs, report.targets]
-    wrong = np.flatnonzero(guess != report.targets)
-    order = wrong[np.argsort(-excess[wrong], kind="stable")][:count]
     return [
-        Mistake(
-            index=int(n),
-            true=((report.labels[report.targets[n]], float(scores[n, report.targets[n]])),),
-            predicted=((report.labels[guess[n]], float(scores[n, guess[n]])),),
-        )
-        for n in order
+        {
+            "true": report.labels[true],
+            "predicted": report.labels[predicted],
+            "songs": int(off[true, predicted]),
+            "share": float(off[true, predicted] / counts[true].sum()),
+        }
+        for true, predicted in zip(*np.unravel_index(order, off.shape), strict=True)
+        if off[true, predicted]
     ]
 
 
-def _multi_label(report: Report, count: int) -> list[Mistake]:
-    scores, positive = report.scores, np.asarray(report.targets) > 0.5
-    likelihood = np.clip(np.where(positive, scores, 1 - scores), 1e-7, 1)
-    found = []
-    for n in _ranked(-np.log(likelihood), report.observed)[:count]:
-        missed = sorted(np.flatnonzero(positive[n]), key=lambda k: scores[n, k])
-        top = np.argsort(-scores[n], kind="stable")[:MAX_LABELS]
-        found.append(
-            Mistake(
-                index=int(n),
-                true=_named(report, missed, scores[n]),
-                predicted=_named(report, top, scores[n]),
-                unobserved=tuple(report.labels[k] for k in top if not report.observed[n, k]),
-            )
-        )
-    return found
+def _excess(report: Report) -> np.ndarray:
+    """[N, 1], NaN for songs that are right."""
+    songs, guess = np.arange(len(report.items)), report.scores.argmax(axis=1)
+    excess = report.scores[songs, guess] - report.scores[songs, report.targets]
+    return np.where(guess == report.targets, np.nan, excess)[:, None]
 
 
-def _regression(report: Report, count: int) -> list[Mistake]:
-    observed = report.observed
-    columns = zip(report.targets.T, observed.T, strict=True)
+def _cross_entropy(report: Report) -> np.ndarray:
+    """[N, K], NaN where not observed."""
+    likelihood = np.where(report.targets > 0.5, report.scores, 1 - report.scores)
+    return np.where(report.observed, -np.log(np.clip(likelihood, 1e-7, 1)), np.nan)
+
+
+def _squares(report: Report) -> np.ndarray:
+    """[N, K] in units of each label's variance, NaN where not observed."""
+    columns = zip(report.targets.T, report.observed.T, strict=True)
     variance = np.array([np.var(true[seen]) if seen.any() else 0.0 for true, seen in columns])
-    scaled = np.square(report.scores - report.targets) / np.where(variance > 0, variance, 1)
-    found = []
-    for n in _ranked(scaled, observed)[:count]:
-        columns = np.argsort(-scaled[n], kind="stable")  # NaN last
-        columns = columns[: np.count_nonzero(observed[n])]
-        found.append(
-            Mistake(
-                index=int(n),
-                true=_named(report, columns, report.targets[n]),
-                predicted=_named(report, columns, report.scores[n]),
-            )
-        )
-    return found
+    return np.square(report.scores - report.targets) / np.where(variance > 0, variance, 1)
 
 
-def _ranked(error: np.ndarray, observed: np.ndarray) -> np.ndarray:
-    """The songs with an observed label, by their mean error [N, K] over those, largest first."""
-    count = observed.sum(axis=1)
-    mean = np.where(observed, error, 0).sum(axis=1) / np.maximum(count, 1)
-    order = np.argsort(-mean, kind="stable")
-    return order[count[order] > 0]
+def _mistake(report: Report, n: int, errors: np.ndarray) -> Mistake:
+    scores, targets, observed = report.scores[n], report.targets[n], report.observed[n]
 
+    def named(columns: Iterable[int], values: np.ndarray) -> tuple[tuple[str, float], ...]:
+        return tuple((report.labels[k], float(values[k])) for k in list(columns)[:MAX_LABELS])
 
-def _named(report: Report, columns, values) -> tuple[tuple[str, float], ...]:
-    shown = list(columns)[:MAX_LABELS]
-    return tuple((report.labels[k], float(values[k])) for k in shown)
+    if report.task == "regression":
+        columns = np.argsort(-errors, kind="stable")[: np.count_nonzero(observed)]  # NaN last
+        return Mistake(int(n), named(columns, targets), named(columns, scores))
+    if report.task == "single_label":
+        return Mistake(int(n), named([targets], scores), named([scores.argmax()], scores))
+    missed = sorted(np.flatnonzero(targets > 0.5), key=lambda k: scores[k])
+    top = np.argsort(-scores, kind="stable")[:MAX_LABELS]
+    unobserved = tuple(report.labels[k] for k in top if not observed[k])
+    return Mistake(int(n), named(missed, scores), named(top, scores), unobserved)
