@@ -2,15 +2,9 @@
 
 import numpy as np
 import pytest
-from matplotlib.figure import Figure
 
 from mclf_jax.figures import scores
 from tests.reports import NAN, partial, report_of
-
-
-def _axes(figure):
-    assert isinstance(figure, Figure)
-    return [axes for axes in figure.axes if axes.get_visible()]
 
 
 def test_curve_figures():
@@ -21,7 +15,7 @@ def test_curve_figures():
         (scores.pr_curves, "recall", "precision"),
     ):
         figure = draw(report.scores, report.targets, labels=report.labels, areas=areas)
-        (axes,) = _axes(figure)
+        (axes,) = figure.axes
         assert (axes.get_xlabel(), axes.get_ylabel()) == (x, y)
         names = [t.get_text() for t in figure.legends[0].get_texts()]
         assert names[0].startswith("mean of 19: ")  # label 1 has no positive
@@ -42,18 +36,18 @@ def test_drawn_precision_has_the_area_of_average_precision():
 def test_bars_and_matrix_and_scatter():
     report = report_of("multi_label", num_labels=130)
     figure = scores.per_label_bars(report.per_label, num_songs=60)
-    axes = _axes(figure)
+    axes = figure.axes
     assert [a.get_title("left") for a in axes] == ["PR-AUC", "ROC-AUC"]
     assert figure.get_supxlabel() == "the 60 best and the 60 worst of 129 labels"
     widths = [bar.get_width() for bar in axes[0].patches]
     assert widths == sorted(widths, reverse=True)
-    (axes,) = _axes(scores.confusion_matrix(np.array([[3, 1], [0, 2]]), ["x", "y"]))
+    (axes,) = scores.confusion_matrix(np.array([[3, 1], [0, 2]]), ["x", "y"]).axes
     assert (axes.get_xlabel(), axes.get_ylabel()) == ("predicted", "true")
     assert [t.get_text() for t in axes.texts] == ["3", "1", "2"]
     report = report_of("regression", num_labels=14)
     r2 = {k: report.per_label[k]["r2"] for k in report.labels}
     drawn = scores.regression_scatter(report.scores, report.targets, labels=report.labels, r2=r2)
-    axes = _axes(drawn)
+    axes = drawn.axes
     assert len(axes) == 12
     assert (axes[0].get_xlabel(), axes[0].get_ylabel()) == ("true", "predicted")
     assert f"{max(r2.values()):.3f}" in axes[0].get_title("left")

@@ -7,17 +7,13 @@ from mclf_jax.figures.spectrogram import plot_spectrogram
 from mclf_jax.report.svg import inline_svg
 
 
-def axes_of(figure):
-    return figure.axes
-
-
 def test_spectrogram_axes_and_silence():
-    (axes,) = axes_of(plot_spectrogram(np.zeros((100, 40)), duration_s=2.0))
+    (axes,) = plot_spectrogram(np.zeros((100, 40)), duration_s=2.0).axes
     assert (axes.get_xlabel(), axes.get_ylabel()) == ("seconds", "mel band")
     assert axes.get_xlim() == (0, 2)
     silent = np.full((10, 40), -np.inf)
     figure = plot_spectrogram(silent, duration_s=0.5, mel_centre_hz=np.linspace(100, 9000, 40))
-    (axes,) = axes_of(figure)
+    (axes,) = figure.axes
     assert axes.images[0].get_clim() == (-80, 0)
     names = [t.get_text() for t in axes.get_yticklabels()]
     assert names[0] == "8k"

@@ -1,24 +1,17 @@
 """Curves of training, a panel for each kind of metric."""
 
-from matplotlib.figure import Figure
-
 from mclf_jax.figures.training import learning_curves, metric_curves
-
-
-def visible(figure):
-    assert isinstance(figure, Figure)
-    return figure.axes
 
 
 def test_learning_curves():
     steps = list(range(100))
     valid = {"step": [10, 20], "loss": [1, 2], "accuracy": [0.5, 0.6], "log_loss": [2, 1]}
     figure = learning_curves({"step": steps, "loss": steps}, valid, best_step=20)
-    axes = visible(figure)
+    axes = figure.axes
     assert [a.get_ylabel() for a in axes] == ["loss", "validation score", "validation error"]
     assert {a.get_xlabel() for a in axes} == {"step"}
     assert all(any("step 20" in t.get_text() for t in a.texts) for a in axes)
-    assert len(visible(learning_curves({}, {}))) == 1
+    assert len(learning_curves({}, {}).axes) == 1
 
 
 def test_a_panel_for_each_metric():
