@@ -14,7 +14,7 @@ from mclf_jax import config as config_lib
 from mclf_jax import metrics
 from mclf_jax.common import parallel
 from mclf_jax.data.base.source import Info
-from mclf_jax.data.views import apply as view
+from mclf_jax.data.views import hidden
 from mclf_jax.evaluation.result import Report, load_report, saved_splits
 from mclf_jax.evaluation.windows import average, make_step, song_rows
 from mclf_jax.run import checkpoint, experiment
@@ -137,8 +137,8 @@ def evaluate(
     parts = experiment.build(config)
     info = parts.source.info
     check_data(run, meta, info, data_change=data_change)
-    if split == view.HIDDEN:
-        parts = dataclasses.replace(parts, source=view.revealed(parts.source))
+    if split == hidden.HIDDEN:
+        parts = dataclasses.replace(parts, source=hidden.revealed(parts.source))
     mesh = parallel.make_mesh(parts.config.runtime.num_devices)
     best = load_variables(run, parts.model, mesh)
     scores = score_songs(parts, parts.indices(split), best["variables"], mesh=mesh)

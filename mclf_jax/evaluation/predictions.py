@@ -14,7 +14,7 @@ from mclf_jax import objectives
 from mclf_jax.common import files, parallel
 from mclf_jax.common.interrupt import any_process
 from mclf_jax.data.base.source import Source
-from mclf_jax.data.views.apply import View
+from mclf_jax.data.views.base import View
 from mclf_jax.data.views.pseudo_labelled import PseudoLabelled, pseudo_labelled
 from mclf_jax.evaluation.teacher import Teacher, open_teacher
 from mclf_jax.evaluation.windows import average, make_step, song_rows

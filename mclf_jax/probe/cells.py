@@ -7,7 +7,8 @@ import numpy as np
 
 from mclf_jax.data.base.source import Source
 from mclf_jax.data.catalogue.items import SPLITS, UNLABELLED
-from mclf_jax.data.views import apply as view
+from mclf_jax.data.views.apply import apply
+from mclf_jax.data.views.hidden import with_label_fraction
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,9 +40,9 @@ def cells(
     """Every combination; the songs of a fraction are among those of the next larger one."""
     for seed in seeds:
         for fold in range(num_folds or 1):
-            dealt = view.apply(source, num_folds=num_folds, fold=fold, fold_seed=seed)
+            dealt = apply(source, num_folds=num_folds, fold=fold, fold_seed=seed)
             for fraction in sorted(fractions):
-                used = view.with_label_fraction(dealt, fraction=fraction, seed=seed)
+                used = with_label_fraction(dealt, fraction=fraction, seed=seed)
                 yield Cell(used, seed, fold, fraction)
 
 

@@ -10,7 +10,9 @@ from ml_collections import ConfigDict
 from mclf_jax import objectives
 from mclf_jax.data.base.source import Info, Source
 from mclf_jax.data.catalogue.items import SPLITS
-from mclf_jax.data.views.apply import View
+from mclf_jax.data.views.apply import UNCHANGED
+from mclf_jax.data.views.base import View
+from mclf_jax.data.views.hidden import ALL_LABELS
 from mclf_jax.probe.cells import Cell
 from mclf_jax.run import experiment
 from mclf_jax.run.experiment import Experiment
@@ -37,12 +39,11 @@ def open_parts(
         )
     # All labels that there are: which of them are used is up to the probe. And the labels, not
     # what a pretext task put in their place: its songs and artists are those of "train" alone.
-    config.data.update({"fraction": 1.0, "fraction_seed": 0, "fraction_unit": "item"})
-    config.data.update({"songs_per_label": 0, "target": ""})
+    config.data.update({**ALL_LABELS, "target": ""})
     with config.unlocked():
         config.data.target_args = ConfigDict()
     if source is not None:
-        config.data.update({"taxonomy": "", "num_folds": 0, "fold": 0, "fold_seed": 0})
+        config.data.update(UNCHANGED)
     if isinstance(source, str):
         config.data.name = source
         with config.unlocked():

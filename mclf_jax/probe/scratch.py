@@ -8,6 +8,8 @@ from ml_collections import ConfigDict
 
 from mclf_jax import config as config_lib
 from mclf_jax import metrics
+from mclf_jax.data.views.apply import fields_of
+from mclf_jax.data.views.hidden import ALL_LABELS
 from mclf_jax.evaluation.evaluate import evaluate_once
 from mclf_jax.probe.cells import Cell
 from mclf_jax.probe.result import END_TO_END, Record
@@ -48,18 +50,16 @@ def restrict(config: ConfigDict, cell: Cell, *, data: ConfigDict, num_folds: int
         config: how to train.
         cell: of the fit; its seed is that of folds, of the fraction and of training.
         data: the section `data` that says which data set.
-        num_folds: as in `data.view.apply`.
+        num_folds: as in `data.views.apply`.
     """
     config = config.copy_and_resolve_references()
     config.seed = cell.seed
     with config.unlocked():
         config.data.args, config.data.target_args = data.args, data.target_args
-    config.data.update({name: data[name] for name in ("name", "taxonomy", "target")})
-    config.data.update({name: data[name] for name in ("num_folds", "fold", "fold_seed")})
+    config.data.update({"name": data.name, "target": data.target, **fields_of(data), **ALL_LABELS})
     if num_folds:
         config.data.update({"num_folds": num_folds, "fold": cell.fold, "fold_seed": cell.seed})
     config.data.update({"fraction": cell.fraction, "fraction_seed": cell.seed})
-    config.data.update({"fraction_unit": "item", "songs_per_label": 0})
     return config_lib.validate(config)
 
 

@@ -20,10 +20,6 @@ from mclf_jax.data.views import pretext
 from mclf_jax.models import Model
 from mclf_jax.objectives import Objective
 
-# Fields of config.data that make other labels or splits of those that a data set comes with.
-_VIEW = ("taxonomy", "num_folds", "fold", "fold_seed")
-_VIEW += ("fraction", "fraction_seed", "fraction_unit", "songs_per_label")
-
 
 @dataclasses.dataclass(frozen=True)
 class Experiment:
@@ -116,7 +112,7 @@ def build(config: ConfigDict) -> Experiment:
     source = data.build(
         config.data.name, sample_rate_hz=features.sample_rate_hz, **config.data.args
     )
-    source = view.apply(source, **{field: config.data[field] for field in _VIEW})
+    source = view.apply(source, **view.fields_of(config.data))
     if config.data.target:
         source = pretext.apply(source, config.data.target, **config.data.target_args)
     # Without labels there is still a head, which nothing trains.

@@ -11,7 +11,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from mclf_jax import objectives
-from mclf_jax.data.views import apply as view
+from mclf_jax.data.views.hidden import NothingHidden
 from mclf_jax.evaluation.evaluate import evaluate_once
 from mclf_jax.run.directory import read_meta
 from mclf_jax.sweep.probes import check_probes, probe_once
@@ -112,7 +112,7 @@ def _train_and_score(
             continue
         try:
             report = evaluate_once(run_dir, split=split)
-        except view.NothingHidden:
+        except NothingHidden:
             continue
         result["task"] = report.task
         result.setdefault("metrics", {})[split] = report.metrics

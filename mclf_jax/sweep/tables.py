@@ -10,7 +10,7 @@ import numpy as np
 
 from mclf_jax import metrics, objectives
 from mclf_jax.common.files import write_text
-from mclf_jax.data.views.apply import HIDDEN
+from mclf_jax.data.views.hidden import HIDDEN
 from mclf_jax.sweep.probes import compare_all
 from mclf_jax.sweep.settings import RunOf, grid, without_seed
 

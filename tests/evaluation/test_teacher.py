@@ -10,7 +10,7 @@ import pytest
 
 from mclf_jax import api
 from mclf_jax.config import base
-from mclf_jax.data.views.apply import View
+from mclf_jax.data.views.base import View
 from mclf_jax.evaluation.predictions import predict, pseudo_labelled_items
 from mclf_jax.evaluation.teacher import open_teacher
 from mclf_jax.evaluation.windows import song_rows

@@ -16,8 +16,8 @@ import numpy as np
 from mclf_jax.data.base.source import Info, Source
 from mclf_jax.data.catalogue.items import UNLABELLED
 from mclf_jax.data.splits.grouped import split_by_group
-from mclf_jax.data.views.apply import derived
 from mclf_jax.data.views.artists import artists_of, deal_units, pool, units_of
+from mclf_jax.data.views.base import derived
 
 SCALINGS = ("standard", "unit")
 _SEPARATOR = "|"

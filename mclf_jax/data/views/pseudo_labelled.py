@@ -10,7 +10,7 @@ import numpy as np
 
 from mclf_jax.data.base.source import Source
 from mclf_jax.data.catalogue.items import UNLABELLED
-from mclf_jax.data.views import apply as view
+from mclf_jax.data.views.base import derived
 
 TARGETS = ("soft", "hard")
 _SHOWN = 12  # classes in a note
@@ -94,7 +94,7 @@ def pseudo_labelled(
         positions = _balanced(predicted, certain[kept, 0], per_class=per_class, seed=seed)
         chosen = chosen[positions]
         notes.append(_balance_note(label_names, counts, per_class))
-    seen = view.derived(
+    seen = derived(
         source,
         labels,
         settings=["pseudo-labels", targets, threshold, per_class, seed],

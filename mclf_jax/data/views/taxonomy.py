@@ -20,6 +20,11 @@ from typing import Any
 
 import numpy as np
 
+from mclf_jax.common import checks
+from mclf_jax.data.base.source import Source
+from mclf_jax.data.catalogue.items import UNLABELLED
+from mclf_jax.data.views.base import View, derived
+
 _PARTS = ("rename", "merge", "drop", "parents")
 
 
@@ -77,8 +82,7 @@ def read(taxonomy: str | os.PathLike | Mapping[str, Any]) -> Taxonomy:
             raise ValueError(f"taxonomy {where!r} is not JSON: {error}") from error
     if not isinstance(taxonomy, Mapping):
         raise ValueError(f"{where} must be a dict of {', '.join(_PARTS)}, got {taxonomy!r}")
-    if unknown := sorted(set(taxonomy) - set(_PARTS)):
-        raise ValueError(f"{where} has {', '.join(unknown)}; allowed: {', '.join(_PARTS)}")
+    checks.only_known(where, taxonomy, _PARTS, of="a taxonomy")
     for part, kind in (("rename", _is_text), ("parents", _is_text), ("merge", _is_texts)):
         given = taxonomy.get(part, {})
         if not isinstance(given, Mapping) or not all(map(kind, given.values())):
@@ -153,6 +157,53 @@ def apply(
         return Relabelled(task, kept, columns, {}, without)
     closed, all_names = _close(columns, kept, tree)
     return Relabelled("multi_label", all_names, closed, tree, without)
+
+
+def with_taxonomy(source: Source, taxonomy: str | os.PathLike | Mapping[str, Any]) -> View:
+    """Labels as a taxonomy wants them; see the head of this file for its form, and `apply`.
+
+    Items of one label of many whose label is dropped are left out, and listed: audio of none of
+    the classes teaches a classifier nothing when unlabelled, and in test there is no right answer
+    for it. With tags an item stays, because that it has none of them is something to learn.
+
+    Args:
+        source: of which.
+        taxonomy: a JSON file, or the same as a dict.
+
+    Raises:
+        ValueError: the taxonomy does not fit the labels, or leaves nothing to train on.
+    """
+    info, old = source.info, source.labels
+    chosen = read(taxonomy)
+    labelled = np.ones(len(source), bool)
+    labelled[np.asarray(info.splits.get(UNLABELLED, ()), np.int64)] = False
+    new = apply(chosen, old, info.labels, task=info.task, labelled=labelled, parents=info.parents)
+    left_out = np.flatnonzero(new.without)
+    splits = {split: np.setdiff1d(items, left_out) for split, items in info.splits.items()}
+    if not len(splits.get("train", ())):
+        raise ValueError(f"the taxonomy leaves nothing of {info.name} in train: drop fewer labels")
+    note = f"taxonomy: {len(info.labels)} labels became {len(new.names)}"
+    if len(left_out):
+        note += f"; {len(left_out)} items of dropped labels are left out"
+    if new.task == info.task == "multi_label":
+        emptied = (old > 0).any(axis=1) & ~(new.labels > 0).any(axis=1)
+        if emptied.any():
+            note += f"; {emptied.sum()} items have none of the remaining tags"
+    if new.task != info.task:
+        note += "; they are tags now, because a label comes with its parents"
+    why = "its label {!r} is dropped by the taxonomy"
+    skipped = [(source.item_id(int(i)), why.format(info.labels[old[i]])) for i in left_out]
+    return derived(
+        source,
+        new.labels,
+        settings=["taxonomy", dataclasses.asdict(chosen)],
+        note=note,
+        splits=splits,
+        task=new.task,
+        labels_in_order=new.names,
+        parents=new.parents,
+        skipped=(*info.skipped, *skipped),
+    )
 
 
 def _union(columns: np.ndarray) -> np.ndarray:

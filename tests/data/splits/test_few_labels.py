@@ -5,7 +5,7 @@ import pytest
 
 from mclf_jax.data.splits.few_labels import few_of_each
 from mclf_jax.data.synthesis import songs as synthetic
-from mclf_jax.data.views import apply as view
+from mclf_jax.data.views.apply import apply
 
 LABELS = np.repeat(np.arange(5), [2, 5, 10, 20, 40])
 TAGS = (np.random.default_rng(0).random((300, 6)) < np.geomspace(0.02, 0.5, 6)).astype("f4")
@@ -45,7 +45,7 @@ def test_none_is_refused():
 
 def test_the_view_hides_the_other_labels():
     source = synthetic.synthetic(task="instruments", num_songs=60, song_s=1.0)
-    few = view.apply(source, songs_per_label=2, fraction_seed=3)
+    few = apply(source, songs_per_label=2, fraction_seed=3)
     used, hidden = few.info.splits["train"], few.info.splits["unlabelled"]
     assert sorted([*used, *hidden]) == sorted(source.info.splits["train"])
     labels = few.labels[used]
@@ -54,4 +54,4 @@ def test_the_view_hides_the_other_labels():
     assert np.isnan(few.labels[hidden]).all()
     assert few.info.fingerprint != source.info.fingerprint
     with pytest.raises(ValueError, match="fraction and songs_per_label"):
-        view.apply(source, songs_per_label=2, fraction=0.5)
+        apply(source, songs_per_label=2, fraction=0.5)

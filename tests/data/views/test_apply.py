@@ -4,7 +4,10 @@ import numpy as np
 import pytest
 
 from mclf_jax.data.pipeline import Input, training_batches
-from mclf_jax.data.views import apply as view
+from mclf_jax.data.views.apply import apply
+from mclf_jax.data.views.folds import with_folds
+from mclf_jax.data.views.hidden import with_label_fraction
+from mclf_jax.data.views.taxonomy import with_taxonomy
 from tests.data.labelled import labelled
 
 SPLITS = {"train": range(60), "valid": range(60, 80), "test": range(80, 100)}
@@ -27,15 +30,15 @@ def _same_item(source, other, index):
 
 def test_nothing_asked_is_the_source_itself():
     source = KINDS["single"]
-    assert view.apply(source) is source
+    assert apply(source) is source
     with pytest.raises(ValueError, match="fold is 2, but num_folds is 0"):
-        view.apply(source, fold=2)
+        apply(source, fold=2)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_label_fraction(kind):
     source = KINDS[kind]
-    seen = view.with_label_fraction(source, fraction=0.25, seed=0)
+    seen = with_label_fraction(source, fraction=0.25, seed=0)
     splits = seen.info.splits
     train, hidden = splits["train"], splits["unlabelled"]
     assert sorted([*train, *hidden]) == list(range(60))
@@ -59,16 +62,16 @@ def test_label_fractions_by_group_join_what_is_unlabelled_already():
     groups = [f"artist {i // 4}" for i in range(100)]
     splits = {**SPLITS, "train": range(4, 60), "unlabelled": range(4)}
     source = labelled(GENRES, splits=splits, groups=groups)
-    seen = view.apply(source, fraction=0.2, fraction_seed=3, fraction_unit="group")
+    seen = apply(source, fraction=0.2, fraction_seed=3, fraction_unit="group")
     train, unlabelled = seen.info.splits["train"], seen.info.splits["unlabelled"]
     assert set(range(4)) <= set(unlabelled)
     assert not {groups[i] for i in train} & {groups[i] for i in unlabelled}
     assert len(train) == 12
-    assert view.with_label_fraction(source, fraction=1, seed=0) is source
+    assert with_label_fraction(source, fraction=1, seed=0) is source
 
 
 def test_more_than_asked_is_said():
-    seen = view.with_label_fraction(KINDS["single"], fraction=0.01, seed=0)
+    seen = with_label_fraction(KINDS["single"], fraction=0.01, seed=0)
     assert set(GENRES[seen.info.splits["train"]]) == {0, 1, 2}
     assert "More than asked, because every label keeps an item" in seen.info.notes[-1]
 
@@ -78,7 +81,7 @@ def test_folds(kind):
     source = KINDS[kind]
     tests = []
     for fold in range(5):
-        seen = view.with_folds(source, num_folds=5, fold=fold, seed=0)
+        seen = with_folds(source, num_folds=5, fold=fold, seed=0)
         splits = seen.info.splits
         assert sorted(np.concatenate(list(splits.values()))) == list(range(100))
         tests.append((set(splits["test"]), set(splits["valid"])))
@@ -93,7 +96,7 @@ def test_folds_keep_groups_and_unlabelled_items_tell_nothing_of_them():
     groups = [f"artist {i // 2}" for i in range(100)]
     splits = {"train": range(0, 80, 2), "test": range(80, 90), "unlabelled": range(1, 80, 2)}
     source = labelled(GENRES, splits=splits, groups=groups)
-    seen = view.with_folds(source, num_folds=4, fold=1, seed=0).info
+    seen = with_folds(source, num_folds=4, fold=1, seed=0).info
     parts = [{groups[i] for i in items} for items in seen.splits.values()]
     assert sum(map(len, (parts[0], parts[1], parts[2]))) == 45
     held_out = {groups[i] for i in (*seen.splits["valid"], *seen.splits["test"])}
@@ -107,7 +110,7 @@ def test_folds_keep_groups_and_unlabelled_items_tell_nothing_of_them():
 def test_taxonomy_of_one_label():
     splits = {"train": range(50), "test": range(50, 90), "unlabelled": range(90, 100)}
     source = labelled(GENRES, names=("rock", "jazz", "news"), splits=splits)
-    seen = view.with_taxonomy(source, {"rename": {"rock": "Rock"}, "drop": ["news"]})
+    seen = with_taxonomy(source, {"rename": {"rock": "Rock"}, "drop": ["news"]})
     assert seen.info.labels == ("Rock", "jazz")
     news = set(np.flatnonzero(GENRES == 2)) - set(range(90, 100))
     for split in ("train", "test"):
@@ -122,18 +125,18 @@ def test_taxonomy_of_one_label():
 
 def test_taxonomy_of_tags_and_parents():
     source = labelled(TAGS, names=("metal", "rock", "vocals", "voice"), splits=SPLITS)
-    seen = view.with_taxonomy(
+    seen = with_taxonomy(
         source, {"merge": {"vocal": ["vocals", "voice"]}, "parents": {"metal": "rock"}}
     )
     assert seen.info.labels == ("metal", "rock", "vocal")
     assert seen.info.parents == {"metal": "rock"}
     expected = np.stack([TAGS[:, 0], TAGS[:, :2].max(axis=1), TAGS[:, 2:].max(axis=1)], axis=1)
     np.testing.assert_array_equal(seen.labels, expected)
-    dropped = view.with_taxonomy(source, {"drop": ["vocals", "voice", "rock"]})
+    dropped = with_taxonomy(source, {"drop": ["vocals", "voice", "rock"]})
     emptied = int((TAGS.any(axis=1) & (TAGS[:, 0] == 0)).sum())
     assert f"{emptied} items have none of the remaining tags" in dropped.info.notes[-1]
     genres = labelled(GENRES, names=("metal", "jazz", "pop"), splits=SPLITS)
-    closed = view.with_taxonomy(genres, {"parents": {"metal": "rock"}}).info
+    closed = with_taxonomy(genres, {"parents": {"metal": "rock"}}).info
     assert (closed.task, closed.labels) == ("multi_label", ("metal", "jazz", "pop", "rock"))
 
 
@@ -141,19 +144,19 @@ def test_fingerprints():
     source = KINDS["single"]
     seen = [
         source,
-        view.apply(source, fraction=0.1),
-        view.apply(source, fraction=0.2),
-        view.apply(source, fraction=0.1, fraction_seed=1),
-        view.apply(source, num_folds=4),
-        view.apply(source, num_folds=4, fold=1),
-        view.apply(source, num_folds=5),
-        view.apply(source, num_folds=4, fold_seed=1),
-        view.apply(source, num_folds=4, fraction=0.1),
-        view.apply(source, taxonomy={"rename": {"a": "A"}}),
-        view.apply(source, taxonomy={"rename": {"a": "B"}}),
+        apply(source, fraction=0.1),
+        apply(source, fraction=0.2),
+        apply(source, fraction=0.1, fraction_seed=1),
+        apply(source, num_folds=4),
+        apply(source, num_folds=4, fold=1),
+        apply(source, num_folds=5),
+        apply(source, num_folds=4, fold_seed=1),
+        apply(source, num_folds=4, fraction=0.1),
+        apply(source, taxonomy={"rename": {"a": "A"}}),
+        apply(source, taxonomy={"rename": {"a": "B"}}),
     ]
     assert len({s.info.fingerprint for s in seen}) == len(seen)
-    again = view.apply(source, num_folds=4, fraction=0.1).info
+    again = apply(source, num_folds=4, fraction=0.1).info
     assert again.fingerprint == seen[8].info.fingerprint
     assert again.notes == seen[8].info.notes
     assert len(again.notes) == 2
@@ -164,7 +167,7 @@ def test_views_go_through_the_pipeline_in_processes():
 
     from mclf_jax.data.pipeline import iterate
 
-    seen = view.apply(KINDS["tags"], taxonomy={"drop": ["a"]}, num_folds=4, fraction=0.5)
+    seen = apply(KINDS["tags"], taxonomy={"drop": ["a"]}, num_folds=4, fraction=0.5)
     dataset = training_batches(
         seen,
         seen.info.splits["train"],
@@ -183,16 +186,16 @@ def test_views_go_through_the_pipeline_in_processes():
 
 def test_errors():
     source = KINDS["single"]
-    with pytest.raises(ValueError, match="at least 3 for test"):
-        view.with_folds(source, num_folds=2, fold=0, seed=0)
-    with pytest.raises(ValueError, match="from 0 to 4, got 5"):
-        view.with_folds(source, num_folds=5, fold=5, seed=0)
+    with pytest.raises(ValueError, match="num_folds is 2; it must be at least 3"):
+        with_folds(source, num_folds=2, fold=0, seed=0)
+    with pytest.raises(ValueError, match=r"fold is 5; it must be in \[0, 4\]"):
+        with_folds(source, num_folds=5, fold=5, seed=0)
     with pytest.raises(ValueError, match="nothing in train"):
-        view.with_label_fraction(labelled(GENRES, splits={"test": [1]}), fraction=0.5, seed=0)
+        with_label_fraction(labelled(GENRES, splits={"test": [1]}), fraction=0.5, seed=0)
     with pytest.raises(ValueError, match="'artist'; allowed: item, group"):
-        view.with_label_fraction(source, fraction=0.5, seed=0, unit="artist")
+        with_label_fraction(source, fraction=0.5, seed=0, unit="artist")
     with pytest.raises(ValueError, match="fraction must be"):
-        view.apply(source, fraction=2.0)
+        apply(source, fraction=2.0)
     with pytest.raises(ValueError, match="nothing of labelled in train"):
         only = {"train": np.flatnonzero(GENRES == 2), "test": np.flatnonzero(GENRES != 2)}
-        view.with_taxonomy(labelled(GENRES, splits=only), {"drop": ["c"]})
+        with_taxonomy(labelled(GENRES, splits=only), {"drop": ["c"]})

@@ -139,7 +139,7 @@ def test_targets_of_regression():
         ),
         ({"parents": {"rock": "rock"}}, "circle: rock > rock"),
         ({"drop": list(NAMES)}, r"leaves 0 label\(s\) of 5: none"),
-        ({"dropped": ["rock"]}, "has dropped; allowed: rename, merge, drop, parents"),
+        ({"dropped": ["rock"]}, "has dropped; a taxonomy takes drop, merge, parents, rename"),
         ({"merge": {"x": "rock"}}, "merge must be a dict of names to lists of names"),
         ({"rename": ["rock"]}, "rename must be a dict of names to names"),
         ({"drop": "rock"}, "drop must be a list of names, got 'rock'"),
