@@ -12,7 +12,9 @@ def choice(field: str, value: Any, allowed: Collection[Any]) -> None:
     Traceback (most recent call last):
     ValueError: eval.metric is 'acuracy'; allowed: loss, accuracy
     """
-    if value not in allowed:
+    # True is equal to 1, and not meant by it.
+    known = value in allowed and (value is not True or any(one is True for one in allowed))
+    if not known:
         raise ValueError(f"{field} is {value!r}; allowed: {', '.join(map(str, allowed))}")
 
 

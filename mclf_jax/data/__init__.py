@@ -100,9 +100,9 @@ def is_prepared(path: str | os.PathLike) -> bool:
 
 def _has_songs(root: Path) -> bool:
     """Whether there is audio, beside what may have been prepared of it."""
-    from mclf_jax.audio.decode import AUDIO_SUFFIXES
+    from mclf_jax.data.catalogue.layout import walk_audio
 
-    return any(path.suffix.lower() in AUDIO_SUFFIXES for path in root.rglob("*"))
+    return any(True for _ in walk_audio(root))
 
 
 def _build_prepared(name: str, *, sample_rate_hz: int, path: str | os.PathLike) -> Source:

@@ -4,8 +4,10 @@ import csv
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-from mclf_jax.data.catalogue.items import Item
+from mclf_jax.audio.decode import AUDIO_SUFFIXES
+from mclf_jax.data.catalogue.items import Catalogue, Facts, Item
 
 _SHOWN = 8
 
@@ -109,7 +111,7 @@ def option_folder(root: Path, name: str, value: str) -> Path:
 
 
 def missing_note(skipped: Sequence[tuple[str, str]], *, kept: int) -> tuple[str, ...]:
-    """A sentence for `Catalogue.notes` on what `keep_existing` left out; none if nothing was."""
+    """A sentence for `Catalogue.notes` on listed files that are not there; none if all are."""
     if not skipped:
         return ()
     return (
@@ -118,11 +120,46 @@ def missing_note(skipped: Sequence[tuple[str, str]], *, kept: int) -> tuple[str,
     )
 
 
-def check_option(name: str, value: object, allowed: Sequence) -> None:
-    """
+def make_catalogue(
+    facts: Facts,
+    items: Iterable[Item],
+    *,
+    looked_in: Path,
+    skipped: Iterable[tuple[str, str]] = (),
+    notes: Iterable[str] = (),
+    **others: Any,
+) -> Catalogue:
+    """A catalogue of the items whose audio is on disk; the others are skipped, and a note says so.
+
+    Args:
+        facts: of the data set.
+        items: that are listed.
+        looked_in: the folder of audio, for an error.
+        skipped, notes: what else there is to tell.
+        **others: fields of `Catalogue`.
+
     Raises:
-        ValueError: an option of a reader is not one of the allowed values.
+        ValueError: not one is there, see `keep_existing`.
     """
-    if value not in allowed or isinstance(value, bool):
-        choices = ", ".join(map(repr, allowed))
-        raise ValueError(f"{name} must be one of {choices}; got {value!r}")
+    kept, missing = keep_existing(items, title=facts.title, looked_in=looked_in)
+    return Catalogue(
+        facts=facts,
+        items=kept,
+        skipped=(*skipped, *missing),
+        notes=(*missing_note(missing, kept=len(kept)), *notes),
+        **others,
+    )
+
+
+def walk_audio(root: Path) -> Iterator[str]:
+    """All audio below a folder, by name; links are followed, and no folder is read twice."""
+    seen = set()
+    for folder, subfolders, names in os.walk(root, followlinks=True):
+        subfolders.sort()
+        if (real := os.path.realpath(folder)) in seen:  # a link back up
+            subfolders.clear()
+            continue
+        seen.add(real)
+        for name in sorted(names):
+            if not name.startswith(".") and os.path.splitext(name)[1].lower() in AUDIO_SUFFIXES:
+                yield os.path.join(folder, name)

@@ -8,8 +8,9 @@ import unicodedata
 from collections.abc import Mapping
 from pathlib import Path
 
-from mclf_jax.audio.decode import AUDIO_SUFFIXES
+from mclf_jax.common import checks
 from mclf_jax.data.base.source import TASKS
+from mclf_jax.data.catalogue import layout
 from mclf_jax.data.catalogue.items import UNLABELLED, Item
 
 FILE_NAME = "manifest.csv"
@@ -46,8 +47,7 @@ def read(root: Path, *, task: str, targets: tuple[str, ...]) -> Listing:
         ValueError: columns are missing or contradict `task`, a split has an unknown name, the
             manifest is not UTF-8 or not CSV, or there is neither a manifest nor audio.
     """
-    if task not in ("auto", *TASKS):
-        raise ValueError(f"task must be one of {('auto', *TASKS)}, got {task!r}")
+    checks.choice("task", task, ("auto", *TASKS))
     if targets and task not in ("auto", "regression"):
         raise ValueError(f"targets={'|'.join(targets)!r} are for regression, but task is {task!r}")
     if (root / FILE_NAME).is_file():
@@ -62,20 +62,10 @@ def read(root: Path, *, task: str, targets: tuple[str, ...]) -> Listing:
 
 def _list_subfolders(root: Path) -> Listing:
     rows = []
-    seen = set()
-    for directory, subdirectories, names in os.walk(root, followlinks=True):
-        real = os.path.realpath(directory)
-        if real in seen:  # a link back up
-            subdirectories.clear()
-            continue
-        seen.add(real)
-        for name in names:
-            if name.startswith(".") or Path(name).suffix.lower() not in AUDIO_SUFFIXES:
-                continue
-            file = os.path.join(directory, name)
-            relative = Path(file).relative_to(root)
-            labels = relative.parts[:1] if len(relative.parts) > 1 else ()
-            rows.append(Item(item_id=relative.as_posix(), file=file, labels=labels))
+    for file in layout.walk_audio(root):
+        relative = Path(file).relative_to(root)
+        labels = relative.parts[:1] if len(relative.parts) > 1 else ()
+        rows.append(Item(item_id=relative.as_posix(), file=file, labels=labels))
     if not rows:
         raise ValueError(
             f"{root} has no {FILE_NAME} and no audio in it: put one subfolder for each label there,"

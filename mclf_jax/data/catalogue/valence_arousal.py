@@ -10,8 +10,9 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from mclf_jax.data.catalogue.items import Item
-from mclf_jax.data.catalogue.layout import check_option, read_rows
+from mclf_jax.common import checks
+from mclf_jax.data.catalogue.items import Catalogue, Facts, Item
+from mclf_jax.data.catalogue.layout import find, make_catalogue, read_rows
 
 LABELS = ("valence", "arousal")
 
@@ -75,47 +76,68 @@ def read_series(file: Path) -> dict[int, dict[int, float]]:
     return series
 
 
-def rated_excerpts(
-    songs: Sequence[Item], *, valence: Path, arousal: Path, context_s: float
-) -> tuple[tuple[Item, ...], tuple[tuple[str, str], ...]]:
-    """An item for each annotated time of each song, and (song, reason) of songs without any.
+def rated_catalogue(
+    facts: Facts,
+    songs: Sequence[Item],
+    *,
+    looked_in: Path,
+    annotation: str,
+    context_s: float,
+    over_time: tuple[Path, str],
+    notes: Sequence[str] = (),
+) -> Catalogue:
+    """A catalogue of songs with static ratings, or of excerpts with those over time.
 
     Args:
-        songs: named by their number; each gives everything but the excerpt and its values.
-        valence, arousal: tables, see `read_series`; where one lacks a time its value is NaN.
+        facts: of the data set.
+        songs: named by their number, with their static ratings.
+        looked_in: the folder of audio.
+        annotation: "static" or "dynamic".
         context_s: length of an excerpt, which ends at its time; less where the song began later.
+        over_time: folder and name, with {} for one of `LABELS`, of the tables of ratings over time,
+            see `read_series`; where one lacks a time its value is NaN.
+        notes: of the catalogue.
 
     Raises:
-        ValueError: see `read_series`.
+        ValueError: see `read_series` and `make_catalogue`.
     """
-    series = read_series(valence), read_series(arousal)
-    items: list[Item] = []
-    skipped = []
-    for song in songs:
+    about = {"looked_in": looked_in, "task": "regression", "labels": LABELS, "notes": notes}
+    found = make_catalogue(facts, songs, **about)
+    if annotation == "static":
+        return found
+    folder, table = over_time
+    files = [find(folder, table.format(name), title=facts.title) for name in LABELS]
+    series = [read_series(file) for file in files]
+    items, skipped = [], list(found.skipped)
+    for song in found.items:
         ratings = [table.get(int(song.item_id), {}) for table in series]
-        for time_ms in sorted(set().union(*ratings)):
-            end_s = time_ms / 1000
-            start_s = max(0.0, end_s - context_s)
-            items.append(
-                dataclasses.replace(
-                    song,
-                    item_id=f"{song.item_id}@{end_s:g}s",
-                    values=tuple(rating.get(time_ms, math.nan) for rating in ratings),
-                    start_s=start_s,
-                    duration_s=end_s - start_s,
-                    columns={**song.columns, "song_id": song.item_id, "time_s": f"{end_s:g}"},
-                )
-            )
+        items += _excerpts(song, ratings, context_s=context_s)
         if not any(ratings):
             skipped.append((song.item_id, "no ratings over time"))
-    return tuple(items), tuple(skipped)
+    return dataclasses.replace(found, items=tuple(items), skipped=tuple(skipped))
+
+
+def _excerpts(
+    song: Item, ratings: Sequence[Mapping[int, float]], *, context_s: float
+) -> Iterator[Item]:
+    """An item for each annotated time."""
+    for time_ms in sorted(set().union(*ratings)):
+        end_s = time_ms / 1000
+        start_s = max(0.0, end_s - context_s)
+        yield dataclasses.replace(
+            song,
+            item_id=f"{song.item_id}@{end_s:g}s",
+            values=tuple(rating.get(time_ms, math.nan) for rating in ratings),
+            start_s=start_s,
+            duration_s=end_s - start_s,
+            columns={**song.columns, "song_id": song.item_id, "time_s": f"{end_s:g}"},
+        )
 
 
 def check_options(annotation: str, context_s: float) -> None:
-    """Raises ValueError where the options of a reader are not what they can be."""
-    check_option("annotation", annotation, ("static", "dynamic"))
-    if not 0 < context_s < math.inf:
-        raise ValueError(f"context_s must be more than 0 seconds, got {context_s}")
+    """Raise a ValueError where the options of a reader are not what they can be."""
+    checks.choice("annotation", annotation, ("static", "dynamic"))
+    checks.positive("context_s", context_s, unit="seconds")
 
 
 def artist_group(artist: str, *, song: int) -> str:

@@ -19,7 +19,7 @@ import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from mclf_jax.audio.decode import AUDIO_SUFFIXES
+from mclf_jax.common import checks
 from mclf_jax.data.catalogue import layout
 from mclf_jax.data.catalogue.items import Catalogue, Facts, Item
 
@@ -82,9 +82,9 @@ def catalogue(
     Raises:
         ValueError: an unknown option, or not the files of AudioSet.
     """
-    layout.check_option("branch", branch, ("music", "all"))
-    layout.check_option("train", train, tuple(_TRAIN))
-    layout.check_option("labels", labels, ("published", "hierarchy"))
+    checks.choice("branch", branch, ("music", "all"))
+    checks.choice("train", train, tuple(_TRAIN))
+    checks.choice("labels", labels, ("published", "hierarchy"))
     root = layout.data_root(path, title=FACTS.title)
     ontology = _read_ontology(_find(root, "ontology.json"))
     names = _label_names(root, ontology, branch=branch)
@@ -231,12 +231,8 @@ def _read_segments(file: Path) -> Iterator[tuple[int, str, tuple[float, float], 
 def _audio_by_stem(root: Path) -> dict[str, str]:
     """{name without its suffix: path} of all audio; the first of those of one name."""
     found: dict[str, str] = {}
-    for folder, subfolders, names in os.walk(root, followlinks=True):
-        subfolders.sort()
-        for name in sorted(names):
-            stem, suffix = os.path.splitext(name)
-            if suffix.lower() in AUDIO_SUFFIXES:
-                found.setdefault(stem, os.path.join(folder, name))
+    for file in layout.walk_audio(root):
+        found.setdefault(Path(file).stem, file)
     return found
 
 

@@ -75,26 +75,15 @@ def catalogue(
     )
     artists = _read_artists(root)
     songs = _read_songs(averaged, audio=audio, artists=artists)
-    kept, skipped = layout.keep_existing(songs, title=FACTS.title, looked_in=audio)
-    notes = layout.missing_note(skipped, kept=len(kept))
-    if not artists:
-        notes += ("no metadata_2013.csv to metadata_2015.csv: groups are songs, not artists",)
-    if annotation == "dynamic":
-        tables = {
-            name: layout.find(
-                averaged, f"dynamic (per second annotations)/{name}.csv", title=FACTS.title
-            )
-            for name in valence_arousal.LABELS
-        }
-        kept, unrated = valence_arousal.rated_excerpts(kept, **tables, context_s=context_s)
-        skipped += unrated
-    return Catalogue(
-        facts=FACTS if artists else dataclasses.replace(FACTS, group="song"),
-        task="regression",
-        items=kept,
-        labels=valence_arousal.LABELS,
-        skipped=skipped,
-        notes=notes,
+    songs_only = "no metadata_2013.csv to metadata_2015.csv: groups are songs, not artists"
+    return valence_arousal.rated_catalogue(
+        FACTS if artists else dataclasses.replace(FACTS, group="song"),
+        songs,
+        looked_in=audio,
+        annotation=annotation,
+        context_s=context_s,
+        over_time=(averaged, "dynamic (per second annotations)/{}.csv"),
+        notes=() if artists else (songs_only,),
     )
 
 

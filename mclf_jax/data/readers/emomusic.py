@@ -59,22 +59,13 @@ def catalogue(
     info = layout.find(root, "annotations/songs_info.csv", "songs_info.csv", title=FACTS.title)
     audio = layout.find(root, "clips_45seconds", "clips_45sec/clips_45seconds", title=FACTS.title)
     songs = _read_songs(info, audio)
-    kept, skipped = layout.keep_existing(songs, title=FACTS.title, looked_in=audio)
-    notes = layout.missing_note(skipped, kept=len(kept))
-    if annotation == "dynamic":
-        tables = {
-            name: layout.find(info.parent, f"{name}_cont_average.csv", title=FACTS.title)
-            for name in valence_arousal.LABELS
-        }
-        kept, unrated = valence_arousal.rated_excerpts(kept, **tables, context_s=context_s)
-        skipped += unrated
-    return Catalogue(
-        facts=FACTS,
-        task="regression",
-        items=kept,
-        labels=valence_arousal.LABELS,
-        skipped=skipped,
-        notes=notes,
+    return valence_arousal.rated_catalogue(
+        FACTS,
+        songs,
+        looked_in=audio,
+        annotation=annotation,
+        context_s=context_s,
+        over_time=(info.parent, "{}_cont_average.csv"),
     )
 
 

@@ -8,11 +8,13 @@ The folder, as its archives unpack:
 """
 
 import csv
+import dataclasses
 import json
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from mclf_jax.common import checks
 from mclf_jax.data.catalogue import layout
 from mclf_jax.data.catalogue.items import UNLABELLED, Catalogue, Facts, Item
 
@@ -89,8 +91,8 @@ def catalogue(
     Raises:
         ValueError: an unknown option, or not the files of FMA.
     """
-    layout.check_option("subset", subset, tuple(_SUBSETS))
-    layout.check_option("labels", labels, ("genre_top", "genres", "hierarchy"))
+    checks.choice("subset", subset, tuple(_SUBSETS))
+    checks.choice("labels", labels, ("genre_top", "genres", "hierarchy"))
     root = layout.data_root(path, title=FACTS.title)
     table = layout.find(root, "fma_metadata/tracks.csv", "tracks.csv", title=FACTS.title)
     genres = _read_genres(layout.find(table.parent, "genres.csv", title=FACTS.title))
@@ -112,20 +114,19 @@ def catalogue(
     else:
         names = tuple(name for name, _ in genres.values() if name in used)
         parents = {name: parent for name, parent in genres.values() if parent and name in used}
-    kept, missing = layout.keep_existing(items, title=FACTS.title, looked_in=audio)
-    unlabelled = sum(item.split == UNLABELLED for item in kept)
-    notes = layout.missing_note(missing, kept=len(kept))
-    if unlabelled:
-        notes += (f"{unlabelled} tracks have no {labels}: they are in the split unlabelled",)
-    return Catalogue(
-        facts=FACTS,
+    found = layout.make_catalogue(
+        FACTS,
+        items,
+        looked_in=audio,
         task=FACTS.tasks[f"labels={labels}"],
-        items=kept,
         labels=names,
         parents=parents if labels == "hierarchy" else {},
-        skipped=(*short, *missing),
-        notes=notes,
+        skipped=short,
     )
+    if unlabelled := sum(item.split == UNLABELLED for item in found.items):
+        note = f"{unlabelled} tracks have no {labels}: they are in the split unlabelled"
+        found = dataclasses.replace(found, notes=(*found.notes, note))
+    return found
 
 
 def _read_genres(file: Path) -> dict[int, tuple[str, str | None]]:

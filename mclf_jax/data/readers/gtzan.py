@@ -8,6 +8,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from mclf_jax.common import checks
 from mclf_jax.data.catalogue import layout
 from mclf_jax.data.catalogue.items import Catalogue, Facts, Item
 from mclf_jax.data.catalogue.label_lists import label_list
@@ -95,7 +96,7 @@ def catalogue(path: str | os.PathLike, *, split: str = "fault_filtered") -> Cata
     Raises:
         ValueError: the genre folders are not there, or an unknown `split`.
     """
-    layout.check_option("split", split, ("fault_filtered", "none"))
+    checks.choice("split", split, ("fault_filtered", "none"))
     root = layout.data_root(path, title=FACTS.title)
     folder = layout.find(
         root,
@@ -125,19 +126,19 @@ def catalogue(path: str | os.PathLike, *, split: str = "fault_filtered") -> Cata
                     )
                 )
         skipped += _strangers(folder / genre, genre)
-    kept, missing = layout.keep_existing(items, title=FACTS.title, looked_in=folder)
-    notes = layout.missing_note(missing, kept=len(kept))
+    notes = ()
     if not splits:
-        notes += (
+        notes = (
             "artists repeat in GTZAN and are not known, so a random split shares them between"
             " train and test; split='fault_filtered' is the published one",
         )
-    return Catalogue(
-        facts=FACTS,
+    return layout.make_catalogue(
+        FACTS,
+        items,
+        looked_in=folder,
         task="single_label",
-        items=kept,
         labels=_GENRES,
-        skipped=(*skipped, *missing),
+        skipped=skipped,
         notes=notes,
         split_hint="split='none' splits what is there at random",
     )

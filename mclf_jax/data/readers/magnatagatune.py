@@ -18,6 +18,7 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from mclf_jax.common import checks
 from mclf_jax.data.catalogue import layout
 from mclf_jax.data.catalogue.items import Catalogue, Facts, Item
 from mclf_jax.data.catalogue.label_lists import label_list
@@ -100,9 +101,9 @@ def catalogue(
     Raises:
         ValueError: the folder is not MagnaTagATune, a row is not understood, or an unknown option.
     """
-    layout.check_option("split", split, ("won2020", "pons"))
-    layout.check_option("labels", labels, ("top50", "all"))
-    layout.check_option("label_order", label_order, tuple(_LABEL_ORDERS))
+    checks.choice("split", split, ("won2020", "pons"))
+    checks.choice("labels", labels, ("top50", "all"))
+    checks.choice("label_order", label_order, tuple(_LABEL_ORDERS))
     if labels == "all" and label_order != "won2020":
         raise ValueError(
             f"label_order={label_order!r} is an order of the 50 tags, but labels='all' takes the"
@@ -146,14 +147,13 @@ def catalogue(
             )
     if not items:
         raise ValueError(f"{annotations} lists no clip with one of the 50 most frequent tags")
-    kept, missing = layout.keep_existing(items, title=FACTS.title, looked_in=audio)
-    return Catalogue(
-        facts=FACTS,
+    return layout.make_catalogue(
+        FACTS,
+        items,
+        looked_in=audio,
         task="multi_label",
-        items=kept,
         labels=tuple(names),
-        skipped=(*skipped, *missing),
-        notes=layout.missing_note(missing, kept=len(kept)),
+        skipped=skipped,
         split_hint="the splits go by folder: 0 to b are train, c is valid, d to f are test",
     )
 

@@ -26,7 +26,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mclf_jax.audio.decode import AUDIO_SUFFIXES
+from mclf_jax.common import checks
 from mclf_jax.data.catalogue import layout
 from mclf_jax.data.catalogue.items import UNLABELLED, Catalogue, Facts, Item
 from mclf_jax.data.catalogue.label_lists import label_list
@@ -100,7 +100,7 @@ def catalogue(
         ValueError: lists or songs are not there, are pickles or are those of the other `labels`,
             a row is not understood, or an unknown option.
     """
-    layout.check_option("labels", labels, tuple(_LABELS))
+    checks.choice("labels", labels, tuple(_LABELS))
     root = layout.data_root(path, title=FACTS.title)
     audio_folder = layout.option_folder(root, "audio", audio)
     folder, form = _find_lists(root, labels)
@@ -133,15 +133,14 @@ def catalogue(
         )
         for track_id, split, tags in listed
     ]
-    kept, missing = layout.keep_existing(items, title=FACTS.title, looked_in=audio_folder)
-    return Catalogue(
-        facts=FACTS,
+    return layout.make_catalogue(
+        FACTS,
+        items,
+        looked_in=audio_folder,
         task="multi_label",
-        items=kept,
         labels=_LABELS[labels],
-        skipped=(*skipped, *missing),
+        skipped=skipped,
         notes=(
-            *layout.missing_note(missing, kept=len(kept)),
             *([f"{left_out} songs of the split NONE are left out"] if left_out else []),
             *([] if artists else ["artists are not known: put unique_tracks.txt into path"]),
         ),
@@ -271,13 +270,10 @@ def _read_paths(file: Path, audio: Path) -> dict[str, str]:
 def _index(audio: Path) -> dict[str, str]:
     """{track id: file} of everything below a folder: one walk, not a look-up for each song."""
     file_of: dict[str, str] = {}
-    for folder, subfolders, names in os.walk(audio):
-        subfolders.sort()
-        for name in sorted(names):
-            track_id = name.partition(".")[0]
-            is_audio = os.path.splitext(name)[1].lower() in AUDIO_SUFFIXES
-            if is_audio and _TRACK_ID.fullmatch(track_id):
-                file_of.setdefault(track_id, os.path.join(folder, name))
+    for file in layout.walk_audio(audio):
+        track_id = os.path.basename(file).partition(".")[0]
+        if _TRACK_ID.fullmatch(track_id):
+            file_of.setdefault(track_id, file)
     return file_of
 
 

@@ -16,6 +16,7 @@ import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from mclf_jax.common import checks
 from mclf_jax.data.catalogue import layout
 from mclf_jax.data.catalogue.items import Catalogue, Facts, Item
 from mclf_jax.data.catalogue.label_lists import label_list
@@ -89,8 +90,8 @@ def catalogue(
     Raises:
         ValueError: lists or audio are not there, a row is not understood, or an unknown option.
     """
-    layout.check_option("tags", tags, tuple(_TAGS))
-    layout.check_option("split", split, range(5))
+    checks.choice("tags", tags, tuple(_TAGS))
+    checks.choice("split", split, range(5))
     root = layout.data_root(path, title=FACTS.title)
     labels = _labels(tags)
     folder = _lists_folder(root, f"{_TAGS[tags]}-train.tsv", split=split)
@@ -107,14 +108,12 @@ def catalogue(
             file, split=name, labels=frozenset(labels), audio=audio_folder, licences=licences
         )
     ]
-    kept, missing = layout.keep_existing(items, title=FACTS.title, looked_in=audio_folder)
-    return Catalogue(
-        facts=FACTS,
+    return layout.make_catalogue(
+        FACTS,
+        items,
+        looked_in=audio_folder,
         task="multi_label",
-        items=kept,
         labels=labels,
-        skipped=missing,
-        notes=layout.missing_note(missing, kept=len(kept)),
         split_hint="the audio that is there has nothing of this list: try another of tags",
     )
 

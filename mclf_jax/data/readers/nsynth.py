@@ -12,6 +12,7 @@ import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from mclf_jax.common import checks
 from mclf_jax.data.catalogue import layout
 from mclf_jax.data.catalogue.items import SPLITS, Catalogue, Facts, Item
 
@@ -74,7 +75,7 @@ def catalogue(path: str | os.PathLike, *, target: str = "family") -> Catalogue:
     Raises:
         ValueError: an unknown target, or not the files of NSynth.
     """
-    layout.check_option("target", target, tuple(_TARGETS))
+    checks.choice("target", target, tuple(_TARGETS))
     root = layout.data_root(path, title=FACTS.title)
     layout.find(root, "nsynth-train/examples.json", title=FACTS.title)
     items = []
@@ -85,16 +86,13 @@ def catalogue(path: str | os.PathLike, *, target: str = "family") -> Catalogue:
             items += _read(listing, split=split, target=target)
         else:
             notes += (f"nsynth-{split} is not there",)
-    kept, missing = layout.keep_existing(
-        items, title=FACTS.title, looked_in=root / "nsynth-train/audio"
-    )
-    return Catalogue(
-        facts=FACTS,
+    return layout.make_catalogue(
+        FACTS,
+        items,
+        looked_in=root / "nsynth-train/audio",
         task=FACTS.tasks[f"target={target}"],
-        items=kept,
         labels=_TARGETS[target][0],
-        skipped=missing,
-        notes=notes + layout.missing_note(missing, kept=len(kept)),
+        notes=notes,
     )
 
 

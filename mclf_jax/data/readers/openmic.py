@@ -17,6 +17,7 @@ import json
 import os
 from pathlib import Path
 
+from mclf_jax.common import checks
 from mclf_jax.data.catalogue import layout
 from mclf_jax.data.catalogue.items import Catalogue, Facts, Item
 
@@ -54,8 +55,7 @@ def catalogue(path: str | os.PathLike, *, threshold: float = 0.5) -> Catalogue:
     Raises:
         ValueError: a threshold out of range, or not the files of OpenMIC-2018.
     """
-    if not 0 < threshold <= 1:
-        raise ValueError(f"threshold must be in (0, 1], got {threshold}")
+    checks.within("threshold", threshold, 0, 1, ends="(]")
     root = layout.data_root(path, title=FACTS.title)
     names = _read_names(layout.find(root, "class-map.json", title=FACTS.title))
     table = layout.find(root, "openmic-2018-aggregated-labels.csv", title=FACTS.title)
@@ -84,18 +84,15 @@ def catalogue(path: str | os.PathLike, *, threshold: float = 0.5) -> Catalogue:
                 columns={"track_id": key.partition("_")[0]},
             )
         )
-    kept, skipped = layout.keep_existing(items, title=FACTS.title, looked_in=root / "audio")
-    notes = layout.missing_note(skipped, kept=len(kept))
-    skipped += tuple((key, "in no partition") for key in sorted(relevance.keys() - split_of))
-    if not metadata:
-        notes += ("openmic-2018-metadata.csv is not there: groups are tracks, not artists",)
-    return Catalogue(
-        facts=FACTS if metadata else dataclasses.replace(FACTS, group="track"),
+    tracks = "openmic-2018-metadata.csv is not there: groups are tracks, not artists"
+    return layout.make_catalogue(
+        FACTS if metadata else dataclasses.replace(FACTS, group="track"),
+        items,
+        looked_in=root / "audio",
         task="multi_label",
-        items=kept,
         labels=names,
-        skipped=skipped,
-        notes=notes,
+        skipped=[(key, "in no partition") for key in sorted(relevance.keys() - split_of)],
+        notes=() if metadata else (tracks,),
     )
 
 

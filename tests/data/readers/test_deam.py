@@ -113,9 +113,9 @@ def test_missing_audio_is_listed_once_a_song(tmp_path):
 def test_wrong_folders_and_options(tmp_path):
     with pytest.raises(ValueError, match="looked for annotations/annotations averaged per song"):
         deam.catalogue(tmp_path)
-    with pytest.raises(ValueError, match="annotation must be one of 'static', 'dynamic'"):
+    with pytest.raises(ValueError, match="annotation is 'half_second'; allowed: static, dynamic"):
         deam.catalogue(tmp_path, annotation="half_second")
-    with pytest.raises(ValueError, match="context_s must be more than 0"):
+    with pytest.raises(ValueError, match="context_s is .*; it must be a positive number"):
         deam.catalogue(tmp_path, annotation="dynamic", context_s=-1)
     tree(tmp_path, audio="wavs")
     with pytest.raises(ValueError, match="looked for MEMD_audio.*found .*wavs/"):

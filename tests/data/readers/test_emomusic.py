@@ -114,9 +114,9 @@ def test_nothing_vanishes(tmp_path):
 def test_wrong_folders_options_and_tables(tmp_path):
     with pytest.raises(ValueError, match="looked for annotations/songs_info.csv"):
         emomusic.catalogue(tmp_path)
-    with pytest.raises(ValueError, match="annotation must be one of 'static', 'dynamic'"):
+    with pytest.raises(ValueError, match="annotation is 'weekly'; allowed: static, dynamic"):
         emomusic.catalogue(tmp_path, annotation="weekly")
-    with pytest.raises(ValueError, match="context_s must be more than 0"):
+    with pytest.raises(ValueError, match="context_s is .*; it must be a positive number"):
         emomusic.catalogue(tmp_path, context_s=0)
     tree(tmp_path, songs=[(2, "a", "training", 3, 3)])
     with pytest.raises(ValueError, match="line 2: song 2 is in the set 'training'"):

@@ -370,7 +370,7 @@ def test_licences_are_named(tmp_path):
         ("path,label,labels\na.wav,x,x\n", {}, "say which to use"),
         ("path,labels\na.wav,x\n", {"task": "single_label"}, "it needs label"),
         ("path,label\na.wav,x\n", {"task": "regression"}, "needs targets="),
-        ("path,label\na.wav,x\n", {"task": "tags"}, r"task must be one of \('auto'"),
+        ("path,label\na.wav,x\n", {"task": "tags"}, "task is 'tags'; allowed: auto"),
         ("path,label\nb.wav,x\nc.wav,y\n", {}, "is usable: b.wav: no such file"),
         ("path,label\na.wav,x\n", {}, "at least two"),
         ("path,label\na.wav,x\nd.wav,y\n", {}, "at least 3 groups, got 2"),

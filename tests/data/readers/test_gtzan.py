@@ -70,7 +70,7 @@ def test_errors(tmp_path):
         gtzan.catalogue(tmp_path)
     with pytest.raises(ValueError, match="no such folder"):
         gtzan.catalogue(tmp_path / "nowhere")
-    with pytest.raises(ValueError, match="split must be one of 'fault_filtered', 'none'"):
+    with pytest.raises(ValueError, match="split is .*; allowed: fault_filtered, none"):
         gtzan.catalogue(tmp_path, split="artist")
     (tmp_path / "genres/blues").mkdir(parents=True)
     with pytest.raises(ValueError, match="no audio of GTZAN"):

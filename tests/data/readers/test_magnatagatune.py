@@ -128,7 +128,7 @@ def test_errors(tmp_path):
     with pytest.raises(ValueError, match=r"looked for 5 files, such as .*0/bach_soloists"):
         magnatagatune.catalogue(tmp_path)
     for option, value in (("split", "random"), ("labels", "top100"), ("label_order", "mtat")):
-        with pytest.raises(ValueError, match=f"{option} must be one of"):
+        with pytest.raises(ValueError, match=f"{option} is .*; allowed: "):
             magnatagatune.catalogue(tmp_path, **{option: value})
     with pytest.raises(ValueError, match="leave label_order out"):
         magnatagatune.catalogue(tmp_path, labels="all", label_order="jongpillee")
