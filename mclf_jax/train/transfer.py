@@ -119,7 +119,7 @@ def initialise(
         task: one of `data.source.TASKS`.
         labels: K names, in the order of the outputs.
         renames: {"encoder.*": "layer*"}, from names there to names here, see
-            `parameter_names.rename`; "" leaves something out. Files of weights have published keys
+            `models.names.rename`; "" leaves something out. Files of weights have published keys
             ("layer1.conv.weight"), also here.
         other_features: "refuse" or "allow" weights that were trained on other features.
 
@@ -137,38 +137,34 @@ def initialise(
     report, used = [], set()
     for variable, leaf in variables_in_call_order(model).items():
         wanted = pretrained.name(variable)
-        outcome, detail = "new", "not there"
-        if wanted in stored:
-            original = stored[wanted]
-            used.add(original)
-            array = pretrained.turn(variable, pretrained.arrays[original])
-            if new_head and matches(name_of(variable[1:]), head):
-                detail = new_head
-            elif array.shape != leaf.shape:
-                name = name_of(variable[2:]) or variable[1]
-                outcome, detail = "skipped", f"{name} is {list(array.shape)} there"
-                detail += f" and {list(leaf.shape)} here"
-            else:
-                loaded[variable] = array.astype(leaf.dtype)
-                outcome, detail = "loaded", ""
-                if original != wanted:
-                    outcome, detail = "renamed", f"from {_common(original, wanted)}"
-        elif new_head and matches(name_of(variable[1:]), head):
-            detail = new_head
-        size = math.prod(leaf.shape)
-        report.append(Part(variable[1], variable[0], size, outcome, detail))
+        original = stored.get(wanted)
+        found = None if original is None else pretrained.turn(variable, pretrained.arrays[original])
+        used.add(original)
+        outcome, detail = "loaded", ""
+        if new_head and matches(name_of(variable[1:]), head):
+            outcome, detail = "new", new_head
+        elif found is None:
+            outcome, detail = "new", "not there"
+        elif found.shape != leaf.shape:
+            name = name_of(variable[2:]) or variable[1]
+            outcome = "skipped"
+            detail = f"{name} is {list(found.shape)} there and {list(leaf.shape)} here"
+        elif original != wanted:
+            outcome, detail = "renamed", f"from {_common(original, wanted)}"
+        if outcome in ("loaded", "renamed"):
+            loaded[variable] = found.astype(leaf.dtype)
+        report.append(Part(variable[1], variable[0], math.prod(leaf.shape), outcome, detail))
     if not loaded:
         raise ValueError(
             f"init.path: nothing in {pretrained.origin} fits {model.name}; it has "
             f"{_some(tuple(pretrained.arrays))}. See model.name, model.args and init.rename"
         )
 
-    def value(key_path, leaf):
-        found = loaded.get(path_of(key_path))
-        return np.asarray(jax.device_get(leaf)) if found is None else found
-
+    fresh = jax.device_get(variables)
     return Loaded(
-        variables=jax.tree_util.tree_map_with_path(value, variables),
+        variables=jax.tree_util.tree_map_with_path(
+            lambda key_path, leaf: loaded.get(path_of(key_path), leaf), fresh
+        ),
         origin=pretrained.origin,
         report=tuple(report),
         unused=tuple(name for name in pretrained.arrays if name not in used),

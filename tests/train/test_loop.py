@@ -44,14 +44,6 @@ def start(workdir, *changes):
     )
 
 
-@pytest.fixture(scope="module")
-def straight(tmp_path_factory):
-    """A run that nothing stopped."""
-    workdir = tmp_path_factory.mktemp("straight")
-    outcome = train(tiny_config(), workdir=workdir)
-    return workdir, outcome
-
-
 def test_features_on_the_device_give_the_same_losses(straight, tmp_path):
     workdir, _ = straight
     train(tiny_config(features__on="device"), workdir=tmp_path)

@@ -1,6 +1,7 @@
 """Labelled and unlabelled songs in one run: where batches come from, and that a run goes on."""
 
 import json
+import shutil
 
 import jax
 import numpy as np
@@ -108,10 +109,10 @@ def test_resumed_equals_straight(tmp_path, monkeypatch):
         np.testing.assert_array_equal(a, b)
 
 
-def test_a_student_of_cached_predictions(tmp_path, capsys):
+def test_a_student_of_cached_predictions(tmp_path, straight, capsys):
     short = {"train__num_steps": 4, "eval__every_steps": 4}
-    teacher, student = tmp_path / "teacher", tmp_path / "student"
-    train(tiny_config(data__fraction=0.5, **short), workdir=teacher)
+    student = tmp_path / "student"
+    teacher = shutil.copytree(straight[0], tmp_path / "teacher")
     changes = FEW | short | {"objective__name": "noisy_student"}
     changes |= {"objective__args__teacher": str(teacher), "objective__args__predictions": "cached"}
     run = training.build(tiny_config(**changes))
