@@ -13,8 +13,10 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
 from matplotlib.ticker import MaxNLocator
 
 from mclf_jax.audio.arrays import as_floating
@@ -135,12 +137,13 @@ def compare(
     if not spectrograms:
         raise ValueError("there is no spectrogram to compare")
     checks.choice("levels", levels, LEVELS)
+    if not isinstance(settings, Mapping):
+        settings = dict.fromkeys(spectrograms, settings)
     pictures = {}
     for name, values in spectrograms.items():
-        if isinstance(settings, Mapping) and name not in settings:
+        if name not in settings:
             raise ValueError(f"no settings for {name!r}; there are some for {list(settings)}")
-        of_this = settings[name] if isinstance(settings, Mapping) else settings
-        pictures[name] = _picture(values, of_this, scale=scale, levels=levels, name=name)
+        pictures[name] = _picture(values, settings[name], scale=scale, levels=levels, name=name)
     meanings = {name: picture.meaning for name, picture in pictures.items()}
     if len(set(meanings.values())) > 1:
         raise ValueError(f"cannot share one scale of colours: {meanings}")
@@ -151,13 +154,13 @@ def compare(
     figure.set_figwidth(figure.get_figwidth() + 1)
     limits = _limits(pictures.values(), range_db=range_db)
     longest_s = max(picture.edges_s[1] for picture in pictures.values())
-    same_bins = len({_axis_of(picture.settings) for picture in pictures.values()}) == 1
+    same_rows = len({_rows(picture.settings) for picture in pictures.values()}) == 1
     for k, (axes, (name, picture)) in enumerate(zip(all_axes, pictures.items(), strict=True)):
         image = _draw(axes, picture, limits=limits)
         time_axis(axes, max(picture.edges_s[0], 0.0), longest_s, max_ticks=6)
         if k + columns < len(pictures):
             axes.set_xlabel("")
-        if same_bins and k % columns:
+        if same_rows and k % columns:
             axes.set_ylabel("")
             axes.tick_params(axis="y", labelleft=False)
         _title(axes, name)
@@ -250,10 +253,6 @@ class _Picture:
     meaning: str
     edges_s: tuple[float, float]
 
-    @property
-    def in_decibels(self) -> bool:
-        return self.meaning.startswith("dB")
-
 
 def _picture(
     values: Any, settings: Any, *, scale: str, levels: str = "shared", name: str = "the spectrogram"
@@ -264,7 +263,7 @@ def _picture(
         raise ValueError(
             f"settings are {type(settings).__name__}; they must be those of a spectrogram"
         )
-    num_bins = _num_bins(settings)
+    num_bins = len(_rows(settings)[1])
     if values.ndim != 2 or values.shape[1] != num_bins or not values.size:
         raise ValueError(
             f"{name} must be [frames, {num_bins}] by its settings ({type(settings).__name__}), "
@@ -305,50 +304,40 @@ def _meaning(values: np.ndarray, settings: Any) -> str:
     return "magnitude" if getattr(settings, "power", 2) == 1 else "power"
 
 
-def _num_bins(settings: Any) -> int:
-    if isinstance(settings, Mfcc):
-        return settings.n_mfcc
-    return settings.n_mels if isinstance(settings, LogMel) else settings.num_bins
-
-
 def _limits(pictures: Any, *, range_db: float) -> tuple[float, float]:
     # The first cepstral coefficient is the loudness and would leave no colours for the others.
     shown = [p.values[:, 1:] if p.meaning == "coefficient" else p.values for p in pictures]
     finite = np.concatenate([values[np.isfinite(values)] for values in shown])
-    if all(picture.in_decibels for picture in pictures):
+    if all(picture.meaning.startswith("dB") for picture in pictures):
         return decibel_limits(finite, range_db=range_db)
     low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
     return low, max(high, low + 1e-9)
 
 
-def _axis_of(settings: Any) -> tuple:
-    """Frequencies of the rows, so that equal ones can share their labels."""
+def _rows(settings: Any) -> tuple[str, tuple[float, ...]]:
+    """What the rows are, "note", "mel", "hz" or "coefficient", and the place of each."""
     if isinstance(settings, CQT):
-        return "note", *frequencies_hz(settings)
+        return "note", tuple(frequencies_hz(settings))
     if isinstance(settings, Mfcc):
-        return "coefficient", settings.n_mfcc
+        return "coefficient", tuple(range(settings.n_mfcc))
     if isinstance(settings, LogMel):
-        return "mel", *mel_frequencies_hz(settings)
-    return "hz", settings.sample_rate_hz / 2
+        return "mel", tuple(mel_frequencies_hz(settings))
+    return "hz", tuple(np.linspace(0, settings.sample_rate_hz / 2, settings.num_bins))
 
 
-def _draw(axes, picture: _Picture, *, limits: tuple[float, float]):
-    kind, *rows_hz = _axis_of(picture.settings)
-    bottom, top = -0.5, picture.values.shape[1] - 0.5
-    if kind == "hz":
-        spacing_hz = picture.settings.sample_rate_hz / picture.settings.n_fft
-        bottom, top = bottom * spacing_hz, top * spacing_hz
-    image = draw_spectrogram(
-        axes, picture.values, extent=(*picture.edges_s, bottom, top), limits=limits
-    )
+def _draw(axes: Axes, picture: _Picture, *, limits: tuple[float, float]) -> AxesImage:
+    kind, rows = _rows(picture.settings)
+    half = rows[1] / 2 if kind == "hz" else 0.5
+    extent = (*picture.edges_s, -half, (2 * len(rows) - 1) * half)
+    image = draw_spectrogram(axes, picture.values, extent=extent, limits=limits)
     time_axis(axes, max(picture.edges_s[0], 0.0), picture.edges_s[1])
     if kind == "hz":
-        axes.set(ylim=(0, picture.settings.sample_rate_hz / 2), ylabel="Hz")
+        axes.set(ylim=(0, rows[-1]), ylabel="Hz")
         hertz_ticks(axes.yaxis)
     elif kind == "mel":
-        mel_rows(axes, np.array(rows_hz), max_ticks=10)
+        mel_rows(axes, np.array(rows), max_ticks=10)
     elif kind == "note":
-        note_rows(axes, np.array(rows_hz))
+        note_rows(axes, np.array(rows))
     else:
         axes.set_ylabel("coefficient")
         axes.yaxis.set_major_locator(MaxNLocator(5, integer=True))

@@ -39,40 +39,33 @@ def confusion_matrix(counts: np.ndarray, labels: Sequence[str]) -> Figure:
 
 
 @styled
-def per_label_bars(
-    per_label: Mapping[str, Mapping[str, float]],
-    *,
-    num_songs: int,
-    metrics: Sequence[str] = ("pr_auc", "roc_auc"),
-) -> Figure:
-    """A bar a label and a panel a metric, sorted by the first; chance level as a tick.
+def per_label_bars(per_label: Mapping[str, Mapping[str, float]], *, num_songs: int) -> Figure:
+    """PR-AUC and ROC-AUC of each label, sorted by the first; chance level as a tick.
 
-    Labels whose first metric is NaN are left out. Above `MAX_BARS` labels, the best and the
-    worst are drawn. Chance is the share of positives for PR-AUC, one half for ROC-AUC.
+    Labels whose PR-AUC is NaN are left out. Above `MAX_BARS` labels, the best and the worst are
+    drawn. Chance is the share of positives for PR-AUC, one half for ROC-AUC.
 
     Args:
-        per_label: label to metric name to value, "support" (positive songs) among them, and
-            "observed" where that is not all songs.
+        per_label: label to "pr_auc", "roc_auc", "support" (positive songs), and "observed" where
+            that is not all songs.
         num_songs: N.
-        metrics: one panel each.
     """
-    defined = [label for label, v in per_label.items() if math.isfinite(v[metrics[0]])]
-    defined.sort(key=lambda label: per_label[label][metrics[0]], reverse=True)
+    defined = [label for label, values in per_label.items() if math.isfinite(values["pr_auc"])]
+    defined.sort(key=lambda label: per_label[label]["pr_auc"], reverse=True)
     shown = first_and_last(defined, MAX_BARS)
     figure = Figure(figsize=(7.2, 0.9 + 0.2 * max(len(shown), 2)))
-    all_axes = figure.subplots(1, len(metrics), sharey=True, squeeze=False)[0]
     support = np.array([per_label[label]["support"] for label in shown])
     observed = np.array([per_label[label].get("observed", num_songs) for label in shown])
-    chances = {"roc_auc": np.full(len(shown), 0.5), "pr_auc": support / observed}
-    for axes, metric in zip(all_axes, metrics, strict=True):
+    chances = {"pr_auc": support / observed, "roc_auc": np.full(len(shown), 0.5)}
+    all_axes = figure.subplots(1, 2, sharey=True)
+    for axes, (metric, chance) in zip(all_axes, chances.items(), strict=True):
         rows = label_rows(axes, shown)
         values = np.array([per_label[label][metric] for label in shown])
         axes.barh(rows, np.nan_to_num(values), height=0.66, color=ACCENT, alpha=0.85)
         for row, value in zip(rows, values, strict=True):
             text = f" {value:.2f}" if np.isfinite(value) else " undefined"
             axes.text(np.nan_to_num(value), row, text, va="center", fontsize=7, color=MUTED)
-        if metric in chances:
-            axes.vlines(chances[metric], rows - 0.4, rows + 0.4, color=SECOND, linewidth=1.5)
+        axes.vlines(chance, rows - 0.4, rows + 0.4, color=SECOND, linewidth=1.5)
         axes.set(title=title_of(metric), xlim=(0, 1.1))
         axes.set_xticks([0, 0.25, 0.5, 0.75, 1])
     if len(shown) < len(defined):

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
+from mclf_jax.common import files
 from mclf_jax.figures.axes import colour_bar, time_axis
 from mclf_jax.figures.layout import single
 from mclf_jax.figures.style import INK, short, styled
@@ -86,8 +87,13 @@ def save_taggram(
     with warnings.catch_warnings():
         # A title in another script loses letters in the picture, which is no reason to warn.
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
-        plot_taggram(taggram, title=title).savefig(paths["picture"], dpi=150)
-    with paths["table"].open("w", newline="", encoding="utf-8") as file:
+        figure = plot_taggram(taggram, title=title)
+        with files.replacing(paths["picture"]) as path:
+            figure.savefig(path, dpi=150)
+    with (
+        files.replacing(paths["table"]) as path,
+        path.open("w", newline="", encoding="utf-8") as file,
+    ):
         rows = csv.writer(file)
         rows.writerow(("time_s", *taggram["labels"]))
         for time_s, scores in zip(taggram["times_s"], taggram["scores"], strict=True):
