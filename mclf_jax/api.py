@@ -12,8 +12,8 @@ import soxr
 
 from mclf_jax.audio.decode import AudioError, audio_info, read_windows, resampled_length
 from mclf_jax.common import checks, parallel
-from mclf_jax.data.base.windows import fit_length, window_starts
-from mclf_jax.evaluation.windows import Rows, average, make_step, pack, rows_of
+from mclf_jax.data.base.windows import fit_length
+from mclf_jax.evaluation.windows import Rows, average, check_cut, cut, make_step, pack, rows_of
 from mclf_jax.models import Model
 from mclf_jax.run.weights import load_variables, open_run, why_unfit
 
@@ -93,14 +93,8 @@ class Tagger:
         hop_s: float | None = None,
         batch_size: int = 16,
     ):
-        if num_windows is not None and hop_s is not None:
-            raise ValueError(
-                f"got num_windows={num_windows} and hop_s={hop_s}: a song is cut into a number of "
-                "windows or into one every so many seconds; leave one of them out"
-            )
-        checks.positive("hop_s", hop_s, unit="seconds")
+        check_cut(num_windows=num_windows, hop_s=hop_s)
         self._hop_s, self._num_windows = hop_s, 16 if num_windows is None else num_windows
-        checks.at_least("num_windows", self._num_windows, 1)
         self.variables, self.labels, self.task = variables, tuple(labels), task
         self._short = short
         self.model = model if window_s is None else _with_window(model, window_s, variables)
@@ -155,11 +149,11 @@ class Tagger:
             "window_s": seconds of the song in each window}; `plot_taggram` draws it.
         """
         self._check_labels()
-        rate, window = self.model.features.sample_rate_hz, self.model.window_samples
         checks.positive("hop_s", hop_s, unit="seconds")
-        hop = self._hop(hop_s or self._hop_s or self.model.window_s / 2)
+        rate, window = self.model.features.sample_rate_hz, self.model.window_samples
         song = _Song(audio, rate=rate, sample_rate_hz=sample_rate_hz)
-        starts = window_starts(song.length, window=window, num_windows=1, hop=hop)
+        hop_s = hop_s or self._hop_s or self.model.window_s / 2
+        starts = cut(song.length, self.model, num_windows=1, hop_s=hop_s)
         found = [
             (starts[rows["index"]], rows["scores"])
             for rows in self._rows(song.windows(starts, window, self._short))
@@ -182,23 +176,17 @@ class Tagger:
                 "see what its embeddings are good for with `mclf probe`"
             )
 
-    def _hop(self, hop_s: float | None) -> float | None:
-        """In samples, at least one."""
-        return None if hop_s is None else max(1.0, hop_s * self.model.features.sample_rate_hz)
-
     def _means(self, name: str, songs: Sequence[Audio], sample_rate_hz: int | None) -> np.ndarray:
         if not songs:
             raise ValueError("audio is an empty list; it must hold a song or more")
-        rate, window = self.model.features.sample_rate_hz, self.model.window_samples
-        hop = self._hop(self._hop_s)
+        rate = self.model.features.sample_rate_hz
         opened = [_Song(song, rate=rate, sample_rate_hz=sample_rate_hz) for song in songs]
+        how = {"num_windows": self._num_windows, "hop_s": self._hop_s}
 
         def all_windows():
             for number, song in enumerate(opened):
-                starts = window_starts(
-                    song.length, window=window, num_windows=self._num_windows, hop=hop
-                )
-                for _, audio in song.windows(starts, window, self._short):
+                starts = cut(song.length, self.model, **how)
+                for _, audio in song.windows(starts, self.model.window_samples, self._short):
                     yield number, audio
 
         found = average(self._rows(all_windows()), name, num_songs=len(opened))

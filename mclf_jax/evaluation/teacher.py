@@ -12,7 +12,7 @@ from ml_collections import ConfigDict
 
 from mclf_jax.common import parallel
 from mclf_jax.models import Model
-from mclf_jax.run.weights import digest, listening, load_variables, open_run, why_unfit
+from mclf_jax.run.weights import describe_listening, digest, load_variables, open_run, why_unfit
 
 PyTree = Any
 _FIELD = "objective.args.teacher"
@@ -70,7 +70,8 @@ def open_teacher(run: str | Path, *, task: str, label_names: Sequence[str]) -> T
     except FileNotFoundError as error:
         raise FileNotFoundError(f"{named}: {error}") from error
     variables = jax.tree.map(np.asarray, best["variables"])
-    known = {"task": task, "labels": list(label_names), **listening(opened.config, opened.model)}
+    known = describe_listening(opened.config, opened.model)
+    known |= {"task": task, "labels": list(label_names)}
     return Teacher(
         model=opened.model,
         variables=variables,

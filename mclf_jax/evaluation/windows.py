@@ -14,7 +14,7 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
-from mclf_jax.common import parallel
+from mclf_jax.common import checks, parallel
 from mclf_jax.common import progress as progress_lib
 from mclf_jax.data import pipeline
 from mclf_jax.data.base.windows import window_starts
@@ -130,18 +130,30 @@ def song_rows(
 
 def song_windows(parts: Experiment, songs: np.ndarray) -> np.ndarray:
     """int64 [W, 2]: (song, first sample) of every window of the songs, as `eval` asks."""
-    config, rate = parts.config.eval, parts.model.features.sample_rate_hz
-    hop = None if config.hop_s is None else max(1.0, config.hop_s * rate)
+    config = parts.config.eval
+    how = {"num_windows": config.num_windows, "hop_s": config.hop_s}
     windows = []
     for index in songs:
-        starts = window_starts(
-            parts.source.num_samples(int(index)),
-            window=parts.model.window_samples,
-            num_windows=config.num_windows,
-            hop=hop,
-        )
+        starts = cut(parts.source.num_samples(int(index)), parts.model, **how)
         windows += [(index, start) for start in starts]
     return np.array(windows, np.int64)
+
+
+def cut(num_samples: int, model: Model, *, num_windows: int, hop_s: float | None) -> np.ndarray:
+    """First samples of the windows of a song: so many, evenly spaced, or one every `hop_s`."""
+    hop = None if hop_s is None else max(1.0, hop_s * model.features.sample_rate_hz)
+    return window_starts(num_samples, window=model.window_samples, num_windows=num_windows, hop=hop)
+
+
+def check_cut(*, num_windows: int | None, hop_s: float | None) -> None:
+    """Raise a ValueError if both are asked for, or one of them cannot be."""
+    if num_windows is not None and hop_s is not None:
+        raise ValueError(
+            f"got num_windows={num_windows} and hop_s={hop_s}: a song is cut into a number of "
+            "windows or into one every so many seconds; leave one of them out"
+        )
+    checks.positive("hop_s", hop_s, unit="seconds")
+    checks.at_least("num_windows", 1 if num_windows is None else num_windows, 1)
 
 
 def pack(windows: Iterable[tuple[int, np.ndarray]], *, batch_size: int) -> Iterator[dict[str, Any]]:

@@ -26,15 +26,15 @@ class Cell:
     fraction: float
 
     def split(self, name: str) -> tuple[np.ndarray, np.ndarray]:
-        """See `labelled`."""
-        return labelled(self.source, self.source.info.splits.get(name, ()))
+        """See `keep_labelled`."""
+        return keep_labelled(self.source, self.source.info.splits.get(name, ()))
 
     def unlabelled(self) -> np.ndarray:
-        """See `unlabelled`; songs whose labels the fraction has hidden are among them."""
-        return unlabelled(self.source)
+        """See `find_unlabelled`; songs whose labels the fraction has hidden are among them."""
+        return find_unlabelled(self.source)
 
 
-def cells(
+def deal_cells(
     source: Source, *, seeds: Sequence[int], num_folds: int, fractions: Sequence[float]
 ) -> Iterator[Cell]:
     """Every combination; the songs of a fraction are among those of the next larger one."""
@@ -46,7 +46,7 @@ def cells(
                 yield Cell(used, seed, fold, fraction)
 
 
-def labelled(source: Source, songs: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
+def keep_labelled(source: Source, songs: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
     """Those of some songs of which a label is known, int [N], and targets, [N] or [N, K]."""
     songs = np.asarray(songs, np.int64)
     if not len(songs):
@@ -56,7 +56,7 @@ def labelled(source: Source, songs: Sequence[int]) -> tuple[np.ndarray, np.ndarr
     return songs[known], targets[known]
 
 
-def unlabelled(source: Source) -> np.ndarray:
+def find_unlabelled(source: Source) -> np.ndarray:
     """Songs that can be learnt from without labels, int [N]: of "unlabelled", and of train.
 
     In train are those of which no label is known. None is in valid or test.
@@ -64,11 +64,11 @@ def unlabelled(source: Source) -> np.ndarray:
     splits = source.info.splits
     train = np.asarray(splits.get("train", ()), np.int64)
     candidates = np.union1d(train, np.asarray(splits.get(UNLABELLED, ()), np.int64))
-    others = [labelled(source, train)[0], *(splits.get(split, ()) for split in SPLITS[1:])]
+    others = [keep_labelled(source, train)[0], *(splits.get(split, ()) for split in SPLITS[1:])]
     return np.setdiff1d(candidates, np.concatenate(others))
 
 
-def missing_labels(all_cells: Sequence[Cell]) -> list[str]:
+def find_missing_labels(all_cells: Sequence[Cell]) -> list[str]:
     """A sentence for each split that lacks songs of a label: nothing learns it, or tests it."""
     found = []
     for split in SPLITS:

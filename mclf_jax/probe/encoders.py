@@ -19,18 +19,18 @@ from mclf_jax.evaluation.windows import make_step, song_rows
 from mclf_jax.probe.embeddings import Embeddings, Encoder
 from mclf_jax.run.directory import read_meta
 from mclf_jax.run.experiment import Experiment
-from mclf_jax.run.weights import digest, listening, load_variables
+from mclf_jax.run.weights import describe_listening, digest, load_variables
 
 PyTree = Any
 
 
-def trained(run: Path, parts: Experiment) -> Encoder:
+def load_trained(run: Path, parts: Experiment) -> Encoder:
     """The best checkpoint of a run, on windows of the songs of `parts`."""
     best = load_variables(run, parts.model, _mesh(parts))
     return _network("trained", parts, best["variables"], step=best["step"])
 
 
-def untrained(run: Path, parts: Experiment, *, seeds: Sequence[int]) -> dict[int, Encoder]:
+def make_untrained(run: Path, parts: Experiment, *, seeds: Sequence[int]) -> dict[int, Encoder]:
     """The network of a run before its first step, by seed; seeds above 0 draw other weights.
 
     Seed 0 is what the run itself started from: the model's part of what its objective makes of the
@@ -62,7 +62,7 @@ def untrained(run: Path, parts: Experiment, *, seeds: Sequence[int]) -> dict[int
     return {seed: _network("untrained", parts, each, step=0) for seed, each in drawn.items()}
 
 
-def hand_made(parts: Experiment) -> Encoder:
+def make_mfcc(parts: Experiment) -> Encoder:
     """Mean and standard deviation over a song of 20 MFCCs and of their deltas: 80 numbers."""
     settings = Mfcc(sample_rate_hz=parts.model.features.sample_rate_hz, n_mfcc=20)
 
@@ -120,7 +120,8 @@ def _network(name: str, parts: Experiment, variables: PyTree, *, step: int) -> E
         return Embeddings(rows["index"].astype(np.int64), rows["embedding"])
 
     # A run that was trained anew may have the same step, but not the same weights.
-    identity = {"step": step, "weights": digest(variables), **listening(parts.config, model)}
+    identity = describe_listening(parts.config, model)
+    identity |= {"step": step, "weights": digest(variables)}
     return Encoder(name, identity, encode)
 
 

@@ -51,7 +51,7 @@ class Rows:
         rows = {"index": self.position, "scores": predicted}
         return average([rows], "scores", num_songs=len(self.songs))["means"]
 
-    def thinned(self, max_windows: int) -> "Rows":
+    def thin(self, max_windows: int) -> "Rows":
         """At most so many windows, evenly from each song, but one of each song at least."""
         if len(self.position) <= max_windows:
             return self
@@ -65,7 +65,7 @@ class Rows:
         kept = np.concatenate(kept)
         return dataclasses.replace(self, position=self.position[kept], vectors=self.vectors[kept])
 
-    def some_songs(self, count: int, *, seed: int) -> "Rows":
+    def draw_songs(self, count: int, *, seed: int) -> "Rows":
         """At most so many songs, drawn at random."""
         if len(self.songs) <= count:
             return self
@@ -142,13 +142,13 @@ def fit(
     """
     max_windows = min(max_windows, classifiers.MAX_WINDOWS.get(kind, max_windows))
     if kind in TRANSDUCTIVE:
-        train, others = _thinned_alike(train, unlabelled, max_windows, seed=seed)
+        train, others = _thin_alike(train, unlabelled, max_windows, seed=seed)
         nodes = np.concatenate([train.vectors, others])
         scaler = StandardScaler().fit(nodes)
         others = scaler.transform(nodes)[len(train.vectors) :]
         learn = functools.partial(TRANSDUCTIVE[kind], unlabelled=others)
     else:
-        train = train.thinned(max_windows)
+        train = train.thin(max_windows)
         scaler = StandardScaler().fit(train.vectors)
         learn = classifiers.KINDS[kind]
     of_valid, of_test = scaler.transform(valid.vectors), scaler.transform(test.vectors)
@@ -193,7 +193,7 @@ def _score(
     return (value if np.isfinite(value) else -np.inf), -float(errors.mean())
 
 
-def _thinned_alike(
+def _thin_alike(
     train: Rows, unlabelled: Rows | None, max_windows: int, *, seed: int
 ) -> tuple[Rows, np.ndarray]:
     """Rows with labels and vectors [V, D] without, about as many of each song, in that limit.
@@ -202,11 +202,11 @@ def _thinned_alike(
     """
     if unlabelled is None:
         unlabelled = Rows(*np.zeros((2, 0), np.int64), train.vectors[:0], train.targets[:0])
-    unlabelled = unlabelled.some_songs(max(0, max_windows - len(train.songs)), seed=seed)
+    unlabelled = unlabelled.draw_songs(max(0, max_windows - len(train.songs)), seed=seed)
     num_songs = len(train.songs) + len(unlabelled.songs)
     for_train = -(-max_windows * len(train.songs) // num_songs)
-    train = train.thinned(for_train)
-    return train, unlabelled.thinned(max_windows - for_train).vectors
+    train = train.thin(for_train)
+    return train, unlabelled.thin(max_windows - for_train).vectors
 
 
 def _candidates(

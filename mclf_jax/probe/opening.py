@@ -13,6 +13,7 @@ from mclf_jax.data.catalogue.items import SPLITS
 from mclf_jax.data.views.apply import UNCHANGED
 from mclf_jax.data.views.base import View
 from mclf_jax.data.views.hidden import ALL_LABELS
+from mclf_jax.evaluation.windows import check_cut
 from mclf_jax.probe.cells import Cell
 from mclf_jax.run import experiment
 from mclf_jax.run.experiment import Experiment
@@ -48,8 +49,7 @@ def open_parts(
         config.data.name = source
         with config.unlocked():
             config.data.args = ConfigDict(dict(arguments or {}))
-    if num_windows is not None and hop_s is not None:
-        raise ValueError(f"got num_windows={num_windows} and hop_s={hop_s}: leave one of them out")
+    check_cut(num_windows=num_windows, hop_s=hop_s)
     if num_windows is not None:
         config.eval.update({"num_windows": num_windows, "hop_s": None})
     if hop_s is not None:
@@ -83,7 +83,7 @@ def check_splits(info: Info, *, num_folds: int) -> None:
         )
 
 
-def heard_in_training(run: Run, parts: Experiment, all_cells: Sequence[Cell]) -> list[str]:
+def find_heard(run: Run, parts: Experiment, all_cells: Sequence[Cell]) -> list[str]:
     """A note if the run was trained on test songs of the probe, by whatever splits or folds.
 
     Raises:

@@ -16,13 +16,19 @@ from mclf_jax.data.base.source import Source
 from mclf_jax.data.catalogue.items import SPLITS
 from mclf_jax.evaluation.evaluate import metrics_of
 from mclf_jax.probe import encoders, scratch, show, verification
-from mclf_jax.probe.cells import Cell, cells, labelled, missing_labels, unlabelled
+from mclf_jax.probe.cells import (
+    Cell,
+    deal_cells,
+    find_missing_labels,
+    find_unlabelled,
+    keep_labelled,
+)
 from mclf_jax.probe.classifiers import MAX_WINDOWS, TRANSDUCTIVE, check_task
 from mclf_jax.probe.embeddings import Embeddings, Encoder, extract
 from mclf_jax.probe.fit import KINDS, Rows, fit, rows_of
 from mclf_jax.probe.opening import (
     check_splits,
-    heard_in_training,
+    find_heard,
     method_of,
     open_parts,
     title_of,
@@ -69,7 +75,7 @@ def probe(
         fractions: of the training labels, each within the next larger one; the same songs for
             every method and run.
         seeds: a seed deals the folds, chooses the songs of a fraction, and draws the weights of
-            the networks that are trained here and of the untrained one (see `encoders.untrained`).
+            the networks that are trained here and of the untrained one (`make_untrained`).
         num_folds: cross-validation by group instead of the splits of the data set; 0 for those.
         baselines: "untrained", the run's network without training; "mfcc", an SVM on statistics
             of MFCCs; "scratch", the run's network trained on the same labels as a whole.
@@ -105,26 +111,28 @@ def probe(
             "name and arguments, or leave 'scratch' out of baselines"
         )
     out = run / "probe" / f"{title}-{info.fingerprint[:8]}" if out is None else Path(out)
-    songs = labelled(parts.source, np.concatenate([info.splits.get(s, ()) for s in SPLITS]))[0]
+    songs = keep_labelled(parts.source, np.concatenate([info.splits.get(s, ()) for s in SPLITS]))[0]
     if not len(songs):
         raise ValueError(f"not one song of {info.name} in train, valid or test has a label")
-    all_cells = list(cells(parts.source, seeds=seeds, num_folds=num_folds, fractions=fractions))
-    notes = [*heard_in_training(opened, parts, all_cells), *missing_labels(all_cells)]
+    all_cells = list(
+        deal_cells(parts.source, seeds=seeds, num_folds=num_folds, fractions=fractions)
+    )
+    notes = [*find_heard(opened, parts, all_cells), *find_missing_labels(all_cells)]
     if transductive:
-        songs = np.union1d(songs, unlabelled(parts.source))
+        songs = np.union1d(songs, find_unlabelled(parts.source))
         notes.append(_graph_note(all_cells, max_windows=max_windows))
 
     def embeddings(encoder: Encoder) -> Embeddings:
         directory = run / "probe" / "embeddings"
         return extract(encoder, parts.source, songs, directory=directory, progress=progress)
 
-    best = encoders.trained(run, parts)
+    best = encoders.load_trained(run, parts)
     found: dict[Any, Embeddings] = {"trained": embeddings(best)}
     if "untrained" in baselines:
-        for seed, encoder in encoders.untrained(run, parts, seeds=seeds).items():
+        for seed, encoder in encoders.make_untrained(run, parts, seeds=seeds).items():
             found["untrained", seed] = embeddings(encoder)
     if "mfcc" in baselines:
-        found["mfcc"] = embeddings(encoders.hand_made(parts))
+        found["mfcc"] = embeddings(encoders.make_mfcc(parts))
     if skipped := len(songs) - len(np.unique(found["trained"].songs)):
         notes.append(f"{skipped} songs could not be read and are skipped: they are in no score.")
     if source is None:

@@ -95,7 +95,7 @@ def why_unfit(run: Run, *, task: str | None = None, labels: Sequence[str] | None
     return f"it was trained on other labels: {'; '.join(differences)}"
 
 
-def listening(config: ConfigDict, model: Model) -> dict[str, Any]:
+def describe_listening(config: ConfigDict, model: Model) -> dict[str, Any]:
     """What decides, beside weights, what a network says of a song: JSON types, for identities."""
     return {
         "model": config.model.to_dict(),

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 
 from mclf_jax.data.base.source import Info, Source
-from mclf_jax.probe.cells import cells, labelled, missing_labels
+from mclf_jax.probe.cells import deal_cells, find_missing_labels, keep_labelled
 
 
 @dataclasses.dataclass
@@ -42,7 +42,7 @@ def classes(count=90):
 
 def test_smaller_fractions_are_within_larger_ones():
     fractions = (0.1, 1.0, 0.5, 0.05)
-    made = list(cells(classes(), seeds=(0, 1), num_folds=0, fractions=fractions))
+    made = list(deal_cells(classes(), seeds=(0, 1), num_folds=0, fractions=fractions))
     assert [(c.seed, c.fraction) for c in made] == [
         (seed, fraction) for seed in (0, 1) for fraction in (0.05, 0.1, 0.5, 1.0)
     ]
@@ -58,7 +58,7 @@ def test_smaller_fractions_are_within_larger_ones():
 def test_labels_that_are_left_out_are_not_there():
     """In whatever split: nothing that a method is given has them."""
     source = classes()
-    (cell,) = cells(source, seeds=(0,), num_folds=0, fractions=(0.1,))
+    (cell,) = deal_cells(source, seeds=(0,), num_folds=0, fractions=(0.1,))
     used = {int(i) for split in ("train", "valid", "test") for i in cell.split(split)[0]}
     hidden = set(range(len(source))) - used
     assert len(hidden) == 54
@@ -67,7 +67,7 @@ def test_labels_that_are_left_out_are_not_there():
 
 def test_folds_share_no_group_and_test_every_song_once():
     source = classes()
-    made = list(cells(source, seeds=(3,), num_folds=5, fractions=(1.0,)))
+    made = list(deal_cells(source, seeds=(3,), num_folds=5, fractions=(1.0,)))
     tested = np.concatenate([cell.split("test")[0] for cell in made])
     assert sorted(tested) == list(range(90))
     for cell in made:
@@ -77,29 +77,31 @@ def test_folds_share_no_group_and_test_every_song_once():
         ]
         assert not groups[0] & groups[1] and not groups[0] & groups[2]
         assert not groups[1] & groups[2]
-    again = next(iter(cells(source, seeds=(3,), num_folds=5, fractions=(1.0,))))
+    again = next(iter(deal_cells(source, seeds=(3,), num_folds=5, fractions=(1.0,))))
     np.testing.assert_array_equal(again.split("test")[0], made[0].split("test")[0])
-    other = next(iter(cells(source, seeds=(4,), num_folds=5, fractions=(1.0,))))
+    other = next(iter(deal_cells(source, seeds=(4,), num_folds=5, fractions=(1.0,))))
     assert other.split("test")[0].tolist() != made[0].split("test")[0].tolist()
 
 
 def test_songs_without_any_known_label_are_left_out():
     targets = np.array([[1, 0], [np.nan, np.nan], [np.nan, 1]], np.float32)
     source = Labels(targets, task="multi_label", names=("a", "b"))
-    songs, found = labelled(source, [0, 1, 2])
+    songs, found = keep_labelled(source, [0, 1, 2])
     assert songs.tolist() == [0, 2] and found.shape == (2, 2)
-    assert labelled(source, [])[1].shape == (0, 2)
+    assert keep_labelled(source, [])[1].shape == (0, 2)
 
 
 def test_labels_without_songs_are_named():
     source = classes()
     source.labels[source.info.splits["test"]] = 0
-    (note,) = missing_labels(list(cells(source, seeds=(0, 1), num_folds=0, fractions=(1.0,))))
+    (note,) = find_missing_labels(
+        list(deal_cells(source, seeds=(0, 1), num_folds=0, fractions=(1.0,)))
+    )
     assert note.startswith("Labels without a song in test") and note.endswith("b, c.")
     # A tag that one fold's test songs lack.
     targets = np.ones((30, 2), np.float32)
     targets[:, 1] = 0
     targets[4, 1] = 1
     tags = Labels(targets, task="multi_label", names=("x", "rare"))
-    notes = missing_labels(list(cells(tags, seeds=(0,), num_folds=5, fractions=(1.0,))))
+    notes = find_missing_labels(list(deal_cells(tags, seeds=(0,), num_folds=5, fractions=(1.0,))))
     assert any("in test" in note and "rare (4 of 5)" in note for note in notes)

@@ -26,7 +26,7 @@ def opened(run):
 
 def embed(run, encoder=None, *, directory=None, songs=None):
     parts = opened(run)
-    encoder = encoder or encoders.trained(run, parts)
+    encoder = encoder or encoders.load_trained(run, parts)
     songs = np.arange(10) if songs is None else songs
     directory = directory or run / "probe" / "embeddings"
     return extract(encoder, parts.source, songs, directory=directory, progress="off")
@@ -52,11 +52,11 @@ def test_embeddings_are_the_network_s_own(run):
 def test_the_encoder_is_frozen(run):
     """Neither parameters nor batch statistics move, in memory or on disk."""
     parts, before = opened(run), contents(run / "checkpoints")
-    encoder = encoders.trained(run, parts)
+    encoder = encoders.load_trained(run, parts)
     first = embed(run, encoder, directory=run / "a").vectors
     second = embed(run, encoder, directory=run / "b").vectors
     np.testing.assert_array_equal(first, second)
-    assert encoders.trained(run, parts).identity == encoder.identity
+    assert encoders.load_trained(run, parts).identity == encoder.identity
     assert contents(run / "checkpoints") == before
     # In training mode the statistics would move: that they are there to be moved.
     model, abstract = parts.model, jax.eval_shape(parts.model.init, jax.random.key(0))
@@ -110,12 +110,12 @@ def test_the_untrained_network_is_that_of_the_first_step(run, monkeypatch):
         return original(name, parts, variables, **arguments)
 
     monkeypatch.setattr(encoders, "_network", recorded)
-    made = encoders.untrained(run, parts, seeds=(0, 1))
+    made = encoders.make_untrained(run, parts, seeds=(0, 1))
     # Compiled as one program or not, the last bit of a draw may differ.
     for one, other in zip(*map(jax.tree.leaves, (started[0], state.variables())), strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-7)
     assert made[1].identity["weights"] != made[0].identity["weights"]
-    assert made[0].identity["weights"] != encoders.trained(run, parts).identity["weights"]
+    assert made[0].identity["weights"] != encoders.load_trained(run, parts).identity["weights"]
     vectors = [embed(run, made[seed]).vectors for seed in (0, 1)]
     assert np.abs(vectors[0] - vectors[1]).max() > 1e-3
 
@@ -123,7 +123,7 @@ def test_the_untrained_network_is_that_of_the_first_step(run, monkeypatch):
 def test_the_second_time_nothing_is_computed(run, monkeypatch):
     first = embed(run)
     parts = opened(run)
-    encoder = encoders.trained(run, parts)
+    encoder = encoders.load_trained(run, parts)
 
     def refuse(*args, **kwargs):
         raise AssertionError("the network was run again")
@@ -163,7 +163,7 @@ def test_a_damaged_file_is_made_anew(run, damage):
 def test_songs_that_cannot_be_read_are_left_out(run):
     parts = opened(run)
     parts.source.broken = (2, 5)
-    for encoder in (encoders.trained(run, parts), encoders.hand_made(parts)):
+    for encoder in (encoders.load_trained(run, parts), encoders.make_mfcc(parts)):
         found = extract(
             encoder, parts.source, np.arange(8), directory=run / encoder.name, progress="off"
         )

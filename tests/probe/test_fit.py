@@ -178,10 +178,10 @@ def test_the_same_seed_gives_the_same_network():
 
 def test_many_windows_are_thinned_evenly():
     data = rows(np.arange(4) % 2, windows=10)
-    thin = data.thinned(12)
+    thin = data.thin(12)
     assert np.bincount(thin.position).tolist() == [3, 3, 3, 3]
     np.testing.assert_array_equal(thin.vectors[:3], data.vectors[[0, 4, 9]])
-    assert len(data.thinned(2).position) == 4 and data.thinned(40) is data
+    assert len(data.thin(2).position) == 4 and data.thin(40) is data
 
 
 def test_rows_follow_the_songs_and_leave_out_what_could_not_be_read():

@@ -9,7 +9,7 @@ import pytest
 from mclf_jax import data
 from mclf_jax.probe import embeddings as cache
 from mclf_jax.probe import load_result, probe, show
-from mclf_jax.probe.cells import Cell, cells
+from mclf_jax.probe.cells import Cell, deal_cells
 from mclf_jax.probe.scratch import default_config, restrict
 from mclf_jax.run import experiment
 from mclf_jax.run.directory import read_config, read_meta
@@ -167,7 +167,9 @@ def test_from_scratch_sees_the_songs_of_the_probe_alone(run, monkeypatch):
 
 def test_networks_from_scratch_are_on_the_folds_of_the_probe():
     fractions = (0.25, 1.0)
-    for cell in cells(ranked(sample_rate_hz=1000), seeds=(0, 1), num_folds=3, fractions=fractions):
+    for cell in deal_cells(
+        ranked(sample_rate_hz=1000), seeds=(0, 1), num_folds=3, fractions=fractions
+    ):
         data = tiny_config(data__name="ranked", data__args__count=36).data
         config = restrict(tiny_config(), cell, data=data, num_folds=3)
         parts = experiment.build(config)

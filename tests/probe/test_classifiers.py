@@ -11,7 +11,7 @@ from sklearn.semi_supervised import LabelSpreading
 from mclf_jax import metrics
 from mclf_jax.cli import main as cli
 from mclf_jax.probe import load_result, probe, show
-from mclf_jax.probe.cells import cells, unlabelled
+from mclf_jax.probe.cells import deal_cells, find_unlabelled
 from mclf_jax.probe.classifiers import MAX_WINDOWS, label_spreading
 from mclf_jax.probe.fit import Rows, fit
 from tests.probe.test_cells import Labels, classes
@@ -175,8 +175,8 @@ def test_valid_and_test_songs_are_not_in_the_graph():
     source = classes()
     source.info.splits["unlabelled"] = np.array([0, 1, 2])
     held_out = np.concatenate([source.info.splits[split] for split in ("valid", "test")])
-    assert not set(unlabelled(source)) & set(held_out)
-    for cell in cells(source, seeds=(0, 1), num_folds=3, fractions=(0.2, 1.0)):
+    assert not set(find_unlabelled(source)) & set(held_out)
+    for cell in deal_cells(source, seeds=(0, 1), num_folds=3, fractions=(0.2, 1.0)):
         used = {split: set(cell.split(split)[0]) for split in ("train", "valid", "test")}
         found = set(cell.unlabelled())
         assert not found & (used["train"] | used["valid"] | used["test"])
@@ -188,7 +188,7 @@ def test_songs_of_train_without_a_known_tag_are_unlabelled():
     targets = np.array([[1, 0], [np.nan, np.nan], [np.nan, 1]] * 10, np.float32)
     source = Labels(targets, task="multi_label", names=("a", "b"))
     train = source.info.splits["train"]
-    assert unlabelled(source).tolist() == [i for i in train if i % 3 == 1]
+    assert find_unlabelled(source).tolist() == [i for i in train if i % 3 == 1]
 
 
 class AndMore(Ranked):
