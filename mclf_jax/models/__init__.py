@@ -1,8 +1,8 @@
 """The architectures by name, and `build`, which binds one to its input representation."""
 
 import dataclasses
+import sys
 from collections.abc import Mapping
-from types import ModuleType
 from typing import Any, NamedTuple
 
 import flax.linen as nn
@@ -47,35 +47,32 @@ class Architecture(NamedTuple):
     length: str
 
 
-def _entry(file: ModuleType, module: type[nn.Module], head: str, length: str) -> Architecture:
+def _entry(module: type[nn.Module], head: str, length: str) -> Architecture:
+    file = sys.modules[module.__module__]
     return Architecture(module, file.FEATURES, file.WINDOW_SAMPLES, head, length)
 
 
 ARCHITECTURES = {
-    "fcn": _entry(fcn, fcn.FCN, "dense", "fixed"),
-    "vgg_ish": _entry(vgg_ish, vgg_ish.VGGish, "dense", "fixed"),
-    "musicnn": _entry(musicnn, musicnn.MusiCNN, "dense2", "any"),
-    "crnn": _entry(crnn, crnn.CRNN, "dense", "fixed"),
-    "sample_cnn": _entry(sample_cnn, sample_cnn.SampleCNN, "dense", "fixed"),
-    "sample_cnn_se": _entry(sample_cnn_se, sample_cnn_se.SampleCNNSE, "dense2", "fixed"),
-    "cnnsa": _entry(cnnsa, cnnsa.CNNSA, "dense", "any"),
-    "harmonic_cnn": _entry(harmonic_cnn, harmonic_cnn.HarmonicCNN, "dense2", "any"),
-    "short_chunk_cnn": _entry(short_chunk_cnn, short_chunk_cnn.ShortChunkCNN, "dense2", "any"),
-    "short_chunk_resnet": _entry(
-        short_chunk_resnet, short_chunk_resnet.ShortChunkResNet, "dense2", "any"
-    ),
+    "fcn": _entry(fcn.FCN, "dense", "fixed"),
+    "vgg_ish": _entry(vgg_ish.VGGish, "dense", "fixed"),
+    "musicnn": _entry(musicnn.MusiCNN, "dense2", "any"),
+    "crnn": _entry(crnn.CRNN, "dense", "fixed"),
+    "sample_cnn": _entry(sample_cnn.SampleCNN, "dense", "fixed"),
+    "sample_cnn_se": _entry(sample_cnn_se.SampleCNNSE, "dense2", "fixed"),
+    "cnnsa": _entry(cnnsa.CNNSA, "dense", "any"),
+    "harmonic_cnn": _entry(harmonic_cnn.HarmonicCNN, "dense2", "any"),
+    "short_chunk_cnn": _entry(short_chunk_cnn.ShortChunkCNN, "dense2", "any"),
+    "short_chunk_resnet": _entry(short_chunk_resnet.ShortChunkResNet, "dense2", "any"),
     "music_tagging_transformer": _entry(
-        music_tagging_transformer,
-        music_tagging_transformer.MusicTaggingTransformer,
-        "mlp_head.1",
-        "any",
+        music_tagging_transformer.MusicTaggingTransformer, "mlp_head.1", "any"
     ),
-    "tutorial_cnn": _entry(tutorial_cnn, tutorial_cnn.TutorialCNN, "dense2", "fixed"),
-    "clmr_sample_cnn": _entry(clmr_sample_cnn, clmr_sample_cnn.CLMRSampleCNN, "fc", "fixed"),
-    "cpc": _entry(cpc, cpc.CPC, "fc", "any"),
-    "wav2vec": _entry(wav2vec, wav2vec.Wav2Vec, "fc", "any"),
-    "pase": _entry(pase, pase.PASE, "fc", "any"),
+    "tutorial_cnn": _entry(tutorial_cnn.TutorialCNN, "dense2", "fixed"),
+    "clmr_sample_cnn": _entry(clmr_sample_cnn.CLMRSampleCNN, "fc", "fixed"),
+    "cpc": _entry(cpc.CPC, "fc", "any"),
+    "wav2vec": _entry(wav2vec.Wav2Vec, "fc", "any"),
+    "pase": _entry(pase.PASE, "fc", "any"),
 }
+DTYPES = ("float32", "bfloat16")
 REMATS = ("none", "blocks")
 # Attributes of modules that have a place of their own in a config.
 _NOT_ARGUMENTS = {"num_labels", "sample_rate_hz", "dtype", "remat", "parent", "name"}
@@ -182,26 +179,16 @@ def build(
         ValueError: an unknown name or argument; the message lists the choices.
     """
     architecture = _architecture(name)
-    known = arguments_of(name)
-    if unknown := sorted(set(arguments) - set(known)):
-        raise ValueError(
-            f"model.args has {', '.join(unknown)}; {name} takes {', '.join(sorted(known))}"
-        )
-    for field, value, allowed in (
-        ("dtype", dtype, ("float32", "bfloat16")),
-        ("remat", remat, REMATS),
-    ):
-        if value not in allowed:
-            raise ValueError(f"model.{field} is {value!r}; allowed: {', '.join(allowed)}")
+    checks.only_known("model.args", arguments, arguments_of(name), of=name)
+    checks.choice("model.dtype", dtype, DTYPES)
+    checks.choice("model.remat", remat, REMATS)
+    checks.positive("model.window_s", window_s)
     settings = features_of(name, features)
     if n_mels is not None:
         settings = features_of(name, {**to_json(settings), "n_mels": n_mels})
     if window_s is None:
         window_s = architecture.window_samples / architecture.features.sample_rate_hz
-    if window_s <= 0:
-        raise ValueError(f"model.window_s is {window_s}; it must be positive")
-    module_fields = {field.name for field in dataclasses.fields(architecture.module)}
-    if "sample_rate_hz" in module_fields:
+    if "sample_rate_hz" in {field.name for field in dataclasses.fields(architecture.module)}:
         arguments["sample_rate_hz"] = settings.sample_rate_hz
     # Modules must be hashable, and JSON has lists where configs have tuples.
     arguments = {key: checks.as_tuples(value) for key, value in arguments.items()}
@@ -261,6 +248,5 @@ def arguments_of(name: str) -> dict[str, Any]:
 
 
 def _architecture(name: str) -> Architecture:
-    if name not in ARCHITECTURES:
-        raise ValueError(f"model.name is {name!r}; allowed: {', '.join(sorted(ARCHITECTURES))}")
+    checks.choice("model.name", name, sorted(ARCHITECTURES))
     return ARCHITECTURES[name]

@@ -5,6 +5,7 @@ from typing import Any
 
 import jax
 
+from mclf_jax.common import checks
 from mclf_jax.models import Model
 from mclf_jax.models.names import matches, name_of, path_of, select, variables_in_call_order
 
@@ -27,8 +28,7 @@ def factors(
     Raises:
         ValueError: a pattern means nothing, or a number is out of range.
     """
-    if not 0 < layer_decay <= 1:
-        raise ValueError(f"optim.layer_decay is {layer_decay}; it must be in (0, 1]")
+    checks.within("optim.layer_decay", layer_decay, 0, 1, ends="(]")
     stack = layers(model)
     found = {
         name: layer_decay ** (len(stack) - 1 - depth)
@@ -63,8 +63,7 @@ def head_factors(params: PyTree, rates: Sequence[tuple[str, float]]) -> dict[str
     found: dict[str, float] = {}
     for number, (pattern, factor) in enumerate(rates):
         field = f"optim.head_rates[{number}]"
-        if factor <= 0:
-            raise ValueError(f"{field} is {factor}; it must be positive")
+        checks.positive(field, factor)
         meant = [name for name in names if matches(name, pattern)]
         if not meant:
             parts = ", ".join(dict.fromkeys(name.partition(".")[0] for name in names))

@@ -87,7 +87,7 @@ def test_a_whole_representation_is_taken_by_build():
         ({"model__name": "resnet"}, "model.name is 'resnet'; allowed: clmr_sample_cnn, cnnsa"),
         ({"data__name": "radio"}, "data.name is 'radio'; allowed: audioset, deam, "),
         ({"features__mel_scale": "bark"}, "features.mel_scale is 'bark'; allowed: htk, slaney"),
-        ({"model__args__num_blocks": 9}, "model.args.num_blocks is 9; allowed: 1 to 7"),
+        ({"model__args__num_blocks": 9}, r"model.args.num_blocks is 9; it must be in \[1, 7\]"),
         ({"model__window_s": 0.05}, "raise model.window_s"),
     ],
 )

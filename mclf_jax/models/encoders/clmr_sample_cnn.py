@@ -8,12 +8,11 @@ Published strides: (3,) * 9 for 59,049 samples at 22,050 Hz; (3, 3, 3, 3, 3, 3, 
 43,740 at 16 kHz; (3, 3, 3, 2, 2, 4, 4, 2, 2) for 20,736 at 8 kHz.
 """
 
-import functools
-
 import flax.linen as nn
 
 from mclf_jax.audio.features import Waveform
 from mclf_jax.models.layers.blocks import (
+    Network,
     batch_norm,
     compute_in,
     conv,
@@ -21,32 +20,25 @@ from mclf_jax.models.layers.blocks import (
     flatten,
     max_pool,
     outputs,
-    run_block,
 )
 
 FEATURES = Waveform(sample_rate_hz=22050)
 WINDOW_SAMPLES = 3**10
 
 
-class CLMRSampleCNN(nn.Module):
+class CLMRSampleCNN(Network):
     """A strided convolution, nine convolutions each pooled by its kernel size, and a last one.
 
     Attributes:
-        num_labels: K.
         n_channels: of the first layers; the eleven have 1, 1, 1, 2, 2, 2, 2, 2, 2, 4 and 4 times
             as many.
         strides: kernel size and pooling of each of the nine.
         dropout_rate: before the last layer.
-        dtype: of the blocks, "float32" or "bfloat16".
-        remat: "none" or "blocks", see `models.build`.
     """
 
-    num_labels: int
     n_channels: int = 128
     strides: tuple[int, ...] = (3,) * 9
     dropout_rate: float = 0.5
-    dtype: str = "float32"
-    remat: str = "none"
 
     @nn.compact
     def __call__(self, x, *, train: bool):
@@ -57,7 +49,7 @@ class CLMRSampleCNN(nn.Module):
                 f"model.args.strides has {len(self.strides)} numbers; it must have "
                 f"{len(multipliers)}, one for each layer between the first and the last"
             )
-        run = functools.partial(run_block, train=train, remat=self.remat)
+        run = self.runner(train=train)
         x = compute_in(x[..., None], self.dtype)
         x = run(_Layer(self.n_channels, stride=3, padding=0, name="sequential.0"), x)
         for i, (size, multiplier) in enumerate(zip(self.strides, multipliers, strict=True)):

@@ -8,20 +8,19 @@ For speech at 16 kHz the paper has strides (5, 4, 2, 2, 2), kernel_sizes (10, 8,
 public code, paddings (2, 2, 2, 2, 1).
 """
 
-import functools
-
 import flax.linen as nn
 import jax.numpy as jnp
 
 from mclf_jax.audio.features import Waveform
+from mclf_jax.common import checks
 from mclf_jax.models.layers.blocks import (
+    Network,
     batch_norm,
     compute_in,
     conv,
     dense,
     layer_norm,
     outputs,
-    run_block,
 )
 from mclf_jax.models.layers.quantizer import VectorQuantizer
 from mclf_jax.models.taggers.crnn import GRU
@@ -31,11 +30,10 @@ WINDOW_SAMPLES = 3**10
 NORMS = ("none", "layer", "batch")
 
 
-class CPC(nn.Module):
+class CPC(Network):
     """Strided convolutions to latents, perhaps quantised, and a GRU from latents to contexts.
 
     Attributes:
-        num_labels: K.
         n_channels: of every convolution.
         context_dim: of the GRU.
         kernel_sizes, strides, paddings: of the convolutions, one number each.
@@ -49,11 +47,8 @@ class CPC(nn.Module):
             0 is without.
         code_dim: of a code; latents are projected to it.
         code_decay, restart_codes_below: see `VectorQuantizer`.
-        dtype: of the blocks, "float32" or "bfloat16".
-        remat: "none" or "blocks", see `models.build`.
     """
 
-    num_labels: int
     n_channels: int = 512
     context_dim: int = 256
     kernel_sizes: tuple[int, ...] = (10, 6, 4, 4, 4, 2, 2)
@@ -64,8 +59,6 @@ class CPC(nn.Module):
     code_dim: int = 64
     code_decay: float = 0.999
     restart_codes_below: float = 0.0
-    dtype: str = "float32"
-    remat: str = "none"
 
     @nn.compact
     def __call__(self, x, *, train: bool):
@@ -80,8 +73,7 @@ class CPC(nn.Module):
         Raises:
             ValueError: settings that do not go together, or an input without any latent.
         """
-        if self.norm not in NORMS:
-            raise ValueError(f"model.args.norm is {self.norm!r}; allowed: {', '.join(NORMS)}")
+        checks.choice("model.args.norm", self.norm, NORMS)
         layers = (self.kernel_sizes, self.strides, self.paddings)
         if len(set(map(len, layers))) != 1:
             raise ValueError(
@@ -89,7 +81,7 @@ class CPC(nn.Module):
                 f"{', '.join(str(len(sizes)) for sizes in layers)} numbers; they must have as "
                 "many, one for each convolution"
             )
-        run = functools.partial(run_block, train=train, remat=self.remat)
+        run = self.runner(train=train)
         x = compute_in(x[..., None], self.dtype)
         for i, (kernel_size, stride, padding) in enumerate(zip(*layers, strict=True)):
             name = f"encoder.seq.layer-{i}"

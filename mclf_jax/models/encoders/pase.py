@@ -4,14 +4,15 @@ Input 16,000 samples at 16 kHz -> 100 latents, one every 10 ms. 5,823,070 parame
 of which the encoder has 5,818,020; PASE+, `PLUS`, has 7,832,896 in its encoder and hears 2 s.
 """
 
-import functools
 import math
 
 import flax.linen as nn
 import jax.numpy as jnp
 
 from mclf_jax.audio.features import Waveform
-from mclf_jax.models.layers.blocks import batch_norm, compute_in, conv, outputs, run_block
+from mclf_jax.common import checks
+from mclf_jax.models.encoders.cpc import check_length
+from mclf_jax.models.layers.blocks import Network, batch_norm, compute_in, conv, outputs
 from mclf_jax.models.layers.qrnn import QRNN
 from mclf_jax.models.layers.sinc import SincConv
 
@@ -24,11 +25,10 @@ RECURRENT = ("none", "qrnn")
 _MULTIPLIERS = (1, 1, 2, 2, 4, 4, 8, 8)
 
 
-class PASE(nn.Module):
+class PASE(Network):
     """A sinc layer and seven strided convolutions, perhaps a QRNN, and a projection.
 
     Attributes:
-        num_labels: K.
         n_channels: of the first two layers; the eight have 1, 1, 2, 2, 4, 4, 8, 8 times as many.
         kernel_sizes, strides: of the layers, one number each; the first is the sinc layer, whose
             stride is 1. Their product is the hop.
@@ -38,11 +38,8 @@ class PASE(nn.Module):
         recurrent: "none", or "qrnn" between the last convolution and the projection.
         hidden_size: of the QRNN.
         sample_rate_hz: rate of the waveform.
-        dtype: of the blocks, "float32" or "bfloat16".
-        remat: "none" or "blocks", see `models.build`.
     """
 
-    num_labels: int
     n_channels: int = 64
     kernel_sizes: tuple[int, ...] = (251, 20, 11, 11, 11, 11, 11, 11)
     strides: tuple[int, ...] = (1, 10, 2, 1, 2, 1, 2, 2)
@@ -51,8 +48,6 @@ class PASE(nn.Module):
     recurrent: str = "none"
     hidden_size: int = 512
     sample_rate_hz: int = 16000
-    dtype: str = "float32"
-    remat: str = "none"
 
     @property
     def hop_length(self) -> int:
@@ -70,7 +65,7 @@ class PASE(nn.Module):
             ValueError: settings that do not go together, or an input without any latent.
         """
         self._check()
-        run = functools.partial(run_block, train=train, remat=self.remat)
+        run = self.runner(train=train)
         x = compute_in(x, self.dtype)
         sinc = (self.n_channels, self.kernel_sizes[0], self.sample_rate_hz)
         x = run(_SincBlock(*sinc, name="blocks.0"), x)
@@ -82,11 +77,7 @@ class PASE(nn.Module):
                 skipped.append(_pointwise(x, self.embedding_dim, name=name, use_bias=False))
             channels = multiplier * self.n_channels
             x = run(_Block(channels, kernel_size, stride, name=f"blocks.{i}"), x)
-        if x.shape[1] < 1:
-            raise ValueError(
-                "the input is too small for this network: not one latent is left; raise "
-                "model.window_s"
-            )
+        check_length(x)
         if self.recurrent == "qrnn":
             x = QRNN(self.hidden_size, name="rnn")(x)
         x = _pointwise(x, self.embedding_dim, name="W")
@@ -107,8 +98,7 @@ class PASE(nn.Module):
 
     def _check(self) -> None:
         for field, allowed in (("skips", SKIPS), ("recurrent", RECURRENT)):
-            if (value := getattr(self, field)) not in allowed:
-                raise ValueError(f"model.args.{field} is {value!r}; allowed: {', '.join(allowed)}")
+            checks.choice(f"model.args.{field}", getattr(self, field), allowed)
         for field in ("kernel_sizes", "strides"):
             if len(sizes := getattr(self, field)) != len(_MULTIPLIERS):
                 raise ValueError(

@@ -6,14 +6,13 @@ context of each sees the last 210 ms. 12,370,482 parameters for 50 tags.
 wav2vec large, in public code: `LARGE`.
 """
 
-import functools
-
 import flax.linen as nn
 import jax.numpy as jnp
 
 from mclf_jax.audio.features import Waveform
+from mclf_jax.common import checks
 from mclf_jax.models.encoders.cpc import check_length, sequence_outputs
-from mclf_jax.models.layers.blocks import compute_in, conv, run_block
+from mclf_jax.models.layers.blocks import Network, compute_in, conv
 
 FEATURES = Waveform(sample_rate_hz=16000)
 WINDOW_SAMPLES = 150_000
@@ -29,32 +28,26 @@ SHORTCUTS = ("none", "residual")
 COMPRESSIONS = ("none", "log")
 
 
-class Wav2Vec(nn.Module):
+class Wav2Vec(Network):
     """Strided convolutions to latents, and causal ones from latents to contexts.
 
     Every convolution is followed by group normalisation with one group, which is over channels
     and time: of later samples a context knows their mean and variance, and nothing else.
 
     Attributes:
-        num_labels: K.
         n_channels: of every convolution.
         kernel_sizes, strides: of the encoder, one number a layer.
         context_kernel_sizes: of the context network, one number a layer.
         shortcuts: "none", or "residual": around every layer of the context network.
         compression: "none", or "log": latents are log(1 + |x|).
-        dtype: of the blocks, "float32" or "bfloat16".
-        remat: "none" or "blocks", see `models.build`.
     """
 
-    num_labels: int
     n_channels: int = 512
     kernel_sizes: tuple[int, ...] = (10, 8, 4, 4, 4)
     strides: tuple[int, ...] = (5, 4, 2, 2, 2)
     context_kernel_sizes: tuple[int, ...] = (3,) * 9
     shortcuts: str = "none"
     compression: str = "none"
-    dtype: str = "float32"
-    remat: str = "none"
 
     @nn.compact
     def __call__(self, x, *, train: bool):
@@ -68,14 +61,13 @@ class Wav2Vec(nn.Module):
             ValueError: settings that do not go together, or an input without any latent.
         """
         for field, allowed in (("shortcuts", SHORTCUTS), ("compression", COMPRESSIONS)):
-            if (value := getattr(self, field)) not in allowed:
-                raise ValueError(f"model.args.{field} is {value!r}; allowed: {', '.join(allowed)}")
+            checks.choice(f"model.args.{field}", getattr(self, field), allowed)
         if len(self.kernel_sizes) != len(self.strides):
             raise ValueError(
                 f"model.args.kernel_sizes and strides have {len(self.kernel_sizes)} and "
                 f"{len(self.strides)} numbers; they must have as many, one for each convolution"
             )
-        run = functools.partial(run_block, train=train, remat=self.remat)
+        run = self.runner(train=train)
         x = compute_in(x[..., None], self.dtype)
         layers = zip(self.kernel_sizes, self.strides, strict=True)
         for i, (kernel_size, stride) in enumerate(layers):

@@ -3,6 +3,8 @@
 import jax
 import jax.numpy as jnp
 
+from mclf_jax.common import checks
+
 ATTENTIONS = ("plain", "dot_product_attention")
 
 
@@ -22,10 +24,7 @@ def attention(query, key, value, *, implementation: str, dropout=None):
     Raises:
         ValueError: an unknown implementation, or dropout where it cannot be had.
     """
-    if implementation not in ATTENTIONS:
-        raise ValueError(
-            f"model.args.attention is {implementation!r}; allowed: {', '.join(ATTENTIONS)}"
-        )
+    checks.choice("model.args.attention", implementation, ATTENTIONS)
     if implementation == "dot_product_attention":
         if dropout is not None:
             raise ValueError(

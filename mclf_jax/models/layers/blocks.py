@@ -8,12 +8,15 @@ the submodule `name`. They compute in the precision of what they are given and k
 parameters and statistics in float32.
 """
 
+import functools
 import math
 from collections.abc import Callable
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+
+from mclf_jax.common import checks
 
 # PyTorch's default: weights uniform in +-1/sqrt(fan_in), and biases too.
 torch_kernel_init = nn.initializers.variance_scaling(1 / 3, "fan_in", "uniform")
@@ -115,8 +118,7 @@ def depth_rates(last: float, num_blocks: int) -> tuple[float, ...]:
     Raises:
         ValueError: `last` is not in [0, 1).
     """
-    if not 0 <= last < 1:
-        raise ValueError(f"model.args.stochastic_depth_rate is {last}; it must be in [0, 1)")
+    checks.within("model.args.stochastic_depth_rate", last, 0, 1, ends="[)")
     return tuple(last * (i + 1) / num_blocks for i in range(num_blocks))
 
 
@@ -201,6 +203,24 @@ def max_over(x, axis: int):
     index = jax.lax.stop_gradient(x).argmax(axis, keepdims=True)
     largest = jax.lax.broadcasted_iota(index.dtype, x.shape, axis) == index
     return jnp.where(largest, x, 0).sum(axis)
+
+
+class Network(nn.Module):
+    """What all architectures have beside their own settings.
+
+    Attributes:
+        num_labels: K.
+        dtype: of the blocks, "float32" or "bfloat16".
+        remat: "none" or "blocks", see `models.build`.
+    """
+
+    num_labels: int
+    dtype: str = "float32"
+    remat: str = "none"
+
+    def runner(self, *, train: bool) -> Callable:
+        """`run(block, x)`, which is `run_block` with the settings of this network."""
+        return functools.partial(run_block, train=train, remat=self.remat)
 
 
 class ConvBlock(nn.Module):

@@ -13,6 +13,7 @@ import numpy as np
 from mclf_jax.audio.features import LogMel
 from mclf_jax.models.layers.attention import attention
 from mclf_jax.models.layers.blocks import (
+    Network,
     ResBlock,
     batch_norm,
     compute_in,
@@ -22,7 +23,6 @@ from mclf_jax.models.layers.blocks import (
     flatten_frequency,
     layer_norm,
     outputs,
-    run_block,
     stochastic_depth,
 )
 
@@ -30,11 +30,10 @@ FEATURES = LogMel(sample_rate_hz=16000, n_fft=512, hop_length=256, n_mels=128)
 WINDOW_SAMPLES = 15 * 16000
 
 
-class CNNSA(nn.Module):
+class CNNSA(Network):
     """Seven residual blocks reduce frequency to one band; attention reads the rest.
 
     Attributes:
-        num_labels: K.
         n_channels: of the first two blocks; the others have twice as many, which is also the
             width of the attention layers.
         num_heads, num_layers: of the attention.
@@ -43,11 +42,8 @@ class CNNSA(nn.Module):
         dropout_rate: before the last layer.
         attention: "plain" or "dot_product_attention", see `models.attention`.
         stochastic_depth_rate: of the last residual block, see `blocks.depth_rates`.
-        dtype: of the blocks, "float32" or "bfloat16".
-        remat: "none" or "blocks", see `models.build`.
     """
 
-    num_labels: int
     n_channels: int = 128
     num_heads: int = 8
     num_layers: int = 2
@@ -56,15 +52,13 @@ class CNNSA(nn.Module):
     dropout_rate: float = 0.5
     attention: str = "plain"
     stochastic_depth_rate: float = 0.0
-    dtype: str = "float32"
-    remat: str = "none"
 
     @nn.compact
     def __call__(self, x, *, train: bool):
         """[B, F, M] -> {"logits": [B, K], "embedding": [B, 2 * n_channels]}."""
         x = batch_norm(x[..., None], name="spec_bn", train=train)
         x = compute_in(x, self.dtype)
-        run = functools.partial(run_block, train=train, remat=self.remat)
+        run = self.runner(train=train)
         multipliers = (1, 1, 2, 2, 2, 2, 2)
         rates = depth_rates(self.stochastic_depth_rate, len(multipliers) + self.num_layers)
         for i, multiplier in enumerate(multipliers):

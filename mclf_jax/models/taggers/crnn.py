@@ -4,8 +4,6 @@ Input 464,000 samples at 16 kHz -> 1813 frames of 96 mels (or 128); four pooling
 steps, which two GRU layers read. 394,100 parameters for 50 tags.
 """
 
-import functools
-
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -13,12 +11,12 @@ import jax.numpy as jnp
 from mclf_jax.audio.features import LogMel
 from mclf_jax.models.layers.blocks import (
     ConvBlock,
+    Network,
     batch_norm,
     compute_in,
     dropout,
     flatten_frequency,
     outputs,
-    run_block,
     torch_bias_init,
 )
 
@@ -26,34 +24,28 @@ FEATURES = LogMel(sample_rate_hz=16000, n_fft=512, hop_length=256, n_mels=96)
 WINDOW_SAMPLES = 29 * 16000
 
 
-class CRNN(nn.Module):
+class CRNN(Network):
     """Four convolutional blocks, a stack of GRUs, and a dense layer on the last state.
 
     Attributes:
-        num_labels: K.
         n_channels: of the first block; the others have twice as many.
         pools: (time, frequency) of each block's max-pooling, one block per entry.
         hidden_size, num_layers: of the GRU.
         dropout_rate: before the last layer.
-        dtype: of the blocks, "float32" or "bfloat16".
-        remat: "none" or "blocks", see `models.build`.
     """
 
-    num_labels: int
     n_channels: int = 64
     pools: tuple[tuple[int, int], ...] = ((2, 2), (3, 3), (4, 4), (4, 4))
     hidden_size: int = 32
     num_layers: int = 2
     dropout_rate: float = 0.5
-    dtype: str = "float32"
-    remat: str = "none"
 
     @nn.compact
     def __call__(self, x, *, train: bool):
         """[B, F, M] -> {"logits": [B, K], "embedding": [B, hidden_size]}."""
         x = batch_norm(x[..., None], name="spec_bn", train=train)
         x = compute_in(x, self.dtype)
-        run = functools.partial(run_block, train=train, remat=self.remat)
+        run = self.runner(train=train)
         for i, pool in enumerate(self.pools):
             features = self.n_channels * (1 if i == 0 else 2)
             x = run(ConvBlock(features, tuple(pool), name=f"layer{i + 1}"), x)

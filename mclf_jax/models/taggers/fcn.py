@@ -4,51 +4,43 @@ Input 464,000 samples at 16 kHz -> 1813 frames of 96 mels (or 128); five pooling
 to 1x1. 447,732 parameters for 50 tags.
 """
 
-import functools
-
 import flax.linen as nn
 
 from mclf_jax.audio.features import LogMel
 from mclf_jax.models.layers.blocks import (
     ConvBlock,
+    Network,
     batch_norm,
     compute_in,
     dropout,
     flatten,
     outputs,
-    run_block,
 )
 
 FEATURES = LogMel(sample_rate_hz=16000, n_fft=512, hop_length=256, n_mels=96)
 WINDOW_SAMPLES = 29 * 16000
 
 
-class FCN(nn.Module):
+class FCN(Network):
     """Convolutions with large poolings until one point is left, and one dense layer on it.
 
     Attributes:
-        num_labels: K.
         n_channels: of the first and the last block; those between have twice as many.
         pools: (time, frequency) of each block's max-pooling, one block per entry. What they
             leave is flattened, so the length of the input is fixed once it is trained.
         dropout_rate: before the last layer.
-        dtype: of the blocks, "float32" or "bfloat16".
-        remat: "none" or "blocks", see `models.build`.
     """
 
-    num_labels: int
     n_channels: int = 64
     pools: tuple[tuple[int, int], ...] = ((4, 2), (4, 2), (4, 2), (5, 3), (4, 4))
     dropout_rate: float = 0.5
-    dtype: str = "float32"
-    remat: str = "none"
 
     @nn.compact
     def __call__(self, x, *, train: bool):
         """[B, F, M] -> {"logits": [B, K], "embedding": [B, n_channels]}."""
         x = batch_norm(x[..., None], name="spec_bn", train=train)
         x = compute_in(x, self.dtype)
-        run = functools.partial(run_block, train=train, remat=self.remat)
+        run = self.runner(train=train)
         for i, pool in enumerate(self.pools):
             features = self.n_channels * (1 if i in (0, len(self.pools) - 1) else 2)
             x = run(ConvBlock(features, tuple(pool), name=f"layer{i + 1}"), x)

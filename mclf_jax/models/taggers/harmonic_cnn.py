@@ -4,8 +4,6 @@ Input 80,000 samples at 16 kHz -> 313 frames of a power spectrogram. Time is poo
 longer input works too. 3,631,551 parameters for 50 tags.
 """
 
-import functools
-
 import flax.linen as nn
 
 from mclf_jax.audio.features import (
@@ -16,6 +14,7 @@ from mclf_jax.audio.features import (
 )
 from mclf_jax.models.layers.blocks import (
     ConvBlock,
+    Network,
     ResBlock,
     batch_norm,
     compute_in,
@@ -25,37 +24,30 @@ from mclf_jax.models.layers.blocks import (
     flatten_frequency,
     max_over,
     outputs,
-    run_block,
 )
 
 FEATURES = PowerSpectrogram(sample_rate_hz=16000, n_fft=512, hop_length=256)
 WINDOW_SAMPLES = 5 * 16000
 
 
-class HarmonicCNN(nn.Module):
+class HarmonicCNN(Network):
     """A harmonic filter bank, seven 3x3 blocks, the maximum over time and two dense layers.
 
     Attributes:
-        num_labels: K.
         sample_rate_hz: of the waveform; filled in by `models.build`.
         n_channels: of the first four blocks; the others and the dense layer have twice as many.
         num_harmonics: channels of the filter bank.
         bands_per_semitone: of the filter bank, for each harmonic.
         dropout_rate: before the last layer.
         stochastic_depth_rate: of the last residual block, see `blocks.depth_rates`.
-        dtype: of the blocks, "float32" or "bfloat16".
-        remat: "none" or "blocks", see `models.build`.
     """
 
-    num_labels: int
     sample_rate_hz: int = 16000
     n_channels: int = 128
     num_harmonics: int = 6
     bands_per_semitone: int = 2
     dropout_rate: float = 0.5
     stochastic_depth_rate: float = 0.0
-    dtype: str = "float32"
-    remat: str = "none"
 
     @nn.compact
     def __call__(self, x, *, train: bool):
@@ -65,7 +57,7 @@ class HarmonicCNN(nn.Module):
         )
         x = batch_norm(filters(x), name="hstft_bn", train=train)
         x = compute_in(x, self.dtype)
-        run = functools.partial(run_block, train=train, remat=self.remat)
+        run = self.runner(train=train)
         n = self.n_channels
         residual = (2, 3, 4, 6, 7)
         rates = depth_rates(self.stochastic_depth_rate, len(residual))

@@ -5,14 +5,13 @@ Input 220,500 samples at 22,050 Hz -> 431 frames of 128 mels -> 107 tokens; up t
 (`attention_dim=64`) has 1,108,852.
 """
 
-import functools
-
 import flax.linen as nn
 import jax.numpy as jnp
 
 from mclf_jax.audio.features import LogMel
 from mclf_jax.models.layers.attention import attention
 from mclf_jax.models.layers.blocks import (
+    Network,
     ResBlock,
     batch_norm,
     compute_in,
@@ -22,7 +21,6 @@ from mclf_jax.models.layers.blocks import (
     flatten_frequency,
     layer_norm,
     outputs,
-    run_block,
     stochastic_depth,
 )
 
@@ -31,11 +29,10 @@ WINDOW_SAMPLES = 10 * 22050
 _MAX_TOKENS = 512
 
 
-class MusicTaggingTransformer(nn.Module):
+class MusicTaggingTransformer(Network):
     """Three residual blocks, four pre-norm attention layers, and a dense layer on the first token.
 
     Attributes:
-        num_labels: K.
         conv_channels: of the blocks.
         attention_dim: width of the attention layers and size of the embedding; a multiple of
             `num_heads`.
@@ -43,11 +40,8 @@ class MusicTaggingTransformer(nn.Module):
         dropout_rate: in the attention layers.
         attention: "plain" or "dot_product_attention", see `models.attention`.
         stochastic_depth_rate: of the last residual block, see `blocks.depth_rates`.
-        dtype: of the blocks, "float32" or "bfloat16".
-        remat: "none" or "blocks", see `models.build`.
     """
 
-    num_labels: int
     conv_channels: int = 128
     attention_dim: int = 256
     num_heads: int = 8
@@ -55,8 +49,6 @@ class MusicTaggingTransformer(nn.Module):
     dropout_rate: float = 0.1
     attention: str = "plain"
     stochastic_depth_rate: float = 0.0
-    dtype: str = "float32"
-    remat: str = "none"
 
     @nn.compact
     def __call__(self, x, *, train: bool):
@@ -68,7 +60,7 @@ class MusicTaggingTransformer(nn.Module):
             )
         x = batch_norm(x[..., None], name="frontend.input_bn", train=train)
         x = compute_in(x, self.dtype)
-        run = functools.partial(run_block, train=train, remat=self.remat)
+        run = self.runner(train=train)
         pools = ((2, 2), (2, 2), (1, 2))
         rates = depth_rates(self.stochastic_depth_rate, len(pools) + self.num_layers)
         for i, pool in enumerate(pools):

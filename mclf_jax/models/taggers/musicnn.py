@@ -5,7 +5,6 @@ length works. 784,300 parameters for 50 tags; 7,972,000 in the large size, which
 `backend_channels=512, dense_units=500`.
 """
 
-import functools
 from collections.abc import Callable
 
 import flax.linen as nn
@@ -13,6 +12,7 @@ import jax.numpy as jnp
 
 from mclf_jax.audio.features import LogMel
 from mclf_jax.models.layers.blocks import (
+    Network,
     batch_norm,
     compute_in,
     conv,
@@ -20,7 +20,6 @@ from mclf_jax.models.layers.blocks import (
     dropout,
     max_over,
     outputs,
-    run_block,
 )
 from mclf_jax.models.layers.tall_conv import tall_conv
 
@@ -28,33 +27,27 @@ FEATURES = LogMel(sample_rate_hz=16000, n_fft=512, hop_length=256, n_mels=96)
 WINDOW_SAMPLES = 3 * 16000
 
 
-class MusiCNN(nn.Module):
+class MusiCNN(Network):
     """A front end of tall and of long filters, a small residual network, mean and max over time.
 
     Attributes:
-        num_labels: K.
         n_channels: of each long (temporal) filter bank; tall (timbral) ones have 4 times as many.
         backend_channels: of the three convolutions in the middle.
         dense_units: of the layer before the last, the size of the embedding.
         dropout_rate: before the last layer.
-        dtype: of the blocks, "float32" or "bfloat16".
-        remat: "none" or "blocks", see `models.build`.
     """
 
-    num_labels: int
     n_channels: int = 51
     backend_channels: int = 64
     dense_units: int = 200
     dropout_rate: float = 0.5
-    dtype: str = "float32"
-    remat: str = "none"
 
     @nn.compact
     def __call__(self, x, *, train: bool):
         """[B, F, M] -> {"logits": [B, K], "embedding": [B, dense_units]}."""
         x = batch_norm(x[..., None], name="spec_bn", train=train)
         x = compute_in(x, self.dtype)
-        run = functools.partial(run_block, train=train, remat=self.remat)
+        run = self.runner(train=train)
         n_mels, mean = x.shape[2], x.mean(axis=2)
         front = []
         # Tall filters see 70 % and 40 % of the mel bands, and move over the rest.

@@ -4,18 +4,16 @@ Input 59,049 = 3^10 samples at 16 kHz; a strided convolution and nine poolings b
 step. 1,869,874 parameters for 50 tags.
 """
 
-import functools
-
 import flax.linen as nn
 
 from mclf_jax.audio.features import Waveform
 from mclf_jax.models.layers.blocks import (
     ConvBlock,
+    Network,
     compute_in,
     dropout,
     flatten,
     outputs,
-    run_block,
 )
 
 FEATURES = Waveform(sample_rate_hz=16000)
@@ -23,29 +21,23 @@ WINDOW_SAMPLES = 3**10
 MULTIPLIERS = (1, 1, 1, 2, 2, 2, 2, 2, 2, 4)
 
 
-class SampleCNN(nn.Module):
+class SampleCNN(Network):
     """Eleven one-dimensional convolutions on the samples, and one dense layer.
 
     Attributes:
-        num_labels: K.
         n_channels: of the first block; the ten have 1, 1, 1, 2, 2, 2, 2, 2, 2 and 4 times as
             many, and the last convolution 4 times as many.
         dropout_rate: before the last layer.
-        dtype: of the blocks, "float32" or "bfloat16".
-        remat: "none" or "blocks", see `models.build`.
     """
 
-    num_labels: int
     n_channels: int = 128
     dropout_rate: float = 0.5
-    dtype: str = "float32"
-    remat: str = "none"
 
     @nn.compact
     def __call__(self, x, *, train: bool):
         """[B, T] -> {"logits": [B, K], "embedding": [B, 4 * n_channels]}."""
         x = compute_in(x[..., None], self.dtype)
-        run = functools.partial(run_block, train=train, remat=self.remat)
+        run = self.runner(train=train)
         for i, multiplier in enumerate(MULTIPLIERS):
             stride, pool = (3, 1) if i == 0 else (1, 3)
             block = ConvBlock(

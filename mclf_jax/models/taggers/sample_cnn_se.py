@@ -4,12 +4,11 @@ Input 59,049 = 3^10 samples at 16 kHz; a strided block and nine poolings by 3 le
 6,951,858 parameters for 50 tags.
 """
 
-import functools
-
 import flax.linen as nn
 
 from mclf_jax.audio.features import Waveform
 from mclf_jax.models.layers.blocks import (
+    Network,
     batch_norm,
     compute_in,
     conv,
@@ -19,7 +18,6 @@ from mclf_jax.models.layers.blocks import (
     flatten,
     max_pool,
     outputs,
-    run_block,
     stochastic_depth,
 )
 from mclf_jax.models.taggers.sample_cnn import MULTIPLIERS
@@ -28,31 +26,25 @@ FEATURES = Waveform(sample_rate_hz=16000)
 WINDOW_SAMPLES = 3**10
 
 
-class SampleCNNSE(nn.Module):
+class SampleCNNSE(Network):
     """Eleven residual blocks on the samples, whose channels are weighed by their own means.
 
     Attributes:
-        num_labels: K.
         n_channels: of the first block; the ten have 1, 1, 1, 2, 2, 2, 2, 2, 2 and 4 times as
             many, and the last block and the dense layer 4 times as many.
         dropout_rate: before the last layer.
         stochastic_depth_rate: of the last residual block, see `blocks.depth_rates`.
-        dtype: of the blocks, "float32" or "bfloat16".
-        remat: "none" or "blocks", see `models.build`.
     """
 
-    num_labels: int
     n_channels: int = 128
     dropout_rate: float = 0.5
     stochastic_depth_rate: float = 0.0
-    dtype: str = "float32"
-    remat: str = "none"
 
     @nn.compact
     def __call__(self, x, *, train: bool):
         """[B, T] -> {"logits": [B, K], "embedding": [B, 4 * n_channels]}."""
         x = compute_in(x[..., None], self.dtype)
-        run = functools.partial(run_block, train=train, remat=self.remat)
+        run = self.runner(train=train)
         *rates, last_rate = depth_rates(self.stochastic_depth_rate, len(MULTIPLIERS) + 1)
         for i, (multiplier, rate) in enumerate(zip(MULTIPLIERS, rates, strict=True)):
             stride, pool = (3, 1) if i == 0 else (1, 3)

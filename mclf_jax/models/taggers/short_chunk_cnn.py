@@ -4,14 +4,14 @@ Input 59,049 samples at 16 kHz -> 231 frames of 128 mels. Any longer input works
 because time is pooled away. 3,687,348 parameters for 50 tags.
 """
 
-import functools
-
 import flax.linen as nn
 import jax.numpy as jnp
 
 from mclf_jax.audio.features import LogMel
+from mclf_jax.common import checks
 from mclf_jax.models.layers.blocks import (
     ConvBlock,
+    Network,
     batch_norm,
     compute_in,
     dense,
@@ -19,49 +19,40 @@ from mclf_jax.models.layers.blocks import (
     flatten_frequency,
     max_over,
     outputs,
-    run_block,
 )
 
 FEATURES = LogMel(sample_rate_hz=16000, n_fft=512, hop_length=256, n_mels=128)
 WINDOW_SAMPLES = 59_049
 
 
-class ShortChunkCNN(nn.Module):
+class ShortChunkCNN(Network):
     """A VGG-like stack with 2x2 poolings, then the maximum over time and two dense layers.
 
     Attributes:
-        num_labels: K.
         n_channels: channels of the first block; the seven have 1, 1, 2, 2, 2, 2 and 4 times
             as many, and the dense layer 4 times as many.
         num_blocks: 1 to 7. Seven need 128 mels and 128 frames; frequencies that fewer blocks
             leave are kept apart as channels of the dense layer.
         pooling: over time, "max" as published or "mean_max", both side by side.
         dropout_rate: before the last layer.
-        dtype: of the blocks, "float32" or "bfloat16".
-        remat: "none" or "blocks", see `models.build`.
     """
 
-    num_labels: int
     n_channels: int = 128
     num_blocks: int = 7
     pooling: str = "max"
     dropout_rate: float = 0.5
-    dtype: str = "float32"
-    remat: str = "none"
 
     @nn.compact
     def __call__(self, x, *, train: bool):
         """[B, F, M] -> {"logits": [B, K], "embedding": [B, 4 * n_channels]}."""
         x = batch_norm(x[..., None], name="spec_bn", train=train)
         x = compute_in(x, self.dtype)
-        run = functools.partial(run_block, train=train, remat=self.remat)
+        run = self.runner(train=train)
         multipliers = (1, 1, 2, 2, 2, 2, 4)
-        if not 1 <= self.num_blocks <= len(multipliers):
-            raise ValueError(f"model.args.num_blocks is {self.num_blocks}; allowed: 1 to 7")
+        checks.within("model.args.num_blocks", self.num_blocks, 1, len(multipliers))
         for i, multiplier in enumerate(multipliers[: self.num_blocks]):
             x = run(ConvBlock(self.n_channels * multiplier, (2, 2), name=f"layer{i + 1}"), x)
-        if self.pooling not in ("max", "mean_max"):
-            raise ValueError(f"model.args.pooling is {self.pooling!r}; allowed: max, mean_max")
+        checks.choice("model.args.pooling", self.pooling, ("max", "mean_max"))
         x = flatten_frequency(x)
         pooled = max_over(x, 1)
         if self.pooling == "mean_max":

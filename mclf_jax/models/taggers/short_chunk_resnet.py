@@ -4,12 +4,12 @@ Input 59,049 samples at 16 kHz -> 231 frames of 128 mels. Any longer input works
 because time is pooled away. 12,104,244 parameters for 50 tags.
 """
 
-import functools
-
 import flax.linen as nn
 
 from mclf_jax.audio.features import LogMel
+from mclf_jax.common import checks
 from mclf_jax.models.layers.blocks import (
+    Network,
     ResBlock,
     batch_norm,
     compute_in,
@@ -19,44 +19,36 @@ from mclf_jax.models.layers.blocks import (
     flatten_frequency,
     max_over,
     outputs,
-    run_block,
 )
 
 FEATURES = LogMel(sample_rate_hz=16000, n_fft=512, hop_length=256, n_mels=128)
 WINDOW_SAMPLES = 59_049
 
 
-class ShortChunkResNet(nn.Module):
+class ShortChunkResNet(Network):
     """Residual blocks with stride 2, then the maximum over time and two dense layers.
 
     Attributes:
-        num_labels: K.
         n_channels: of the first block; the seven have 1, 1, 2, 2, 2, 2 and 4 times as many, and
             the dense layer 4 times as many.
         num_blocks: 1 to 7; frequencies that fewer blocks leave are kept apart as channels.
         dropout_rate: before the last layer.
         stochastic_depth_rate: of the last residual block, see `blocks.depth_rates`.
-        dtype: of the blocks, "float32" or "bfloat16".
-        remat: "none" or "blocks", see `models.build`.
     """
 
-    num_labels: int
     n_channels: int = 128
     num_blocks: int = 7
     dropout_rate: float = 0.5
     stochastic_depth_rate: float = 0.0
-    dtype: str = "float32"
-    remat: str = "none"
 
     @nn.compact
     def __call__(self, x, *, train: bool):
         """[B, F, M] -> {"logits": [B, K], "embedding": [B, 4 * n_channels]}."""
         multipliers = (1, 1, 2, 2, 2, 2, 4)
-        if not 1 <= self.num_blocks <= len(multipliers):
-            raise ValueError(f"model.args.num_blocks is {self.num_blocks}; allowed: 1 to 7")
+        checks.within("model.args.num_blocks", self.num_blocks, 1, len(multipliers))
         x = batch_norm(x[..., None], name="spec_bn", train=train)
         x = compute_in(x, self.dtype)
-        run = functools.partial(run_block, train=train, remat=self.remat)
+        run = self.runner(train=train)
         for i, rate in enumerate(depth_rates(self.stochastic_depth_rate, self.num_blocks)):
             block = ResBlock(
                 self.n_channels * multipliers[i],

@@ -4,53 +4,45 @@ Input 639,450 samples at 22,050 Hz -> 1249 frames of 128 mels; the five poolings
 them to 1x1. 40,124 parameters for ten classes.
 """
 
-import functools
-
 import flax.linen as nn
 
 from mclf_jax.audio.features import LogMel
 from mclf_jax.models.layers.blocks import (
     ConvBlock,
+    Network,
     batch_norm,
     compute_in,
     dense,
     dropout,
     flatten,
     outputs,
-    run_block,
 )
 
 FEATURES = LogMel(sample_rate_hz=22050, n_fft=1024, hop_length=512, n_mels=128)
 WINDOW_SAMPLES = 29 * 22050
 
 
-class TutorialCNN(nn.Module):
+class TutorialCNN(Network):
     """Five blocks of convolution, batch norm, ReLU, max-pooling and dropout, then two layers.
 
     Attributes:
-        num_labels: K.
         n_channels: channels of the first block; the five have 1, 1, 2, 2 and 4 times as many.
         pools: (time, frequency) of each block's max-pooling, one block per entry. What they
             leave is flattened, so the length of the input is fixed once it is trained.
         block_dropout_rate, dropout_rate: after each block, and before the last layer.
-        dtype: of the blocks, "float32" or "bfloat16".
-        remat: "none" or "blocks", see `models.build`.
     """
 
-    num_labels: int
     n_channels: int = 16
     pools: tuple[tuple[int, int], ...] = ((3, 2), (4, 3), (5, 2), (3, 3), (4, 3))
     block_dropout_rate: float = 0.1
     dropout_rate: float = 0.5
-    dtype: str = "float32"
-    remat: str = "none"
 
     @nn.compact
     def __call__(self, x, *, train: bool):
         """[B, F, M] -> {"logits": [B, K], "embedding": [B, 4 * n_channels]}."""
         x = batch_norm(x[..., None], name="input_bn", train=train)
         x = compute_in(x, self.dtype)
-        run = functools.partial(run_block, train=train, remat=self.remat)
+        run = self.runner(train=train)
         for i, pool in enumerate(self.pools):
             features = self.n_channels * (1, 1, 2, 2, 4)[min(i, 4)]
             x = run(ConvBlock(features, tuple(pool), name=f"layer{i + 1}"), x)

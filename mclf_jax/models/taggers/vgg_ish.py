@@ -6,19 +6,17 @@ in this order, with TensorFlow's constants. The library's rounding of the spectr
 is left out.
 """
 
-import functools
-
 import flax.linen as nn
 
 from mclf_jax.audio.features import preset
 from mclf_jax.models.layers.blocks import (
+    Network,
     batch_norm,
     compute_in,
     dropout,
     flatten,
     max_pool,
     outputs,
-    run_block,
 )
 
 FEATURES = preset("musicnn")
@@ -26,31 +24,25 @@ WINDOW_SAMPLES = 186 * 256
 _TENSORFLOW = {"momentum": 0.99, "epsilon": 1e-3}
 
 
-class VGGish(nn.Module):
+class VGGish(Network):
     """Convolution, ReLU, batch norm and max-pooling five times, and one dense layer.
 
     Attributes:
-        num_labels: K.
         n_channels: of every layer.
         block_dropout_rate, dropout_rate: after the first four poolings, and before the last
             layer.
-        dtype: of the blocks, "float32" or "bfloat16".
-        remat: "none" or "blocks", see `models.build`.
     """
 
-    num_labels: int
     n_channels: int = 128
     block_dropout_rate: float = 0.25
     dropout_rate: float = 0.5
-    dtype: str = "float32"
-    remat: str = "none"
 
     @nn.compact
     def __call__(self, x, *, train: bool):
         """[B, F, M] -> {"logits": [B, K], "embedding": [B, 2 * n_channels]}."""
         x = batch_norm(x[..., None], name="input_bn", train=train, **_TENSORFLOW)
         x = compute_in(x, self.dtype)
-        run = functools.partial(run_block, train=train, remat=self.remat)
+        run = self.runner(train=train)
         for i in range(5):
             x = run(_Layer(self.n_channels, name=f"layer{i + 1}"), x)
             if i == 0:
