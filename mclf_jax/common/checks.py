@@ -31,6 +31,12 @@ def at_least(field: str, value: float, lowest: float) -> None:
         raise ValueError(f"{field} is {value}; it must be at least {lowest}")
 
 
+def whole(field: str, value: Any, *, lowest: int) -> None:
+    """Raise a ValueError unless `value` is an int and at least `lowest`."""
+    if not isinstance(value, int) or value < lowest:
+        raise ValueError(f"{field} is {value!r}; it must be a whole number, at least {lowest}")
+
+
 def within(field: str, value: float, low: float, high: float, *, ends: str = "[]") -> None:
     """Raise a ValueError unless `value` lies between `low` and `high`.
 

@@ -61,7 +61,7 @@ def check(config: ConfigDict, flat: Mapping[str, Any]) -> None:
         raise ValueError(
             f"objective.label_smoothing is {config.objective.label_smoothing}; it must be in [0, 1)"
         )
-    _check_waveform_augmentation(config)
+    _check_augmentation(config)
     _check_training_data(config)
     _check_pairs(config)
     _check_phases(config.optim)
@@ -82,7 +82,7 @@ def check(config: ConfigDict, flat: Mapping[str, Any]) -> None:
             raise ValueError(f"{given[0]} is {flat[given[0]]}; it must be positive")
 
 
-def _check_waveform_augmentation(config: ConfigDict) -> None:
+def _check_augmentation(config: ConfigDict) -> None:
     augment = config.augment
     if augment.waveform and augment.chain:
         raise ValueError("augment.waveform and augment.chain: one of them must be empty")
@@ -90,6 +90,17 @@ def _check_waveform_augmentation(config: ConfigDict) -> None:
     if wanted and augment.on == "device" and config.features.on == "pipeline":
         raise ValueError(
             "features.on is 'pipeline'; as augment.on is 'device', it must be 'device' too"
+        )
+    name, traits = config.objective.name, objectives.traits(config.objective.name)
+    if wanted and augment.on == "pipeline" and traits.takes_unlabelled:
+        raise ValueError(
+            f"augment.on is 'pipeline', but {name} needs clean audio beside what is augmented; "
+            "set augment.on and features.on to 'device'"
+        )
+    if (augment.mixup_alpha or augment.cutmix_alpha) and not traits.takes_mixtures:
+        raise ValueError(
+            "augment.mixup_alpha and augment.cutmix_alpha are for objective.name 'supervised'; "
+            f"set them to 0 for {name!r}"
         )
 
 

@@ -16,7 +16,7 @@ from mclf_jax.common.interrupt import any_process
 from mclf_jax.data.base.source import Source
 from mclf_jax.data.views.base import View
 from mclf_jax.data.views.pseudo_labelled import PseudoLabelled, pseudo_labelled
-from mclf_jax.evaluation.teacher import Teacher, open_teacher
+from mclf_jax.evaluation.teacher import Teacher
 from mclf_jax.evaluation.windows import average, make_step, song_rows
 from mclf_jax.run.experiment import Experiment
 
@@ -41,6 +41,7 @@ def pseudo_labelled_items(
     source: Source,
     indices: np.ndarray,
     *,
+    teacher: Teacher,
     open_source: Callable[[int], Source],
     task: str,
     label_names: tuple[str, ...],
@@ -52,6 +53,7 @@ def pseudo_labelled_items(
         config: of the student; `objective.args`, `eval.batch_size`, `runtime` and `seed` are used.
         source: of the unlabelled songs, at the student's sample rate.
         indices: int [N], the unlabelled songs.
+        teacher: of the student.
         open_source: a sample rate in Hz -> the same data set at it; called if the teacher has
             another one than the student.
         task: that the student learns.
@@ -63,11 +65,9 @@ def pseudo_labelled_items(
         `data.pseudo_labelled`. Songs that cannot be read are left out, and a note says how many.
 
     Raises:
-        FileNotFoundError: there is no such teacher.
-        ValueError: the teacher is not one for this student, or no prediction is confident enough.
+        ValueError: the teacher's data set has other songs, or no prediction is confident enough.
     """
     arguments = objectives.arguments_of(config.objective.name) | dict(config.objective.args)
-    teacher = open_teacher(arguments["teacher"], task=task, label_names=label_names)
     rate = teacher.model.features.sample_rate_hz
     heard = source
     if rate != source.info.sample_rate_hz:

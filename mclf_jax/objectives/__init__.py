@@ -14,10 +14,9 @@ from mclf_jax.common import checks
 from mclf_jax.objectives.base import Loss, Objective, Traits
 
 if TYPE_CHECKING:
-    import numpy as np
     from ml_collections import ConfigDict
 
-    from mclf_jax.models import Model
+    from mclf_jax.objectives.context import Context
 
 __all__ = ["OBJECTIVES", "Loss", "Objective", "Traits", "arguments_of", "build", "traits"]
 
@@ -63,61 +62,23 @@ OBJECTIVES = {
     ),
 }
 
-# What `build` gives to objectives that ask for it.
-_GIVEN = ("model", "chains", "total_steps", "task", "label_names", "label_smoothing", "pos_weight")
-_GIVEN += ("distance", "num_sampled")
 
-
-def build(
-    model: Model,
-    config: ConfigDict,
-    *,
-    task: str,
-    label_names: tuple[str, ...],
-    labels: Callable[[], np.ndarray],
-    total_steps: int,
-) -> Objective:
+def build(context: Context, config: ConfigDict) -> Objective:
     """The objective that a config asks for.
 
     Args:
-        model: what is trained.
-        config: of the experiment; its sections `objective` and `augment` are used.
-        task: of the data set.
-        label_names: of the outputs.
-        labels: gives those of the training items, int [N] or float [N, K].
-        total_steps: of the run.
+        context: what it is made of, of `context.context_of`.
+        config: of the experiment; `objective.name` and `objective.args` are used.
 
     Raises:
-        ValueError: an unknown name, or arguments in `objective.args` that it does not take.
+        ValueError: an unknown name, arguments in `objective.args` that it does not take, or what
+            the objective says of them.
     """
-    from mclf_jax import augment
-    from mclf_jax.objectives.supervised import balanced_pos_weight
-
     name, arguments = config.objective.name, dict(config.objective.args)
-    chains = augment.build(config.augment, features=model.features)
-    if config.augment.on != "device":  # the pipeline has done that
-        chains = chains._replace(waveform=None)
-    known = arguments_of(name)
-    checks.only_known("objective.args", arguments, known, of=name)
-    given = {"chains": chains, "task": task, "label_names": label_names}
-    given |= {"total_steps": total_steps, "label_smoothing": config.objective.label_smoothing}
-    given["pos_weight"] = 1.0
-    if config.objective.pos_weight == "balanced" and task == "multi_label":
-        given["pos_weight"] = balanced_pos_weight(labels())
-    given |= {field: config.objective[field] for field in ("distance", "num_sampled")}
-    if chains.batch is not None and not traits(name).takes_mixtures:
-        raise ValueError(
-            "augment.mixup_alpha and augment.cutmix_alpha are for objective.name 'supervised'; "
-            f"set them to 0 for {name!r}"
-        )
-    if traits(name).takes_unlabelled:
-        _check_semi_supervised(config, task=task)
-    function = _function(name)
-    asked = inspect.signature(function).parameters
+    checks.only_known("objective.args", arguments, arguments_of(name), of=name)
     # Objectives are compiled with their settings, and JSON has lists where configs have tuples.
     arguments = {key: checks.as_tuples(value) for key, value in arguments.items()}
-    arguments |= {key: value for key, value in given.items() if key in asked}
-    return function(model, **arguments)._replace(traits=traits(name))
+    return _function(name)(context, **arguments)._replace(traits=traits(name))
 
 
 def traits(name: str) -> Traits:
@@ -137,22 +98,8 @@ def arguments_of(name: str) -> dict[str, Any]:
         ValueError: there is no such objective.
     """
     parameters = inspect.signature(_function(name)).parameters
-    return {key: p.default for key, p in parameters.items() if key not in _GIVEN}
+    return {key: p.default for key, p in parameters.items() if key != "context"}
 
 
 def _function(name: str) -> Callable[..., Objective]:
     return getattr(importlib.import_module(f"{__name__}.{traits(name).module}"), name)
-
-
-def _check_semi_supervised(config: ConfigDict, *, task: str) -> None:
-    augment, name = config.augment, config.objective.name
-    if (augment.waveform or augment.chain) and augment.on == "pipeline":
-        raise ValueError(
-            f"augment.on is 'pipeline', but {name} needs clean audio beside what is augmented; "
-            "set augment.on and features.on to 'device'"
-        )
-    if task == "regression":
-        raise ValueError(
-            f"objective.name is {name!r}, which is for one label of many and for tags; "
-            f"the task of {config.data.name} is {task!r}"
-        )

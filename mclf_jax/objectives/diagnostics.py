@@ -46,6 +46,24 @@ def diagnose(views: jax.Array, *, valid: jax.Array) -> dict[str, jax.Array]:
     return {"alignment": alignment(z[:, 0], z[:, 1]), **everywhere}
 
 
+def diagnose_one(
+    vectors: jax.Array,
+    *,
+    valid: jax.Array,
+    measures: tuple[str, ...] = ("uniformity", "embedding_std", "effective_rank"),
+) -> dict[str, jax.Array]:
+    """Metrics of a step, name -> [N], where there is one vector of each song, [N, D].
+
+    Args:
+        vectors: of any length.
+        valid: [N], 0 for rows that do not count.
+        measures: names of functions below, but "alignment", which compares two.
+    """
+    z = unit(jax.lax.stop_gradient(vectors))
+    of_batch = {name: globals()[name](z, valid=valid) for name in measures}
+    return {name: jnp.broadcast_to(value, len(z)) for name, value in of_batch.items()}
+
+
 def alignment(a: jax.Array, b: jax.Array) -> jax.Array:
     """Squared distance of two views, [N, D] and [N, D] -> [N]; 0 is perfect.
 

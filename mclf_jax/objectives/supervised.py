@@ -5,68 +5,49 @@ import jax.numpy as jnp
 import numpy as np
 
 from mclf_jax import losses
-from mclf_jax.augment import Chains
-from mclf_jax.models import ARCHITECTURES, Model, frozen
+from mclf_jax.common import checks
+from mclf_jax.models import ARCHITECTURES, frozen
+from mclf_jax.objectives import network
 from mclf_jax.objectives.base import Loss, Objective
+from mclf_jax.objectives.context import Context
 
-_UNCHANGED = Chains()
 DISTANCES = ("squared_error", "cosine")
 
 
-def supervised(
-    model: Model,
-    *,
-    task: str,
-    chains: Chains = _UNCHANGED,
-    label_smoothing: float = 0.0,
-    pos_weight: np.ndarray | float = 1.0,
-    distance: str = "squared_error",
-    num_sampled: int = 0,
-) -> Objective:
+def supervised(context: Context) -> Objective:
     """Cross-entropy, binary cross-entropy or a distance, by `task`.
 
     With "cosine" or `num_sampled` the objective judges the validation split itself, by its loss
     over all labels: directions have no R2, and 50,000 scores a song no place to be kept.
 
-    Args:
-        model: what is trained.
-        task: one of `data.source.TASKS`.
-        chains: augmentations on the device. Across the batch, the inputs of the network are
-            mixed, and with them the labels, of which "single_label" has one-hot rows then.
-        label_smoothing: for "single_label".
-        pos_weight: [K] or a number, for "multi_label".
-        distance: for "regression", one of `DISTANCES`; "cosine" is of whole vectors, such as
-            those of collaborative filtering, and asks nothing of their length.
-        num_sampled: for "single_label" with very many labels, how many are drawn for each step
-            (`losses.sampled_softmax_cross_entropy`); 0 for the softmax over all.
+    Where `context.chains` mix across the batch, labels are mixed with the inputs of the network;
+    those of "single_label" are one-hot rows then.
 
     Raises:
         ValueError: something is not for this task, or not for sampled labels.
     """
+    model, chains, task = context.model, context.chains, context.task
+    distance, num_sampled = context.distance, context.num_sampled
     _check_distance(distance, task)
     if num_sampled:
-        _check_sampling(num_sampled, task, model, chains, label_smoothing)
+        _check_sampling(context)
+    settings = {"label_smoothing": context.label_smoothing, "pos_weight": context.pos_weight}
 
     def init(key):
-        variables = model.init(key)
-        return {
-            "params": {"model": variables["params"]},
-            "state": {"model": {k: v for k, v in variables.items() if k != "params"}},
-        }
+        return network.init(model, key)
 
     def loss(params, state, batch, key):
         spectrogram_key, dropout_key, waveform_key, batch_key = jax.random.split(key, 4)
-        if chains.waveform is not None:
-            batch = batch | {"audio": chains.waveform(waveform_key, batch["audio"])}
-        x, label = model.inputs(batch), batch["label"]
-        if chains.spectrogram is not None:
-            x = chains.spectrogram(spectrogram_key, x)
+        x = network.augmented_inputs(
+            model, chains, batch, waveform_key=waveform_key, spectrogram_key=spectrogram_key
+        )
+        label = batch["label"]
         if chains.batch is not None:
             if task == "single_label":
                 label = jax.nn.one_hot(label, model.module.num_labels)
             mixed = chains.batch(batch_key, {"x": x, "label": label, "valid": batch["valid"]})
             x, label = mixed["x"], mixed["label"]
-        outputs, new_state = model.apply_train(params["model"], state["model"], x, key=dropout_key)
+        outputs, new_state = network.apply(model, params, state, x, mode="train", key=dropout_key)
         new_state = {"model": new_state}
         if num_sampled:
             # Not by `split`: runs without sampling keep the keys that they have always had.
@@ -83,20 +64,12 @@ def supervised(
         )
 
     def judged(logits, label, state):
-        per_example = task_loss(
-            task,
-            logits,
-            label,
-            label_smoothing=label_smoothing,
-            pos_weight=pos_weight,
-            distance=distance,
-        )
+        per_example = task_loss(task, logits, label, distance=distance, **settings)
         metrics = {"accuracy": _accuracy(logits, label)} if task == "single_label" else {}
         return Loss(per_example, state, metrics)
 
     def evaluate(params, state, batch, key):
-        variables = {"params": params["model"], **state["model"]}
-        outputs = model.module.apply(variables, model.inputs(batch), train=False)
+        outputs, _ = network.apply(model, params, state, model.inputs(batch), mode="evaluate")
         return judged(outputs["logits"], batch["label"], state)
 
     judges_itself = num_sampled or distance != "squared_error"
@@ -104,8 +77,7 @@ def supervised(
 
 
 def _check_distance(distance: str, task: str) -> None:
-    if distance not in DISTANCES:
-        raise ValueError(f"objective.distance is {distance!r}; allowed: {', '.join(DISTANCES)}")
+    checks.choice("objective.distance", distance, DISTANCES)
     if distance != "squared_error" and task != "regression":
         raise ValueError(
             f"objective.distance is {distance!r}, which is for numbers, but the task is {task!r}; "
@@ -113,15 +85,14 @@ def _check_distance(distance: str, task: str) -> None:
         )
 
 
-def _check_sampling(
-    num_sampled: int, task: str, model: Model, chains: Chains, label_smoothing: float
-) -> None:
+def _check_sampling(context: Context) -> None:
+    num_sampled, task, label_smoothing = context.num_sampled, context.task, context.label_smoothing
     if task != "single_label":
         raise ValueError(
             f"objective.num_sampled is {num_sampled}, which is for one label of many, but the "
             f"task is {task!r}; set it to 0"
         )
-    num_labels = model.module.num_labels
+    num_labels = context.model.module.num_labels
     if not 1 <= num_sampled <= num_labels:
         raise ValueError(
             f"objective.num_sampled is {num_sampled}; with {num_labels} labels it must be from 1 "
@@ -132,7 +103,7 @@ def _check_sampling(
             f"objective.label_smoothing is {label_smoothing} and objective.num_sampled "
             f"{num_sampled}: smoothing is over all labels, so one of them must be 0"
         )
-    if chains.batch is not None:
+    if context.chains.batch is not None:
         raise ValueError(
             "augment.mixup_alpha and augment.cutmix_alpha make mixtures of labels, and "
             f"objective.num_sampled ({num_sampled}) needs one for each song: set them to 0"
@@ -173,12 +144,3 @@ def task_scores(task: str, logits: jax.Array) -> jax.Array:
     if task == "multi_label":
         return jax.nn.sigmoid(logits)
     return logits
-
-
-def balanced_pos_weight(labels: np.ndarray, *, largest: float = 20.0) -> np.ndarray:
-    """Negatives over positives of each tag, [N, K] -> [K], clipped to [1, largest].
-
-    Songs for which a tag is NaN, not observed, are neither.
-    """
-    positives, negatives = np.nansum(labels, axis=0), np.nansum(1 - labels, axis=0)
-    return np.clip(negatives / np.maximum(positives, 1), 1.0, largest).astype("f4")

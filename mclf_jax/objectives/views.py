@@ -9,7 +9,7 @@ import jax.numpy as jnp
 
 from mclf_jax.augment import Chains
 from mclf_jax.models import Model
-from mclf_jax.objectives import heads
+from mclf_jax.objectives import heads, network
 
 PyTree = Any
 
@@ -17,12 +17,10 @@ PyTree = Any
 def init(model: Model, head: nn.Module, key: jax.Array) -> dict[str, PyTree]:
     """Fresh {"params", "state"} of an encoder and a head on it, "model" and "projector" in each."""
     model_key, head_key = jax.random.split(key)
-    variables = model.init(model_key)
+    initial = network.init(model, model_key)
     params, state = heads.init(head, head_key, num_inputs=embedding_size(model))
-    return {
-        "params": {"model": variables.pop("params"), "projector": params},
-        "state": {"model": variables, "projector": state},
-    }
+    initial["params"]["projector"], initial["state"]["projector"] = params, state
+    return initial
 
 
 def project(
@@ -72,12 +70,13 @@ def augmented(
             "song: [B, V, ...]"
         )
     waveform_key, spectrogram_key = jax.random.split(key)
-    rows = views.reshape(-1, *views.shape[2:])
-    if chains.waveform is not None:
-        rows = chains.waveform(waveform_key, rows)
-    x = model.inputs({name: rows})
-    if chains.spectrogram is not None:
-        x = chains.spectrogram(spectrogram_key, x)
+    x = network.augmented_inputs(
+        model,
+        chains,
+        {name: views.reshape(-1, *views.shape[2:])},
+        waveform_key=waveform_key,
+        spectrogram_key=spectrogram_key,
+    )
     return x.reshape(*views.shape[:2], *x.shape[1:])
 
 

@@ -16,6 +16,7 @@ from mclf_jax.audio.features import Mfcc, mfcc, to_json
 from mclf_jax.common import keys, parallel, threads
 from mclf_jax.data.base.windows import fit_length
 from mclf_jax.evaluation.windows import make_step, song_rows
+from mclf_jax.objectives.context import context_of
 from mclf_jax.probe.embeddings import Embeddings, Encoder
 from mclf_jax.run.directory import read_meta
 from mclf_jax.run.experiment import Experiment
@@ -44,7 +45,7 @@ def make_untrained(run: Path, parts: Experiment, *, seeds: Sequence[int]) -> dic
     if objectives.traits(config.objective.name).takes_unlabelled:
         # They start from the same network, and one of them would want its teacher.
         config.objective.update({"name": "supervised", "args": {}})
-    objective = objectives.build(
+    context = context_of(
         parts.model,
         config,
         task=task,
@@ -52,6 +53,7 @@ def make_untrained(run: Path, parts: Experiment, *, seeds: Sequence[int]) -> dic
         labels=lambda: np.zeros((1, 1)),
         total_steps=1,
     )
+    objective = objectives.build(context, config)
 
     @functools.partial(jax.jit, out_shardings=parallel.replicated(_mesh(parts)))
     def variables(key):

@@ -12,9 +12,11 @@ from mclf_jax import objectives
 from mclf_jax.common import keys
 from mclf_jax.data import pipeline
 from mclf_jax.data.base.source import Source
+from mclf_jax.evaluation.teacher import open_teacher
 from mclf_jax.models import Model, freezing, layer_rates
 from mclf_jax.models.freezing import Freezing
 from mclf_jax.objectives import Objective
+from mclf_jax.objectives.context import Context, context_of
 from mclf_jax.run import experiment
 from mclf_jax.run.experiment import Experiment
 from mclf_jax.run.state import TrainState
@@ -33,6 +35,7 @@ class Training:
     Attributes:
         parts: data set and network.
         unlabelled: songs of semi-supervised learning, None elsewhere.
+        context: what the objective is made of.
         objective: of the network.
         optimizer: its update rules.
         frozen: what of the network trains in which stage.
@@ -42,6 +45,7 @@ class Training:
 
     parts: Experiment
     unlabelled: Unlabelled | None
+    context: Context
     objective: Objective
     optimizer: Optimizer
     frozen: Freezing
@@ -95,7 +99,7 @@ class Training:
         """A fresh state, to be jitted; of given variables of the network, if any."""
         config, objective = self.parts.config, self.objective
         if variables is not None:
-            objective = _objective(self.parts, transfer.starting_from(self.parts.model, variables))
+            objective = self._objective_of(transfer.starting_from(self.parts.model, variables))
         key = keys.stream(config.seed, "init")
         return init_state(
             key, objective=objective, optimizer=self.optimizer, ema_decay=config.optim.ema_decay
@@ -109,7 +113,7 @@ class Training:
             objective = self.objective
             if self.frozen.first_steps:
                 model = self.frozen.apply(self.parts.model, stage=stage)
-                objective = _objective(self.parts, model)
+                objective = self._objective_of(model)
             made.append(
                 step.make_train_step(
                     objective=objective,
@@ -119,6 +123,10 @@ class Training:
                 )
             )
         return made
+
+    def _objective_of(self, model: Model) -> Objective:
+        """The same of a network that starts otherwise, or of which something is frozen."""
+        return objectives.build(dataclasses.replace(self.context, model=model), self.parts.config)
 
 
 def build(config: config_lib.ConfigDict) -> Training:
@@ -131,7 +139,21 @@ def build(config: config_lib.ConfigDict) -> Training:
     model, num_examples = parts.model, len(parts.train_indices)
     evaluation_steps = config_lib.evaluation_steps(config, num_examples=num_examples)
     phase_steps = config_lib.phase_steps(config, num_examples=num_examples)
-    objective = _objective(parts, model)
+    info, teacher = parts.source.info, None
+    if objectives.traits(config.objective.name).needs_teacher:
+        teacher = open_teacher(
+            config.objective.args.get("teacher", ""), task=info.task, label_names=info.labels
+        )
+    context = context_of(
+        model,
+        config,
+        task=info.task,
+        label_names=info.labels,
+        labels=functools.partial(parts.labels, "train"),
+        total_steps=evaluation_steps[-1],
+        teacher=teacher,
+    )
+    objective = objectives.build(context, config)
     frozen, factors, head_factors = Freezing({}, {}), {}, {}
     if config.init.freeze or config.init.unfreeze:
         unfreeze = config_lib.unfreeze_steps(config, num_examples=num_examples)
@@ -153,22 +175,11 @@ def build(config: config_lib.ConfigDict) -> Training:
     )
     return Training(
         parts=parts,
-        unlabelled=unlabelled.build(parts),
+        unlabelled=unlabelled.build(parts, teacher=teacher),
+        context=context,
         objective=objective,
         optimizer=optimizer,
         frozen=frozen,
         evaluation_steps=evaluation_steps,
         phase_steps=phase_steps,
-    )
-
-
-def _objective(parts: Experiment, model: Model) -> Objective:
-    steps = config_lib.evaluation_steps(parts.config, num_examples=len(parts.train_indices))
-    return objectives.build(
-        model,
-        parts.config,
-        task=parts.source.info.task,
-        label_names=parts.source.info.labels,
-        labels=functools.partial(parts.labels, "train"),
-        total_steps=steps[-1],
     )

@@ -4,11 +4,11 @@ import dataclasses
 from pathlib import Path
 
 import numpy as np
-from ml_collections import ConfigDict
 
 from mclf_jax import data, objectives
 from mclf_jax.data.base.source import Source
 from mclf_jax.evaluation import predictions as teacher_predictions
+from mclf_jax.evaluation.teacher import Teacher
 from mclf_jax.run.experiment import Experiment
 
 
@@ -25,27 +25,31 @@ class Unlabelled:
     indices: np.ndarray
 
 
-def build(parts: Experiment) -> Unlabelled | None:
+def build(parts: Experiment, *, teacher: Teacher | None) -> Unlabelled | None:
     """What `config.unlabelled` asks for; None for objectives that need no such songs.
 
     Where a teacher has to predict the songs beforehand, it is done now, or read from
     `predictions/` in the teacher's run if it has been done.
 
+    Args:
+        parts: of the labelled songs.
+        teacher: of objectives that need one.
+
     Raises:
-        FileNotFoundError: there is no such teacher.
         ValueError: the songs are not there, or the teacher is not one for them.
     """
     config, info = parts.config, parts.source.info
     if not objectives.traits(config.objective.name).takes_unlabelled:
         return None
     source, indices = _songs(parts)
-    if not _predicted_beforehand(config):
+    if teacher is None or config.objective.args.get("predictions") != "cached":
         return Unlabelled(source, indices)
     settings = config.unlabelled if config.unlabelled.name else config.data
     found = teacher_predictions.pseudo_labelled_items(
         config,
         source,
         indices,
+        teacher=teacher,
         open_source=lambda rate_hz: data.build(
             settings.name, sample_rate_hz=rate_hz, **settings.args
         ),
@@ -75,8 +79,3 @@ def _songs(parts: Experiment) -> tuple[Source, np.ndarray]:
             "(unlabelled.name)"
         )
     return source, np.concatenate(indices)
-
-
-def _predicted_beforehand(config: ConfigDict) -> bool:
-    needs_teacher = objectives.traits(config.objective.name).needs_teacher
-    return needs_teacher and config.objective.args.get("predictions") == "cached"

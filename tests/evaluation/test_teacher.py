@@ -169,7 +169,13 @@ def test_items_for_a_student(run, tmp_path):
 
     def items(source=source, open_source=None, config=config):
         return pseudo_labelled_items(
-            config, source, INDICES, open_source=open_source, cache_dir=tmp_path, **KIND
+            config,
+            source,
+            INDICES,
+            teacher=open_teacher(run, **KIND),
+            open_source=open_source,
+            cache_dir=tmp_path,
+            **KIND,
         )
 
     found = items()

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from mclf_jax import losses
-from mclf_jax.objectives.supervised import balanced_pos_weight
+from mclf_jax.objectives.context import balanced_pos_weight
 
 RNG = np.random.default_rng(0)
 LOGITS = RNG.standard_normal((8, 5)) * 3

@@ -12,6 +12,7 @@ from mclf_jax.augment import Chains
 from mclf_jax.losses.sampled import cosine_distance, sampled_softmax_cross_entropy
 from mclf_jax.models import ARCHITECTURES
 from mclf_jax.objectives.supervised import supervised
+from tests.objectives.material import made
 
 RNG = np.random.default_rng(0)
 EMBEDDING = jnp.asarray(RNG.standard_normal((6, 5)), "f4")
@@ -136,12 +137,12 @@ def _gradient(objective, initial, batch):
 
 def test_objective_with_all_labels_drawn_is_the_one_without_drawing(quick_compiles):
     model = _network()
-    initial = jax.jit(supervised(model, task="single_label").init)(jax.random.key(0))
+    initial = jax.jit(made(supervised, model, task="single_label").init)(jax.random.key(0))
     x = RNG.standard_normal((4, *model.input_shape)).astype("f4")
     batch = {"features": x, "label": np.array([0, 11, 3, 3])}
     found = []
     for num_sampled in (0, 12):
-        objective = supervised(model, task="single_label", num_sampled=num_sampled)
+        objective = made(supervised, model, task="single_label", num_sampled=num_sampled)
         found.append(_gradient(objective, initial, batch)(initial["params"]))
     (value, gradient), (sampled, of_sampled) = found
     np.testing.assert_allclose(sampled, value, rtol=1e-5)
@@ -149,7 +150,7 @@ def test_objective_with_all_labels_drawn_is_the_one_without_drawing(quick_compil
 
     head = {"dense2.kernel", "dense2.bias"}
     frozen = dataclasses.replace(model, frozen=frozenset(head))
-    objective = supervised(frozen, task="single_label", num_sampled=12)
+    objective = made(supervised, frozen, task="single_label", num_sampled=12)
     _, of_frozen = _gradient(objective, initial, batch)(initial["params"])
     of_frozen = of_frozen["model"]
     assert not any(leaf.any() for leaf in of_frozen["dense2"].values())
@@ -164,7 +165,7 @@ def test_no_product_with_all_labels_is_left_in_the_step(quick_compiles):
     batch = {"features": np.ones((3, *model.input_shape), "f4"), "label": np.array([1, 2, 3])}
 
     def program(num_sampled):
-        objective = supervised(model, task="single_label", num_sampled=num_sampled)
+        objective = made(supervised, model, task="single_label", num_sampled=num_sampled)
         initial = jax.eval_shape(objective.init, jax.random.key(0))
         initial = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), initial)
         return _gradient(objective, initial, batch).lower(initial["params"]).compile().as_text()
@@ -177,7 +178,7 @@ def test_validation_is_over_all_labels_and_by_direction(quick_compiles):
     model = _network()
     x = RNG.standard_normal((4, *model.input_shape)).astype("f4")
     batch = {"features": x, "label": np.array([0, 5, 2, 2])}
-    sampled = supervised(model, task="single_label", num_sampled=3)
+    sampled = made(supervised, model, task="single_label", num_sampled=3)
     initial = jax.jit(sampled.init)(jax.random.key(0))
     variables = {"params": initial["params"]["model"], **initial["state"]["model"]}
     logits = jax.jit(lambda x: model.module.apply(variables, x, train=False)["logits"])(x)
@@ -190,10 +191,10 @@ def test_validation_is_over_all_labels_and_by_direction(quick_compiles):
     expected = losses.softmax_cross_entropy(logits, jnp.asarray(batch["label"]))
     np.testing.assert_allclose(found.per_example, expected, rtol=1e-5)
     np.testing.assert_array_equal(found.metrics["accuracy"], logits.argmax(1) == batch["label"])
-    assert supervised(model, task="single_label").evaluate is None
+    assert made(supervised, model, task="single_label").evaluate is None
 
     batch["label"] = RNG.standard_normal((4, 12)).astype("f4")
-    cosine = supervised(model, task="regression", distance="cosine")
+    cosine = made(supervised, model, task="regression", distance="cosine")
     found = evaluated(cosine)
     expected = cosine_distance(logits, batch["label"])
     np.testing.assert_allclose(found.per_example, expected, rtol=1e-5)
@@ -220,4 +221,4 @@ def test_validation_is_over_all_labels_and_by_direction(quick_compiles):
 def test_settings_that_do_not_go_together(match, changes):
     model = _network()
     with pytest.raises(ValueError, match=match):
-        supervised(model, **{"task": "single_label", **changes})
+        made(supervised, model, **{"task": "single_label", **changes})

@@ -19,6 +19,7 @@ from mclf_jax.objectives.supervised import supervised
 from mclf_jax.run import checkpoint
 from mclf_jax.train import optim
 from mclf_jax.train.step import init_state, make_train_step
+from tests.objectives.material import made
 
 FEATURES = {"n_mels": 8, "n_fft": 64, "hop_length": 32, "sample_rate_hz": 1000}
 NAME = "short_chunk_cnn"
@@ -50,7 +51,7 @@ def train(plan, *, num_steps, model=None, **changes):
     model, optimizer = model or network(), settings(plan, **changes)
     common = {"optimizer": optimizer, "ema_decay": 0.9}
     objectives = [
-        supervised(plan.apply(model, stage=stage), task="single_label")
+        made(supervised, plan.apply(model, stage=stage), task="single_label")
         for stage in range(len(plan.stages))
     ]
     steps = [jax.jit(make_train_step(objective=o, seed=0, **common)) for o in objectives]
@@ -263,8 +264,8 @@ def test_the_backward_pass_ends_at_what_trains():
 def test_a_frozen_network_that_learns_without_labels(quick_compiles):
     """What an objective trains beside the model is never frozen, and its followers stay too."""
     plan = freezing.plan(network(), freeze=("spec_bn", "layer*"))
-    objective = byol(
-        plan.apply(network(), stage=0), total_steps=10, projector=(8, 4), predictor=(8, 4)
+    objective = made(
+        byol, plan.apply(network(), stage=0), total_steps=10, projector=(8, 4), predictor=(8, 4)
     )
     common = {"objective": objective, "optimizer": settings(plan), "ema_decay": 0.0}
     first = init_state(keys.stream(0, "init"), **common)

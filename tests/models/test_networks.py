@@ -15,6 +15,7 @@ from mclf_jax.models.encoders.wav2vec import LARGE as WAV2VEC_LARGE
 from mclf_jax.objectives.supervised import supervised
 from mclf_jax.train import optim
 from mclf_jax.train.step import init_state, make_train_step
+from tests.objectives.material import made
 
 pytestmark = pytest.mark.usefixtures("quick_compiles")
 
@@ -108,7 +109,7 @@ def training(model, learning_rate=1e-2):
     config = base().optim
     config.update({"name": "adam", "learning_rate": learning_rate, "grad_clip_norm": 1.0})
     settings = {
-        "objective": supervised(model, task="single_label"),
+        "objective": made(supervised, model, task="single_label"),
         "optimizer": optim.build(config, total_steps=1000),
         "ema_decay": 0.0,
     }

@@ -1,6 +1,7 @@
 """What the tests of self-supervised objectives share: small networks, songs, a training loop."""
 
 import functools
+import inspect
 
 import jax
 import numpy as np
@@ -12,6 +13,7 @@ from mclf_jax.config import base
 from mclf_jax.evaluation.judge import make_objective_step
 from mclf_jax.losses.contrastive import contrast_views
 from mclf_jax.objectives import views
+from mclf_jax.objectives.context import Context
 from mclf_jax.train import optim
 from mclf_jax.train.step import init_state, make_train_step
 
@@ -31,6 +33,13 @@ def small_model(name="short_chunk_cnn", **arguments):
     arguments = _NETWORKS[name] | {"dropout_rate": 0.0} | arguments
     window_s = NUM_SAMPLES / RATE_HZ
     return models.build(name, num_labels=2, features=features, window_s=window_s, **arguments)
+
+
+def made(objective, model, **settings):
+    """An objective of a network: settings that it does not take itself are of its context."""
+    others = settings.keys() - inspect.signature(objective).parameters.keys()
+    given = {name: settings.pop(name) for name in others}
+    return objective(Context(model, **given), **settings)
 
 
 def songs(batch_size, *, seed, num_views=2):

@@ -12,7 +12,7 @@ from mclf_jax import objectives
 from mclf_jax.losses.contrastive import unit
 from mclf_jax.objectives import OBJECTIVES, diagnostics
 from mclf_jax.objectives.self_supervised.byol import byol
-from tests.objectives.material import small_model, train
+from tests.objectives.material import made, small_model, train
 
 RNG = np.random.default_rng(0)
 Z = np.asarray(unit(jnp.asarray(RNG.standard_normal((40, 8)) + 0.5)))
@@ -99,7 +99,8 @@ def test_no_gradient():
 @pytest.mark.slow
 def test_a_run_that_collapses_says_so(norm, collapses):
     """BYOL whose target is the network itself, without normalisation in its heads and with it."""
-    objective = byol(
+    objective = made(
+        byol,
         small_model(),
         total_steps=100,
         momentum=0.0,

@@ -13,7 +13,7 @@ from mclf_jax.models import Model
 from mclf_jax.objectives.supervised import supervised
 from mclf_jax.train import optim
 from mclf_jax.train.step import init_state, make_train_step
-from tests.objectives.material import songs
+from tests.objectives.material import made, songs
 
 
 def batch_of(batch_size, *, ratio=2, task="single_label", seed=0):
@@ -105,7 +105,7 @@ def accuracies(model, objective, *, task="single_label", num_steps=300, num_runs
 def labels_alone(task):
     """`accuracies` of supervised learning with the same augmentation."""
     model = point_model()
-    objective = supervised(model, task=task, chains=jitter(0.15))
+    objective = made(supervised, model, task=task, chains=jitter(0.15))
     return accuracies(model, objective, task=task)
 
 

@@ -11,6 +11,7 @@ from mclf_jax import objectives
 from mclf_jax.audio.features import Mfcc
 from mclf_jax.common import keys, parallel
 from mclf_jax.evaluation.windows import song_windows
+from mclf_jax.objectives.context import context_of
 from mclf_jax.probe import embeddings as cache
 from mclf_jax.probe import encoders
 from mclf_jax.probe.embeddings import Embeddings, Encoder, extract
@@ -88,7 +89,7 @@ def test_augmentation_of_training_is_not_applied(run):
 def test_the_untrained_network_is_that_of_the_first_step(run, monkeypatch):
     """Through the objective, with the key of training; other seeds are other networks."""
     parts = opened(run)
-    objective = objectives.build(
+    context = context_of(
         parts.model,
         parts.config,
         task="single_label",
@@ -96,6 +97,7 @@ def test_the_untrained_network_is_that_of_the_first_step(run, monkeypatch):
         labels=lambda: None,
         total_steps=4,
     )
+    objective = objectives.build(context, parts.config)
 
     class NoOptimizer:
         class transform:  # noqa: N801

@@ -11,6 +11,7 @@ from mclf_jax import augment, losses, objectives
 from mclf_jax.common import parallel
 from mclf_jax.data import pipeline
 from mclf_jax.evaluation.windows import make_step
+from mclf_jax.objectives.context import context_of
 from mclf_jax.run import checkpoint, experiment
 from mclf_jax.train import train
 from mclf_jax.train.overview import describe
@@ -140,7 +141,7 @@ def test_evaluation_is_never_augmented():
 
 
 def build_objective(parts):
-    return objectives.build(
+    context = context_of(
         parts.model,
         parts.config,
         task="single_label",
@@ -148,6 +149,7 @@ def build_objective(parts):
         labels=lambda: parts.labels("train"),
         total_steps=1,
     )
+    return objectives.build(context, parts.config)
 
 
 def loss_of(parts, batch, key):

@@ -19,6 +19,7 @@ from mclf_jax.objectives.base import Loss, Objective
 from mclf_jax.objectives.supervised import supervised
 from mclf_jax.train import optim
 from mclf_jax.train.step import init_state, make_train_step
+from tests.objectives.material import made
 
 FEATURES = {"n_mels": 16, "n_fft": 128, "hop_length": 64, "sample_rate_hz": 2000}
 
@@ -85,7 +86,9 @@ def run(num_devices, data, *, objective, optimizer, strategy="replicated", ema_d
     ],
 )
 def test_one_device_equals_eight_and_fsdp(optimizer):
-    objective = supervised(small_model(n_channels=32), task="single_label", label_smoothing=0.1)
+    objective = made(
+        supervised, small_model(n_channels=32), task="single_label", label_smoothing=0.1
+    )
     settings = {"objective": objective, "optimizer": optimizer, "ema_decay": 0.9}
     one, state = run(1, batches(5), **settings)
     eight, state_eight = run(8, batches(5), **settings)
@@ -107,7 +110,7 @@ def test_rows_that_are_not_valid_do_not_count():
             return {"logits": nn.Dense(3)(x.mean(axis=1)), "embedding": x}
 
     model = dataclasses.replace(small_model(), module=Constant())
-    objective = supervised(model, task="single_label")
+    objective = made(supervised, model, task="single_label")
     batch = next(batches(1))
     short = {name: rows[:8] for name, rows in batch.items()}
     batch["valid"][8:] = 0
@@ -119,7 +122,7 @@ def test_rows_that_are_not_valid_do_not_count():
 
 def test_same_numbers_from_device_features():
     model = small_model(dropout_rate=0.0)
-    objective = supervised(model, task="single_label")
+    objective = made(supervised, model, task="single_label")
     rng = np.random.default_rng(0)
     audio = rng.standard_normal((8, model.window_samples)).astype(np.float32)
     common = {"label": rng.integers(0, 3, 8).astype(np.int32), "valid": np.ones(8, np.float32)}
@@ -139,7 +142,7 @@ def test_overfits_one_batch(task):
     if task != "single_label":
         batch["label"] = np.eye(3, dtype=np.float32)[batch["label"]]
     optimizer = sgd()
-    objective = supervised(model, task=task)
+    objective = made(supervised, model, task=task)
     seen, state = run(1, [batch] * 40, objective=objective, optimizer=optimizer)
     assert seen[-1] < 0.05 * seen[0]
     numbers = np.arange(16, dtype=np.int32)
@@ -151,7 +154,7 @@ def test_overfits_one_batch(task):
 
 
 def test_ema_follows_the_weights_from_behind():
-    objective = supervised(small_model(dropout_rate=0.0), task="single_label")
+    objective = made(supervised, small_model(dropout_rate=0.0), task="single_label")
     settings = {"objective": objective, "optimizer": sgd(), "ema_decay": 0.5}
     state = jax.jit(functools.partial(init_state, keys.stream(0, "init"), **settings))()
     step = jax.jit(make_train_step(seed=0, **settings))
@@ -207,7 +210,7 @@ def test_equals_a_hand_written_pmap_step():
         values = per_example_loss(outputs["logits"], batch["label"], embedding, embedding)
         return Loss(values, {"model": new}, {})
 
-    objective = Objective(supervised(model, task="single_label").init, loss)
+    objective = Objective(made(supervised, model, task="single_label").init, loss)
     optimizer = sgd()
     data = list(batches(5))
     seen, state = run(8, data, objective=objective, optimizer=optimizer)

@@ -18,6 +18,7 @@ from mclf_jax.run import checkpoint
 from mclf_jax.run.directory import read_model
 from mclf_jax.train import train, transfer
 from tests.convert.networks import SMALL, small_weights
+from tests.objectives.material import made
 from tests.tiny import tiny_config
 
 LABELS = ("calm", "happy", "sad")
@@ -159,7 +160,7 @@ def test_what_an_objective_derives_starts_there_too(weights):
     _, loaded = start(weights / "run", model)
     started = transfer.starting_from(model, loaded.variables)
     assert dataclasses.replace(started, frozen=frozenset({"bn.bias"})).variables is not None
-    initial = byol(started, total_steps=10, projector=(4, 4), predictor=(4, 4)).init(
+    initial = made(byol, started, total_steps=10, projector=(4, 4), predictor=(4, 4)).init(
         jax.random.key(0)
     )
     assert_equal(initial["params"]["model"], loaded.variables["params"])

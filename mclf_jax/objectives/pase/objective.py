@@ -19,12 +19,12 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from mclf_jax.augment import Chains
-from mclf_jax.losses.contrastive import unit
+from mclf_jax.common import checks
 from mclf_jax.models import Model
-from mclf_jax.objectives import views
+from mclf_jax.objectives import network, views
 from mclf_jax.objectives.base import Loss, Objective
-from mclf_jax.objectives.diagnostics import effective_rank, embedding_std
+from mclf_jax.objectives.context import Context
+from mclf_jax.objectives.diagnostics import diagnose_one
 from mclf_jax.objectives.pase import pairs as pase_pairs
 from mclf_jax.objectives.pase import running_moments
 from mclf_jax.objectives.pase.targets import TARGETS, Settings, target
@@ -41,13 +41,11 @@ PLUS: dict[str, Any] = {
 }
 """Arguments of PASE+: its twelve workers, with derivatives and three frames on both sides."""
 _PASE_WORKERS = ("waveform", "lps", "mfcc", "prosody", "lim", "gim", "spc")
-_UNCHANGED = Chains()
 
 
 def pase(
-    model: Model,
+    context: Context,
     *,
-    chains: Chains = _UNCHANGED,
     workers: tuple[str, ...] = _PASE_WORKERS,
     num_views: int = 2,
     num_deltas: int = 0,
@@ -64,10 +62,9 @@ def pase(
     """Regression of what is known of the signal, and pairs told apart; defaults are those of PASE.
 
     Args:
-        model: `pase`; its latents are what workers read.
-        chains: augmentations on the device. `chains.waveform` changes what the encoder hears and
-            not the targets, as the distortions of PASE+ do. That needs augment.on = "device":
-            the pipeline would change both.
+        context: `model` is a `pase`; its latents are what workers read. `chains.waveform` changes
+            what the encoder hears and not the targets, as the distortions of PASE+ do. That needs
+            augment.on = "device": the pipeline would change both.
         workers: some of `WORKERS`. "waveform" by mean absolute error, targets by mean squared
             error, pairs by binary cross-entropy.
         num_views: windows of a song: 2 as published, or 1, with which LIM and GIM find their
@@ -91,6 +88,7 @@ def pase(
     Raises:
         ValueError: an argument is not allowed, or does not suit the network.
     """
+    model, chains = context.model, context.chains
     _check(workers, num_views=num_views, num_deltas=num_deltas, context_frames=context_frames)
     latents = _latents_shape(model)
     hop_length, (num_latents, size) = model.module.hop_length, latents
@@ -127,28 +125,21 @@ def pase(
 
     def init(key):
         model_key, *keys = jax.random.split(key, 1 + len(workers))
-        variables = model.init(model_key)
-        return {
-            "params": {
-                "model": variables.pop("params"),
-                "workers": {
-                    name: networks[name].init(worker_key, jnp.zeros((1, *inputs[name])))["params"]
-                    for name, worker_key in zip(workers, keys, strict=True)
-                },
-            },
-            "state": {
-                "model": variables,
-                "moments": {name: running_moments.init(sizes[name]) for name in regression},
-            },
+        initial = network.init(model, model_key)
+        initial["params"]["workers"] = {
+            name: networks[name].init(worker_key, jnp.zeros((1, *inputs[name])))["params"]
+            for name, worker_key in zip(workers, keys, strict=True)
         }
+        moments = {name: running_moments.init(sizes[name]) for name in regression}
+        initial["state"]["moments"] = moments
+        return initial
 
     def loss(params, state, batch, key):
         clean = _windows(model, batch, num_views=num_views)
         augment_key, dropout_key, task_key = jax.random.split(key, 3)
         x = views.augmented(model, chains, {"audio": clean}, num_views=num_views, key=augment_key)
-        outputs, model_state = model.apply_train(
-            params["model"], state["model"], x.reshape(-1, *x.shape[2:]), key=dropout_key
-        )
+        x = x.reshape(-1, *x.shape[2:])
+        outputs, model_state = network.apply(model, params, state, x, mode="train", key=dropout_key)
         wanted = targets(clean)
         moments = {
             name: running_moments.update(old, wanted[name], decay=moments_decay)
@@ -160,8 +151,7 @@ def pase(
     def evaluate(params, state, batch, key):
         clean = _windows(model, batch, num_views=num_views)
         x = model.inputs({"audio": clean.reshape(-1, clean.shape[-1])})
-        variables = {"params": params["model"], **state["model"]}
-        outputs = model.module.apply(variables, x, train=False)
+        outputs, _ = network.apply(model, params, state, x, mode="evaluate")
         return tasks(params, state, outputs, clean, targets(clean), batch, key)
 
     def targets(clean):
@@ -194,10 +184,10 @@ def pase(
             losses[name] = (_cross_entropy(yes, 1.0) + _cross_entropy(no, 0.0)) / 2
             metrics[f"accuracy_{name}"] = ((yes > 0).mean(axis=-1) + (no < 0).mean(axis=-1)) / 2
         metrics |= {f"loss_{name}": losses[name] for name in workers}
-        embedding = unit(jax.lax.stop_gradient(latents[:, 0].mean(axis=1)))
-        for measure in (embedding_std, effective_rank):
-            value = measure(embedding, valid=valid)
-            metrics[measure.__name__] = jnp.broadcast_to(value, valid.shape)
+        embedding = latents[:, 0].mean(axis=1)
+        metrics |= diagnose_one(
+            embedding, valid=valid, measures=("embedding_std", "effective_rank")
+        )
         return Loss(jnp.where(valid > 0, sum(losses.values()), 0), state, metrics)
 
     return Objective(init, loss, evaluate, num_views)
@@ -265,10 +255,8 @@ def _check(workers, *, num_views, num_deltas, context_frames) -> None:
         raise ValueError(
             f"objective.args.workers {wrong}; it must have some of {', '.join(WORKERS)}, each once"
         )
-    if num_views not in (1, 2):
-        raise ValueError(f"objective.args.num_views is {num_views}; allowed: 1, 2")
-    if num_deltas not in (0, 1, 2):
-        raise ValueError(f"objective.args.num_deltas is {num_deltas}; allowed: 0, 1, 2")
+    checks.choice("objective.args.num_views", num_views, (1, 2))
+    checks.choice("objective.args.num_deltas", num_deltas, (0, 1, 2))
     if context_frames < 1 or context_frames % 2 == 0:
         raise ValueError(
             f"objective.args.context_frames is {context_frames}; it must be odd and positive"

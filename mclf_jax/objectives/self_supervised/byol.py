@@ -3,29 +3,21 @@
 import jax
 import jax.numpy as jnp
 
-from mclf_jax.augment import Chains
+from mclf_jax.common import checks
 from mclf_jax.losses.contrastive import byol_regression, contrast_views
-from mclf_jax.models import Model
 from mclf_jax.objectives import heads, views
 from mclf_jax.objectives.base import Loss, Objective
+from mclf_jax.objectives.context import Context
 from mclf_jax.objectives.diagnostics import diagnose
 from mclf_jax.objectives.momentum import SCHEDULES, momentum_at, moving_average
 
-_UNCHANGED = Chains()
-_CHOICES = {
-    "projector_norm": heads.NORMS,
-    "predictor_norm": heads.NORMS,
-    "momentum_schedule": SCHEDULES,
-}
 # Columns of the similarities behind the accuracy; they are only looked at.
 _BLOCK_SIZE = 1024
 
 
 def byol(
-    model: Model,
+    context: Context,
     *,
-    chains: Chains = _UNCHANGED,
-    total_steps: int,
     momentum: float = 0.996,
     momentum_schedule: str = "cosine",
     projector: tuple[int, ...] = (4096, 256),
@@ -40,9 +32,8 @@ def byol(
     has batch statistics of its own, in training mode; only its parameters follow.
 
     Args:
-        model: the encoder; its embedding is what the projector takes.
-        chains: augmentations on the device; also in evaluation, by the key that it is given.
-        total_steps: of the run, at which the momentum would be 1.
+        context: `model` is the encoder; its embedding is what the projector takes. At
+            `total_steps` the momentum would be 1.
         momentum: of the target at the start: 0.996 for long runs and 0.99 for short ones in the
             paper. CLMR's code has 0.99, "constant".
         momentum_schedule: "cosine", rising to 1, or "constant".
@@ -55,17 +46,11 @@ def byol(
     Raises:
         ValueError: an argument is not allowed.
     """
-    given = {
-        "projector_norm": projector_norm,
-        "predictor_norm": predictor_norm,
-        "momentum_schedule": momentum_schedule,
-    }
-    for name, value in given.items():
-        if value not in _CHOICES[name]:
-            allowed = ", ".join(_CHOICES[name])
-            raise ValueError(f"objective.args.{name} is {value!r}; allowed: {allowed}")
-    if not 0 <= momentum <= 1:
-        raise ValueError(f"objective.args.momentum is {momentum}; it must be in [0, 1]")
+    model, chains = context.model, context.chains
+    checks.choice("objective.args.projector_norm", projector_norm, heads.NORMS)
+    checks.choice("objective.args.predictor_norm", predictor_norm, heads.NORMS)
+    checks.choice("objective.args.momentum_schedule", momentum_schedule, SCHEDULES)
+    checks.within("objective.args.momentum", momentum, 0, 1)
     if not projector or not predictor or projector[-1] != predictor[-1]:
         raise ValueError(
             f"objective.args.projector is {projector} and objective.args.predictor {predictor}; "
@@ -126,7 +111,10 @@ def byol(
     def loss(params, state, batch, key):
         # At the start of a step, which is after the optimiser's update of the one before.
         current = momentum_at(
-            state["step"], base=momentum, schedule=momentum_schedule, total_steps=total_steps
+            state["step"],
+            base=momentum,
+            schedule=momentum_schedule,
+            total_steps=context.total_steps,
         )
         followed = {name: params[name] for name in state["target"]["params"]}
         target = moving_average(state["target"]["params"], followed, momentum=current)

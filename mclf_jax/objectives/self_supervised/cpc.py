@@ -18,27 +18,26 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from mclf_jax.augment import Chains
-from mclf_jax.losses.contrastive import unit
+from mclf_jax.common import checks
 from mclf_jax.models import Model
 from mclf_jax.models.layers.quantizer import usage
-from mclf_jax.objectives import diagnostics
+from mclf_jax.objectives import network
 from mclf_jax.objectives.base import Loss, Objective
+from mclf_jax.objectives.context import Context
+from mclf_jax.objectives.diagnostics import diagnose_one
 
 NEGATIVES = ("batch", "same_clip")
 CRITERIA = ("info_nce", "binary", "nce")
 SCORES = ("dot", "scaled_dot")
 PREDICTORS = ("linear", "affine")
-_UNCHANGED = Chains()
 # Uniform in +-1/sqrt(outputs), as in wav2vec's public code. With PyTorch's usual +-1/sqrt(inputs)
 # the first scores are large, and the quickest way to smaller ones is latents that are all alike.
 _predictor_init = nn.initializers.variance_scaling(1 / 3, "fan_out", "uniform")
 
 
 def cpc(
-    model: Model,
+    context: Context,
     *,
-    chains: Chains = _UNCHANGED,
     num_steps_ahead: int = 20,
     first_step_ahead: int = 1,
     num_negatives: int = 15,
@@ -52,8 +51,7 @@ def cpc(
     """Predict latents from the context some steps before, and find them among others.
 
     Args:
-        model: a network that returns "latents" [B, S, C] and "context" [B, S, D].
-        chains: augmentations on the device.
+        context: `model` returns "latents" [B, S, C] and "context" [B, S, D].
         num_steps_ahead: P, how many steps are predicted from each context.
         first_step_ahead: the nearest of them.
         num_negatives: N, wrong answers beside each latent, the same for every step that predicts
@@ -81,17 +79,16 @@ def cpc(
     Raises:
         ValueError: an argument is not allowed, or does not suit the network.
     """
-    _check_choices(negatives=negatives, criterion=criterion, score=score, predictor=predictor)
-    smallest = {
-        "num_steps_ahead": (num_steps_ahead, 1),
-        "first_step_ahead": (first_step_ahead, 1),
-        "num_negatives": (num_negatives, 1),
-        "subsample": (subsample, 0),
-        "commitment_weight": (commitment_weight, 0),
-    }
-    for field, (value, least) in smallest.items():
-        if value < least:
-            raise ValueError(f"objective.args.{field} is {value}; it must be at least {least}")
+    model, chains = context.model, context.chains
+    checks.choice("objective.args.negatives", negatives, NEGATIVES)
+    checks.choice("objective.args.criterion", criterion, CRITERIA)
+    checks.choice("objective.args.score", score, SCORES)
+    checks.choice("objective.args.predictor", predictor, PREDICTORS)
+    checks.at_least("objective.args.num_steps_ahead", num_steps_ahead, 1)
+    checks.at_least("objective.args.first_step_ahead", first_step_ahead, 1)
+    checks.at_least("objective.args.num_negatives", num_negatives, 1)
+    checks.at_least("objective.args.subsample", subsample, 0)
+    checks.at_least("objective.args.commitment_weight", commitment_weight, 0)
     shapes = _output_shapes(model)
     num_latents, channels = shapes["latents"].shape[1:]
     length = min(num_latents, subsample or num_latents)
@@ -106,34 +103,26 @@ def cpc(
 
     def init(key):
         model_key, predictor_key = jax.random.split(key)
-        variables = model.init(model_key)
-        context = jnp.zeros(shapes["context"].shape)
-        return {
-            "params": {
-                "model": variables["params"],
-                "predictor": predict.init(predictor_key, context)["params"],
-            },
-            "state": {"model": {k: v for k, v in variables.items() if k != "params"}},
-        }
+        initial = network.init(model, model_key)
+        heard = jnp.zeros(shapes["context"].shape)
+        initial["params"]["predictor"] = predict.init(predictor_key, heard)["params"]
+        return initial
 
     def loss(params, state, batch, key):
         waveform_key, spectrogram_key, dropout_key, task_key = jax.random.split(key, 4)
-        if chains.waveform is not None:
-            batch = batch | {"audio": chains.waveform(waveform_key, batch["audio"])}
-        x = model.inputs(batch)
-        if chains.spectrogram is not None:
-            x = chains.spectrogram(spectrogram_key, x)
-        outputs, new_state = model.apply_train(params["model"], state["model"], x, key=dropout_key)
+        x = network.augmented_inputs(
+            model, chains, batch, waveform_key=waveform_key, spectrogram_key=spectrogram_key
+        )
+        outputs, new_state = network.apply(model, params, state, x, mode="train", key=dropout_key)
         return task(params, {"model": new_state}, outputs, batch["valid"], task_key)
 
     def evaluate(params, state, batch, key):
-        variables = {"params": params["model"], **state["model"]}
-        outputs = model.module.apply(variables, model.inputs(batch), train=False)
+        outputs, _ = network.apply(model, params, state, model.inputs(batch), mode="evaluate")
         return task(params, state, outputs, batch["valid"], key)
 
     def task(params, state, outputs, valid, key):
         negatives_key, window_key = jax.random.split(key)
-        latents, context = outputs["latents"], outputs["context"]
+        latents, heard = outputs["latents"], outputs["context"]
         chosen = draw_negatives(
             negatives_key,
             valid,
@@ -144,12 +133,12 @@ def cpc(
         everywhere = latents.reshape(-1, channels)
         window = min(latents.shape[1], length)
         start = jax.random.randint(window_key, (), 0, latents.shape[1] - window + 1)
-        latents, context, chosen = (
+        latents, heard, chosen = (
             jax.lax.dynamic_slice_in_dim(array, start, window, axis=1)
-            for array in (latents, context, chosen)
+            for array in (latents, heard, chosen)
         )
         scores, exists = prediction_scores(
-            predict.apply({"params": params["predictor"]}, context),
+            predict.apply({"params": params["predictor"]}, heard),
             latents,
             everywhere[chosen],
             steps=steps,
@@ -160,7 +149,7 @@ def cpc(
         per_step = (answer_losses(scores, criterion=criterion) * weight).sum(axis=1)
         accuracy = (right_answers(scores) * weight).sum(axis=1)
         per_example = per_step.mean(axis=-1)
-        metrics = {"accuracy": accuracy.mean(axis=-1), **_diagnose(latents[:, 0], valid)}
+        metrics = {"accuracy": accuracy.mean(axis=-1), **diagnose_one(latents[:, 0], valid=valid)}
         for i in sorted({0, (num_steps_ahead - 1) // 2, num_steps_ahead - 1}):
             metrics[f"accuracy_{steps[i]}_ahead"] = accuracy[:, i]
         if "codes" in outputs:
@@ -270,26 +259,6 @@ class _Predictor(nn.Module):
             context
         )
         return x.reshape(*context.shape[:2], self.num_steps, self.channels)
-
-
-def _diagnose(latents: jax.Array, valid: jax.Array) -> dict[str, jax.Array]:
-    """Metrics [B] of latents [B, C]."""
-    z = unit(jax.lax.stop_gradient(latents))
-    functions = (diagnostics.uniformity, diagnostics.embedding_std, diagnostics.effective_rank)
-    return {f.__name__: jnp.broadcast_to(f(z, valid=valid), valid.shape) for f in functions}
-
-
-def _check_choices(**arguments: str) -> None:
-    allowed = {
-        "negatives": NEGATIVES,
-        "criterion": CRITERIA,
-        "score": SCORES,
-        "predictor": PREDICTORS,
-    }
-    for field, value in arguments.items():
-        if value not in allowed[field]:
-            choices = ", ".join(allowed[field])
-            raise ValueError(f"objective.args.{field} is {value!r}; allowed: {choices}")
 
 
 def _output_shapes(model: Model) -> dict[str, jax.ShapeDtypeStruct]:

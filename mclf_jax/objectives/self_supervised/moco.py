@@ -3,22 +3,20 @@
 import jax
 import jax.numpy as jnp
 
-from mclf_jax.augment import Chains
+from mclf_jax.common import checks
 from mclf_jax.losses.contrastive import contrast_negatives, unit
-from mclf_jax.models import Model
 from mclf_jax.objectives import heads, traits, views
 from mclf_jax.objectives.base import Loss, Objective
+from mclf_jax.objectives.context import Context
 from mclf_jax.objectives.diagnostics import diagnose
 from mclf_jax.objectives.momentum import moving_average
 
-_UNCHANGED = Chains()
 _QUEUE_SIZE = traits("moco").whole_batches["queue_size"]
 
 
 def moco(
-    model: Model,
+    context: Context,
     *,
-    chains: Chains = _UNCHANGED,
     queue_size: int = _QUEUE_SIZE,
     temperature: float = 0.2,
     momentum: float = 0.999,
@@ -42,8 +40,7 @@ def moco(
     larger the batch is.
 
     Args:
-        model: the encoder; its embedding is what the head takes.
-        chains: augmentations on the device; also in evaluation, by the key that it is given.
+        context: `model` is the encoder; its embedding is what the head takes.
         queue_size: K, a multiple of the batch size. Starts as random unit vectors, so the loss
             rises at first, while keys take their place. In evaluation, which enqueues nothing, the
             keys that there are count for them, so that losses can be compared from the start.
@@ -57,13 +54,11 @@ def moco(
         ValueError: an argument is not allowed, or, when the loss is traced, the batch does not
             divide the queue.
     """
+    model, chains = context.model, context.chains
     widths = {"linear": (dim,), "mlp": (views.embedding_size(model), dim)}
-    if head not in widths:
-        raise ValueError(f"objective.args.head is {head!r}; allowed: {', '.join(widths)}")
-    if not 0 <= momentum <= 1:
-        raise ValueError(f"objective.args.momentum is {momentum}; it must be in [0, 1]")
-    if temperature <= 0:
-        raise ValueError(f"objective.args.temperature is {temperature}; it must be positive")
+    checks.choice("objective.args.head", head, widths)
+    checks.within("objective.args.momentum", momentum, 0, 1)
+    checks.positive("objective.args.temperature", temperature)
     projector = heads.MLP(widths=widths[head])
 
     def init(key):

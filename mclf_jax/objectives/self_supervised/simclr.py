@@ -8,25 +8,17 @@ from typing import Any
 
 import jax
 
-from mclf_jax.augment import Chains
+from mclf_jax.common import checks
 from mclf_jax.losses.contrastive import contrast_bilinear, contrast_views
-from mclf_jax.models import Model
 from mclf_jax.objectives import heads, views
 from mclf_jax.objectives.base import Loss, Objective
+from mclf_jax.objectives.context import Context
 from mclf_jax.objectives.diagnostics import diagnose
-
-_UNCHANGED = Chains()
-_CHOICES = {
-    "projector_norm": heads.NORMS,
-    "similarity": ("cosine", "bilinear"),
-    "same_track": ("negative", "ignore"),
-}
 
 
 def simclr(
-    model: Model,
+    context: Context,
     *,
-    chains: Chains = _UNCHANGED,
     temperature: float = 0.5,
     projector: tuple[int, ...] = (512, 64),
     projector_norm: str = "none",
@@ -43,8 +35,7 @@ def simclr(
     starts from a normal distribution of deviation .05, and only the first crop is an anchor.
 
     Args:
-        model: the encoder; its embedding is what the projector takes.
-        chains: augmentations on the device; also in evaluation, by the key that it is given.
+        context: `model` is the encoder; its embedding is what the projector takes.
         temperature: 0.5 in CLMR, 0.1 in SimCLR for ImageNet.
         projector: widths of its layers, with ReLU in between; () compares embeddings themselves.
         projector_norm: before each ReLU: "none" in CLMR, "batch_norm" in SimCLR, or "layer_norm".
@@ -60,13 +51,11 @@ def simclr(
     Raises:
         ValueError: an argument is not one of those allowed.
     """
-    given = {"projector_norm": projector_norm, "similarity": similarity, "same_track": same_track}
-    for name, value in given.items():
-        if value not in _CHOICES[name]:
-            allowed = ", ".join(_CHOICES[name])
-            raise ValueError(f"objective.args.{name} is {value!r}; allowed: {allowed}")
-    if temperature <= 0:
-        raise ValueError(f"objective.args.temperature is {temperature}; it must be positive")
+    model, chains = context.model, context.chains
+    checks.choice("objective.args.projector_norm", projector_norm, heads.NORMS)
+    checks.choice("objective.args.similarity", similarity, ("cosine", "bilinear"))
+    checks.choice("objective.args.same_track", same_track, ("negative", "ignore"))
+    checks.positive("objective.args.temperature", temperature)
     if num_views < 2 or (similarity == "bilinear" and num_views != 2):
         raise ValueError(
             f"objective.args.num_views is {num_views}; it must be at least 2, and 2 for "

@@ -9,16 +9,14 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from mclf_jax import losses
-from mclf_jax.augment import Chains
 from mclf_jax.losses import targets as pseudo_labels
-from mclf_jax.models import Model
+from mclf_jax.objectives import network
 from mclf_jax.objectives.base import Objective
+from mclf_jax.objectives.context import Context
 from mclf_jax.objectives.momentum import moving_average
-from mclf_jax.objectives.semi_supervised import rows as semi_supervised
-from mclf_jax.objectives.semi_supervised import signal_annealing
+from mclf_jax.objectives.semi_supervised import frame, signal_annealing
 from mclf_jax.objectives.supervised import task_scores
 
 METHODS: dict[str, dict[str, Any]] = {
@@ -80,22 +78,14 @@ Most of them count labelled songs among the unlabelled ones too, which is
 `unlabelled.splits = ("unlabelled", "train")`.
 """
 
-PyTree = Any
 TEACHERS = ("self", "ema")
 TARGETS = ("soft", "sharpened", "hard")
 UNLABELLED_LOSSES = ("cross_entropy", "kl", "squared_error")
 
-_UNCHANGED = Chains()
-
 
 def consistency(
-    model: Model,
+    context: Context,
     *,
-    task: str,
-    chains: Chains = _UNCHANGED,
-    label_smoothing: float = 0.0,
-    pos_weight: np.ndarray | float = 1.0,
-    total_steps: int,
     teacher: str = "self",
     momentum: float = 0.0,
     teacher_view: str = "clean",
@@ -115,12 +105,8 @@ def consistency(
     mean of many steps with twice the weight.
 
     Args:
-        model: what is trained.
-        task: "single_label", or "multi_label", where each tag has targets of its own.
-        chains: augmentations on the device.
-        label_smoothing: of labelled songs, for "single_label".
-        pos_weight: [K] or a number, of labelled songs, for "multi_label".
-        total_steps: of the run, for `annealing`.
+        context: for the tasks "single_label", and "multi_label", where each tag has targets of its
+            own; `total_steps` are for `annealing`.
         teacher: who predicts the targets: "self", the network as it is, or "ema", the moving
             average of its parameters and statistics. It is the student that is evaluated;
             `optim.ema_decay` evaluates such an average, with any teacher.
@@ -137,36 +123,35 @@ def consistency(
         unlabelled_loss: of the student against the targets: "cross_entropy", "kl", or
             "squared_error" of probabilities, see `losses.prediction_distance`.
         weight: of it; it is the mean over the unlabelled songs (and their tags).
-        ramp_up_steps: over which it rises to `weight`, see `semi_supervised.ramp_up`; 0: at once.
+        ramp_up_steps: over which it rises to `weight`, see `frame.ramp_up`; 0: at once.
         annealing: of the training signal, "none", "linear", "log" or "exp": leaves out labelled
             songs that are already right, see `signal_annealing`.
 
     Raises:
         ValueError: an argument is not allowed, or does nothing beside the others.
     """
-    semi_supervised.check(
+    model, task = context.model, context.task
+    frame.check(
         "consistency",
-        task=task,
-        choices={
-            "teacher": (teacher, TEACHERS),
-            "teacher_view": (teacher_view, semi_supervised.VIEWS),
-            "labelled_view": (labelled_view, semi_supervised.VIEWS),
-            "targets": (targets, TARGETS),
-            "unlabelled_loss": (unlabelled_loss, UNLABELLED_LOSSES),
-            "annealing": (annealing, signal_annealing.SCHEDULES),
-        },
+        context,
         weight=weight,
         ramp_up_steps=ramp_up_steps,
+        teacher=(teacher, TEACHERS),
+        teacher_view=(teacher_view, frame.VIEWS),
+        labelled_view=(labelled_view, frame.VIEWS),
+        targets=(targets, TARGETS),
+        unlabelled_loss=(unlabelled_loss, UNLABELLED_LOSSES),
+        annealing=(annealing, signal_annealing.SCHEDULES),
     )
     num_outcomes = model.module.num_labels if task == "single_label" else 2
     _check_targets(targets, temperature, threshold, chance=1 / num_outcomes)
     _check_momentum(teacher, momentum)
 
     def init(key):
-        initial = semi_supervised.init(model, key)
+        initial = frame.init(model, key)
         if teacher == "ema":
             # Copies, because the step donates its state and a buffer can be donated only once.
-            initial["state"]["teacher"] = jax.tree.map(jnp.copy, _variables(initial))
+            initial["state"]["teacher"] = jax.tree.map(jnp.copy, network.variables_of(**initial))
         return initial
 
     def predict(variables, batch, key):
@@ -176,12 +161,17 @@ def consistency(
             logits = model.module.apply(variables, x, train=False)["logits"]
         else:
             augment_key, dropout_key = jax.random.split(key)
-            x = semi_supervised.inputs(
-                model, chains, batch, key=augment_key, labelled_view=labelled_view
-            )
             statistics = {name: tree for name, tree in variables.items() if name != "params"}
-            outputs, _ = model.apply_train(variables["params"], statistics, x, key=dropout_key)
-            logits = _logits(outputs, batch).unlabelled
+            both, _ = frame.apply_train(
+                context,
+                {"model": variables["params"]},
+                {"model": statistics},
+                batch,
+                augment_key=augment_key,
+                dropout_key=dropout_key,
+                labelled_view=labelled_view,
+            )
+            logits = both.unlabelled
         return task_scores(task, logits)
 
     def believed(predicted):
@@ -194,7 +184,7 @@ def consistency(
         step, label = state["step"], batch["label"]
         new_state, metrics = {"step": step + 1}, {}
 
-        variables = _variables({"params": params, "state": state})
+        variables = network.variables_of(params, state)
         if teacher == "ema":
             # At the start of a step, which is after the optimiser's update of the one before.
             current = jnp.minimum(1 - 1 / (step + 1), momentum)
@@ -205,44 +195,36 @@ def consistency(
         sure = pseudo_labels.confidence(predicted, task=task)
         kept = (sure >= threshold).astype(predicted.dtype)
 
-        x = semi_supervised.inputs(
-            model, chains, batch, key=augment_key, labelled_view=labelled_view
+        logits, new_state["model"] = frame.apply_train(
+            context,
+            params,
+            state,
+            batch,
+            augment_key=augment_key,
+            dropout_key=dropout_key,
+            labelled_view=labelled_view,
         )
-        outputs, new_state["model"] = model.apply_train(
-            params["model"], state["model"], x, key=dropout_key
-        )
-        logits, valid = _logits(outputs, batch), batch["unlabelled"]["valid"]
+        valid = batch["unlabelled"]["valid"]
         difference = _difference(
             unlabelled_loss, logits.unlabelled, believed(predicted), task=task, mask=kept
         )
-        metrics["unlabelled_loss"] = semi_supervised.valid_mean(difference, valid)
+        metrics["unlabelled_loss"] = frame.valid_mean(difference, valid)
         kept_of_each = kept.reshape(len(valid), -1).mean(axis=-1)
-        metrics["pseudo_labels_kept"] = semi_supervised.valid_mean(kept_of_each, valid)
+        metrics["pseudo_labels_kept"] = frame.valid_mean(kept_of_each, valid)
 
         metrics |= signal_annealing.labelled_loss(
-            task,
+            context,
             logits.labelled,
             label,
             valid=batch["valid"],
             schedule=annealing,
-            progress=step / total_steps,
-            label_smoothing=label_smoothing,
-            pos_weight=pos_weight,
+            progress=step / context.total_steps,
         )
-        return semi_supervised.combined(
-            metrics, weight=weight * semi_supervised.ramp_up(step, ramp_up_steps), state=new_state
+        return frame.combined(
+            metrics, weight=weight * frame.ramp_up(step, ramp_up_steps), state=new_state
         )
 
     return Objective(init, loss)
-
-
-def _variables(initial: PyTree) -> PyTree:
-    """The network's, of {"params", "state"} of the objective."""
-    return {"params": initial["params"]["model"], **initial["state"]["model"]}
-
-
-def _logits(outputs: dict[str, jax.Array], batch: dict[str, Any]) -> semi_supervised.Rows:
-    return semi_supervised.apart(outputs["logits"], num_labelled=len(batch["label"]))
 
 
 def _difference(

@@ -2,29 +2,23 @@
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from mclf_jax import losses
-from mclf_jax.augment import Chains
+from mclf_jax.common import checks
 from mclf_jax.losses.targets import confidence, sharpen
-from mclf_jax.models import Model
+from mclf_jax.objectives import network
 from mclf_jax.objectives.base import Objective
-from mclf_jax.objectives.semi_supervised import rows as semi_supervised
+from mclf_jax.objectives.context import Context
+from mclf_jax.objectives.semi_supervised import frame
 from mclf_jax.objectives.supervised import task_loss, task_scores
 
-_UNCHANGED = Chains()
 # Of the million that the paper trains for.
 _PUBLISHED_RAMP_UP_STEPS = 16_000
 
 
 def mixmatch(
-    model: Model,
+    context: Context,
     *,
-    task: str,
-    chains: Chains = _UNCHANGED,
-    total_steps: int,
-    label_smoothing: float = 0.0,
-    pos_weight: np.ndarray | float = 1.0,
     num_augmentations: int = 2,
     temperature: float = 0.5,
     alpha: float = 0.75,
@@ -47,12 +41,8 @@ def mixmatch(
     a labelled or of an unlabelled one. Rows that are only padding are mixed into no other.
 
     Args:
-        model: what is trained.
-        task: "single_label" or "multi_label".
-        chains: augmentations on the device, with draws of their own for each augmentation.
-        total_steps: of the run.
-        label_smoothing: of labelled songs, for "single_label".
-        pos_weight: [K] or a number, of labelled songs, for "multi_label".
+        context: for the tasks "single_label" and "multi_label"; `chains` have draws of their own
+            for each augmentation.
         num_augmentations: of each unlabelled song, K in the paper.
         temperature: of sharpening, in (0, 1].
         alpha: shares are drawn from Beta(alpha, alpha), for each pair; 0 mixes nothing.
@@ -64,15 +54,16 @@ def mixmatch(
     Raises:
         ValueError: an argument is not allowed.
     """
+    model, task = context.model, context.task
     if ramp_up_steps is None:
-        ramp_up_steps = min(_PUBLISHED_RAMP_UP_STEPS, total_steps)
-    semi_supervised.check(
-        "mixmatch", task=task, choices={}, weight=weight, ramp_up_steps=ramp_up_steps
-    )
-    _check(num_augmentations, temperature, alpha)
+        ramp_up_steps = min(_PUBLISHED_RAMP_UP_STEPS, context.total_steps)
+    frame.check("mixmatch", context, weight=weight, ramp_up_steps=ramp_up_steps)
+    checks.whole("objective.args.num_augmentations", num_augmentations, lowest=1)
+    checks.within("objective.args.temperature", temperature, 0, 1, ends="(]")
+    checks.at_least("objective.args.alpha", alpha, 0)
 
     def init(key):
-        return semi_supervised.init(model, key)
+        return frame.init(model, key)
 
     def loss(params, state, batch, key):
         augment_key, guess_key, mix_key, dropout_key = jax.random.split(key, 4)
@@ -84,10 +75,10 @@ def mixmatch(
             for field in (name, "valid")
         }
         given = {name: batch[name], "unlabelled": unlabelled}
-        x = semi_supervised.inputs(model, chains, given, key=augment_key)
+        x = frame.inputs(model, context.chains, given, key=augment_key)
 
-        augmented = semi_supervised.apart(x, num_labelled=num_labelled).unlabelled
-        outputs, _ = model.apply_train(params["model"], state["model"], augmented, key=guess_key)
+        augmented = frame.apart(x, num_labelled=num_labelled).unlabelled
+        outputs, _ = network.apply(model, params, state, augmented, mode="train", key=guess_key)
         predicted = task_scores(task, outputs["logits"])
         averaged = predicted.reshape(-1, num_augmentations, predicted.shape[-1]).mean(axis=1)
         guess = sharpen(averaged, temperature=temperature, task=task)
@@ -99,12 +90,10 @@ def mixmatch(
         target, valid = _together(label, guess), _together(batch["valid"], unlabelled["valid"])
         x, target = _mixed(mix_key, x, target, valid, alpha=alpha)
 
-        outputs, model_state = model.apply_train(
-            params["model"], state["model"], x, key=dropout_key
-        )
-        logits = semi_supervised.apart(outputs["logits"], num_labelled=num_labelled)
-        target = semi_supervised.apart(target, num_labelled=num_labelled)
-        settings = {"label_smoothing": label_smoothing, "pos_weight": pos_weight}
+        outputs, model_state = network.apply(model, params, state, x, mode="train", key=dropout_key)
+        logits = frame.apart(outputs["logits"], num_labelled=num_labelled)
+        target = frame.apart(target, num_labelled=num_labelled)
+        settings = {"label_smoothing": context.label_smoothing, "pos_weight": context.pos_weight}
         metrics = {"labelled_loss": task_loss(task, logits.labelled, target.labelled, **settings)}
         if task == "single_label":
             # As of mixtures in supervised learning: what the predicted label has of the target.
@@ -112,11 +101,11 @@ def mixmatch(
             metrics["accuracy"] = jnp.take_along_axis(target.labelled, answer, axis=-1)[:, 0]
         # Of probabilities, over what is observed in the mixture.
         distance = losses.squared_error(task_scores(task, logits.unlabelled), target.unlabelled)
-        metrics["unlabelled_loss"] = semi_supervised.valid_mean(distance, unlabelled["valid"])
+        metrics["unlabelled_loss"] = frame.valid_mean(distance, unlabelled["valid"])
         sure = confidence(averaged, task=task).reshape(len(averaged), -1).mean(axis=-1)
-        metrics["guess_confidence"] = semi_supervised.valid_mean(sure, batch["unlabelled"]["valid"])
+        metrics["guess_confidence"] = frame.valid_mean(sure, batch["unlabelled"]["valid"])
         ramp = jnp.minimum(state["step"] / ramp_up_steps, 1.0) if ramp_up_steps else 1.0
-        return semi_supervised.combined(
+        return frame.combined(
             metrics,
             weight=weight * ramp,
             state={"model": model_state, "step": state["step"] + 1},
@@ -126,7 +115,7 @@ def mixmatch(
 
 
 def _together(labelled: jax.Array, unlabelled: jax.Array) -> jax.Array:
-    """In the order of `semi_supervised.inputs`, what `semi_supervised.apart` undoes."""
+    """In the order of `frame.inputs`, what `frame.apart` undoes."""
     behind = unlabelled.reshape(len(labelled), -1, *unlabelled.shape[1:])
     rows = jnp.concatenate([labelled[:, None], behind], axis=1)
     return rows.reshape(-1, *unlabelled.shape[1:])
@@ -157,14 +146,3 @@ def _mixed(
     share = share[:, None].astype(target.dtype)
     other = jnp.where(share < 1, target[partner], 0)
     return mixed, share * target + (1 - share) * other
-
-
-def _check(num_augmentations: int, temperature: float, alpha: float) -> None:
-    whole = isinstance(num_augmentations, int)
-    for name, value, is_allowed, allowed in (
-        ("num_augmentations", num_augmentations, whole and num_augmentations > 0, "1, 2, ..."),
-        ("temperature", temperature, 0 < temperature <= 1, "in (0, 1]"),
-        ("alpha", alpha, alpha >= 0, "0 or more"),
-    ):
-        if not is_allowed:
-            raise ValueError(f"objective.args.{name} is {value}; it must be {allowed}")

@@ -5,19 +5,18 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from mclf_jax import losses
-from mclf_jax.augment import Chains
-from mclf_jax.evaluation.teacher import Teacher, open_teacher
+from mclf_jax.common import checks
 from mclf_jax.losses import targets as pseudo_labels
 from mclf_jax.models import Model
+from mclf_jax.objectives import network
 from mclf_jax.objectives.base import Objective
-from mclf_jax.objectives.semi_supervised import rows as semi_supervised
-from mclf_jax.objectives.supervised import supervised, task_scores
+from mclf_jax.objectives.context import Context, Teacher
+from mclf_jax.objectives.semi_supervised import frame
+from mclf_jax.objectives.supervised import task_scores
 
 PyTree = Any
-_UNCHANGED = Chains()
 PREDICTIONS = ("online", "cached")
 TARGETS = ("soft", "hard")
 LABELLED_LOSSES = ("labels", "skeptical")
@@ -37,13 +36,8 @@ class _Taught(NamedTuple):
 
 
 def noisy_student(
-    model: Model,
+    context: Context,
     *,
-    task: str,
-    label_names: tuple[str, ...],
-    chains: Chains = _UNCHANGED,
-    label_smoothing: float = 0.0,
-    pos_weight: np.ndarray | float = 1.0,
     teacher: str = "",
     predictions: str = "online",
     targets: str = "soft",
@@ -63,7 +57,7 @@ def noisy_student(
     "train" among `unlabelled.splits`.
 
     Labelled and unlabelled songs go through the student in one pass, see
-    `semi_supervised.inputs`.
+    `frame.inputs`.
 
     The published music tagging code calls a `skeptical_loss(outputs, labels, teacher's outputs)`
     on labelled songs that is defined nowhere, so nobody can know what it was. Our reading is
@@ -71,13 +65,9 @@ def noisy_student(
     so if the teacher hears it, it counts as not observed (`losses.skeptical_cross_entropy`).
 
     Args:
-        model: the student.
-        task: "single_label" or "multi_label".
-        label_names: of the outputs; the teacher must have the same ones.
-        chains: augmentations on the device.
-        label_smoothing: of the labels, for "single_label".
-        pos_weight: [K] or a number, of the labels, for "multi_label".
-        teacher: its run directory.
+        context: of the student, and the opened teacher, which predictions "online" need; for the
+            tasks "single_label" and "multi_label".
+        teacher: its run directory, which whoever makes the context opens.
         predictions: "online", of each window as it comes. Or "cached": of each song, the mean over
             its windows, computed once before training (`teacher_predictions`), which is faster and
             allows a teacher with another sample rate.
@@ -95,34 +85,28 @@ def noisy_student(
         skeptical_threshold: probability from which a tag that is not given is doubted.
 
     Raises:
-        FileNotFoundError: there is no such teacher.
         ValueError: an argument is not allowed, or the teacher is not one for this student.
     """
-    semi_supervised.check(
+    model, task = context.model, context.task
+    frame.check(
         "noisy_student",
-        task=task,
-        choices={
-            "predictions": (predictions, PREDICTIONS),
-            "targets": (targets, TARGETS),
-            "labelled_loss": (labelled_loss, LABELLED_LOSSES),
-        },
+        context,
         weight=weight,
-        ramp_up_steps=0,
+        predictions=(predictions, PREDICTIONS),
+        targets=(targets, TARGETS),
+        labelled_loss=(labelled_loss, LABELLED_LOSSES),
     )
     _check_targets(targets, temperature, threshold, per_class, predictions)
     _check_labelled_loss(labelled_loss, skeptical_threshold, predictions, task)
     guide, same_features = None, True
     if predictions == "online":
-        guide = open_teacher(teacher, task=task, label_names=label_names)
+        if (guide := context.teacher) is None:
+            raise ValueError(f"objective.args.teacher is {teacher!r}, and nobody has opened it")
         _check_hears_the_same(guide, model)
         same_features = guide.model.features == model.features
-    elif not teacher:
-        raise ValueError(
-            "objective.args.teacher is ''; it must be the run that predicted the songs"
-        )
 
     def init(key):
-        initial = supervised(model, task=task).init(key)
+        initial = network.init(model, key)
         if guide is not None:
             # Not trained, but a part of the state, which lies on the devices.
             initial["state"]["teacher"] = jax.tree.map(jnp.array, guide.variables)
@@ -140,20 +124,17 @@ def noisy_student(
             taught = _cached(others["label"], task)
         else:
             taught = _online(predict(state["teacher"], others), task)
-        x = semi_supervised.inputs(model, chains, batch, key=augment_key)
-        outputs, new_state = model.apply_train(params["model"], state["model"], x, key=dropout_key)
-        logits = semi_supervised.apart(outputs["logits"], num_labelled=len(label))
-
-        metrics = semi_supervised.labelled_loss(
-            task, logits.labelled, label, label_smoothing=label_smoothing, pos_weight=pos_weight
+        logits, new_state = frame.apply_train(
+            context, params, state, batch, augment_key=augment_key, dropout_key=dropout_key
         )
+        metrics = frame.labelled_loss(context, logits.labelled, label)
         if labelled_loss == "skeptical":
             metrics["labelled_loss"] = losses.skeptical_cross_entropy(
                 logits.labelled,
                 label,
                 task_scores(task, predict(state["teacher"], batch)),
                 threshold=skeptical_threshold,
-                pos_weight=pos_weight,
+                pos_weight=context.pos_weight,
             )
         confident = pseudo_labels.confidence(taught.probabilities, task=task) >= threshold
         kept = taught.known & confident
@@ -162,10 +143,10 @@ def noisy_student(
         )
         share_kept = kept.reshape(len(kept), -1).mean(axis=1)
         metrics |= {
-            "unlabelled_loss": semi_supervised.valid_mean(unlabelled_loss, others["valid"]),
-            "pseudo_labels_kept": semi_supervised.valid_mean(share_kept, others["valid"]),
+            "unlabelled_loss": frame.valid_mean(unlabelled_loss, others["valid"]),
+            "pseudo_labels_kept": frame.valid_mean(share_kept, others["valid"]),
         }
-        return semi_supervised.combined(metrics, weight=weight, state=state | {"model": new_state})
+        return frame.combined(metrics, weight=weight, state=state | {"model": new_state})
 
     return Objective(init, loss)
 
@@ -249,17 +230,14 @@ def _check_hears_the_same(guide: Teacher, student: Model) -> None:
 def _check_targets(
     targets: str, temperature: float, threshold: float, per_class: int, predictions: str
 ) -> None:
-    if not 0 <= threshold < 1:
-        raise ValueError(f"objective.args.threshold is {threshold}; it must be in [0, 1)")
-    if temperature <= 0:
-        raise ValueError(f"objective.args.temperature is {temperature}; it must be positive")
+    checks.within("objective.args.threshold", threshold, 0, 1, ends="[)")
+    checks.positive("objective.args.temperature", temperature)
     if temperature != 1 and targets == "hard":
         raise ValueError(
             f"objective.args.temperature is {temperature}, which softens predictions, and "
             "objective.args.targets is 'hard'; leave the temperature at 1, or take 'soft'"
         )
-    if per_class < 0:
-        raise ValueError(f"objective.args.per_class is {per_class}; it must not be negative")
+    checks.at_least("objective.args.per_class", per_class, 0)
     if per_class and predictions == "online":
         raise ValueError(
             f"objective.args.per_class is {per_class}, which takes predictions of all songs before "
@@ -270,10 +248,7 @@ def _check_targets(
 def _check_labelled_loss(
     labelled_loss: str, skeptical_threshold: float, predictions: str, task: str
 ) -> None:
-    if skeptical_threshold <= 0:
-        raise ValueError(
-            f"objective.args.skeptical_threshold is {skeptical_threshold}; it must be positive"
-        )
+    checks.positive("objective.args.skeptical_threshold", skeptical_threshold)
     if labelled_loss == "labels":
         return
     if task != "multi_label":

@@ -16,7 +16,7 @@ from mclf_jax.objectives.pase import running_moments
 from mclf_jax.objectives.pase.objective import PLUS, WORKERS, pase
 from mclf_jax.objectives.pase.targets import TARGETS, Settings, target
 from mclf_jax.objectives.pase.workers import MLPWorker, WaveformWorker, deconvolved, frames_error
-from tests.objectives.material import gradients, judge, start
+from tests.objectives.material import gradients, judge, made, start
 
 pytestmark = pytest.mark.usefixtures("quick_compiles")
 
@@ -67,7 +67,7 @@ def songs(batch_size, *, seed, num_views=2):
 
 @functools.cache
 def initial(**settings):
-    objective = pase(small_model(), **SMALL | settings)
+    objective = made(pase, small_model(), **SMALL | settings)
     return objective, jax.jit(objective.init)(jax.random.key(0))
 
 
@@ -95,7 +95,7 @@ def baselines(state, batch):
 def test_every_worker_beats_the_mean_on_new_songs(num_views, learning_rate, limits):
     """The limits are parts of what who knows nothing of the song would lose."""
     workers = tuple(limits)
-    objective = pase(small_model(), **SMALL, workers=workers, num_views=num_views)
+    objective = made(pase, small_model(), **SMALL, workers=workers, num_views=num_views)
     state, step = start(objective, learning_rate=learning_rate)
     for number in range(120):
         state, _ = step(state, songs(16, seed=number, num_views=num_views))
@@ -141,7 +141,9 @@ def test_moments_are_of_the_clean_windows_whatever_the_encoder_hears():
     batch = songs(4, seed=0)
     objective, first = initial()
     clean, _ = value_of(objective, first, batch)
-    silenced = pase(small_model(), chains=Chains(waveform=compose([Gain(-60.0, -60.0)])), **SMALL)
+    silenced = made(
+        pase, small_model(), chains=Chains(waveform=compose([Gain(-60.0, -60.0)])), **SMALL
+    )
     changed, _ = value_of(silenced, first, batch)
     for name, moments in clean.state["moments"].items():
         np.testing.assert_array_equal(changed.state["moments"][name]["mean"], moments["mean"])
@@ -179,7 +181,7 @@ def test_one_window_is_enough():
 
 def test_pase_plus_has_its_twelve_workers_and_their_sizes():
     model = models.build("pase", num_labels=2, window_s=2.0, **network.PLUS)
-    shapes = jax.eval_shape(pase(model, **PLUS).init, jax.random.key(0))
+    shapes = jax.eval_shape(made(pase, model, **PLUS).init, jax.random.key(0))
     workers = shapes["params"]["workers"]
     assert len(workers) == 12 and "spc" not in workers
     outputs = {
@@ -193,7 +195,7 @@ def test_pase_plus_has_its_twelve_workers_and_their_sizes():
 
 
 def test_published_sizes_of_pase():
-    objective = pase(models.build("pase", num_labels=2))
+    objective = made(pase, models.build("pase", num_labels=2))
     workers = jax.eval_shape(objective.init, jax.random.key(0))["params"]["workers"]
     assert tuple(workers) and set(workers) == set(PUBLISHED)
     sizes = {name: workers[name]["W"]["kernel"].shape for name in ("lps", "mfcc", "prosody")}
@@ -211,7 +213,7 @@ def test_published_sizes_of_pase():
 @pytest.mark.slow
 def test_pase_plus_learns_in_one_step_what_it_is_given():
     arguments = PLUS | {"workers": WORKERS} | SMALL
-    objective = pase(small_model(skips="sum", recurrent="qrnn", hidden_size=8), **arguments)
+    objective = made(pase, small_model(skips="sum", recurrent="qrnn", hidden_size=8), **arguments)
     first = jax.jit(objective.init)(jax.random.key(0))
     loss, metrics = value_of(objective, first, songs(2, seed=0))
     assert np.isfinite(loss.per_example).all()
@@ -339,12 +341,12 @@ def test_sequence_pairs_are_of_the_future_and_of_the_past(steps):
 )
 def test_errors(settings, message):
     with pytest.raises(ValueError, match=message):
-        pase(small_model(), **SMALL | settings)
+        made(pase, small_model(), **SMALL | settings)
 
 
 def test_other_networks_and_single_songs_are_refused():
     with pytest.raises(ValueError, match="for objective.name 'pase' take pase"):
-        pase(models.build("clmr_sample_cnn", num_labels=2))
+        made(pase, models.build("clmr_sample_cnn", num_labels=2))
     objective, first = initial()
     with pytest.raises(ValueError, match="train.batch_size is 1"):
         value_of(objective, first, songs(1, seed=0))

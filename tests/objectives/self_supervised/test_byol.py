@@ -6,7 +6,7 @@ import pytest
 
 from mclf_jax.objectives import heads, momentum, views
 from mclf_jax.objectives.self_supervised.byol import byol
-from tests.objectives.material import small_model, songs
+from tests.objectives.material import made, small_model, songs
 
 pytestmark = pytest.mark.usefixtures("quick_compiles")
 KEY = jax.random.key(0)
@@ -14,7 +14,7 @@ SIZES = {"projector": (16, 8), "predictor": (12, 8)}
 
 
 def start(**settings):
-    objective = byol(small_model(), **SIZES | {"total_steps": 10} | settings)
+    objective = made(byol, small_model(), **SIZES | {"total_steps": 10} | settings)
     initial = jax.jit(objective.init)(KEY)
     return initial["params"], initial["state"], jax.jit(objective.loss)
 
@@ -103,7 +103,7 @@ def test_momentum_rises_to_one():
 
 def test_published_sizes():
     model = small_model()
-    params = jax.eval_shape(byol(model, total_steps=10).init, KEY)["params"]
+    params = jax.eval_shape(made(byol, model, total_steps=10).init, KEY)["params"]
     size = views.embedding_size(model)
     assert params["projector"]["0"]["kernel"].shape == (size, 4096)
     assert params["projector"]["3"]["kernel"].shape == (4096, 256)

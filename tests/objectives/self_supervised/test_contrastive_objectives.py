@@ -11,6 +11,7 @@ from mclf_jax.objectives.self_supervised.simclr import simclr
 from tests.objectives.material import (
     gradients,
     judge,
+    made,
     retrieval,
     small_model,
     songs,
@@ -20,20 +21,20 @@ from tests.objectives.material import (
 
 
 def small_simclr(model, **settings):
-    return simclr(model, **{"projector": (32, 16)} | settings)
+    return made(simclr, model, **{"projector": (32, 16)} | settings)
 
 
 def small_cola(model, **settings):
-    return simclr(model, similarity="bilinear", temperature=1.0, projector=(32,), **settings)
+    return made(simclr, model, similarity="bilinear", temperature=1.0, projector=(32,), **settings)
 
 
 def small_moco(model, **settings):
-    return moco(model, **{"queue_size": 128, "dim": 16, "momentum": 0.9} | settings)
+    return made(moco, model, **{"queue_size": 128, "dim": 16, "momentum": 0.9} | settings)
 
 
 def small_byol(model, **settings):
     sizes = {"projector": (32, 16), "predictor": (32, 16)}
-    return byol(model, **{"total_steps": 100, "momentum": 0.9} | sizes | settings)
+    return made(byol, model, **{"total_steps": 100, "momentum": 0.9} | sizes | settings)
 
 
 MAKERS = [small_simclr, small_cola, small_moco, small_byol]

@@ -13,7 +13,7 @@ from mclf_jax.objectives.self_supervised.cpc import (
     draw_negatives,
     right_answers,
 )
-from tests.objectives.material import gradients, judge, start
+from tests.objectives.material import gradients, judge, made, start
 
 pytestmark = pytest.mark.usefixtures("quick_compiles")
 
@@ -167,7 +167,7 @@ def by_hand(objective_args, outputs, predictor, valid, key):
 )
 def test_loss_equals_plain_loops(network, arguments):
     model = small_model(network)
-    objective = cpc(model, **arguments)
+    objective = made(cpc, model, **arguments)
     initial = jax.jit(objective.init)(jax.random.key(0))
     batch, key = melodies(3, seed=0), jax.random.key(5)
     found = jax.jit(objective.evaluate)(initial["params"], initial["state"], batch, key)
@@ -197,7 +197,7 @@ def test_knowing_nothing_costs_what_it_should():
 @pytest.mark.parametrize("arguments", [{}, {"num_codes": 8, "restart_codes_below": 0.1}])
 @pytest.mark.slow_beyond(1)
 def test_one_device_and_eight_compute_the_same(arguments):
-    objective = cpc(small_model(**arguments), **FEW)
+    objective = made(cpc, small_model(**arguments), **FEW)
     initial = jax.jit(objective.init)(jax.random.key(0))
     one, eight = (
         gradients(objective, initial, melodies(8, seed=1), num_devices=count) for count in (1, 8)
@@ -209,7 +209,7 @@ def test_one_device_and_eight_compute_the_same(arguments):
 
 @pytest.mark.parametrize("negatives", ["batch", "same_clip"])
 def test_padding_is_neither_anchor_nor_negative(negatives):
-    objective = cpc(small_model(num_codes=8), **FEW, negatives=negatives)
+    objective = made(cpc, small_model(num_codes=8), **FEW, negatives=negatives)
     initial = jax.jit(objective.init)(jax.random.key(0))
     batch = melodies(6, seed=0)
     batch["valid"][4:] = 0
@@ -225,7 +225,7 @@ def test_padding_is_neither_anchor_nor_negative(negatives):
 
 
 def test_evaluation_is_repeatable_and_changes_nothing():
-    objective = cpc(small_model(num_codes=8), **FEW)
+    objective = made(cpc, small_model(num_codes=8), **FEW)
     initial = jax.jit(objective.init)(jax.random.key(0))
     batch = melodies(4, seed=0)
     evaluate = jax.jit(objective.evaluate)
@@ -246,7 +246,7 @@ def test_commitment_counts_with_its_weight():
     batch, key = melodies(4, seed=0), jax.random.key(1)
     losses = {}
     for weight in (0.0, 0.25):
-        objective = cpc(small_model(num_codes=8), **FEW, commitment_weight=weight)
+        objective = made(cpc, small_model(num_codes=8), **FEW, commitment_weight=weight)
         initial = jax.jit(objective.init)(jax.random.key(0))
         losses[weight] = jax.jit(objective.loss)(initial["params"], initial["state"], batch, key)
     added = losses[0.25].per_example - losses[0.0].per_example
@@ -259,7 +259,7 @@ def test_augmentation_is_for_training():
     batch, key = melodies(4, seed=0), jax.random.key(1)
     found = {}
     for name, chains in (("plain", Chains()), ("silent", Chains(waveform=lambda key, x: 0 * x))):
-        objective = cpc(small_model(), chains=chains, **FEW)
+        objective = made(cpc, small_model(), chains=chains, **FEW)
         initial = jax.jit(objective.init)(jax.random.key(0))
         for mode in (objective.loss, objective.evaluate):
             losses = jax.jit(mode)(initial["params"], initial["state"], batch, key).per_example
@@ -290,7 +290,7 @@ def test_learns_to_predict_songs_it_has_not_heard(
     network, model_arguments, arguments, num_steps, untrained, below
 ):
     jax.config.update("jax_disable_most_optimizations", False)
-    objective = cpc(small_model(network, **model_arguments), **arguments)
+    objective = made(cpc, small_model(network, **model_arguments), **arguments)
     state, step = start(objective, learning_rate=3e-3)
     held_out = melodies(16, seed=10**6)
     before = judge(objective, state, held_out)
@@ -318,10 +318,10 @@ def test_learns_to_predict_songs_it_has_not_heard(
 )
 def test_what_cannot_be_is_refused_in_words(arguments, message):
     with pytest.raises(ValueError, match=message):
-        cpc(small_model(), **arguments)
+        made(cpc, small_model(), **arguments)
 
 
 def test_other_networks_have_nothing_to_predict():
     model = models.build("short_chunk_cnn", num_labels=2, n_channels=2)
     with pytest.raises(ValueError, match="'short_chunk_cnn', which does not return context and la"):
-        cpc(model)
+        made(cpc, model)

@@ -9,14 +9,14 @@ from mclf_jax import models
 from mclf_jax.losses.contrastive import unit
 from mclf_jax.objectives import heads, views
 from mclf_jax.objectives.self_supervised.moco import moco
-from tests.objectives.material import small_model, songs
+from tests.objectives.material import made, small_model, songs
 
 pytestmark = pytest.mark.usefixtures("quick_compiles")
 KEY = jax.random.key(0)
 
 
 def start(**settings):
-    objective = moco(small_model(), **{"queue_size": 24, "dim": 8} | settings)
+    objective = made(moco, small_model(), **{"queue_size": 24, "dim": 8} | settings)
     initial = jax.jit(objective.init)(KEY)
     return initial["params"], initial["state"], jax.jit(objective.loss)
 
@@ -99,7 +99,7 @@ def test_no_gradient_reaches_keys():
 
 
 def test_evaluation_is_against_keys_only():
-    objective = moco(small_model(), queue_size=24, dim=8)
+    objective = made(moco, small_model(), queue_size=24, dim=8)
     state = jax.jit(objective.init)(KEY)
     params, state = state["params"], state["state"]
     batch = songs(8, seed=0)
@@ -133,7 +133,7 @@ def test_heads_of_both_versions():
         "linear": [(128,), (size, 128)],
         "mlp": [(size,), (size, size), (128,), (size, 128)],
     }.items():
-        initial = jax.eval_shape(moco(model, head=head).init, KEY)
+        initial = jax.eval_shape(made(moco, model, head=head).init, KEY)
         got = [leaf.shape for leaf in jax.tree.leaves(initial["params"]["projector"])]
         assert got == shapes
         assert initial["state"]["queue"].shape == (65_536, 128)
@@ -144,6 +144,6 @@ def test_errors():
     with pytest.raises(ValueError, match="queue_size is 24; .* multiple of train.batch_size.* 16"):
         loss(params, state, songs(16, seed=0), KEY)
     with pytest.raises(ValueError, match="objective.args.head is 'cnn'; allowed: linear, mlp"):
-        moco(small_model(), head="cnn")
+        made(moco, small_model(), head="cnn")
     with pytest.raises(ValueError, match=r"objective.args.momentum is 1.5; it must be in \[0, 1\]"):
-        moco(small_model(), momentum=1.5)
+        made(moco, small_model(), momentum=1.5)

@@ -6,13 +6,13 @@ import pytest
 
 from mclf_jax import models
 from mclf_jax.objectives.self_supervised.simclr import simclr
-from tests.objectives.material import gradients, small_model, songs
+from tests.objectives.material import gradients, made, small_model, songs
 
 pytestmark = pytest.mark.usefixtures("quick_compiles")
 
 
 def loss_of(batch, **settings):
-    objective = simclr(small_model(), projector=(32, 16), **settings)
+    objective = made(simclr, small_model(), projector=(32, 16), **settings)
     initial = jax.jit(objective.init)(jax.random.key(0))
     return gradients(objective, initial, batch, num_devices=1)
 
@@ -27,7 +27,7 @@ def test_silence_is_like_all_others(num_views):
 
 
 def test_published_sizes_of_clmr():
-    objective = simclr(models.build("clmr_sample_cnn", num_labels=50))
+    objective = made(simclr, models.build("clmr_sample_cnn", num_labels=50))
     params = jax.eval_shape(objective.init, jax.random.key(0))["params"]
     sizes = [leaf.shape for leaf in jax.tree.leaves(params["projector"])]
     assert sizes == [(512, 512), (512, 64)]
@@ -58,7 +58,7 @@ def test_blocks_give_the_same_gradients():
 
 
 def test_embeddings_themselves_may_be_compared():
-    objective = simclr(small_model(), projector=())
+    objective = made(simclr, small_model(), projector=())
     initial = jax.jit(objective.init)(jax.random.key(0))
     assert initial["params"]["projector"] == {}
     (loss, _), _ = gradients(objective, initial, songs(16, seed=0), num_devices=1)
@@ -78,4 +78,4 @@ def test_embeddings_themselves_may_be_compared():
 )
 def test_errors(settings, message):
     with pytest.raises(ValueError, match=message):
-        simclr(small_model(), **settings)
+        made(simclr, small_model(), **settings)

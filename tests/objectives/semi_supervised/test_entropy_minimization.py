@@ -6,7 +6,7 @@ import pytest
 
 from mclf_jax.objectives.semi_supervised.entropy_minimization import entropy_minimization
 from mclf_jax.objectives.supervised import supervised
-from tests.objectives.material import gradients
+from tests.objectives.material import gradients, made
 from tests.objectives.unlabelled_material import (
     accuracies,
     clusters,
@@ -24,7 +24,7 @@ TASKS = ("single_label", "multi_label")
 def test_the_loss_by_hand(task):
     model, batch = point_model(), clusters(task=task)["batch"]
     batch["unlabelled"]["valid"][:9] = 0
-    objective = entropy_minimization(model, task=task, weight=0.5, ramp_up_steps=4)
+    objective = made(entropy_minimization, model, task=task, weight=0.5, ramp_up_steps=4)
     initial = jax.jit(objective.init)(KEY)
     state = initial["state"] | {"step": 2}
     result = jax.jit(objective.loss)(initial["params"], state, batch, KEY)
@@ -39,7 +39,9 @@ def test_the_loss_by_hand(task):
         p = 1 / (1 + np.exp(-logits))
         entropy = -(p * np.log(p) + (1 - p) * np.log(1 - p)).mean(-1)
     np.testing.assert_allclose(result.metrics["unlabelled_loss"], entropy[9:].mean(), rtol=1e-5)
-    labelled = supervised(model, task=task).loss(initial["params"], initial["state"], batch, KEY)
+    labelled = made(supervised, model, task=task).loss(
+        initial["params"], initial["state"], batch, KEY
+    )
     np.testing.assert_allclose(result.metrics["labelled_loss"], labelled.per_example, rtol=1e-5)
     np.testing.assert_allclose(
         result.per_example,
@@ -52,15 +54,17 @@ def test_the_loss_by_hand(task):
 
 def test_weight_0_is_supervised_learning_of_one_batch():
     model = point_model()
-    objective = entropy_minimization(model, task="single_label", weight=0.0)
+    objective = made(entropy_minimization, model, task="single_label", weight=0.0)
     initial, batch = jax.jit(objective.init)(KEY), clusters()["batch"]
     got = gradients(objective, initial, batch, num_devices=1)[1]
-    reference = gradients(supervised(model, task="single_label"), initial, batch, num_devices=1)[1]
+    reference = gradients(
+        made(supervised, model, task="single_label"), initial, batch, num_devices=1
+    )[1]
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-6), got, reference)
 
 
 def test_the_same_on_one_and_eight_devices():
-    objective = entropy_minimization(point_model(), task="single_label", chains=jitter(0.1))
+    objective = made(entropy_minimization, point_model(), task="single_label", chains=jitter(0.1))
     initial, batch = jax.jit(objective.init)(KEY), clusters()["batch"]
     one, eight = (gradients(objective, initial, batch, num_devices=n) for n in (1, 8))
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6), one, eight)
@@ -69,7 +73,9 @@ def test_the_same_on_one_and_eight_devices():
 @pytest.mark.slow
 def test_unlabelled_points_help():
     model, settings = point_model(), {"weight": 0.3, "ramp_up_steps": 150}
-    objective = entropy_minimization(model, task="single_label", chains=jitter(0.15), **settings)
+    objective = made(
+        entropy_minimization, model, task="single_label", chains=jitter(0.15), **settings
+    )
     helped = accuracies(model, objective)
     assert 1 - helped.mean() < (1 - labels_alone("single_label").mean()) / 2
 
@@ -78,10 +84,10 @@ def test_unlabelled_points_help():
     ("settings", "message"),
     [
         ({"task": "regression"}, "objective.name is 'entropy_minimization', for the tasks single_"),
-        ({"weight": -0.1}, "objective.args.weight is -0.1; it must not be negative"),
-        ({"ramp_up_steps": -5}, "objective.args.ramp_up_steps is -5; it must not be negative"),
+        ({"weight": -0.1}, "objective.args.weight is -0.1; it must be at least 0"),
+        ({"ramp_up_steps": -5}, "objective.args.ramp_up_steps is -5; it must be at least 0"),
     ],
 )
 def test_errors(settings, message):
     with pytest.raises(ValueError, match=message):
-        entropy_minimization(point_model(), **{"task": "single_label"} | settings)
+        made(entropy_minimization, point_model(), **{"task": "single_label"} | settings)

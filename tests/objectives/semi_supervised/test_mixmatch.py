@@ -12,7 +12,7 @@ from scipy.special import expit, log_softmax, softmax
 from mclf_jax.augment import Chains
 from mclf_jax.objectives.semi_supervised.mixmatch import mixmatch
 from mclf_jax.objectives.supervised import supervised
-from tests.objectives.material import gradients, start
+from tests.objectives.material import gradients, made, start
 
 pytestmark = pytest.mark.usefixtures("quick_compiles")
 
@@ -71,7 +71,9 @@ def batch_of(task="single_label", *, labelled=8, unlabelled=16, size=4, seed=0):
 def run(batch, *, task="single_label", step=0, key=0, **settings):
     """The loss of a toy network, its kernel, and what it was given in each forward pass."""
     model = Toy()
-    objective = mixmatch(model, task=task, **{"total_steps": 100, "ramp_up_steps": 10} | settings)
+    objective = made(
+        mixmatch, model, task=task, **{"total_steps": 100, "ramp_up_steps": 10} | settings
+    )
     initial = objective.init(jax.random.key(1))
     params, state = initial["params"], initial["state"] | {"step": jnp.int32(step)}
     model.seen.clear()
@@ -214,7 +216,7 @@ def test_an_unobserved_tag_stays_so_in_mixtures():
     partner, share = shares(before, run(batch, task="multi_label").seen[1])
 
     def kernel_gradient(label):
-        objective = mixmatch(Toy(), task="multi_label", total_steps=10, weight=0.0)
+        objective = made(mixmatch, Toy(), task="multi_label", total_steps=10, weight=0.0)
         initial = objective.init(jax.random.key(1))
 
         def mean_loss(params):
@@ -236,7 +238,7 @@ def test_nothing_flows_back_through_guesses():
     """One song without labels, unmixed: the gradient is that of a constant target."""
     batch, model = batch_of(labelled=1, unlabelled=1), Toy()
     settings = {"total_steps": 1, "ramp_up_steps": 0, "alpha": 0.0, "weight": 1.0}
-    objective = mixmatch(model, task="single_label", **settings)
+    objective = made(mixmatch, model, task="single_label", **settings)
     initial = objective.init(jax.random.key(1))
 
     def unlabelled_loss(params):
@@ -254,7 +256,7 @@ def test_the_weight_grows_to_its_end():
     batch = batch_of()
 
     def weights(steps, **settings):
-        objective = mixmatch(Toy(), task="single_label", weight=8.0, **settings)
+        objective = made(mixmatch, Toy(), task="single_label", weight=8.0, **settings)
         initial = objective.init(jax.random.key(1))
 
         def weight(step):
@@ -319,8 +321,8 @@ def test_songs_without_labels_teach():
         return np.mean(found)
 
     model = Toy(MLP(), size=16)
-    mixed = accuracy(mixmatch(model, total_steps=100, weight=10.0, **settings))
-    assert mixed > 0.95 > accuracy(supervised(model, **settings)) + 0.06
+    mixed = accuracy(made(mixmatch, model, total_steps=100, weight=10.0, **settings))
+    assert mixed > 0.95 > accuracy(made(supervised, model, **settings)) + 0.06
 
 
 class Normalised(nn.Module):
@@ -334,7 +336,7 @@ def test_eight_devices_do_what_one_does():
     """With batch norm, whose statistics are of all mixed rows."""
     batch = batch_of()
     settings = {"total_steps": 10, "ramp_up_steps": 0, "weight": 10.0}
-    objective = mixmatch(Toy(Normalised()), task="single_label", **settings)
+    objective = made(mixmatch, Toy(Normalised()), task="single_label", **settings)
     initial = objective.init(jax.random.key(0))
     one, eight = (gradients(objective, initial, batch, num_devices=count) for count in (1, 8))
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5), one, eight)
@@ -344,14 +346,14 @@ def test_eight_devices_do_what_one_does():
     ("settings", "message"),
     [
         ({"task": "regression"}, "objective.name is 'mixmatch'.*regression"),
-        ({"num_augmentations": 0}, "objective.args.num_augmentations is 0; it must be 1, 2"),
+        ({"num_augmentations": 0}, "objective.args.num_augmentations is 0; it must be a whole"),
         ({"num_augmentations": 1.5}, "objective.args.num_augmentations is 1.5"),
         ({"temperature": 0.0}, r"objective.args.temperature is 0.0; it must be in \(0, 1\]"),
-        ({"alpha": -1.0}, "objective.args.alpha is -1.0; it must be 0 or more"),
+        ({"alpha": -1.0}, "objective.args.alpha is -1.0; it must be at least 0"),
         ({"weight": -1.0}, "objective.args.weight is -1.0"),
         ({"ramp_up_steps": -1}, "objective.args.ramp_up_steps is -1"),
     ],
 )
 def test_errors(settings, message):
     with pytest.raises(ValueError, match=message):
-        mixmatch(Toy(), **{"task": "single_label", "total_steps": 10} | settings)
+        made(mixmatch, Toy(), **{"task": "single_label", "total_steps": 10} | settings)

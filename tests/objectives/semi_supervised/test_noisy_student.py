@@ -12,7 +12,8 @@ from scipy.special import expit, log_softmax, softmax
 from mclf_jax.augment import Chains, Gain, TimeMask, compose
 from mclf_jax.evaluation.teacher import open_teacher
 from mclf_jax.models.names import name_of, path_of
-from mclf_jax.objectives.semi_supervised import rows as semi_supervised
+from mclf_jax.objectives.context import Context
+from mclf_jax.objectives.semi_supervised import frame
 from mclf_jax.objectives.semi_supervised.noisy_student import noisy_student
 from tests.objectives.material import gradients, songs, start
 from tests.small_run import LOG_MEL, small_model, write_run
@@ -51,11 +52,13 @@ def batch_of(task="single_label", *, labelled=8, unlabelled=16, seed=0, window=5
     return {"audio": audio[:labelled], "label": label, "valid": ones, "unlabelled": others}
 
 
-def student(runs, task="single_label", *, model=None, **settings):
+def student(runs, task="single_label", *, model=None, change=lambda teacher: teacher, **settings):
     labels = LABELS[task]
     model = model or small_model(num_labels=len(labels))
-    settings = {"teacher": runs[task]} | settings
-    return noisy_student(model, task=task, label_names=labels, **settings)
+    teacher = change(open_teacher(runs[task], task=task, label_names=labels))
+    fields = {field.name for field in dataclasses.fields(Context)}
+    given = {name: settings.pop(name) for name in fields & settings.keys()}
+    return noisy_student(Context(model, task=task, teacher=teacher, **given), **settings)
 
 
 def logits_of(run, audio, task):
@@ -71,12 +74,12 @@ def trained_pass(model, params, state, batch):
 
     @jax.jit
     def run(params, state, batch):
-        x = semi_supervised.inputs(model, NOISE, batch, key=augment_key)
+        x = frame.inputs(model, NOISE, batch, key=augment_key)
         return model.apply_train(params["model"], state["model"], x, key=dropout_key)
 
     outputs, new_state = run(params, state, batch)
     logits = np.asarray(outputs["logits"], np.float64)
-    return semi_supervised.apart(logits, num_labelled=8), new_state
+    return frame.apart(logits, num_labelled=8), new_state
 
 
 def cross_entropy(logits, targets, task):
@@ -276,13 +279,12 @@ def test_one_device_equals_eight(runs):
         ({"threshold": 1.0}, r"threshold is 1.0; it must be in \[0, 1\)"),
         ({"temperature": 0.0}, "temperature is 0.0; it must be positive"),
         ({"temperature": 2.0, "targets": "hard"}, "leave the temperature at 1"),
-        ({"weight": -1.0}, "weight is -1.0; it must not be negative"),
+        ({"weight": -1.0}, "weight is -1.0; it must be at least 0"),
         ({"per_class": 5}, "set objective.args.predictions to 'cached'"),
-        ({"per_class": -5}, "per_class is -5; it must not be negative"),
+        ({"per_class": -5}, "per_class is -5; it must be at least 0"),
         ({"skeptical_threshold": 0.0}, "skeptical_threshold is 0.0; it must be positive"),
         ({"labelled_loss": "skeptical"}, "the task is 'single_label'; set it to 'labels'"),
-        ({"teacher": "", "predictions": "cached"}, "objective.args.teacher is ''"),
-        ({"teacher": ""}, "objective.args.teacher is ''"),
+        ({"change": lambda teacher: None}, "objective.args.teacher is '', and nobody has opened"),
     ],
 )
 def test_errors(runs, settings, message):
@@ -290,7 +292,7 @@ def test_errors(runs, settings, message):
         student(runs, **settings)
 
 
-def test_a_teacher_that_hears_otherwise_is_refused(runs, monkeypatch):
+def test_a_teacher_that_hears_otherwise_is_refused(runs):
     with pytest.raises(ValueError, match="at 1000 Hz and the student at 2000 Hz .*'cached'"):
         student(runs, model=small_model(features=LOG_MEL | {"sample_rate_hz": 2000}))
     with pytest.raises(ValueError, match="0.02 s .*, which do not suit it: .*'cached'"):
@@ -298,13 +300,11 @@ def test_a_teacher_that_hears_otherwise_is_refused(runs, monkeypatch):
     with pytest.raises(ValueError, match="asks the teacher about labelled windows"):
         student(runs, "multi_label", labelled_loss="skeptical", predictions="cached")
 
-    def fixed_length(*args, **kwargs):
-        opened = open_teacher(*args, **kwargs)
-        return dataclasses.replace(opened, model=dataclasses.replace(opened.model, length="fixed"))
+    def fixed_length(teacher):
+        return dataclasses.replace(
+            teacher, model=dataclasses.replace(teacher.model, length="fixed")
+        )
 
-    monkeypatch.setattr(
-        "mclf_jax.objectives.semi_supervised.noisy_student.open_teacher", fixed_length
-    )
-    student(runs)
+    student(runs, change=fixed_length)
     with pytest.raises(ValueError, match="windows of 0.5 s .* takes one length only; .*'cached'"):
-        student(runs, model=small_model(window_s=0.4))
+        student(runs, change=fixed_length, model=small_model(window_s=0.4))

@@ -4,13 +4,14 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from mclf_jax.augment import Chains
+from mclf_jax.common import checks
 from mclf_jax.losses.targets import TASKS
 from mclf_jax.models import Model
-from mclf_jax.objectives import views
+from mclf_jax.objectives import network, views
 from mclf_jax.objectives.base import Loss
+from mclf_jax.objectives.context import Context
 from mclf_jax.objectives.supervised import task_loss
 
 PyTree = Any
@@ -28,10 +29,9 @@ class Rows(NamedTuple):
 
 def init(model: Model, key: jax.Array) -> dict[str, PyTree]:
     """Fresh {"params", "state"} of the network and of a counter of steps."""
-    variables = model.init(key)
-    params = variables.pop("params")
-    state = {"model": variables, "step": jnp.zeros((), jnp.int32)}
-    return {"params": {"model": params}, "state": state}
+    initial = network.init(model, key)
+    initial["state"]["step"] = jnp.zeros((), jnp.int32)
+    return initial
 
 
 def inputs(
@@ -84,6 +84,27 @@ def apart(rows: jax.Array, *, num_labelled: int) -> Rows:
     return Rows(columns[:, 0], columns[:, 1:].reshape(-1, *rows.shape[1:]))
 
 
+def apply_train(
+    context: Context,
+    params: PyTree,
+    state: PyTree,
+    batch: dict[str, Any],
+    *,
+    augment_key: jax.Array,
+    dropout_key: jax.Array,
+    labelled_view: str = "augmented",
+) -> tuple[Rows, PyTree]:
+    """Logits of all songs, augmented, in training mode, and the network's new state.
+
+    Arguments as of `inputs`; `params` and `state` are those of the objective.
+    """
+    x = inputs(context.model, context.chains, batch, key=augment_key, labelled_view=labelled_view)
+    outputs, new_state = network.apply(
+        context.model, params, state, x, mode="train", key=dropout_key
+    )
+    return apart(outputs["logits"], num_labelled=len(batch["label"])), new_state
+
+
 def valid_mean(values: jax.Array, valid: jax.Array) -> jax.Array:
     """Mean of values [U] over the rows that are no padding; 0 if all are."""
     return (values * valid).sum() / jnp.maximum(valid.sum(), 1)
@@ -98,18 +119,11 @@ def ramp_up(step: jax.Array, num_steps: int) -> jax.Array:
     return jnp.exp(-5 * jnp.square(1.0 - progress))
 
 
-def labelled_loss(
-    task: str,
-    logits: jax.Array,
-    label: jax.Array,
-    *,
-    label_smoothing: float,
-    pos_weight: np.ndarray | float,
-) -> dict[str, jax.Array]:
-    """Metrics of the labelled songs, [B]: "labelled_loss", and "accuracy" of one label of many."""
-    settings = {"label_smoothing": label_smoothing, "pos_weight": pos_weight}
-    metrics = {"labelled_loss": task_loss(task, logits, label, **settings)}
-    if task == "single_label":
+def labelled_loss(context: Context, logits: jax.Array, label: jax.Array) -> dict[str, jax.Array]:
+    """Metrics of the labelled songs, [B]: "labelled_loss", and "accuracy" for "single_label"."""
+    settings = {"label_smoothing": context.label_smoothing, "pos_weight": context.pos_weight}
+    metrics = {"labelled_loss": task_loss(context.task, logits, label, **settings)}
+    if context.task == "single_label":
         metrics["accuracy"] = (logits.argmax(axis=-1) == label).astype(jnp.float32)
     return metrics
 
@@ -128,37 +142,28 @@ def combined(metrics: dict[str, jax.Array], *, weight: jax.Array | float, state:
 
 
 def check(
-    name: str,
-    *,
-    task: str,
-    choices: dict[str, tuple[str, tuple[str, ...]]],
-    weight: float,
-    ramp_up_steps: int,
+    name: str, context: Context, *, weight: float, ramp_up_steps: int = 0, **choices: Any
 ) -> None:
     """Refuse settings that are not allowed.
 
     Args:
         name: of the objective.
-        task: of the data set.
-        choices: argument -> its value and those allowed.
+        context: of which the task is looked at.
         weight, ramp_up_steps: of the unlabelled songs.
+        **choices: argument -> its value and those allowed.
 
     Raises:
         ValueError: naming what to change.
     """
-    if task not in TASKS:
+    if context.task not in TASKS:
         raise ValueError(
             f"objective.name is {name!r}, for the tasks {', '.join(TASKS)}; that of the data set "
-            f"is {task!r}"
+            f"is {context.task!r}"
         )
     for argument, (value, allowed) in choices.items():
-        if value not in allowed:
-            raise ValueError(
-                f"objective.args.{argument} is {value!r}; allowed: {', '.join(allowed)}"
-            )
-    for argument, value in (("weight", weight), ("ramp_up_steps", ramp_up_steps)):
-        if value < 0:
-            raise ValueError(f"objective.args.{argument} is {value}; it must not be negative")
+        checks.choice(f"objective.args.{argument}", value, allowed)
+    checks.at_least("objective.args.weight", weight, 0)
+    checks.at_least("objective.args.ramp_up_steps", ramp_up_steps, 0)
 
 
 def _augmented(model, chains, name, songs, key):

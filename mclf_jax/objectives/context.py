@@ -1,0 +1,110 @@
+"""What objectives are made of, before their own settings: the network, the task and the run."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import numpy as np
+from ml_collections import ConfigDict
+
+from mclf_jax import augment
+from mclf_jax.augment import Chains
+from mclf_jax.models import Model
+
+PyTree = Any
+
+
+class Teacher(Protocol):
+    """A trained network whose predictions are learnt.
+
+    Attributes:
+        model: the network with its features.
+        variables: of the model's module, arrays on the host.
+    """
+
+    model: Model
+    variables: PyTree
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Context:
+    """What every objective is given; each reads what it needs.
+
+    Attributes:
+        model: what is trained.
+        chains: augmentations on the device. An objective that judges itself uses them in
+            evaluation, too, by the key that it is given, if it compares views.
+        task: of the data set, one of `data.source.TASKS`.
+        label_names: of the outputs, K.
+        total_steps: of the run.
+        label_smoothing: of labelled songs, for "single_label".
+        pos_weight: [K] or a number, of labelled songs, for "multi_label".
+        distance: for "regression": "squared_error", or "cosine" of whole vectors, such as those of
+            collaborative filtering, which asks nothing of their length.
+        num_sampled: for "single_label" with very many labels, how many are drawn for each step
+            (`losses.sampled_softmax_cross_entropy`); 0 for the softmax over all.
+        teacher: whose predictions are learnt, where `Traits.needs_teacher`.
+    """
+
+    model: Model
+    _: dataclasses.KW_ONLY
+    chains: Chains = Chains()
+    task: str = "single_label"
+    label_names: tuple[str, ...] = ()
+    total_steps: int = 1
+    label_smoothing: float = 0.0
+    pos_weight: np.ndarray | float = 1.0
+    distance: str = "squared_error"
+    num_sampled: int = 0
+    teacher: Teacher | None = None
+
+
+def context_of(
+    model: Model,
+    config: ConfigDict,
+    *,
+    task: str,
+    label_names: tuple[str, ...],
+    labels: Callable[[], np.ndarray],
+    total_steps: int,
+    teacher: Teacher | None = None,
+) -> Context:
+    """The context that a config asks for, in its sections `objective` and `augment`.
+
+    Args:
+        model: what is trained.
+        config: of the experiment.
+        task: of the data set.
+        label_names: of the outputs.
+        labels: gives those of the training items, int [N] or float [N, K].
+        total_steps: of the run.
+        teacher: opened by whoever asks, where `Traits.needs_teacher`.
+    """
+    settings = config.objective
+    chains = augment.build(config.augment, features=model.features)
+    if config.augment.on != "device":  # the pipeline has done that
+        chains = chains._replace(waveform=None)
+    pos_weight: np.ndarray | float = 1.0
+    if settings.pos_weight == "balanced" and task == "multi_label":
+        pos_weight = balanced_pos_weight(labels())
+    return Context(
+        model,
+        chains=chains,
+        task=task,
+        label_names=label_names,
+        total_steps=total_steps,
+        label_smoothing=settings.label_smoothing,
+        pos_weight=pos_weight,
+        distance=settings.distance,
+        num_sampled=settings.num_sampled,
+        teacher=teacher,
+    )
+
+
+def balanced_pos_weight(labels: np.ndarray, *, largest: float = 20.0) -> np.ndarray:
+    """Negatives over positives of each tag, [N, K] -> [K], clipped to [1, largest].
+
+    Songs for which a tag is NaN, not observed, are neither.
+    """
+    positives, negatives = np.nansum(labels, axis=0), np.nansum(1 - labels, axis=0)
+    return np.clip(negatives / np.maximum(positives, 1), 1.0, largest).astype("f4")
