@@ -1,85 +1,42 @@
 """Whether the fields of a config make sense together, and if not, which to change."""
 
-from collections.abc import Mapping
-from typing import Any
-
 from ml_collections import ConfigDict
 
 from mclf_jax import objectives
-
-_CHOICES = {
-    "data.level": ("window", "song"),
-    "data.short": ("tile", "pad"),
-    "data.fraction_unit": ("item", "group"),
-    "data.tag_rule": ("mean", "max"),
-    "features.on": ("pipeline", "device"),
-    "augment.on": ("pipeline", "device"),
-    "init.other_features": ("refuse", "allow"),
-    "optim.schedule": ("constant", "cosine", "linear"),
-    "optim.decay_mask": ("kernels", "all"),
-    "objective.pos_weight": ("none", "balanced"),
-    "objective.distance": ("squared_error", "cosine"),
-    "data.target": ("", "artist", "artist_group", "listening"),
-    "parallel.params": ("replicated", "fsdp"),
-    "runtime.progress": ("auto", "on", "off"),
-}
-_POSITIVE = (
-    "data.song_s",
-    "optim.learning_rate",
-    "train.batch_size",
-    "eval.batch_size",
-    "eval.num_windows",
-    "runtime.num_threads",
-    "runtime.prefetch",
-    "runtime.log_every_steps",
-)
+from mclf_jax.common import checks
+from mclf_jax.config.fields import CHECKS, flatten
 
 
-def check(config: ConfigDict, flat: Mapping[str, Any]) -> None:
-    """Raises ValueError, naming the field, what it holds and what it may hold.
+def validate(config: ConfigDict) -> ConfigDict:
+    """The same config, if its fields make sense, each and together.
 
-    Args:
-        config: complete, as of `config.base`.
-        flat: its fields, as of `config.flatten`.
+    Raises:
+        ValueError: naming the field, what it holds and what it may hold.
     """
-    for field, allowed in _CHOICES.items():
-        if flat[field] not in allowed:
-            raise ValueError(f"{field} is {flat[field]!r}; allowed: {', '.join(allowed)}")
-    for field in _POSITIVE:
-        if not flat[field] > 0:
-            raise ValueError(f"{field} is {flat[field]}; it must be positive")
-    if not 0 <= config.optim.ema_decay < 1:
-        raise ValueError(f"optim.ema_decay is {config.optim.ema_decay}; it must be in [0, 1)")
+    flat = flatten(config)
+    for field, check in CHECKS.items():
+        check(field, flat[field])
     if config.eval.metric == "last" and config.eval.patience:
         raise ValueError(
             f"eval.patience is {config.eval.patience}, but eval.metric='last' compares nothing; "
             "set it to 0, or choose a metric"
-        )
-    if config.eval.hop_s is not None and not config.eval.hop_s > 0:
-        raise ValueError(f"eval.hop_s is {config.eval.hop_s}; it must be positive, or None")
-    if not 0 <= config.objective.label_smoothing < 1:
-        raise ValueError(
-            f"objective.label_smoothing is {config.objective.label_smoothing}; it must be in [0, 1)"
         )
     _check_augmentation(config)
     _check_training_data(config)
     _check_pairs(config)
     _check_phases(config.optim)
     _check_whole_batches(config)
-    if config.data.name == "none":  # made from weights: there is nothing to train
-        return
-    for first, second in (
-        ("train.num_steps", "train.num_epochs"),
-        ("eval.every_steps", "eval.every_epochs"),
-    ):
-        given = [field for field in (first, second) if flat[field] is not None]
-        if len(given) != 1:
-            raise ValueError(
-                f"one of {first} and {second} must be a number and the other None; "
-                f"got {flat[first]} and {flat[second]}"
-            )
-        if flat[given[0]] <= 0:
-            raise ValueError(f"{given[0]} is {flat[given[0]]}; it must be positive")
+    if config.data.name != "none":  # made from weights: there is nothing to train
+        for first, second in (
+            ("train.num_steps", "train.num_epochs"),
+            ("eval.every_steps", "eval.every_epochs"),
+        ):
+            if (flat[first] is None) == (flat[second] is None):
+                raise ValueError(
+                    f"one of {first} and {second} must be a number and the other None; "
+                    f"got {flat[first]} and {flat[second]}"
+                )
+    return config
 
 
 def _check_augmentation(config: ConfigDict) -> None:
@@ -117,16 +74,11 @@ def _check_training_data(config: ConfigDict) -> None:
             "which needs labels there; make it ('train',)"
         )
     settings = config.unlabelled
-    if not isinstance(settings.ratio, int) or settings.ratio < 1:
-        raise ValueError(f"unlabelled.ratio is {settings.ratio}; it must be 1 or more")
     wanted = tuple(settings.splits)
     if not wanted or (not settings.name and set(wanted) - set(allowed)):
         raise ValueError(
             f"unlabelled.splits is {wanted}; allowed: ('unlabelled',), ('train',) or both"
         )
-    span_s = config.data.view_span_s
-    if span_s is not None and span_s <= 0:
-        raise ValueError(f"data.view_span_s is {span_s}; it must be positive, or None")
 
 
 def _check_pairs(config: ConfigDict) -> None:
@@ -171,8 +123,7 @@ def _check_phases(optim: ConfigDict) -> None:
                 )
         if from_epoch <= last:
             raise ValueError(f"{field} starts at epoch {from_epoch}; it must start after {last}")
-        if learning_rate <= 0:
-            raise ValueError(f"{field} has learning rate {learning_rate}; it must be positive")
+        checks.positive(f"the learning rate of {field}", learning_rate)
         last = from_epoch
     needed = {"schedule": "constant", "warmup_steps": 0, "ema_decay": 0}
     others = [f"optim.{name} is {optim[name]!r}" for name in needed if optim[name] != needed[name]]

@@ -6,6 +6,7 @@ from typing import Any
 
 import grain
 import jax
+from ml_collections import ConfigDict
 
 from mclf_jax import config as config_lib
 from mclf_jax import objectives
@@ -129,7 +130,7 @@ class Training:
         return objectives.build(dataclasses.replace(self.context, model=model), self.parts.config)
 
 
-def build(config: config_lib.ConfigDict) -> Training:
+def build(config: ConfigDict) -> Training:
     """Open the data set of a config, build its network, and what trains it.
 
     Raises:

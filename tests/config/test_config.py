@@ -188,7 +188,7 @@ def test_exactly_one_duration():
         (((8, "sgd"),), r"optim.phases\[0\] is \(8, 'sgd'\); it must be"),
         (((0, "sgd", 1e-3),), r"optim.phases\[0\] starts at epoch 0; it must start after 0"),
         (((8, "sgd", 1e-3), (8, "sgd", 1e-4)), r"optim.phases\[1\] starts at epoch 8; .* after 8"),
-        (((8, "sgd", 0.0),), r"optim.phases\[0\] has learning rate 0.0; it must be positive"),
+        (((8, "sgd", 0.0),), r"learning rate of optim.phases\[0\] is 0.0; it must be positive"),
     ],
 )
 def test_phases_that_make_no_sense(phases, message):

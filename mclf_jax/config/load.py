@@ -1,0 +1,212 @@
+"""Configs from files, the command line, JSON and Python, and the arguments of config files."""
+
+import ast
+import copy
+import difflib
+import importlib.util
+import inspect
+import json
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from ml_collections import ConfigDict
+
+from mclf_jax.config.check import validate
+from mclf_jax.config.fields import base, flatten
+
+
+def load(path: str, *, overrides: Sequence[str] = ()) -> ConfigDict:
+    """The config of a file, with overrides, locked and checked.
+
+    Args:
+        path: "configs/x.py" or "configs/x.py:key=value,flag", where what follows the colon
+            is the argument of the file's `get_config`.
+        overrides: "--config.optim.learning_rate=1e-3" and the like.
+
+    Raises:
+        ValueError: the file is not there, a field is unknown or of another type.
+    """
+    file, _, arg = path.partition(":")
+    module = load_module(file)
+    if not hasattr(module, "get_config"):
+        raise ValueError(f"--config {file}: it defines no get_config(arg)")
+    return validate(apply_overrides(module.get_config(arg or None), overrides, origin=file))
+
+
+def apply_overrides(config: ConfigDict, overrides: Sequence[str], *, origin: str) -> ConfigDict:
+    """The config with "--config.optim.learning_rate=1e-3" and the like, locked, not checked yet.
+
+    Args:
+        config: whose fields and types decide what is taken.
+        overrides: as typed on the command line.
+        origin: of the config, for messages.
+
+    Raises:
+        ValueError: a field is unknown or of another type.
+    """
+    # Slow to import, and only the command line needs it.
+    from absl import flags
+    from ml_collections import config_flags
+
+    pairs = [text.removeprefix("--config.").partition("=") for text in overrides]
+    config = _with_arguments(config, {field: value for field, _, value in pairs})
+    known, argv = flatten(config), ["mclf"]
+    for text, (field, _, value) in zip(overrides, pairs, strict=True):
+        if field not in known:
+            close = difflib.get_close_matches(field, known)
+            hint = f"; did you mean {' or '.join(close)}?" if close else ""
+            raise ValueError(f"{text}: {origin} has no field {field!r}{hint}")
+        if value == "None":  # which config_flags cannot read
+            config.update_from_flattened_dict({field: None})
+        elif ".args." in field and known[field] is None:
+            config.update_from_flattened_dict({field: _literal(value)})
+        else:
+            argv.append(text)
+    values = flags.FlagValues()
+    try:
+        config_flags.DEFINE_config_dict("config", config, flag_values=values, sys_argv=argv)
+        values(argv)
+    except (flags.Error, TypeError, ValueError) as error:
+        raise ValueError(f"--config of {origin}: {error}") from error
+    return values.config
+
+
+def _with_arguments(config: ConfigDict, changes: Mapping[str, Any]) -> ConfigDict:
+    """A copy with every "model.args.X", "objective.args.X" and "unlabelled.args.X" of `changes`.
+
+    They are looked up for the network and the objective that `changes` name. One of another name
+    than before starts without arguments, as those that were set are not its own. Which ones the
+    data set of unlabelled songs takes is known when it is opened.
+    """
+    config = copy.deepcopy(config)  # which leaves fields that hold None their types
+    for field in changes.keys() - flatten(config).keys():
+        if field.startswith("unlabelled.args."):
+            with config.unlocked():
+                config.unlabelled.args[field.split(".", 2)[2]] = None
+    for section in ("model", "objective"):
+        name = changes.get(f"{section}.name", config[section].name)
+        with config.unlocked():
+            if name != config[section].name:
+                config[section].name, config[section].args = name, ConfigDict()
+            wanted = [field for field in changes if field.startswith(f"{section}.args.")]
+            for field in set(wanted) - set(flatten(config)):
+                from mclf_jax import models, objectives  # import jax
+
+                module = {"model": models, "objective": objectives}[section]
+                known, argument = module.arguments_of(name), field.split(".", 2)[2]
+                if argument in known:
+                    needed = known[argument] is inspect.Parameter.empty
+                    config[section].args[argument] = None if needed else known[argument]
+    return config
+
+
+def _literal(text: str) -> Any:
+    """Of an argument whose default does not say what it may be: a Python literal, or a word."""
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return text
+
+
+def load_module(file: str) -> ModuleType:
+    """The Python module of a config file.
+
+    Raises:
+        ValueError: there is no such file.
+    """
+    if not Path(file).is_file():
+        raise ValueError(f"--config {file}: no such file")
+    spec = importlib.util.spec_from_file_location("mclf_config", file)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def parse_arg(arg: str | None, **defaults: Any) -> ConfigDict:
+    """What follows the colon in "configs/x.py:task=tags,small" as typed values.
+
+    Args:
+        arg: "key=value,key=value"; a key alone means true, and "\\," is a comma within a value.
+        **defaults: the keys that the config knows; their types decide how values are read. A
+            tuple of words is a choice, the first of which is the default.
+
+    Raises:
+        ValueError: an unknown key, or a value of another type or none of the choice.
+    """
+    choices = {key: value for key, value in defaults.items() if isinstance(value, tuple)}
+    defaults |= {key: words[0] for key, words in choices.items()}
+    values = ConfigDict(defaults)
+    for part in re.split(r"(?<!\\),", arg) if arg else ():
+        key, _, text = part.replace("\\,", ",").partition("=")
+        if key not in defaults:
+            raise ValueError(
+                f"config argument {key!r}; allowed: {', '.join(defaults)}. "
+                "A comma within a value, such as a path, is written \\,"
+            )
+        kind = type(defaults[key])
+        try:
+            values[key] = (text or "true").lower() == "true" if kind is bool else kind(text)
+        except ValueError as error:
+            raise ValueError(f"config argument {key}={text!r} is no {kind.__name__}") from error
+        if values[key] not in choices.get(key, (values[key],)):
+            allowed = ", ".join(choices[key])
+            raise ValueError(f"config argument {key}={text!r}; allowed: {allowed}")
+    return values
+
+
+def format_arg(**values: Any) -> str:
+    """What `parse_arg` reads these values from, for a config that builds on another one."""
+    return ",".join(f"{key}={value}".replace(",", "\\,") for key, value in values.items())
+
+
+def override(config: ConfigDict, changes: Mapping[str, Any]) -> ConfigDict:
+    """A copy with {"model.args.n_channels": 8, ...} set, in any order; checked.
+
+    Raises:
+        ValueError: a field is unknown or of another type, or they do not make sense together.
+    """
+    changed = _with_arguments(config, changes).copy_and_resolve_references()
+    flat = flatten(changed)
+    for field, value in changes.items():
+        if field not in flat:
+            raise ValueError(f"override of an unknown field {field!r}; known: {', '.join(flat)}")
+        try:
+            changed.update_from_flattened_dict({field: value})
+        except TypeError as error:
+            raise ValueError(f"override of {field}: {error}") from error
+    return validate(changed)
+
+
+def to_json(config: ConfigDict) -> str:
+    """The resolved config, for run directories and for reading."""
+    return json.dumps(config.to_dict(), indent=2, sort_keys=True) + "\n"
+
+
+def from_json(text: str) -> ConfigDict:
+    """The config that `to_json` wrote.
+
+    A field that the text lacks came after it, and its default is what the run was made with.
+    """
+    config = base()  # whose placeholders know the types of fields that are None
+    with config.unlocked():
+        config.update(json.loads(text))
+    return config
+
+
+def differences(old: ConfigDict, new: ConfigDict) -> dict[str, dict[str, Any]]:
+    """Fields that decide results and differ, as {field: {"old": ..., "new": ...}}.
+
+    Where the data are (`data.args.path`, `unlabelled.args.path`) is not one: whether they are the
+    same, their fingerprints say.
+    """
+    flat_old, flat_new = (json.loads(json.dumps(flatten(c))) for c in (old, new))
+    return {
+        field: {"old": flat_old.get(field, "absent"), "new": flat_new.get(field, "absent")}
+        for field in sorted(flat_old.keys() | flat_new.keys())
+        if not field.startswith("runtime.")
+        and field not in ("data.args.path", "unlabelled.args.path")
+        and flat_old.get(field, "absent") != flat_new.get(field, "absent")
+    }
