@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 from jax.scipy.special import xlogy
 
+from mclf_jax.common import checks
 from mclf_jax.losses.targets import check_task
 
 DISTANCES = ("squared_error", "kl")
@@ -16,8 +17,13 @@ DISTANCES = ("squared_error", "kl")
 def prediction_entropy(logits: jax.Array, *, task: str) -> jax.Array:
     """How undecided a prediction is (Grandvalet and Bengio 2005), [B, K] -> [B], in nats.
 
+    -sum_k p_k log p_k over the labels, or over yes and no of each tag.
+
     0 for a certain one; at most ln K for "single_label" and ln 2, the mean over the tags, for
     "multi_label".
+
+    >>> prediction_entropy(jnp.zeros((1, 8)), task="multi_label").round(3)
+    Array([0.693], dtype=float32)
     """
     log_p = _log_outcomes(logits, task)
     return -(jnp.exp(log_p) * log_p).sum(axis=-1).mean(axis=-1)
@@ -37,7 +43,11 @@ def pseudo_label_cross_entropy(
             (Sohn et al. 2020, equation 4).
 
     Returns:
-        [B], in nats.
+        [B], in nats: -sum_k target_k log p_k.
+
+    >>> targets, mask = jnp.eye(2), jnp.array([1.0, 0.0])
+    >>> pseudo_label_cross_entropy(jnp.zeros((2, 2)), targets, task="single_label", mask=mask)
+    Array([0.6931472, 0.       ], dtype=float32)
     """
     return -_mean((_outcomes(targets, task) * _log_outcomes(logits, task)).sum(axis=-1), mask)
 
@@ -63,9 +73,12 @@ def prediction_distance(
 
     Raises:
         ValueError: an argument is not allowed.
+
+    >>> kind = {"task": "multi_label", "distance": "squared_error"}
+    >>> prediction_distance(jnp.zeros((1, 2)), jnp.array([[0.5, 1.0]]), **kind)
+    Array([0.125], dtype=float32)
     """
-    if distance not in DISTANCES:
-        raise ValueError(f"distance is {distance!r}; allowed: {', '.join(DISTANCES)}")
+    checks.choice("distance", distance, DISTANCES)
     log_p, outcomes = _log_outcomes(logits, task), _outcomes(targets, task)
     if distance == "squared_error":
         # Over yes and no of a tag it is twice the same number.
@@ -92,9 +105,11 @@ def distillation(
 
     Raises:
         ValueError: an argument is not allowed.
+
+    >>> distillation(jnp.eye(2), jnp.eye(2), task="single_label", temperature=4.0)
+    Array([0., 0.], dtype=float32)
     """
-    if temperature <= 0:
-        raise ValueError(f"temperature is {temperature}; it must be positive")
+    checks.positive("temperature", temperature)
     student = _log_outcomes(logits / temperature, task)
     teacher = _log_outcomes(teacher_logits / temperature, task)
     divergence = (jnp.exp(teacher) * (teacher - student)).sum(axis=-1)

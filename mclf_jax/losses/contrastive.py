@@ -50,6 +50,9 @@ def nt_xent(
 
     Returns:
         [2N], anchors of a, then of b; 0 where not valid.
+
+    >>> nt_xent(jnp.ones((2, 4)), jnp.ones((2, 4))).round(1)  # ln 3: all are alike
+    Array([1.1, 1.1, 1.1, 1.1], dtype=float32)
     """
     _check_shapes(a, b)
     views = jnp.stack([a, b], axis=1)
@@ -144,6 +147,9 @@ def info_nce(
 
     Returns:
         [N], in nats; ln(K + 1) if all are alike.
+
+    >>> info_nce(jnp.ones((1, 4)), jnp.ones((1, 4)), jnp.ones((3, 4))).round(3)
+    Array([1.386], dtype=float32)
     """
     return contrast_negatives(query, positive, negatives, temperature=temperature).loss
 
@@ -180,6 +186,9 @@ def byol_regression(prediction: jax.Array, target: jax.Array) -> jax.Array:
 
     Grill et al. 2020, equation 2. The gradient flows into both; stopping it in the target is up
     to the caller.
+
+    >>> byol_regression(jnp.array([0.0, 3.0]), jnp.array([1.0, 0.0]))
+    Array(2., dtype=float32)
     """
     return 2 - 2 * (unit(prediction) * unit(target)).sum(axis=-1)
 

@@ -1,30 +1,8 @@
-"""Losses of pretext tasks: vectors by their direction, and one label among very many.
-
-Arrays in, one value per example out, as in `losses`.
-"""
+"""Cross-entropy of one label among very many, from a few of them."""
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
-
-
-def cosine_distance(predictions: jax.Array, targets: jax.Array) -> jax.Array:
-    """One minus the cosine of the angle between vectors, [B, K] and [B, K] -> [B].
-
-    0 for the same direction, 1 for a right angle, 2 for the opposite; lengths do not matter. A
-    vector of zeros has no direction and is at a right angle to all others.
-
-    Args:
-        predictions: [B, K].
-        targets: [B, K], NaN where not observed; those dimensions are left out, and a row that
-            has no other is at distance 0.
-    """
-    observed = ~jnp.isnan(targets)
-    # Before the arithmetic, as in `losses.squared_error`: 0 * NaN is NaN in a gradient.
-    predictions, targets = jnp.where(observed, predictions, 0), jnp.where(observed, targets, 0)
-    distance = optax.cosine_distance(predictions, targets, epsilon=1e-12)
-    return jnp.where(observed.any(axis=-1), distance, 0)
 
 
 def sampled_softmax_cross_entropy(
@@ -63,6 +41,10 @@ def sampled_softmax_cross_entropy(
 
     Raises:
         ValueError: `num_sampled` is out of range.
+
+    >>> last = {"kernel": jnp.zeros((4, 8)), "bias": jnp.zeros(8), "key": jax.random.key(0)}
+    >>> sampled_softmax_cross_entropy(jnp.ones((1, 4)), jnp.array([3]), **last, num_sampled=8)
+    Array([2.0794415], dtype=float32)
     """
     num_classes = kernel.shape[-1]
     if not 1 <= num_sampled <= num_classes:

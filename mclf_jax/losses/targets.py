@@ -7,6 +7,8 @@ each tag by itself, so each tag is a distribution over yes and no.
 import jax
 import jax.numpy as jnp
 
+from mclf_jax.common import checks
+
 TASKS = ("single_label", "multi_label")
 
 
@@ -26,8 +28,7 @@ def sharpen(probabilities: jax.Array, *, temperature: float, task: str) -> jax.A
         ValueError: an argument is not allowed.
     """
     check_task(task)
-    if not 0 < temperature <= 1:
-        raise ValueError(f"temperature is {temperature}; it must be in (0, 1]")
+    checks.within("temperature", temperature, 0, 1, ends="(]")
     # In logs, because a power of a small probability is 0 long before its share is.
     if task == "single_label":
         return jax.nn.softmax(_log(probabilities) / temperature)
@@ -72,8 +73,7 @@ def confidence(probabilities: jax.Array, *, task: str) -> jax.Array:
 
 def check_task(task: str) -> None:
     """Raise a ValueError if predictions of a task are not probabilities."""
-    if task not in TASKS:
-        raise ValueError(f"task is {task!r}; allowed: {', '.join(TASKS)}")
+    checks.choice("task", task, TASKS)
 
 
 def _log(probabilities: jax.Array) -> jax.Array:

@@ -9,7 +9,7 @@ import pytest
 
 from mclf_jax import losses, models
 from mclf_jax.augment import Chains
-from mclf_jax.losses.sampled import cosine_distance, sampled_softmax_cross_entropy
+from mclf_jax.losses import cosine_distance, sampled_softmax_cross_entropy
 from mclf_jax.models import ARCHITECTURES
 from mclf_jax.objectives.supervised import supervised
 from tests.objectives.material import made
