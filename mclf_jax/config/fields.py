@@ -166,7 +166,7 @@ def _one_of(*allowed: str) -> Callable[[str, Any], None]:
 # What a field holds, beside the type of its default: field -> check (field, value). Fields that
 # may hold None pass then. What names of networks, data sets and the like there are, those who
 # look them up say; what fields mean for each other, `check` does.
-CHECKS: dict[str, Callable[[str, Any], None]] = {
+CHECKS = {
     "data.level": _one_of("window", "song"),
     "data.song_s": checks.positive,
     "data.short": _one_of("tile", "pad"),
