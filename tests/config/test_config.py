@@ -146,6 +146,14 @@ def test_errors_name_the_field(field, value):
         complete(**{field: value})
 
 
+def test_mixtures_are_for_objectives_that_take_them():
+    assert complete(augment__mixup_alpha=0.4).augment.mixup_alpha == 0.4
+    with pytest.raises(
+        ValueError, match="augment.cutmix_alpha are for .*; set them to 0 for 'byol'"
+    ):
+        complete(augment__cutmix_alpha=1.0, objective__name="byol")
+
+
 def test_the_queue_of_moco_holds_whole_batches():
     path = f"{ROOT}/configs/small_pretraining.py:method=moco"
     with pytest.raises(ValueError, match="queue_size is 480; .* train.batch_size, which is 64"):
