@@ -1,7 +1,8 @@
 """Checks of settings: what was got, what is allowed, and which field to change, in one wording."""
 
+import inspect
 import math
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 
@@ -15,7 +16,8 @@ def choice(field: str, value: Any, allowed: Collection[Any]) -> None:
     # True is equal to 1, and not meant by it.
     known = value in allowed and (value is not True or any(one is True for one in allowed))
     if not known:
-        raise ValueError(f"{field} is {value!r}; allowed: {', '.join(map(str, allowed))}")
+        listed = ", ".join(str(one) or "''" for one in allowed)
+        raise ValueError(f"{field} is {value!r}; allowed: {listed}")
 
 
 def positive(field: str, value: float | None, *, unit: str = "") -> None:
@@ -66,6 +68,16 @@ def only_known(field: str, given: Iterable[str], known: Iterable[str], *, of: st
     if unknown := sorted(set(given) - set(known)):
         takes = ", ".join(sorted(known)) or "none"
         raise ValueError(f"{field} has {', '.join(unknown)}; {of} takes {takes}")
+
+
+def arguments(
+    field: str, given: Collection[str], takes: Mapping[str, inspect.Parameter], *, of: str
+) -> None:
+    """Raise a ValueError if `field` has what a function does not take, or lacks what it needs."""
+    only_known(field, given, takes, of=of)
+    needed = [name for name, parameter in takes.items() if parameter.default is parameter.empty]
+    if lacking := [name for name in needed if name not in given]:
+        raise ValueError(f"{field} lacks {', '.join(lacking)}, which {of} needs")
 
 
 def as_tuples(value: Any) -> Any:

@@ -9,6 +9,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from mclf_jax.common import checks
 from mclf_jax.data.base.source import Source
 from mclf_jax.data.catalogue.items import Catalogue, Facts
 
@@ -145,13 +146,7 @@ def _check_arguments(name: str, arguments: dict[str, Any], *functions: Callable)
     known = {parameter: p for f in functions for parameter, p in _parameters(f).items()}
     known.pop("sample_rate_hz", None)
     known.pop("catalogue", None)
-    if unknown := sorted(set(arguments) - set(known)):
-        raise ValueError(
-            f"data.args has {', '.join(unknown)}; {name} takes {', '.join(sorted(known))}"
-        )
-    required = [n for n, p in known.items() if p.default is p.empty and n not in arguments]
-    if required:
-        raise ValueError(f"data.args lacks {', '.join(required)}, which {name} needs")
+    checks.arguments("data.args", arguments, known, of=name)
 
 
 def _parameters(function: Callable) -> dict[str, inspect.Parameter]:

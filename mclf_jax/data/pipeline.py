@@ -140,24 +140,10 @@ def validation_batches(
     rows, groups = -(-len(indices) // batch_size) * batch_size, group_numbers(source)
 
     def draw_window(row, rng):
-        index, failed = int(indices[min(row, len(indices) - 1)]), -1
+        index = int(indices[min(row, len(indices) - 1)])
         starts = draw_starts(source.num_samples(index), inputs, rng)
-        known = {"group": groups[index], "row": np.int32(row)}
-        if row < len(indices):
-            try:
-                example = _views(source, index, starts, inputs)
-                return example | known | {"failed": np.int32(-1)}
-            except AudioError:
-                failed = index
-        views = () if inputs.num_views == 1 else (inputs.num_views,)
-        return {
-            "audio": np.zeros((*views, inputs.num_samples), np.float32),
-            "label": source.labels[index],
-            "valid": np.float32(0),
-            "index": np.int32(index),
-            "failed": np.int32(failed),
-            **known,
-        }
+        read = _read(source, index, starts, inputs, wanted=row < len(indices))
+        return read | {"group": groups[index], "row": np.int32(row)}
 
     return (
         grain.MapDataset.range(rows)
@@ -193,23 +179,9 @@ def evaluation_batches(
     rows = -(-len(windows) // batch_size) * batch_size
 
     def window(row):
-        failed = -1
-        if row < len(windows):
-            index, start = windows[row]
-            try:
-                example = _example(source, int(index), int(start), inputs)
-                return example | {"failed": np.int32(-1), "row": np.int32(row)}
-            except AudioError:
-                failed = index
-        index = windows[min(row, len(windows) - 1)][0]
-        return {
-            "audio": np.zeros(inputs.num_samples, np.float32),
-            "label": source.labels[index],
-            "valid": np.float32(0),
-            "index": np.int32(index),
-            "failed": np.int32(failed),
-            "row": np.int32(row),
-        }
+        index, start = map(int, windows[min(row, len(windows) - 1)])
+        read = _read(source, index, [start], inputs, wanted=row < len(windows))
+        return read | {"row": np.int32(row)}
 
     return (
         grain.MapDataset.range(rows)
@@ -252,6 +224,26 @@ def draw_starts(length: int, inputs: Input, rng: np.random.Generator) -> list[in
 def _nested(both: tuple[Batch, Batch]) -> Batch:
     labelled, unlabelled = both
     return labelled | {"unlabelled": unlabelled}
+
+
+def _read(
+    source: Source, index: int, starts: Sequence[int], inputs: Input, *, wanted: bool
+) -> dict[str, np.ndarray]:
+    """An example, with its song under "failed" if it cannot be read; not valid if not `wanted`."""
+    failed = -1
+    if wanted:
+        try:
+            return _views(source, index, starts, inputs) | {"failed": np.int32(-1)}
+        except AudioError:
+            failed = index
+    views = () if inputs.num_views == 1 else (inputs.num_views,)
+    return {
+        "audio": np.zeros((*views, inputs.num_samples), np.float32),
+        "label": source.labels[index],
+        "valid": np.float32(0),
+        "index": np.int32(index),
+        "failed": np.int32(failed),
+    }
 
 
 def _views(

@@ -10,6 +10,7 @@ from collections.abc import Hashable, Sequence
 
 import numpy as np
 
+from mclf_jax.common import checks
 from mclf_jax.data.base.source import Source
 
 TAG_RULES = ("mean", "max")
@@ -44,12 +45,8 @@ def weights(
     Raises:
         ValueError: an unknown column, arguments out of range, or labels that are numbers.
     """
-    if not 0 <= balance <= 1:
-        raise ValueError(
-            f"balance must be between 0 (as is) and 1 (every value as often), got {balance}"
-        )
-    if tag_rule not in TAG_RULES:
-        raise ValueError(f"tag_rule is {tag_rule!r}; allowed: {', '.join(TAG_RULES)}")
+    checks.within("balance", balance, 0, 1)
+    checks.choice("tag_rule", tag_rule, TAG_RULES)
     if not by or not balance:
         return None
     values = _values(source, np.asarray(indices), by)

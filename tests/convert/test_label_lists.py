@@ -34,7 +34,7 @@ def test_counts_tasks_and_sources():
         assert mclf.label_list(name) is listed
         assert read_labels(name) == listed
     assert [name for name in COUNTS if LABEL_LISTS[name].task == "single_label"] == ["gtzan"]
-    with pytest.raises(ValueError, match="label list 'mtt'; allowed: mtat, mtat_jongpillee"):
+    with pytest.raises(ValueError, match="label list is 'mtt'; allowed: mtat, mtat_jongpillee"):
         mclf.label_list("mtt")
 
 

@@ -65,9 +65,9 @@ def test_errors():
     indices = np.arange(100)
     with pytest.raises(ValueError, match="label, group, year, artist. Did you mean 'artist'"):
         sampling.weights(source, indices, by="artists")
-    with pytest.raises(ValueError, match="between 0 .* got 2"):
+    with pytest.raises(ValueError, match=r"balance is 2; it must be in \[0, 1\]"):
         sampling.weights(source, indices, by="label", balance=2)
-    with pytest.raises(ValueError, match="'min'; allowed: mean, max"):
+    with pytest.raises(ValueError, match="tag_rule is 'min'; allowed: mean, max"):
         sampling.weights(source, indices, by="label", tag_rule="min")
     with pytest.raises(ValueError, match="no song has a value of 'year'"):
         sampling.weights(source, indices, by="year")

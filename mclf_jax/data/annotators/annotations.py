@@ -16,6 +16,7 @@ from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
+from mclf_jax.common import checks
 from mclf_jax.data.catalogue.layout import read_rows
 
 TIES = ("unknown", "absent", "present")
@@ -112,8 +113,7 @@ def majority(annotations: Annotations, *, ties: str = "unknown") -> Resolved:
     Raises:
         ValueError: an unknown rule, or one for tags where there are none.
     """
-    if ties not in TIES:
-        raise ValueError(f"ties is {ties!r}; allowed: {', '.join(TIES)}")
+    checks.choice("ties", ties, TIES)
     if annotations.task == "single_label" and ties != "unknown":
         raise ValueError(f"ties={ties!r} is for tags; one label of many that is tied is unresolved")
     labels, unresolved = {}, {}

@@ -2,6 +2,8 @@
 
 from typing import NamedTuple
 
+from mclf_jax.common import checks
+
 
 class LabelList(NamedTuple):
     """Labels in the order of a head's outputs.
@@ -23,8 +25,7 @@ def label_list(name: str) -> LabelList:
     Raises:
         ValueError: an unknown name; the message lists the choices.
     """
-    if name not in LABEL_LISTS:
-        raise ValueError(f"label list {name!r}; allowed: {', '.join(LABEL_LISTS)}")
+    checks.choice("label list", name, LABEL_LISTS)
     return LABEL_LISTS[name]
 
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from mclf_jax.common import checks
 from mclf_jax.data.splits.strata import strata
 
 
@@ -29,8 +30,7 @@ def few_of_each(
     Raises:
         ValueError: `num_songs` is below 1, or labels and groups differ in length.
     """
-    if num_songs < 1:
-        raise ValueError(f"num_songs must be at least 1, got {num_songs}")
+    checks.at_least("num_songs", num_songs, 1)
     groups = np.arange(len(labels)) if groups is None else np.asarray(groups)
     member = strata(labels, num_items=len(groups))
     # The rarest label chooses first: its songs are wanted anyway.

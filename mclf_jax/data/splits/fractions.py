@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from mclf_jax.common import checks
 from mclf_jax.data.splits.grouped import deal
 from mclf_jax.data.splits.strata import strata
 
@@ -38,8 +39,7 @@ def label_fraction(
     Raises:
         ValueError: a fraction out of range, or labels and groups of different length.
     """
-    if not 0 < fraction <= 1:
-        raise ValueError(f"fraction must be above 0 and at most 1, got {fraction}")
+    checks.within("fraction", fraction, 0, 1, ends="(]")
     member = strata(labels, num_items=len(labels if groups is None else groups))
     if groups is None:
         group_of_item = np.arange(len(member))
@@ -66,14 +66,11 @@ class _Cutter:
 
     def __init__(self, member: np.ndarray, group_of_item: np.ndarray, *, seed: int):
         self.sizes = np.bincount(group_of_item)
-        self._member = member
-        self._items_by_group = np.argsort(group_of_item, kind="stable")
-        self._ends = np.cumsum(self.sizes)
-        self._seed = seed
+        self._member, self._group_of_item, self._seed = member, group_of_item, seed
         self._known: dict[tuple[int, ...], list[np.ndarray]] = {}
 
     def parts(self, groups: np.ndarray, path: tuple[int, ...]) -> list[np.ndarray]:
-        """The parts, in order, of the set that stands at `path`."""
+        """The parts, in order, of the set that stands at `path`; `groups` ascend."""
         if path not in self._known:
             self._known[path] = self._cut(groups, np.random.default_rng([self._seed, *path]))
         return self._known[path]
@@ -83,13 +80,11 @@ class _Cutter:
             shuffled = rng.permutation(groups)
             groups = shuffled[np.argsort(self.sizes[shuffled], kind="stable")]
             return np.split(groups, range(1, len(groups)))
-        members = [
-            self._items_by_group[self._ends[g] - self.sizes[g] : self._ends[g]] for g in groups
-        ]
-        member = self._member[np.concatenate(members)]
+        items = np.isin(self._group_of_item, groups)
+        member = self._member[items]
         part_of_group = deal(
             member[:, member.any(axis=0)],
-            np.repeat(np.arange(len(groups)), self.sizes[groups]),
+            np.searchsorted(groups, self._group_of_item[items]),
             shares=np.full(_PARTS, 1 / _PARTS),
             rng=rng,
         )

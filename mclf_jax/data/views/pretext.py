@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from mclf_jax.common import checks
 from mclf_jax.data.base.source import Info, Source
 from mclf_jax.data.catalogue.items import UNLABELLED
 from mclf_jax.data.splits.grouped import split_by_group
@@ -34,9 +35,7 @@ def apply(source: Source, target: str, **arguments: Any) -> Source:
     Raises:
         ValueError: an unknown target or argument, or one that does not suit the source.
     """
-    if target not in ("", *TARGETS):
-        allowed = ", ".join(map(repr, ("", *TARGETS)))
-        raise ValueError(f"data.target is {target!r}; allowed: {allowed}")
+    checks.choice("data.target", target, ("", *TARGETS))
     if not target:
         if arguments:
             given = ", ".join(sorted(arguments))
@@ -45,12 +44,7 @@ def apply(source: Source, target: str, **arguments: Any) -> Source:
     function = TARGETS[target]
     known = dict(inspect.signature(function).parameters)
     known.pop("source")
-    if unknown := sorted(set(arguments) - set(known)):
-        takes = ", ".join(sorted(known))
-        raise ValueError(f"data.target_args has {', '.join(unknown)}; {target} takes {takes}")
-    required = [n for n, p in known.items() if p.default is p.empty and n not in arguments]
-    if required:
-        raise ValueError(f"data.target_args lacks {', '.join(required)}, which {target} needs")
+    checks.arguments("data.target_args", arguments, known, of=target)
     return function(source, **arguments)
 
 
@@ -85,8 +79,7 @@ def with_artists(
     """
     info = source.info
     fractions = _fractions(valid_fraction, test_fraction)
-    if min_items < 2:
-        raise ValueError(f"data.target_args.min_items is {min_items}; it must be at least 2")
+    checks.at_least("data.target_args.min_items", min_items, 2)
     found = pool(info, artists_of(info, by=by))
     dealt_by = units_of(info, by=by, unit=unit)
     names, artist, counts = np.unique(found.artists, return_inverse=True, return_counts=True)
@@ -227,9 +220,7 @@ def with_listening(
     from mclf_jax.data.views.listening import item_factors, read_listening
 
     info = source.info
-    if scaling not in SCALINGS:
-        allowed = ", ".join(SCALINGS)
-        raise ValueError(f"data.target_args.scaling is {scaling!r}; allowed: {allowed}")
+    checks.choice("data.target_args.scaling", scaling, SCALINGS)
     fractions = _fractions(valid_fraction, test_fraction)
     found = pool(info, np.asarray(info.groups, dtype=str))
     keys = _keys(source, key)

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from mclf_jax.common import checks
 from mclf_jax.data.base.source import Source
 from mclf_jax.data.catalogue.items import UNLABELLED
 from mclf_jax.data.views.base import derived
@@ -156,14 +157,10 @@ def _check(
     threshold: float,
     per_class: int,
 ) -> None:
-    if task not in ("single_label", "multi_label"):
-        raise ValueError(f"task is {task!r}; allowed: single_label, multi_label")
-    if targets not in TARGETS:
-        raise ValueError(f"objective.args.targets is {targets!r}; allowed: {', '.join(TARGETS)}")
-    if not 0 <= threshold < 1:
-        raise ValueError(f"objective.args.threshold is {threshold}; it must be in [0, 1)")
-    if per_class < 0:
-        raise ValueError(f"objective.args.per_class is {per_class}; it must not be negative")
+    checks.choice("task", task, ("single_label", "multi_label"))
+    checks.choice("objective.args.targets", targets, TARGETS)
+    checks.within("objective.args.threshold", threshold, 0, 1, ends="[)")
+    checks.at_least("objective.args.per_class", per_class, 0)
     if per_class and task == "multi_label":
         raise ValueError(
             f"objective.args.per_class is {per_class}, but a song with several tags is of no one "

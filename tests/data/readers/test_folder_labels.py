@@ -105,7 +105,7 @@ def test_labels_that_only_the_test_split_has(tmp_path):
 @pytest.mark.parametrize(
     ("column", "arguments", "message"),
     [
-        ("label", {"labels": "gtzann"}, "label list 'gtzann'; allowed: mtat"),
+        ("label", {"labels": "gtzann"}, "label list is 'gtzann'; allowed: mtat"),
         (
             "label",
             {"labels": "mtat", "task": "single_label"},

@@ -113,7 +113,7 @@ def test_same_in_another_process():
 
 def test_errors():
     for fraction in (0, -0.1, 1.1):
-        with pytest.raises(ValueError, match=f"at most 1, got {fraction}"):
+        with pytest.raises(ValueError, match=rf"fraction is {fraction}; it must be in \(0, 1\]"):
             label_fraction(np.zeros(3), fraction=fraction, seed=0)
     with pytest.raises(ValueError, match="one length"):
         label_fraction(np.zeros(3), ["a"], fraction=0.5, seed=0)

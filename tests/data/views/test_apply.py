@@ -194,7 +194,7 @@ def test_errors():
         with_label_fraction(labelled(GENRES, splits={"test": [1]}), fraction=0.5, seed=0)
     with pytest.raises(ValueError, match="'artist'; allowed: item, group"):
         with_label_fraction(source, fraction=0.5, seed=0, unit="artist")
-    with pytest.raises(ValueError, match="fraction must be"):
+    with pytest.raises(ValueError, match=r"fraction is 2.0; it must be in \(0, 1\]"):
         apply(source, fraction=2.0)
     with pytest.raises(ValueError, match="nothing of labelled in train"):
         only = {"train": np.flatnonzero(GENRES == 2), "test": np.flatnonzero(GENRES != 2)}

@@ -132,7 +132,7 @@ def test_in_the_pipeline():
         ({"targets": "sharp"}, "targets is 'sharp'; allowed: soft, hard"),
         ({"threshold": 1.0}, r"threshold is 1.0; it must be in \[0, 1\)"),
         ({"threshold": 0.99}, "no prediction is that confident: the largest confidence is 0.950"),
-        ({"per_class": -1}, "per_class is -1; it must not be negative"),
+        ({"per_class": -1}, "per_class is -1; it must be at least 0"),
         ({"per_class": 2, "task": "multi_label"}, "a song with several tags is of no one class"),
         ({"task": "regression"}, "task is 'regression'; allowed: single_label, multi_label"),
         ({"label_names": ("a", "b")}, r"must be of shape \(20, 2\), got \(20, 3\)"),
