@@ -21,7 +21,7 @@ _SHOWN_S = 10.0
 def report_run(run: str | Path, *, config: ConfigDict | None = None) -> Path:
     """Write `report/index.html` of a run directory and return its path.
 
-    Test scores come first, then validation; splits that the data set lacks are left out. A run
+    Test scores come first, then validation; splits that the data set lacks are skipped. A run
     without labels has no scores, and a page of its own.
 
     Args:
