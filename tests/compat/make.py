@@ -154,7 +154,7 @@ def read_prepared(path: str) -> dict[str, np.ndarray]:
     return {
         "audio": np.array(hashlib.sha256(audio.tobytes()).hexdigest()),
         "lengths": np.array([source.num_samples(i) for i in range(len(source))]),
-        "label": np.array([source.label(i) for i in range(len(source))]),
+        "label": source.labels,
         "items": np.array([source.item_id(i) for i in range(len(source))]),
         "labels": np.array(info.labels),
         "groups": np.array(info.groups),
