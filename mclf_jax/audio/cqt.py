@@ -227,7 +227,7 @@ def _blocks(waveform: Array, settings: CQT, plan: _Plan) -> Array:
     rows = (plan.count - 1) * plan.step + plan.frames
     if settings.pad_mode != "constant":
         # As an index, since jax is slow to reflect audio that is shorter than a filter.
-        sample = np.pad(np.arange(waveform.shape[-1]), margin, mode=settings.pad_mode)
+        sample = np.pad(np.arange(waveform.shape[-1]), margin, mode=settings.pad_mode)  # pyright: ignore
         waveform = waveform[..., sample]
         margin = 0
     rest = rows * hop - margin - waveform.shape[-1]
@@ -293,7 +293,7 @@ def _kernels(settings: CQT, num_frames: int, dtype: str) -> list[tuple[int, np.n
         around_zero = np.zeros(size, complex)
         phase = 2 * np.pi * hz / settings.sample_rate_hz * time
         around_zero[time % size] = window * np.exp(1j * phase)
-        found = np.fft.fft(around_zero).real[: size // 2 + 1] * gain / window.sum()
+        found = np.fft.fft(around_zero).real[: size // 2 + 1] * gain / np.sum(window)
         # Keeping every hop-th sample divides the spectrum by the hop.
         spectrum[: len(found)] = found / settings.hop_length
     spectra = spectra.reshape(settings.num_bins, num_ranges, num_frames)

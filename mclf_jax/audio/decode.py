@@ -7,7 +7,7 @@ target rate, and a window is the same samples as that slice of the whole file.
 import contextlib
 import dataclasses
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -156,7 +156,7 @@ def read_audio(
 
 def stream_audio(
     path: str | os.PathLike, *, sample_rate_hz: int, block_samples: int
-) -> Iterator[np.ndarray]:
+) -> Generator[np.ndarray, None, None]:
     """Decodes a file of any length in bounded memory.
 
     Yields:

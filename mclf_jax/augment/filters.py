@@ -22,7 +22,7 @@ NUM_ZEROS = 8
 class _Pass(base.WaveformAugmentation):
     @property
     def limits(self) -> dict[str, tuple[float, float]]:
-        return {"hz": (0, self.sample_rate_hz / 2)}
+        return {"hz": (0, self.sample_rate_hz / 2)}  # pyright: ignore
 
 
 @dataclasses.dataclass(frozen=True)

@@ -260,7 +260,7 @@ def _overlap_add(frames: Array, hop: int) -> Array:
     for i in range(parts):
         part = blocks[..., i, :][..., parts - 1 - i :, :]
         total = total + base.pad(part, 0, parts - 1 - i, axis=-2)[..., :count, :]
-    return total.reshape(*batch, -1)
+    return total.reshape(*batch, -1)  # pyright: ignore
 
 
 def _resample(x: Array, ratio: Array, *, length: int) -> Array:
@@ -297,7 +297,7 @@ def _positions(step: Array, length: int) -> tuple[Array, Array]:
     In integers, as float32 cannot tell the samples of a song apart to a hundredth.
     """
     xp = array_module(step)
-    step = xp.round(step * 2**_FRACTION_BITS).astype("int32")
+    step = xp.round(step * 2**_FRACTION_BITS).astype("int32")  # pyright: ignore
     below_one = 2**_FRACTION_BITS - 1
     # 1024 steps are again whole samples and a fraction, which keeps products within 32 bits.
     block, within = np.divmod(np.arange(length, dtype=np.int32), np.int32(1024))

@@ -157,7 +157,7 @@ class ImpulseResponse(base.WaveformAugmentation):
 
     def augment(self, key: Key, x: Array) -> Array:
         choice = base.integers(key, x.shape[:-1], 0, len(self.responses) - 1)
-        responses = array_module(x).asarray(self.responses[:, : x.shape[-1]], dtype=x.dtype)
+        responses = array_module(x).asarray(np.asarray(self.responses)[:, : x.shape[-1]], x.dtype)
         return impulse_response(x, responses[choice])
 
 

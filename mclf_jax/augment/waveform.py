@@ -117,7 +117,7 @@ class BackgroundMix(base.WaveformAugmentation):
     def augment(self, key: Key, x: Array) -> Array:
         row_key, start_key, snr_key = base.split(key, 3)
         batch, length = x.shape[:-1], x.shape[-1]
-        recordings, available = self.background.shape
+        recordings, available = np.shape(self.background)
         row = base.integers(row_key, batch, 0, recordings - 1)
         start = base.integers(start_key, batch, 0, available - 1)
         # One long line in which the run of any row, wrapped around, is a run of samples.

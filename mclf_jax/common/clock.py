@@ -32,7 +32,7 @@ class Clock:
         """
         start_s = time.monotonic()
         yield
-        if last_result is None or last_result.is_ready():
+        if last_result is None or last_result.is_ready():  # pyright: ignore
             self._waited_s += time.monotonic() - start_s
 
     @contextlib.contextmanager

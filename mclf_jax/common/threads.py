@@ -9,7 +9,8 @@ from typing import TypeVar
 from mclf_jax.common import checks
 from mclf_jax.common import progress as progress_lib
 
-In, Out = TypeVar("In"), TypeVar("Out")
+In = TypeVar("In")
+Out = TypeVar("Out")
 
 
 def each(

@@ -6,7 +6,7 @@ run is resumed by `dataset[step:]`. It is numpy only: workers never touch a devi
 
 import dataclasses
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import grain
@@ -193,7 +193,7 @@ def evaluation_batches(
 
 def iterate(
     dataset: grain.MapDataset, *, num_threads: int, prefetch: int, num_workers: int = 0
-) -> Iterator[Batch]:
+) -> grain.DatasetIterator[Batch]:
     """Read ahead with threads, in `num_workers` processes if any; the order stays the same."""
     options = grain.ReadOptions(num_threads=num_threads, prefetch_buffer_size=prefetch)
     batches = dataset.to_iter_dataset(options)

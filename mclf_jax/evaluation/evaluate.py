@@ -75,7 +75,7 @@ def score_songs(
         raise ValueError("not one song of the split could be read")
     targets = parts.source.labels[songs]
     # A song of which nothing is known has loss 0, which would only thin out the mean.
-    labelled = ~np.isnan(targets).reshape(len(songs), -1).all(axis=1)
+    labelled = np.asarray(~np.isnan(targets).reshape(len(songs), -1).all(axis=1))
     judged = rows["loss"][labelled[rows["index"]]].astype(np.float64)
     return SongScores(
         indices=np.asarray(songs)[readable],

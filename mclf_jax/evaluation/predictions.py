@@ -129,6 +129,7 @@ def predict(
     kept = None if path is None else files.read_arrays(path, identity)
     # Computed by all processes or by none, since they work together.
     if not any_process(kept is None):
+        assert kept is not None
         return TeacherPredictions(**kept)
     found = _compute(teacher, source, indices, config=config)
     if path is not None and jax.process_index() == 0:

@@ -25,11 +25,11 @@ def mean_interval(values: Sequence[float], *, num_folds: int) -> dict[str, float
     Returns:
         "mean", "half_width" (NaN for n = 1) and "count", n. A value that is NaN makes both NaN.
     """
-    values = np.asarray(values, np.float64)
-    count = len(values)
+    scores = np.asarray(values, np.float64)
+    count = len(scores)
     half_width = math.nan
     if count > 1:
         factor = 1 / count + (1 / (num_folds - 1) if num_folds else 0.0)
-        spread = math.sqrt(values.var(ddof=1) * factor)
+        spread = math.sqrt(scores.var(ddof=1) * factor)
         half_width = float(student.ppf(0.975, count - 1) * spread)
-    return {"mean": float(values.mean()), "half_width": half_width, "count": count}
+    return {"mean": float(scores.mean()), "half_width": half_width, "count": count}

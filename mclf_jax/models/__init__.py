@@ -93,7 +93,7 @@ class Model:
     """
 
     name: str
-    module: nn.Module
+    module: Any  # a Linen module; what flax says of `apply` is a union that takes no key
     features: Features
     window_samples: int
     length: str

@@ -48,12 +48,12 @@ def deal_cells(
 
 def keep_labelled(source: Source, songs: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
     """Those of some songs of which a label is known, int [N], and targets, [N] or [N, K]."""
-    songs = np.asarray(songs, np.int64)
-    if not len(songs):
-        return songs, np.zeros((0, len(source.info.labels)), np.float32)
-    targets = source.labels[songs]
-    known = ~np.isnan(targets.reshape(len(songs), -1).astype(np.float64)).all(axis=1)
-    return songs[known], targets[known]
+    indices = np.asarray(songs, np.int64)
+    if not len(indices):
+        return indices, np.zeros((0, len(source.info.labels)), np.float32)
+    targets = source.labels[indices]
+    known = ~np.isnan(targets.reshape(len(indices), -1).astype(np.float64)).all(axis=1)
+    return indices[known], targets[known]
 
 
 def find_unlabelled(source: Source) -> np.ndarray:

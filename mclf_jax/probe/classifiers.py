@@ -8,6 +8,9 @@ Shapes: N songs, W windows, D embedding, K labels. A candidate predicts [W, K]: 
 for regression numbers.
 """
 
+# pyright: reportAttributeAccessIssue=false, reportCallIssue=false, reportRedeclaration=false
+# Scikit-learn's types are unions of all that any estimator may return.
+
 import itertools
 import warnings
 from collections.abc import Callable, Iterator

@@ -201,7 +201,8 @@ def _thin_alike(
     Where there are more songs than that, unlabelled ones are left out.
     """
     if unlabelled is None:
-        unlabelled = Rows(*np.zeros((2, 0), np.int64), train.vectors[:0], train.targets[:0])
+        none = np.zeros(0, np.int64)
+        unlabelled = Rows(none, none, train.vectors[:0], train.targets[:0])
     unlabelled = unlabelled.draw_songs(max(0, max_windows - len(train.songs)), seed=seed)
     num_songs = len(train.songs) + len(unlabelled.songs)
     for_train = -(-max_windows * len(train.songs) // num_songs)

@@ -91,7 +91,7 @@ def restore_latest(checkpoints: Checkpoints, abstract_state: PyTree) -> dict[str
             state=ocp.args.StandardRestore(abstract_state), progress=ocp.args.JsonRestore()
         ),
     )
-    return {"step": step, "state": restored.state, "progress": restored.progress}
+    return {"step": step, "state": restored["state"], "progress": restored["progress"]}
 
 
 def best_step(directory: Path) -> int:

@@ -2,7 +2,6 @@
 
 import dataclasses
 import functools
-from collections.abc import Iterator
 from typing import Any
 
 import grain
@@ -91,7 +90,7 @@ class Experiment:
             tag_rule=settings.tag_rule,
         )
 
-    def iterate(self, batches: grain.MapDataset) -> Iterator[Batch]:
+    def iterate(self, batches: grain.MapDataset) -> grain.DatasetIterator[Batch]:
         """Read batches ahead, in threads and processes as `runtime` says; close it at the end."""
         runtime = self.config.runtime
         return pipeline.iterate(

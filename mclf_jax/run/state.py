@@ -8,8 +8,7 @@ import jax
 PyTree = Any
 
 
-@flax.struct.dataclass
-class TrainState:
+class TrainState(flax.struct.PyTreeNode):
     """Everything that a step changes, and all that a checkpoint must hold.
 
     Attributes:

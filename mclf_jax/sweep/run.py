@@ -98,7 +98,7 @@ def _train_and_score(
         return {"status": f"failed: {error}"}
     if outcome.status == "interrupted":
         return {"status": "interrupted", "step": outcome.step}
-    result = {"status": "finished"}
+    result: dict[str, Any] = {"status": "finished"}
     if setting.data.target or not _predicts_labels(setting):
         result["probes"] = {
             name: probe_once(run_dir, name, arguments) for name, arguments in probes.items()

@@ -84,7 +84,9 @@ def partners(index: Index, marks: Landmarks, *, item: int) -> list[int]:
     offsets = index.frames[hits].astype(np.int64) - frames
     for shift in (0, _BIN_FRAMES // 2):  # an edge between bins cannot halve the votes in both
         bins = (offsets + shift) // _BIN_FRAMES + (1 << 30)
-        keys, votes = np.unique((index.items[hits].astype(np.int64) << 32) | bins, return_counts=1)
+        keys, votes = np.unique(
+            (index.items[hits].astype(np.int64) << 32) | bins, return_counts=True
+        )
         found.update((keys[votes >= _FIRST_VOTES] >> 32).tolist())
     return sorted(found)
 

@@ -76,7 +76,7 @@ def find(
     """Looks for duplicates among the items that could be decoded."""
     exact, unique = _exact(source, measured)
     compared = [i for i in unique if _can_compare(measured[i])]
-    marks = [measured[i].landmarks for i in compared]
+    marks = [measured[i].landmarks for i in compared]  # pyright: ignore
     index = candidates.build(marks)
 
     def look_up(a: int) -> list[Match]:
@@ -143,7 +143,7 @@ def _verify(
     source: Source, measured: Sequence[Measured | str], first: int, second: int, shared: Shared
 ) -> Match:
     num_frames = shared.stop_frame - shared.start_frame
-    shorter_s = min(measured[first].duration_s, measured[second].duration_s)
+    shorter_s = min(measured[first].duration_s, measured[second].duration_s)  # pyright: ignore
     shared_s = min(num_frames * fingerprint.HOP_S, shorter_s)
     is_near = shared_s >= _NEAR_SHARE * shorter_s
     return Match(

@@ -76,8 +76,8 @@ def spectrogram_db(audio: np.ndarray) -> np.ndarray:
     if len(audio) < N_FFT:
         audio = np.pad(audio, (0, N_FFT - len(audio)))
     frames = np.lib.stride_tricks.sliding_window_view(audio, N_FFT)[::HOP_LENGTH]
-    window = signal.get_window("hann", N_FFT).astype(np.float32)
-    spectrum = fft.rfft(frames * window, axis=1)[:, _BINS]
+    window = np.asarray(signal.get_window("hann", N_FFT), np.float32)
+    spectrum = np.asarray(fft.rfft(frames * window, axis=1))[:, _BINS]
     return 10 * np.log10(spectrum.real**2 + spectrum.imag**2 + 1e-10)
 
 

@@ -114,14 +114,14 @@ def measure_all(source: Source, *, num_workers: int | None, progress: str) -> li
 def _measure_item(source: Source, index: int, times_used, *, keep_one_in: int) -> Measured:
     rate_hz = source.info.sample_rate_hz
     if times_used:
-        path = source.files[index]
+        path = source.files[index]  # pyright: ignore
         # An item that is a part of a file is heard through the source, which knows which part.
         info = decode.audio_info(path)
         num_samples = decode.resampled_length(
             info.num_frames, source_rate_hz=info.sample_rate_hz, sample_rate_hz=rate_hz
         )
         # A header can promise somewhat more than there is.
-        is_whole = source.starts[index] == 0 and source.num_samples(index) >= 0.9 * num_samples
+        is_whole = source.starts[index] == 0 and source.num_samples(index) >= 0.9 * num_samples  # pyright: ignore
         if is_whole and times_used[path] == 1:
             with _Reader(path) as file:
                 kind = f"{file.format} {file.subtype}"

@@ -131,7 +131,7 @@ def _gtzan_quality(source: Source, evidence: Evidence) -> Found:
     if len(by_label) < 2:
         return None
     medians = {label: float(np.median(found)) for label, found in by_label.items()}
-    low, high = min(medians, key=medians.get), max(medians, key=medians.get)
+    low, high = min(medians, key=medians.__getitem__), max(medians, key=medians.__getitem__)
     spread = np.percentile(np.concatenate(list(by_label.values())), [5, 95])
     return (
         "note",

@@ -1,5 +1,8 @@
 """The last step of a preparation: what is in the data set, for us, TFDS and people."""
 
+# pyright: reportAttributeAccessIssue=false
+# Protobuf makes its classes at run time.
+
 import csv
 import dataclasses
 import datetime

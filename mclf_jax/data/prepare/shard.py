@@ -3,6 +3,9 @@
 A record is a `tf.train.Example` as TensorFlow Datasets writes them, see `tfds_features`.
 """
 
+# pyright: reportAttributeAccessIssue=false
+# Protobuf makes its classes at run time.
+
 import dataclasses
 import hashlib
 import io

@@ -7,6 +7,7 @@ tuning are drawn alike for all.
 import ast
 import dataclasses
 from collections.abc import Mapping
+from typing import Any
 
 
 @dataclasses.dataclass(frozen=True)
@@ -191,10 +192,14 @@ waltz
 
 def _read() -> dict[str, Style]:
     """The two tables as styles."""
-    rows = dict(row.split(maxsplit=1) for row in _NUMBERS.strip().splitlines()[2:])
+    rows: dict[str, str] = {}
+    for row in _NUMBERS.strip().splitlines()[2:]:
+        name, numbers = row.split(maxsplit=1)
+        rows[name] = numbers
     styles, fields = {}, {}
     for line in _PATTERNS.strip().splitlines():
-        field, *values = line.split()
+        field, *words = line.split()
+        values: list[Any] = words
         if not values:
             name, fields = field, {}
             continue

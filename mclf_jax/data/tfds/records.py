@@ -5,6 +5,9 @@ for types. What it needs them for is little: features.json says what the fields 
 a record is a `tf.train.Example`.
 """
 
+# pyright: reportAttributeAccessIssue=false
+# Protobuf makes its classes at run time.
+
 import dataclasses
 import functools
 import io

@@ -72,4 +72,4 @@ def cluster_artists(
 
 def _name(number: int, centre: np.ndarray, names: Sequence[str]) -> str:
     heaviest = np.argsort(-centre, kind="stable")[:_TAGS_IN_A_NAME]
-    return f"{number}: {', '.join(names[k] for k in heaviest if centre[k] > 0)}"
+    return f"{number}: {', '.join(names[int(k)] for k in heaviest if centre[k] > 0)}"

@@ -142,7 +142,7 @@ def _balance_note(names: Sequence[str], counts: np.ndarray, per_class: int) -> s
         ("none is predicted as {}", counts == 0),
     ):
         if there.any():
-            few = [names[i] for i in np.flatnonzero(there)]
+            few = [names[i] for i in np.flatnonzero(there).tolist()]
             more = f" and {len(few) - _SHOWN} more" if len(few) > _SHOWN else ""
             note += "; " + text.format(", ".join(few[:_SHOWN]) + more)
     return note

@@ -131,14 +131,14 @@ def apply(
         raise ValueError(
             "targets of regression can be renamed and dropped; merge and parents are for labels"
         )
-    kept = tuple(dict.fromkeys(new_name[name] for name in names if new_name[name] is not None))
+    kept = tuple(dict.fromkeys(new for name in names if (new := new_name[name]) is not None))
     if len(kept) < (2 if task == "single_label" else 1):
         raise ValueError(
             f"the taxonomy leaves {len(kept)} label(s) of {len(names)}:"
             f" {', '.join(kept) or 'none'}; drop or merge fewer"
         )
     position = {name: k for k, name in enumerate(kept)}
-    target = np.array([position.get(new_name[name], -1) for name in names])
+    target = np.array([position.get(new_name[name] or "", -1) for name in names])
     if task == "single_label":
         old = np.where(labelled, labels, 0)
         new = np.where(labelled, target[old], 0)
