@@ -2,7 +2,7 @@
 
 import dataclasses
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -102,6 +102,17 @@ def metrics_of(info: Info, scores: np.ndarray, targets: np.ndarray) -> metrics.M
     return dataclasses.replace(result, values=result.values | more)
 
 
+def intervals_of(
+    info: Info, scores: np.ndarray, targets: np.ndarray, *, names: Sequence[str]
+) -> dict[str, dict[str, float]]:
+    """{metric: {"low", "high"}} of songs of a data set, 95 % by bootstrap over the songs."""
+    how = {"labels": info.labels, "parents": info.parents}
+    return {
+        name: metrics.confidence_interval(info.task, scores, targets, metric=name, **how)
+        for name in names
+    }
+
+
 def evaluate(
     run: str | Path,
     *,
@@ -143,20 +154,7 @@ def evaluate(
     best = load_variables(run, parts.model, mesh)
     scores = score_songs(parts, parts.indices(split), best["variables"], mesh=mesh)
     result = compute_metrics(parts, scores)
-    intervals = {
-        name: metrics.confidence_interval(
-            info.task,
-            scores.scores,
-            scores.targets,
-            labels=info.labels,
-            metric=name,
-            parents=info.parents,
-        )
-        for name in (
-            *metrics.HEADLINES[info.task],
-            *metrics.hierarchical_names(info.task, info.parents),
-        )
-    }
+    shown = metrics.HEADLINES[info.task] + metrics.hierarchical_names(info.task, info.parents)
     skipped = [(parts.source.item_id(i), "could not be read") for i in scores.skipped]
     return Report(
         run_name=run.resolve().name,
@@ -170,7 +168,7 @@ def evaluate(
         metrics=result.values,
         per_label=result.per_label,
         undefined=result.undefined,
-        intervals=intervals,
+        intervals=intervals_of(info, scores.scores, scores.targets, names=shown),
         num_windows=scores.num_windows,
         skipped=tuple(info.skipped) + tuple(skipped),
         parents=dict(info.parents),

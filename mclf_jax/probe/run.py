@@ -14,7 +14,7 @@ from mclf_jax.common.progress import MODES
 from mclf_jax.common.progress import bar as bar_of
 from mclf_jax.data.base.source import Source
 from mclf_jax.data.catalogue.items import SPLITS
-from mclf_jax.evaluation.evaluate import metrics_of
+from mclf_jax.evaluation.evaluate import intervals_of, metrics_of
 from mclf_jax.probe import encoders, scratch, show, verification
 from mclf_jax.probe.cells import (
     Cell,
@@ -242,12 +242,7 @@ def _record(
         num_train=len(rows["train"].songs),
         num_test=len(rows["test"].songs),
         values=metrics_of(info, fitted.scores, targets).values,
-        intervals={
-            name: metrics.confidence_interval(
-                info.task, fitted.scores, targets, metric=name, labels=info.labels
-            )
-            for name in metrics.HEADLINES[info.task]
-        },
+        intervals=intervals_of(info, fitted.scores, targets, names=metrics.HEADLINES[info.task]),
         setting=fitted.setting,
     )
 
