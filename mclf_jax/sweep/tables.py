@@ -2,6 +2,7 @@
 
 import csv
 import io
+import itertools
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -122,21 +123,20 @@ def _count(row: Sequence[dict], word: str) -> int:
 
 
 def _csv(results: Sequence[dict]) -> str:
+    """A line for each run: what it changes, then its scores, those of test under plain names."""
+    told = [{"name": r["name"], "status": r["status"], **r["changes"]} for r in results]
+    scored = [
+        {
+            name if split == "test" else f"{split} {name}": value
+            for split, scores in result.get("metrics", {}).items()
+            for name, value in scores.items()
+        }
+        for result in results
+    ]
     buffer = io.StringIO()
-    writer = csv.writer(buffer)
-    fields = list(dict.fromkeys(field for r in results for field in r["changes"]))
-    columns = dict.fromkeys(
-        (split, name)
-        for r in results
-        for split in r.get("metrics", ())
-        for name in _scores(r, split)
-    )
-    names = [name if split == "test" else f"{split} {name}" for split, name in columns]
-    writer.writerow(["name", "status", *fields, *names])
-    for r in results:
-        values = [_scores(r, split).get(name, "") for split, name in columns]
-        changes = [r["changes"].get(field, "") for field in fields]
-        writer.writerow([r["name"], r["status"], *changes, *values])
+    writer = csv.DictWriter(buffer, list(dict.fromkeys(itertools.chain(*told, *scored))))
+    writer.writeheader()
+    writer.writerows(run | scores for run, scores in zip(told, scored, strict=True))
     return buffer.getvalue()
 
 
