@@ -7,7 +7,6 @@ from typing import Any, Protocol
 import numpy as np
 from ml_collections import ConfigDict
 
-from mclf_jax import augment
 from mclf_jax.augment import Chains
 from mclf_jax.models import Model
 
@@ -63,6 +62,7 @@ def context_of(
     model: Model,
     config: ConfigDict,
     *,
+    chains: Chains,
     task: str,
     label_names: tuple[str, ...],
     labels: Callable[[], np.ndarray],
@@ -74,6 +74,8 @@ def context_of(
     Args:
         model: what is trained.
         config: of the experiment.
+        chains: all that change examples in training; those of waveforms are left to the pipeline
+            unless the config has them on the device.
         task: of the data set.
         label_names: of the outputs.
         labels: gives those of the training items, int [N] or float [N, K].
@@ -81,7 +83,6 @@ def context_of(
         teacher: opened by whoever asks, where `Traits.needs_teacher`.
     """
     settings = config.objective
-    chains = augment.build(config.augment, features=model.features)
     if config.augment.on != "device":  # the pipeline has done that
         chains = chains._replace(waveform=None)
     pos_weight: np.ndarray | float = 1.0

@@ -9,10 +9,10 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
-from mclf_jax import config as config_lib
 from mclf_jax import objectives
 from mclf_jax.audio.decode import AudioError
 from mclf_jax.audio.features import Mfcc, mfcc, to_json
+from mclf_jax.augment import Chains
 from mclf_jax.common import keys, parallel, threads
 from mclf_jax.data.base.windows import fit_length
 from mclf_jax.evaluation.windows import make_step, song_rows
@@ -39,8 +39,6 @@ def make_untrained(run: Path, parts: Experiment, *, seeds: Sequence[int]) -> dic
     Statistics of normalisation layers are as initialised, too.
     """
     config, task = parts.config.copy_and_resolve_references(), read_meta(run)["task"]
-    # Decides nothing about weights, and may need files that are not on this machine.
-    config.augment = config_lib.base().augment
     config.objective.pos_weight = "none"
     if objectives.traits(config.objective.name).takes_unlabelled:
         # They start from the same network, and one of them would want its teacher.
@@ -48,6 +46,8 @@ def make_untrained(run: Path, parts: Experiment, *, seeds: Sequence[int]) -> dic
     context = context_of(
         parts.model,
         config,
+        # They decide nothing about weights, and may need files that are not on this machine.
+        chains=Chains(),
         task=task,
         label_names=parts.source.info.labels,
         labels=lambda: np.zeros((1, 1)),

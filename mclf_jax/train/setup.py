@@ -148,6 +148,7 @@ def build(config: ConfigDict) -> Training:
     context = context_of(
         model,
         config,
+        chains=parts.chains,
         task=info.task,
         label_names=info.labels,
         labels=functools.partial(parts.labels, "train"),

@@ -92,6 +92,7 @@ def test_the_untrained_network_is_that_of_the_first_step(run, monkeypatch):
     context = context_of(
         parts.model,
         parts.config,
+        chains=parts.chains,
         task="single_label",
         label_names=parts.source.info.labels,
         labels=lambda: None,

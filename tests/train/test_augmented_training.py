@@ -1,19 +1,21 @@
 """Augmentation in training: where the config says, in training only, the same however it runs."""
 
+import collections
 import json
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import soundfile
 
 from mclf_jax import augment, losses, objectives
 from mclf_jax.common import parallel
-from mclf_jax.data import pipeline
+from mclf_jax.data import pipeline, sampling
 from mclf_jax.evaluation.windows import make_step
 from mclf_jax.objectives.context import context_of
 from mclf_jax.run import checkpoint, experiment
-from mclf_jax.train import train
+from mclf_jax.train import setup, train
 from mclf_jax.train.overview import describe
 from tests.tiny import final_arrays, tiny_config
 
@@ -144,6 +146,7 @@ def build_objective(parts):
     context = context_of(
         parts.model,
         parts.config,
+        chains=parts.chains,
         task="single_label",
         label_names=parts.source.info.labels,
         labels=lambda: parts.labels("train"),
@@ -256,6 +259,39 @@ def test_resumed_and_with_workers_equals_straight(tmp_path, monkeypatch, place):
         np.testing.assert_array_equal(resumed, straight)
     config = json.loads((tmp_path / "straight" / "config.json").read_text())
     assert config["augment"]["chain"][1] == ["gain", 0.8, {"min_db": -12.0, "max_db": 0.0}]
+
+
+def test_recordings_are_read_and_weights_balanced_once_a_run(tmp_path, monkeypatch):
+    """However many stages and starts there are."""
+    count = collections.Counter()
+
+    def counting(function):
+        def call(*args, **kwargs):
+            count[function.__name__] += 1
+            return function(*args, **kwargs)
+
+        return call
+
+    monkeypatch.setattr(augment, "read_recordings", counting(augment.read_recordings))
+    monkeypatch.setattr(sampling, "weights", counting(sampling.weights))
+    soundfile.write(tmp_path / "rain.wav", np.sin(np.arange(1000) / 3), 1000)
+    rain = ("background_mix", 0.5, {"background": str(tmp_path)})
+    run = setup.build(
+        tiny_config(
+            augment__chain=(rain,),
+            augment__on="device",
+            features__on="device",
+            data__sampling="label",
+            init__freeze=("*", "!{head}"),
+            init__unfreeze=((1, "layer2"), (2, "layer1")),
+            optim__ema_decay=0.0,
+        )
+    )
+    assert run.parts.train_weights is not None
+    assert len(run.steps()) == 3 and len(run.batches()) and run.batches()
+    jax.eval_shape(run.initial_state, jax.eval_shape(run.parts.model.init, jax.random.key(0)))
+    assert run.parts.chains.waveform is not None
+    assert count == {"read_recordings": 1, "weights": 1}
 
 
 def test_inspect_prints_the_chains():
