@@ -18,11 +18,7 @@ import types
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from mclf_jax.audio.arrays import (
-    Array,
-    array_module,
-    check_positive,
-)
+from mclf_jax.audio.arrays import Array, array_module, check_positive
 from mclf_jax.audio.compress import amplitude_to_db, min_max, pcen, power_to_db, standardize
 from mclf_jax.audio.cqt import CQT, cqt
 from mclf_jax.audio.harmonic import harmonic_bands, harmonic_centres_hz, harmonic_stack
@@ -59,56 +55,7 @@ from mclf_jax.audio.stft import (
     stft,
     window_function,
 )
-
-__all__ = [
-    "COMPRESSIONS",
-    "CQT",
-    "DB_REFS",
-    "FRAMINGS",
-    "KINDS",
-    "MEL_NORMS",
-    "MEL_SCALES",
-    "NORMALIZATIONS",
-    "PAD_MODES",
-    "PRESETS",
-    "WINDOWS",
-    "Array",
-    "Features",
-    "LogMel",
-    "Mfcc",
-    "PowerSpectrogram",
-    "Spectrogram",
-    "Stft",
-    "Waveform",
-    "amplitude_to_db",
-    "array_module",
-    "cosine_transform",
-    "cqt",
-    "frames",
-    "from_json",
-    "hann_window",
-    "harmonic_bands",
-    "harmonic_centres_hz",
-    "harmonic_stack",
-    "hz_to_mel",
-    "log_mel",
-    "magnitude_spectrogram",
-    "mel_filter_bank",
-    "mel_frequencies_hz",
-    "mel_spectrogram",
-    "mel_to_hz",
-    "mfcc",
-    "min_max",
-    "pcen",
-    "power_spectrogram",
-    "power_to_db",
-    "preset",
-    "spectrogram",
-    "standardize",
-    "stft",
-    "to_json",
-    "window_function",
-]
+from mclf_jax.common import checks
 
 
 @dataclasses.dataclass(frozen=True)
@@ -200,8 +147,7 @@ def preset(name: str, **changes: Any) -> LogMel:
     >>> preset("librosa", n_mels=96).shape(22050)
     (44, 96)
     """
-    if name not in PRESETS:
-        raise ValueError(f"features preset {name!r}; allowed: {', '.join(PRESETS)}")
+    checks.choice("the preset", name, PRESETS)
     return dataclasses.replace(PRESETS[name], **changes)
 
 
