@@ -1,5 +1,6 @@
 """Checks say what was got, what is allowed, and which field to change."""
 
+import inspect
 import math
 
 import pytest
@@ -37,3 +38,21 @@ def test_what_is_not_allowed_is_named(check, message):
 
 def test_settings_have_a_hash():
     assert checks.as_tuples([1, [2, "ab"]]) == (1, (2, "ab"))
+
+
+def test_arguments_of_a_function():
+    def build(path, *, depth=1):
+        pass
+
+    takes = inspect.signature(build).parameters
+    checks.arguments("data.args", {"path": "."}, takes, of="build")
+    with pytest.raises(ValueError, match="data.args has width; build takes depth, path"):
+        checks.arguments("data.args", {"path": ".", "width": 2}, takes, of="build")
+    with pytest.raises(ValueError, match="data.args lacks path, which build needs"):
+        checks.arguments("data.args", {}, takes, of="build")
+
+
+def test_true_is_not_one():
+    with pytest.raises(ValueError, match="split is True; allowed: 0, 1"):
+        checks.choice("split", True, (0, 1))
+    checks.choice("split", True, (0, True))

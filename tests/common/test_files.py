@@ -11,10 +11,12 @@ import pytest
 from mclf_jax.common.files import (
     locked,
     read_arrays,
+    read_cache,
     replacing,
     with_nan,
     without_nan,
     write_arrays,
+    write_cache,
     write_json,
     write_text,
 )
@@ -47,6 +49,16 @@ def test_arrays_are_found_under_their_identity_only(tmp_path):
     assert read_arrays(path, {"step": 2}) is None
     path.write_bytes(path.read_bytes()[:50])
     assert read_arrays(path, {"step": 1}) is None
+
+
+def test_findings_are_kept_under_their_identity_where_that_can_be_written(tmp_path):
+    path = tmp_path / "below" / "a.json"
+    assert read_cache(path, [1, "a"]) is None
+    write_cache(path, [1, "a"], {"x": [2]})
+    assert read_cache(path, [1, "a"]) == {"x": [2]}
+    assert read_cache(path, [1, "b"]) is None
+    write_cache(path / "in a file", 1, 2)
+    assert read_cache(path / "in a file", 1) is None
 
 
 def test_another_process_is_refused(tmp_path):
