@@ -32,20 +32,13 @@ class Index(NamedTuple):
 
 
 class Shared(NamedTuple):
-    """A passage that two recordings have in common.
+    """A passage that two recordings have in common."""
 
-    Attributes:
-        start_frame, stop_frame: of the passage in the first one.
-        offset_frames: add it to a frame of the first one for that of the second one.
-        votes: landmarks that agree.
-        share: of the passage's landmarks, in the recording that has fewer.
-    """
-
-    start_frame: int
+    start_frame: int  # of the passage in the first one
     stop_frame: int
-    offset_frames: int
-    votes: int
-    share: float
+    offset_frames: int  # add it to a frame of the first one for that of the second one
+    votes: int  # landmarks that agree
+    share: float  # of the passage's landmarks, in the recording that has fewer
 
 
 def thinning(total_s: float) -> int:

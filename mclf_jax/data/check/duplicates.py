@@ -31,39 +31,25 @@ _RANGE_DB = 50.0
 
 @dataclasses.dataclass(frozen=True)
 class Match:
-    """Two items with the same sound.
+    """Two items with the same sound."""
 
-    Attributes:
-        first, second: positions in the source, first < second.
-        kind: one of `KINDS`. A near duplicate has more than half of the shorter one in common.
-        offset_s: add it to a time in the first for that in the second.
-        shared_s: length of the passage in common.
-        similarity: correlation of the two spectrograms there, at most 1.
-    """
-
-    first: int
+    first: int  # positions in the source, first < second
     second: int
-    kind: str
-    offset_s: float
-    shared_s: float
-    similarity: float
+    kind: str  # one of `KINDS`. A near duplicate has more than half of the shorter one in common
+    offset_s: float  # add it to a time in the first for that in the second
+    shared_s: float  # length of the passage in common
+    similarity: float  # correlation of the two spectrograms there, at most 1
 
 
 @dataclasses.dataclass(frozen=True)
 class Duplicates:
-    """All matches of a data set.
+    """All matches of a data set."""
 
-    Attributes:
-        matches: exact copies are matched with the first of them only.
-        clusters: positions of items that are one recording (not a mere passage), two or more.
-        num_too_short: items of which only exact copies could be found.
-        keep_one_in: the thinning of landmarks; 1 is none.
-    """
-
-    matches: tuple[Match, ...]
+    matches: tuple[Match, ...]  # exact copies are matched with the first of them only
+    # Positions of items that are one recording (not a mere passage), two or more.
     clusters: tuple[tuple[int, ...], ...]
-    num_too_short: int
-    keep_one_in: int
+    num_too_short: int  # items of which only exact copies could be found
+    keep_one_in: int  # the thinning of landmarks; 1 is none
 
 
 def find(

@@ -33,15 +33,11 @@ _FAN_OUT = 3
 
 
 class Landmarks(NamedTuple):
-    """Pairs of peaks.
+    """Pairs of peaks."""
 
-    Attributes:
-        hashes: uint32 [L], of the first frequency, the step to the second and the time between.
-        frames: int32 [L], when the first peak is, in hops of `HOP_S`; rising.
-    """
-
+    # uint32 [L], of the first frequency, the step to the second and the time between.
     hashes: np.ndarray
-    frames: np.ndarray
+    frames: np.ndarray  # int32 [L], when the first peak is, in hops of `HOP_S`; rising
 
     def __len__(self) -> int:
         return len(self.hashes)

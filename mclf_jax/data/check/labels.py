@@ -24,23 +24,14 @@ _SHIFT = 0.3  # of a standard deviation, between the means of a target in two sp
 
 @dataclasses.dataclass(frozen=True)
 class Counts:
-    """Label counts of the labelled splits; S splits, K labels.
+    """Label counts of the labelled splits; S splits, K labels."""
 
-    Attributes:
-        labels: names.
-        splits: names of the labelled splits that there are.
-        sizes: int [S], items.
-        positives: int [S, K].
-        observed: int [S, K], items of which it is known whether they have the label.
-        together: int [K, K], items that have both labels; the diagonal is the positives.
-    """
-
-    labels: tuple[str, ...]
-    splits: tuple[str, ...]
-    sizes: np.ndarray
-    positives: np.ndarray
-    observed: np.ndarray
-    together: np.ndarray
+    labels: tuple[str, ...]  # names
+    splits: tuple[str, ...]  # names of the labelled splits that there are
+    sizes: np.ndarray  # int [S], items
+    positives: np.ndarray  # int [S, K]
+    observed: np.ndarray  # int [S, K], items of which it is known whether they have the label
+    together: np.ndarray  # int [K, K], items that have both labels; the diagonal is the positives
 
     def share(self) -> np.ndarray:
         """Float [S, K]: positives of what was observed; 0 where nothing was."""
@@ -60,19 +51,12 @@ class Counts:
 
 @dataclasses.dataclass(frozen=True)
 class Labels:
-    """The labels of all items in labelled splits.
+    """The labels of all items in labelled splits."""
 
-    Attributes:
-        values: float [n, K]: 0, 1 or NaN where not observed; for regression the targets.
-        items: int [n], their positions in the source.
-        split: int [n], position of each item's split in `splits`.
-        splits: names.
-    """
-
-    values: np.ndarray
-    items: np.ndarray
-    split: np.ndarray
-    splits: tuple[str, ...]
+    values: np.ndarray  # float [n, K]: 0, 1 or NaN where not observed; for regression the targets
+    items: np.ndarray  # int [n], their positions in the source
+    split: np.ndarray  # int [n], position of each item's split in `splits`
+    splits: tuple[str, ...]  # names
 
 
 def read(source: Source) -> Labels:

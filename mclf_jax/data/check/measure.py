@@ -36,37 +36,23 @@ _READ_S = 240
 
 @dataclasses.dataclass(frozen=True)
 class Measured:
-    """What one item's audio is like.
+    """What one item's audio is like."""
 
-    Attributes:
-        duration_s: of what can be decoded.
-        sample_rate_hz, num_channels: of the file; where the item is not a whole file, or there is
-            no file, of what the source yields (its rate, 1).
-        format: "WAV PCM_16", "MP3 MPEG_LAYER_III"...; "" where the item is not a whole file.
-        peak: largest magnitude; 1 is full scale.
-        clipped: share of the samples that stand in runs at full scale.
-        dc_offset: mean of the samples.
-        level_db: root mean square, relative to full scale.
-        silent_share: of the duration, below `SILENCE_DB`.
-        longest_silence_s: in one stretch.
-        band_hz: how high the audio reaches, see `BAND_DB`; 0 in silence.
-        digest: of the decoded samples, as hex; equal for a WAV and a FLAC made of it.
-        landmarks: for near duplicates.
-    """
-
-    duration_s: float
+    duration_s: float  # of what can be decoded
+    # Of the file; where the item is not a whole file, or there is no file, of what the source
+    # yields (its rate, 1).
     sample_rate_hz: int
     num_channels: int
-    format: str
-    peak: float
-    clipped: float
-    dc_offset: float
-    level_db: float
-    silent_share: float
-    longest_silence_s: float
-    band_hz: float
-    digest: str
-    landmarks: Landmarks
+    format: str  # "WAV PCM_16", "MP3 MPEG_LAYER_III"...; "" where the item is not a whole file
+    peak: float  # largest magnitude; 1 is full scale
+    clipped: float  # share of the samples that stand in runs at full scale
+    dc_offset: float  # mean of the samples
+    level_db: float  # root mean square, relative to full scale
+    silent_share: float  # of the duration, below `SILENCE_DB`
+    longest_silence_s: float  # in one stretch
+    band_hz: float  # how high the audio reaches, see `BAND_DB`; 0 in silence
+    digest: str  # of the decoded samples, as hex; equal for a WAV and a FLAC made of it
+    landmarks: Landmarks  # for near duplicates
 
     def to_dict(self) -> dict:
         """All but the landmarks."""

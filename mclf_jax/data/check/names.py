@@ -40,27 +40,18 @@ _CONTRADICTION = 0.02  # of the rarer label
 
 @dataclasses.dataclass(frozen=True)
 class Pair:
-    """Two labels, by position, and how they are used.
+    """Two labels, by position, and how they are used."""
 
-    Attributes:
-        first, second: positions in the labels.
-        kind: "synonyms", "opposites", "narrower" (the first is a kind of the second) or
-            "together".
-        why: what in the names says so.
-        both: items with both labels.
-        rarer: items of the rarer label.
-        jaccard: items with both, of those with either.
-        context: cosine of the other labels that they come with, 0 to 1; NaN without any. Synonyms
-            of which annotators pick one rarely come together, but come with the same others.
-    """
-
-    first: int
+    first: int  # positions in the labels
     second: int
+    # "synonyms", "opposites", "narrower" (the first is a kind of the second) or "together".
     kind: str
-    why: str
-    both: int
-    rarer: int
-    jaccard: float
+    why: str  # what in the names says so
+    both: int  # items with both labels
+    rarer: int  # items of the rarer label
+    jaccard: float  # items with both, of those with either
+    # Cosine of the other labels that they come with, 0 to 1; NaN without any. Synonyms of which
+    # annotators pick one rarely come together, but come with the same others.
     context: float
 
 

@@ -29,21 +29,13 @@ _PREVIEW_S = (25.0, 65.0)
 
 
 class Evidence(NamedTuple):
-    """What the other checks have gathered.
+    """What the other checks have gathered."""
 
-    Attributes:
-        labels: of the labelled items.
-        counts: of labels.
-        pairs: suspicious pairs of labels.
-        audio: what the items are like, None if not listened to.
-        duplicates: None if not listened to.
-    """
-
-    labels: Labels
-    counts: Counts
-    pairs: Sequence[Pair]
-    audio: Sequence[Measured | str] | None
-    duplicates: Duplicates | None
+    labels: Labels  # of the labelled items
+    counts: Counts  # of labels
+    pairs: Sequence[Pair]  # suspicious pairs of labels
+    audio: Sequence[Measured | str] | None  # what the items are like, None if not listened to
+    duplicates: Duplicates | None  # None if not listened to
 
 
 def check(source: Source, evidence: Evidence) -> list[Finding]:
