@@ -29,7 +29,7 @@ def noise(path, *, seconds=0.5, rate_hz=8000, num_channels=1, seed=0, gain=0.1, 
 
 
 def genres(root, *, count=20, **changes):
-    """One label of many, splits to be made, two songs for each artist, one broken and one silent.
+    """Single-label, splits to be made, two songs for each artist, one broken and one silent.
 
     The first two are clipped and at another rate with two channels.
     """

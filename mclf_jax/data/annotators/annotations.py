@@ -4,7 +4,7 @@ A long table, CSV in UTF-8 with a header line; a row for each item and annotator
 
     path       of the file, relative to the folder of audio ("item" is taken too)
     annotator  anything that tells people apart
-    label      one label of many; empty where the annotator could not say
+    label      the one label; empty where the annotator could not say
     labels     or tags separated by `|`; empty where the annotator found none
     split, group, licence  of the item (optional), for the manifest
 """
@@ -30,7 +30,7 @@ class Annotations:
     Attributes:
         task: "single_label" or "multi_label".
         labels: all names, sorted.
-        votes: {item: {annotator: names}}; with one label of many, one name.
+        votes: {item: {annotator: names}}; single-label, one name.
         columns: {item: {column: cell}} of what else the table says of items.
     """
 
@@ -115,7 +115,9 @@ def majority(annotations: Annotations, *, ties: str = "unknown") -> Resolved:
     """
     checks.choice("ties", ties, TIES)
     if annotations.task == "single_label" and ties != "unknown":
-        raise ValueError(f"ties={ties!r} is for tags; one label of many that is tied is unresolved")
+        raise ValueError(
+            f"ties={ties!r} is for multi-label; a single label that is tied is unresolved"
+        )
     labels, unresolved = {}, {}
     for item, of_item in annotations.votes.items():
         counts = Counter(name for said in of_item.values() for name in said)
@@ -139,7 +141,7 @@ def majority(annotations: Annotations, *, ties: str = "unknown") -> Resolved:
 def write_manifest(annotations: Annotations, resolved: Resolved, path: str | os.PathLike) -> None:
     """Writes the resolved labels as the `manifest.csv` that the folder reader takes.
 
-    What is tied stands in the column "tied". With one label of many such items are in the split
+    What is tied stands in the column "tied". Single-label, such items are in the split
     "unlabelled"; with tags the column "observed" has what is known of them.
     """
     of_item = [c for c in _OF_ITEM[1:] if any(v[c] for v in annotations.columns.values())]

@@ -131,7 +131,8 @@ def _task(
     if task == "multi_label" and "label" in columns:
         return "multi_label", "label"
     needed = {"single_label": "label", "multi_label": "labels"}.get(
-        task, "label (one of many) or labels (tags, separated by |), or targets= for regression"
+        task,
+        "label (single-label) or labels (multi-label, separated by |), or targets= for regression",
     )
     raise ValueError(f"{found}; it needs {needed}")
 

@@ -3,7 +3,7 @@
 The manifest is UTF-8 with a header line. Columns, in any order; others are kept as metadata:
 
     path      of the file, relative to the folder (required)
-    label     one label of many                          -> task "single_label"
+    label     the one label                              -> task "single_label"
     labels    tags separated by `|`                      -> task "multi_label"
     observed  tags that somebody looked for, separated by `|`; nothing: all of them. The others are
               unknown for this file, neither there nor absent (optional, with labels)

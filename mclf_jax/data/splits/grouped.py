@@ -32,7 +32,7 @@ def split_by_group(
 
     Args:
         groups: [N], the group of each item.
-        labels: what to stratify by: int [N] for one label of many, 0 or 1 [N, K] for tags, other
+        labels: what to stratify by: int [N] for single-label, 0 or 1 [N, K] for multi-label, other
             numbers [N, K] for regression (by quarters of each), NaN where unobserved, None for
             sizes alone; see `strata`.
         fractions: share of the items for each split; together 1.

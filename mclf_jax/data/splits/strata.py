@@ -9,7 +9,7 @@ def strata(labels: np.ndarray | None, *, num_items: int) -> np.ndarray:
     """Membership of each item in each stratum.
 
     Args:
-        labels: int [N] for one label of many: a stratum for each. 0 or 1 [N, K] for tags: one for
+        labels: int [N] for single-label: a stratum for each. 0 or 1 [N, K] for multi-label: one for
             the items that have a tag and, for a tag that is unobserved (NaN) somewhere, one for
             those known not to have it. Other numbers [N, K] for regression: the quarters of
             each, NaN in none. None: no strata.

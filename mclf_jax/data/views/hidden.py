@@ -65,7 +65,7 @@ def with_label_fraction(
 ) -> Source:
     """Training with a fraction of the labels; the other training items become "unlabelled".
 
-    There, their labels are hidden (NaN; 0 for one label of many), so that no method can look.
+    There, their labels are hidden (NaN; 0 for single-label), so that no method can look.
     Valid and test stay as they are.
 
     Args:

@@ -58,7 +58,7 @@ def with_artists(
     test_fraction: float = 0.1,
     seed: int = 0,
 ) -> Source:
-    """One label of many: the artist (Park et al. 2017, "Representation Learning of Music Using
+    """Single-label: the artist (Park et al. 2017, "Representation Learning of Music Using
     Artist Labels").
 
     Items of "train" and "unlabelled" by artists who have enough of them, dealt to train, valid and
@@ -124,7 +124,7 @@ def with_artist_groups(
     test_fraction: float = 0.1,
     seed: int = 0,
 ) -> Source:
-    """One label of many: the group of artists that a song's artist is in.
+    """Single-label: the group of artists that a song's artist is in.
 
     Millions of artists become a few groups of similar ones. Kim, Won, Serra and Liem (2018,
     "Transfer Learning of Artist Group Factors to Musical Genre Classification") find groups by

@@ -51,7 +51,7 @@ def pseudo_labelled(
         task: of the teacher, "single_label" or "multi_label".
         label_names: K names, of the teacher's outputs.
         targets: "soft", the probabilities, or "hard", the most probable answer.
-        threshold: of one label of many, items with less confidence are left out: that is the
+        threshold: single-label, items with less confidence are left out: that is the
             largest probability. Of tags, each is a question of its own, and its confidence the
             larger one of p and 1 - p: tags below it become NaN, and items without any tag left
             are left out.

@@ -50,7 +50,7 @@ class Relabelled:
     """Labels after a taxonomy.
 
     Attributes:
-        task: as before, but "multi_label" where one label of many got parents.
+        task: as before, but "multi_label" where single labels got parents.
         names: [K], in the order of the data set, parents that are new behind them.
         labels: int32 [N] or float32 [N, K].
         parents: {label: parent}.
@@ -162,7 +162,7 @@ def apply(
 def with_taxonomy(source: Source, taxonomy: str | os.PathLike | Mapping[str, Any]) -> View:
     """Labels as a taxonomy wants them; see the head of this file for its form, and `apply`.
 
-    Items of one label of many whose label is dropped are left out, and listed: audio of none of
+    Single-label items whose label is dropped are left out, and listed: audio of none of
     the classes teaches a classifier nothing when unlabelled, and in test there is no right answer
     for it. With tags an item stays, because that it has none of them is something to learn.
 

@@ -37,7 +37,7 @@ def test_majority_of_one_label(tmp_path):
     resolved = majority(annotations)
     assert resolved.labels == {"1.wav": ("rock",), "2.wav": ("jazz",), "4.wav": ("pop",)}
     assert resolved.unresolved == {"3.wav": ("jazz", "rock")}
-    with pytest.raises(ValueError, match="ties='present' is for tags"):
+    with pytest.raises(ValueError, match="ties='present' is for multi-label"):
         majority(annotations, ties="present")
     with pytest.raises(ValueError, match="'random'; allowed: unknown, absent, present"):
         majority(annotations, ties="random")
