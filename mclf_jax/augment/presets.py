@@ -53,17 +53,8 @@ def clmr(sample_rate_hz: int) -> Compose:
     >>> clmr(8000)(np.random.default_rng(0), np.ones((2, 4000))).shape
     (2, 4000)
     """
-    return compose(
-        [
-            random_apply(PolarityInversion(), p=0.8),
-            random_apply(_noise(1e-4, 1e-2), p=0.01),
-            random_apply(Gain(**_GAIN), p=0.3),
-            random_apply(HighLowPass(sample_rate_hz, **_FILTER), p=0.8),
-            random_apply(Delay(sample_rate_hz, **_DELAY), p=0.3),
-            random_apply(PitchShift(sample_rate_hz, **_PITCH), p=0.6),
-            random_apply(SoxReverb(sample_rate_hz), p=0.6),
-        ]
-    )
+    chances = (0.8, 0.01, 0.3, 0.8, 0.3, 0.6, 0.6)
+    return _contrastive(sample_rate_hz, noise=_noise(1e-4, 1e-2), chances=chances)
 
 
 def tutorial(sample_rate_hz: int) -> Compose:
@@ -77,17 +68,8 @@ def tutorial(sample_rate_hz: int) -> Compose:
     Args:
         sample_rate_hz: of the waveforms, at least 8000; 22050 in the tutorial.
     """
-    return compose(
-        [
-            random_apply(PolarityInversion(), p=0.8),
-            random_apply(_noise(0.3, 0.5), p=0.3),
-            random_apply(Gain(**_GAIN), p=0.2),
-            random_apply(HighLowPass(sample_rate_hz, **_FILTER), p=0.8),
-            random_apply(Delay(sample_rate_hz, **_DELAY), p=0.5),
-            random_apply(PitchShift(sample_rate_hz, **_PITCH), p=0.4),
-            random_apply(SoxReverb(sample_rate_hz), p=0.3),
-        ]
-    )
+    chances = (0.8, 0.3, 0.2, 0.8, 0.5, 0.4, 0.3)
+    return _contrastive(sample_rate_hz, noise=_noise(0.3, 0.5), chances=chances)
 
 
 def musicnn_noisy_student(sample_rate_hz: int) -> Compose:
@@ -143,6 +125,20 @@ def pase_plus(
     if overlap is not None:
         chain.insert(1, random_apply(BackgroundMix(overlap, 5.0, 10.0), p=0.1))
     return compose(chain)
+
+
+def _contrastive(sample_rate_hz: int, *, noise: Noise, chances: Sequence[float]) -> Compose:
+    """What CLMR and the tutorial share: the links and their order, each with its probability."""
+    links = (
+        PolarityInversion(),
+        noise,
+        Gain(**_GAIN),
+        HighLowPass(sample_rate_hz, **_FILTER),
+        Delay(sample_rate_hz, **_DELAY),
+        PitchShift(sample_rate_hz, **_PITCH),
+        SoxReverb(sample_rate_hz),
+    )
+    return compose([random_apply(link, p=p) for link, p in zip(links, chances, strict=True)])
 
 
 def _noise(min_ratio: float, max_ratio: float) -> Noise:
