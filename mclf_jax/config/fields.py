@@ -108,10 +108,10 @@ def base() -> ConfigDict:
 
     config.objective = ConfigDict()
     config.objective.name = "supervised"
-    config.objective.label_smoothing = 0.0  # one label of many
-    config.objective.pos_weight = "none"  # tags; "balanced": negatives / positives of each
+    config.objective.label_smoothing = 0.0  # single-label
+    config.objective.pos_weight = "none"  # multi-label; "balanced": negatives / positives of each
     config.objective.distance = "squared_error"  # of numbers; or "cosine" between vectors
-    config.objective.num_sampled = 0  # one label of very many: labels drawn a step; 0: all
+    config.objective.num_sampled = 0  # single-label with very many: labels drawn a step; 0: all
     config.objective.args = ConfigDict()  # of the others, such as temperature for "simclr"
 
     config.optim = ConfigDict()

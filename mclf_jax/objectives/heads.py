@@ -10,7 +10,6 @@ from mclf_jax.models.layers.blocks import batch_norm, dense, layer_norm
 
 PyTree = Any
 NORMS = ("none", "batch_norm", "layer_norm")
-FINAL_ACTIVATIONS = ("none", "tanh")
 
 # Keras' default, with which COLA was published; PyTorch's is 1e-5.
 _LAYER_NORM_EPSILON = 1e-3

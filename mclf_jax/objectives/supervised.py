@@ -1,4 +1,4 @@
-"""Supervised learning: one label of many, tags, or numbers."""
+"""Supervised learning: single-label, multi-label, or numbers."""
 
 import jax
 import jax.numpy as jnp
@@ -89,7 +89,7 @@ def _check_sampling(context: Context) -> None:
     num_sampled, task, label_smoothing = context.num_sampled, context.task, context.label_smoothing
     if task != "single_label":
         raise ValueError(
-            f"objective.num_sampled is {num_sampled}, which is for one label of many, but the "
+            f"objective.num_sampled is {num_sampled}, which is for single-label tasks, but the "
             f"task is {task!r}; set it to 0"
         )
     num_labels = context.model.module.num_labels

@@ -208,7 +208,7 @@ def test_validation_is_over_all_labels_and_by_direction(quick_compiles):
     {
         "objective.distance is 'l1'; allowed: squared_error, cosine": {"distance": "l1"},
         "objective.distance is 'cosine', which is for numbers": {"distance": "cosine"},
-        "objective.num_sampled is 3, which is for one label of many": {
+        "objective.num_sampled is 3, which is for single-label tasks": {
             "task": "multi_label",
             "num_sampled": 3,
         },

@@ -78,6 +78,13 @@ def inputs(
     return x.reshape(-1, *x.shape[2:])
 
 
+def together(labelled: jax.Array, unlabelled: jax.Array) -> jax.Array:
+    """Rows [B, ...] and [U, ...] in the order of `inputs`, [B + U, ...]; `apart` undoes it."""
+    behind = unlabelled.reshape(len(labelled), -1, *unlabelled.shape[1:])
+    rows = jnp.concatenate([labelled[:, None], behind], axis=1)
+    return rows.reshape(-1, *rows.shape[2:])
+
+
 def apart(rows: jax.Array, *, num_labelled: int) -> Rows:
     """What the network made of `inputs`, [B + U, ...], as it was in the batch."""
     columns = rows.reshape(num_labelled, -1, *rows.shape[1:])

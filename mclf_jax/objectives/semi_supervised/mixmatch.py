@@ -87,7 +87,10 @@ def mixmatch(
 
         if task == "single_label":
             label = jax.nn.one_hot(label, guess.shape[-1], dtype=guess.dtype)
-        target, valid = _together(label, guess), _together(batch["valid"], unlabelled["valid"])
+        target, valid = (
+            frame.together(label, guess),
+            frame.together(batch["valid"], unlabelled["valid"]),
+        )
         x, target = _mixed(mix_key, x, target, valid, alpha=alpha)
 
         outputs, model_state = network.apply(model, params, state, x, mode="train", key=dropout_key)
@@ -112,13 +115,6 @@ def mixmatch(
         )
 
     return Objective(init, loss)
-
-
-def _together(labelled: jax.Array, unlabelled: jax.Array) -> jax.Array:
-    """In the order of `frame.inputs`, what `frame.apart` undoes."""
-    behind = unlabelled.reshape(len(labelled), -1, *unlabelled.shape[1:])
-    rows = jnp.concatenate([labelled[:, None], behind], axis=1)
-    return rows.reshape(-1, *unlabelled.shape[1:])
 
 
 def _mixed(
