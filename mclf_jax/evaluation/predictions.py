@@ -36,33 +36,29 @@ class TeacherPredictions:
     failed: np.ndarray
 
 
-def pseudo_labelled_items(
-    config: ConfigDict,
+def pseudo_label(
+    teacher: Teacher,
     source: Source,
     indices: np.ndarray,
     *,
-    teacher: Teacher,
+    config: ConfigDict,
     open_source: Callable[[int], Source],
-    task: str,
-    label_names: tuple[str, ...],
     cache_dir: str | Path | None,
 ) -> PseudoLabelled:
     """What a student with `objective.args.predictions` "cached" learns from in place of `indices`.
 
     Args:
-        config: of the student; `objective.args`, `eval.batch_size`, `runtime` and `seed` are used.
+        teacher: of the student, with the student's task and labels.
         source: of the unlabelled songs, at the student's sample rate.
         indices: int [N], the unlabelled songs.
-        teacher: of the student.
+        config: of the student; `objective.args`, `eval.batch_size`, `runtime` and `seed` are used.
         open_source: a sample rate in Hz -> the same data set at it; called if the teacher has
             another one than the student.
-        task: that the student learns.
-        label_names: of the student.
         cache_dir: of the file, see `predict`; None: nothing is written or read.
 
     Returns:
         A view of `source` whose labels are float32 [K] predictions, and which songs to draw; see
-        `data.pseudo_labelled`. Songs that cannot be read are left out, and a note says how many.
+        `data.pseudo_labelled`. Songs that cannot be read are skipped, and a note says how many.
 
     Raises:
         ValueError: the teacher's data set has other songs, or no prediction is confident enough.
@@ -82,8 +78,8 @@ def pseudo_labelled_items(
         source,
         found.indices,
         found.probabilities,
-        task=task,
-        label_names=label_names,
+        task=teacher.task,
+        label_names=teacher.labels,
         seed=config.seed,
         **{name: arguments[name] for name in ("targets", "threshold", "per_class")},
     )

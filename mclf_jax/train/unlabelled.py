@@ -7,7 +7,7 @@ import numpy as np
 
 from mclf_jax import data, objectives
 from mclf_jax.data.base.source import Source
-from mclf_jax.evaluation import predictions as teacher_predictions
+from mclf_jax.evaluation.predictions import pseudo_label
 from mclf_jax.evaluation.teacher import Teacher
 from mclf_jax.run.experiment import Experiment
 
@@ -38,23 +38,21 @@ def build(parts: Experiment, *, teacher: Teacher | None) -> Unlabelled | None:
     Raises:
         ValueError: the songs are not there, or the teacher is not one for them.
     """
-    config, info = parts.config, parts.source.info
+    config = parts.config
     if not objectives.traits(config.objective.name).takes_unlabelled:
         return None
     source, indices = _songs(parts)
     if teacher is None or config.objective.args.get("predictions") != "cached":
         return Unlabelled(source, indices)
     settings = config.unlabelled if config.unlabelled.name else config.data
-    found = teacher_predictions.pseudo_labelled_items(
-        config,
+    found = pseudo_label(
+        teacher,
         source,
         indices,
-        teacher=teacher,
+        config=config,
         open_source=lambda rate_hz: data.build(
             settings.name, sample_rate_hz=rate_hz, **settings.args
         ),
-        task=info.task,
-        label_names=info.labels,
         cache_dir=Path(config.objective.args.teacher) / "predictions",
     )
     return Unlabelled(found.source, found.indices)

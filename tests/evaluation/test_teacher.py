@@ -11,7 +11,7 @@ import pytest
 from mclf_jax import api
 from mclf_jax.config import base
 from mclf_jax.data.views.base import View
-from mclf_jax.evaluation.predictions import predict, pseudo_labelled_items
+from mclf_jax.evaluation.predictions import predict, pseudo_label
 from mclf_jax.evaluation.teacher import open_teacher
 from mclf_jax.evaluation.windows import song_rows
 from mclf_jax.run.directory import read_config, read_meta
@@ -168,14 +168,13 @@ def test_items_for_a_student(run, tmp_path):
     config = settings(teacher=run, threshold=0.55, per_class=5, targets="hard")
 
     def items(source=source, open_source=None, config=config):
-        return pseudo_labelled_items(
-            config,
+        return pseudo_label(
+            open_teacher(run, **KIND),
             source,
             INDICES,
-            teacher=open_teacher(run, **KIND),
+            config=config,
             open_source=open_source,
             cache_dir=tmp_path,
-            **KIND,
         )
 
     found = items()
