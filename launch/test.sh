@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Sets up the environment, and checks style and promises: ./launch/test.sh [PYTEST ARGUMENTS]
+# Sets up the environment, and checks style, types and promises: ./launch/test.sh [PYTEST ARGUMENTS]
 #   ./launch/test.sh          one test of each promise, in 8 minutes on two cores
 #   ./launch/test.sh --all    also what is marked slow, in 20 minutes more
 set -euo pipefail
@@ -13,5 +13,6 @@ if [ "${1:-}" = "--all" ]; then
 fi
 ruff check .
 ruff format --check .
+basedpyright
 # Two processes: most of the time is compiling, which keeps a core busy and not two.
 python -m pytest --numprocesses 2 --dist loadfile -m "$marks" "$@"

@@ -281,7 +281,7 @@ def _resample(x: Array, ratio: Array, *, length: int) -> Array:
     whole, fraction = _positions(2 * ratio, length)
     first = xp.minimum(whole + (2 * _TAPS + 1 - _TAPS // 2), 2 * n - _TAPS)
     taps = (_at(twice, first + i) * _kernel(fraction + (_TAPS // 2 - 1 - i)) for i in range(_TAPS))
-    return sum(taps).astype(x.dtype)
+    return sum(taps).astype(x.dtype)  # pyright: ignore
 
 
 def _at(x: Array, index: Array) -> Array:

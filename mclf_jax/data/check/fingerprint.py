@@ -73,7 +73,7 @@ def spectrogram_db(audio: np.ndarray) -> np.ndarray:
         audio = np.pad(audio, (0, N_FFT - len(audio)))
     frames = np.lib.stride_tricks.sliding_window_view(audio, N_FFT)[::HOP_LENGTH]
     window = np.asarray(signal.get_window("hann", N_FFT), np.float32)
-    spectrum = np.asarray(fft.rfft(frames * window, axis=1))[:, _BINS]
+    spectrum = fft.rfft(frames * window, axis=1)[:, _BINS]  # pyright: ignore
     return 10 * np.log10(spectrum.real**2 + spectrum.imag**2 + 1e-10)
 
 

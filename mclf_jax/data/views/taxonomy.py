@@ -138,7 +138,7 @@ def apply(
             f" {', '.join(kept) or 'none'}; drop or merge fewer"
         )
     position = {name: k for k, name in enumerate(kept)}
-    target = np.array([position.get(new_name[name] or "", -1) for name in names])
+    target = np.array([position.get(new_name[name], -1) for name in names])  # pyright: ignore
     if task == "single_label":
         old = np.where(labelled, labels, 0)
         new = np.where(labelled, target[old], 0)
