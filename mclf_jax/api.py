@@ -66,7 +66,7 @@ class Tagger:
         model: of `models.build`.
         variables: of the model's module.
         labels: K names, in the order of the outputs; none for a network that has learnt none.
-        task: one of `data.source.TASKS`; decides between softmax, sigmoid and plain numbers.
+        task: one of `data.base.source.TASKS`; decides between softmax, sigmoid and plain numbers.
         short: what to do with audio shorter than a window, "tile" or "pad".
         window_s: length of a window in seconds, if not the model's. Only networks that pool or
             attend over time take another length than the one they were trained with.

@@ -101,7 +101,7 @@ def base() -> ConfigDict:
 
     config.init = ConfigDict()
     config.init.path = ""  # run or file of weights to start from, see `transfer`
-    config.init.freeze = ()  # patterns of names, such as ("*", "!{head}"), see `parameter_names`
+    config.init.freeze = ()  # patterns of names, such as ("*", "!{head}"), see `models.names`
     config.init.unfreeze = ()  # then (from_epoch, pattern), ...
     config.init.rename = ()  # (there, here), ...; here "" leaves it out
     config.init.other_features = "refuse"  # or "allow" weights trained on other features

@@ -134,7 +134,7 @@ def read_labels(name_or_file: str, *, task: str | None = None) -> LabelList:
     Args:
         name_or_file: the name of a list, or the path of a file with one label a line, in the
             order of the outputs.
-        task: one of `data.source.TASKS`; that of the list, or "multi_label" for a file, when
+        task: one of `data.base.source.TASKS`; that of the list, or "multi_label" for a file, when
             not given.
 
     Raises:

@@ -26,7 +26,7 @@ class Teacher:
         model: the network with its features.
         variables: of the model's module, arrays on the host.
         labels: K names, in the order of the outputs.
-        task: one of `data.source.TASKS`.
+        task: one of `data.base.source.TASKS`.
         config: of its run, which says how it listens to a song: `eval` and `data.short`.
         fingerprint: hex digest of all that its prediction of a song depends on; teachers with the
             same one say the same.
@@ -45,7 +45,7 @@ def open_teacher(run: str | Path, *, task: str, label_names: Sequence[str]) -> T
 
     Args:
         run: of `mclf train` or `mclf convert`.
-        task: that the student learns, one of `data.source.TASKS`.
+        task: that the student learns, one of `data.base.source.TASKS`.
         label_names: of the student, K names in the order of its outputs.
 
     Raises:

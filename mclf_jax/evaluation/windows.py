@@ -43,7 +43,7 @@ def make_step(
     Args:
         model: the network.
         outputs: of "scores" [B, K], "loss" [B] (of batches with "label") and "embedding" [B, D].
-        task: one of `data.source.TASKS`, of scores and loss.
+        task: one of `data.base.source.TASKS`, of scores and loss.
         distance: of the loss of numbers, see `task_loss`.
         mesh: every process gets the rows of all; None: of one device.
 

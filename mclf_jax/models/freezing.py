@@ -66,7 +66,7 @@ def plan(
 
     Args:
         model: the network.
-        freeze: patterns, see `parameter_names`; ("*", "!{head}") leaves the last layer to train.
+        freeze: patterns, see `models.names`; ("*", "!{head}") leaves the last layer to train.
         unfreeze: (steps taken, pattern): what is frozen and is meant by the pattern trains from
             there on; from the earliest, where several mean it.
 

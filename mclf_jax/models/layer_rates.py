@@ -22,7 +22,7 @@ def factors(
         layer_decay: the last layer has factor 1, the one before it `layer_decay`, the one before
             that its square, and so on (Howard and Ruder 2018; as in BEiT, Bao et al. 2022). See
             `layers`.
-        rates: (pattern, factor), see `parameter_names`; of several that mean a parameter, the last
+        rates: (pattern, factor), see `models.names`; of several that mean a parameter, the last
             one counts. It is multiplied with that of the layer.
 
     Raises:
@@ -52,7 +52,7 @@ def head_factors(params: PyTree, rates: Sequence[tuple[str, float]]) -> dict[str
     Args:
         params: of an objective, the network's below "model": arrays or their shapes. Names of the
             others begin with their part: "predictor.dense0.kernel", "workers.lim.bias".
-        rates: (pattern, factor), see `parameter_names`, as ("predictor", 10.0); of several that
+        rates: (pattern, factor), see `models.names`, as ("predictor", 10.0); of several that
             mean a parameter, the last one counts.
 
     Raises:

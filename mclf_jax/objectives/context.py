@@ -33,7 +33,7 @@ class Context:
         model: what is trained.
         chains: augmentations on the device. An objective that judges itself uses them in
             evaluation, too, by the key that it is given, if it compares views.
-        task: of the data set, one of `data.source.TASKS`.
+        task: of the data set, one of `data.base.source.TASKS`.
         label_names: of the outputs, K.
         total_steps: of the run.
         label_smoothing: of labelled songs, for "single_label".

@@ -48,7 +48,7 @@ def linear(task: str, x: np.ndarray, y: np.ndarray, *, seed: int) -> Candidates:
     """Logistic regression, or ridge regression; the strength of the L2 penalty is to be chosen.
 
     Args:
-        task: one of `data.source.TASKS`.
+        task: one of `data.base.source.TASKS`.
         x: standardised [W, D].
         y: int [W] of classes 0 to K - 1, each there at least once and two of them at least; or
             [W, K] of zeros and ones, both there in each column; or numbers [W, K].

@@ -128,7 +128,7 @@ def fit(
 
     Args:
         kind: one of `KINDS`.
-        task: one of `data.source.TASKS`.
+        task: one of `data.base.source.TASKS`.
         train, valid, test: of the splits.
         labels: the K names.
         seed: of the weights and batches of "mlp", and of which unlabelled songs are taken where

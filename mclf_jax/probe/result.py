@@ -54,7 +54,7 @@ class ProbeResult:
         step: of its best checkpoint.
         data: of what was probed: its name, or that of its folder.
         fingerprint: of these data.
-        task: one of `data.source.TASKS`.
+        task: one of `data.base.source.TASKS`.
         labels: the K names.
         num_folds: 0 for the splits of the data set.
         records: of every fit.

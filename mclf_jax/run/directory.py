@@ -160,7 +160,7 @@ def describe_run(
 
     Args:
         model: the network with its features.
-        task: one of `data.source.TASKS`.
+        task: one of `data.base.source.TASKS`.
         labels: K names, in the order of the outputs.
         data: name, version, fingerprint and licence of what the weights come from, and more.
     """

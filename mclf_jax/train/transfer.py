@@ -116,7 +116,7 @@ def initialise(
         path: of a run directory of `mclf train` or `mclf convert`, whose best checkpoint is taken,
             or of a file of weights (.pth, .safetensors, .npz) under published keys.
         model: the network.
-        task: one of `data.source.TASKS`.
+        task: one of `data.base.source.TASKS`.
         labels: K names, in the order of the outputs.
         renames: {"encoder.*": "layer*"}, from names there to names here, see
             `models.names.rename`; "" leaves something out. Files of weights have published keys

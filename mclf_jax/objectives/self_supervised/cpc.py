@@ -74,7 +74,7 @@ def cpc(
         1/(N + 1) by chance, and the same of the nearest, the middle and the farthest step;
         "uniformity", "embedding_std" and "effective_rank" (see `diagnostics`) of one latent of
         each clip; with a quantiser "commitment", "code_perplexity" and "unused_codes" (see
-        `models.quantizer.usage`).
+        `models.layers.quantizer.usage`).
 
     Raises:
         ValueError: an argument is not allowed, or does not suit the network.
