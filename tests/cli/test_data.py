@@ -63,7 +63,7 @@ def prepared(songs, tmp_path_factory):
     made = mclf(
         "data", "prepare", "folder", "--from", songs, "--out", out, "--sample-rate-hz", RATE_HZ
     )
-    assert "1 left out" in made.stdout
+    assert "1 skipped" in made.stdout
     return out
 
 
