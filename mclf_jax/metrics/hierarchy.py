@@ -1,7 +1,7 @@
 """Labels in a tree: who is above whom, and what that says of scores and targets.
 
-N songs, K labels. `parents` is {label: parent}, as `data.base.source.Info` has it; a label without an
-entry is at the top. The tree may hold more labels than the K: those are stepped over.
+N songs, K labels. `parents` is {label: parent}, as `data.base.source.Info` has it; a label without
+an entry is at the top. The tree may hold more labels than the K: those are stepped over.
 """
 
 from collections.abc import Mapping, Sequence
