@@ -120,6 +120,7 @@ def test_rows_that_are_not_valid_do_not_count():
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-6), state, other)
 
 
+@pytest.mark.usefixtures("quick_compiles")
 def test_same_numbers_from_device_features():
     model = small_model(dropout_rate=0.0)
     objective = made(supervised, model, task="single_label")
@@ -153,6 +154,7 @@ def test_overfits_one_batch(task):
         assert (out["scores"].argmax(-1) == batch["label"]).all()
 
 
+@pytest.mark.usefixtures("quick_compiles")
 def test_ema_follows_the_weights_from_behind():
     objective = made(supervised, small_model(dropout_rate=0.0), task="single_label")
     settings = {"objective": objective, "optimizer": sgd(), "ema_decay": 0.5}
