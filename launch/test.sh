@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Sets up the environment, and checks style, types and promises: ./launch/test.sh [PYTEST ARGUMENTS]
-#   ./launch/test.sh          one test of each promise, in 8 minutes on two cores
-#   ./launch/test.sh --all    also what is marked slow, in 20 minutes more
+#   ./launch/test.sh          one test of each promise
+#   ./launch/test.sh --all    also what is marked slow
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/env.sh"
 install "[dev]"
