@@ -107,7 +107,7 @@ def test_the_command_says_what_it_made_and_what_it_left_out(folder, tmp_path, ca
     assert made == (
         f"{NAME} on windows of 2.678 s, {trained:,} parameters, no labels: {tmp_path / 'run'}"
     )
-    assert left_out == "left out: projector.*"
+    assert left_out == "skipped: projector.*"
     assert what.startswith("an encoder: it has no last layer")
     assert unused.startswith("--labels: not used")
     assert "mclf embed" in following[0] and f"--config.init.path={tmp_path / 'run'}" in following[2]
