@@ -2,12 +2,13 @@
 
 import collections
 import os
+import tempfile
 
-from tests import ROOT
-
-# Tests, the processes that they start, and later runs of them compile the same small programs.
-os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(ROOT / ".pytest_cache" / "programs"))
-os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+# Tests and the processes that they start compile the same small programs again and again. They are
+# not kept for later runs: one that was loaded from an earlier run has been seen to wait for ever.
+_PROGRAMS = tempfile.TemporaryDirectory(prefix="mclf-programs-")
+os.environ["JAX_COMPILATION_CACHE_DIR"] = _PROGRAMS.name
+os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
 
 import hypothesis  # noqa: E402
 import jax  # noqa: E402

@@ -93,7 +93,7 @@ def test_a_report_is_of_what_was_asked(run):
         evaluate(run, config=override(more, {"eval.hop_s": -1.0}))
     with more.unlocked():
         more.eval.num_windows = 0
-    with pytest.raises(ValueError, match="eval.num_windows is 0; it must be positive"):
+    with pytest.raises(ValueError, match="eval.num_windows is 0; it must be a whole number"):
         report_run(run, config=more)
 
 
