@@ -4,7 +4,7 @@ mclf train --config configs/clmr_supervised.py:data=gtzan,path=DIR --workdir run
 
 DIR holds the data set as it is distributed or as `mclf data prepare` wrote it. With
 `layout=manifest` it has a manifest.csv instead (`data.readers.folder`), with path; label, or labels
-separated by |, spelled as in `data.label_lists`; split and group (the artist). Windows that do not
+separated by |, spelled as in `label_lists`; split and group (the artist). Windows that do not
 overlap stand for a clip, and one more that ends where it ends.
 
 data=gtzan: the tutorial, section 15.7, on the fault-filtered lists (443 / 197 / 290 clips). Adam at

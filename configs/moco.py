@@ -9,7 +9,7 @@ linear head, a tenth of the learning rate at epochs 120 and 160. SGD at .03, L2 
 256, 200 epochs. Encoder, windows and augmentation are CLMR's, so that the methods can be compared.
 
 What differs here: batch statistics are over the global batch instead of shuffled between devices
-(see `objectives.moco`).
+(see `objectives.self_supervised.moco`).
 """
 
 from ml_collections import ConfigDict

@@ -7,7 +7,7 @@ loss has not fallen for 40 epochs, at most 200. `size=student` is the compact ne
 64 wide instead of 256, trained on the labels alone. DIR holds the data set as it is distributed or
 as `mclf data prepare` wrote it; CALS has 163,504 / 34,730 / 34,913 clips of MSD. With
 `layout=manifest` DIR has a manifest.csv instead (`data.readers.folder`), with path, labels
-(separated by |, spelled as in `data.label_lists`), split and group (the artist); with `data=folder`
+(separated by |, spelled as in `label_lists`), split and group (the artist); with `data=folder`
 it is any folder of songs, with labels of its own.
 
 Published ROC-AUC / PR-AUC: .8916 / .3358 on MSD, quoted beside scores on the Last.fm tags, for

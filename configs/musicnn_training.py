@@ -6,7 +6,7 @@ Adam at 1e-3, L2 of 1e-5 on kernels, batches of 32, one random window of 3 s of 
 600 epochs; the lowest validation loss decides. Windows that do not overlap stand for a clip, and
 one more that ends where it ends. DIR holds the data set as it is distributed or as
 `mclf data prepare` wrote it. With `layout=manifest` it has a manifest.csv instead
-(`data.readers.folder`), with path, labels (separated by |, spelled as in `data.label_lists`), split
+(`data.readers.folder`), with path, labels (separated by |, spelled as in `label_lists`), split
 and group (the artist); with `data=folder` it is any folder of songs, with labels of its own.
 
 Published ROC-AUC / PR-AUC: MTAT .9030 / .3823, MSD .8768 / .2819. MTAT is split as there, with

@@ -9,7 +9,7 @@ epoch, 200 epochs. The lowest validation loss decides. Sixteen windows stand for
 is the large one. DIR holds the data set as it is distributed or as `mclf data prepare` wrote it:
 15,244 / 1,529 / 4,332 clips of MTAT, 201,680 / 11,774 / 28,435 of MSD, 32,136 / 10,888 / 11,356 of
 MTG-Jamendo (split 0). With `layout=manifest` DIR has a manifest.csv instead
-(`data.readers.folder`), with path, labels (separated by |, spelled as in `data.label_lists`), split
+(`data.readers.folder`), with path, labels (separated by |, spelled as in `label_lists`), split
 and group (the artist); with `data=folder` it is any folder of songs, with labels of its own.
 
 Published ROC-AUC / PR-AUC, means over 50 tags:

@@ -111,7 +111,7 @@ def build(config: ConfigDict, *, features: Features) -> Chains:
 
 def _waveform(config: ConfigDict, *, sample_rate_hz: int) -> Compose | None:
     if config.waveform:
-        checks.choice("augment.waveform", config.waveform, sorted(PRESETS))
+        checks.choice("augment.waveform", config.waveform, ("", *sorted(PRESETS)))
         return PRESETS[config.waveform](sample_rate_hz)
     chain = [_link(i, entry, sample_rate_hz) for i, entry in enumerate(config.chain)]
     return compose(chain) if chain else None

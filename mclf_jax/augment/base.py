@@ -87,7 +87,7 @@ class Checked:
         for name, value in settings.items():
             kind, _, quantity = name.partition("_")
             where = f"{type(self).__name__}.{name}"
-            if name.endswith("_hz") and not isinstance(value, tuple):
+            if name.endswith("_hz") and np.ndim(value) == 0:
                 checks.positive(where, value)
             if name in self.limits:
                 check_number(where, value, *self.limits[name])

@@ -58,7 +58,7 @@ def add_commands(commands: Any) -> None:
     agreement.add_argument("table", help="CSV with the columns path, annotator, label or labels")
     agreement.add_argument("--out", help="the manifest.csv to write")
     agreement.add_argument(
-        "--ties", default="unknown", help="a tie leaves a tag unknown, absent or present"
+        "--ties", default="unknown", help="a tie leaves a label unknown, absent or present"
     )
 
 

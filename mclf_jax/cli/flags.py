@@ -39,7 +39,10 @@ def with_dashes(words: Sequence[str]) -> list[str]:
     for word in words:
         if old := _OLD_SPELLING.match(word):
             new = old[0].replace("_", "-")
-            print(f"mclf: {new} has dashes now; {old[0]} is for this version", file=sys.stderr)
+            print(
+                f"mclf: {old[0]} is spelled {new} now; later versions will refuse {old[0]}",
+                file=sys.stderr,
+            )
             word = new + word[old.end() :]
         spelled.append(word)
     return spelled

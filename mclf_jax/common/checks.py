@@ -13,9 +13,10 @@ def choice(field: str, value: Any, allowed: Collection[Any]) -> None:
     Traceback (most recent call last):
     ValueError: eval.metric is 'acuracy'; allowed: loss, accuracy
     """
-    # True is equal to 1, and not meant by it.
-    known = value in allowed and (value is not True or any(one is True for one in allowed))
-    if not known:
+    # True is equal to 1 and False to 0, and neither is meant by them.
+    if not any(
+        value == one and isinstance(value, bool) == isinstance(one, bool) for one in allowed
+    ):
         listed = ", ".join(str(one) or "''" for one in allowed)
         raise ValueError(f"{field} is {value!r}; allowed: {listed}")
 
@@ -52,9 +53,12 @@ def within(field: str, value: float, low: float, high: float, *, ends: str = "[]
     Traceback (most recent call last):
     ValueError: optim.ema_decay is 1.0; it must be in [0, 1)
     """
-    above = value >= low if ends[0] == "[" else value > low
-    below = value <= high if ends[1] == "]" else value < high
-    if not (above and below):
+    inside = value is not None
+    if inside:
+        above = value >= low if ends[0] == "[" else value > low
+        below = value <= high if ends[1] == "]" else value < high
+        inside = above and below
+    if not inside:
         raise ValueError(f"{field} is {value}; it must be in {ends[0]}{low}, {high}{ends[1]}")
 
 

@@ -5,6 +5,7 @@ import fcntl
 import json
 import math
 import os
+import secrets
 import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -20,8 +21,8 @@ def replacing(path: str | os.PathLike) -> Iterator[Path]:
     Readers see the old file or the new one, never half of one.
     """
     path = Path(path)
-    # The suffix stays, because writers choose a format by it.
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}.partial{path.suffix}")
+    # Of one writer alone, and not longer than a name may be. Writers choose a format by the suffix.
+    temporary = path.with_name(f".{secrets.token_hex(6)}.partial{path.suffix}")
     try:
         yield temporary
         temporary.replace(path)
@@ -96,7 +97,7 @@ def read_arrays(path: Path, identity: Mapping[str, Any]) -> dict[str, np.ndarray
         # numpy leaves a file open that turns out to be damaged.
         with path.open("rb") as handle, np.load(handle, allow_pickle=False) as file:
             found = dict(file)
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+    except (OSError, ValueError, KeyError, EOFError, RuntimeError, TypeError, zipfile.BadZipFile):
         return None
     return found if str(found.pop("identity", "")) == _text(identity) else None
 

@@ -26,7 +26,9 @@ def base() -> ConfigDict:
     config.data.level = "window"  # "song": train on whole clips of data.song_s
     config.data.song_s = 30.0
     config.data.short = "tile"  # a clip shorter than its window is tiled, or "pad": with zeros
-    config.data.taxonomy = ""  # JSON file that merges, renames, drops labels, see `data.taxonomy`
+    config.data.taxonomy = (
+        ""  # JSON file that merges, renames, drops labels, see `data.views.taxonomy`
+    )
     config.data.num_folds = 0  # then the splits are made anew: fold `fold` is the test split
     config.data.fold = 0
     config.data.fold_seed = 0
@@ -40,7 +42,7 @@ def base() -> ConfigDict:
     config.data.train_splits = ("train",)  # self-supervised: "unlabelled" too
     config.data.view_span_s = placeholder(float)  # windows of one song are so near; None: anywhere
     config.data.target = ""  # "artist", "artist_group", "listening" in place of labels
-    config.data.target_args = ConfigDict()  # see `data.pretext`
+    config.data.target_args = ConfigDict()  # see `data.views.pretext`
 
     config.unlabelled = ConfigDict()  # of semi-supervised objectives
     config.unlabelled.name = ""  # a data set of its own; "": the one of `data`
@@ -163,12 +165,19 @@ def _one_of(*allowed: str) -> Callable[[str, Any], None]:
     return partial(checks.choice, allowed=allowed)
 
 
-# What a field holds, beside the type of its default: field -> check (field, value). Fields that
-# may hold None pass then. What names of networks, data sets and the like there are, those who
+def _positive(field: str, value: Any) -> None:
+    """Of a field whose default is a number, so that None is none of its values."""
+    if value is None:
+        raise ValueError(f"{field} is None; it must be positive")
+    checks.positive(field, value)
+
+
+# What a field holds, beside the type of its default: field -> check (field, value). Fields whose
+# default is None may hold None. What names of networks, data sets and the like there are, those who
 # look them up say; what fields mean for each other, `check` does.
 CHECKS = {
     "data.level": _one_of("window", "song"),
-    "data.song_s": checks.positive,
+    "data.song_s": _positive,
     "data.short": _one_of("tile", "pad"),
     "data.fraction_unit": _one_of("item", "group"),
     "data.tag_rule": _one_of("mean", "max"),
@@ -181,7 +190,7 @@ CHECKS = {
     "objective.label_smoothing": _fraction,
     "objective.pos_weight": _one_of("none", "balanced"),
     "objective.distance": _one_of("squared_error", "cosine"),
-    "optim.learning_rate": checks.positive,
+    "optim.learning_rate": _positive,
     "optim.schedule": _one_of("constant", "cosine", "linear"),
     "optim.decay_mask": _one_of("kernels", "all"),
     "optim.ema_decay": _fraction,

@@ -44,7 +44,7 @@ def build(name: str, *, sample_rate_hz: int, **arguments: Any) -> Source:
         name: one of `READERS` or `SOURCES`, or "tfds:NAME" for what TensorFlow Datasets prepared.
         sample_rate_hz: what the model's features take.
         **arguments: `config.data.args`: the data set's own, and for files those of
-            `files.open_catalogue`.
+            `sources.files.open_catalogue`.
 
     Raises:
         ValueError: an unknown name or argument, or a data set that cannot be used.

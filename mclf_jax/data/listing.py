@@ -13,7 +13,7 @@ def table() -> str:
     for name, facts in data.facts().items():
         lines = [f"{name:<20}{facts.title}: {facts.contents}"]
         tasks = ", ".join(sorted(set(facts.tasks.values())))
-        lines.append(f"{'':<20}{tasks.replace('_', ' ')}; groups: {facts.group}; {facts.licence}")
+        lines.append(f"{'':<20}{tasks.replace('_', '-')}; groups: {facts.group}; {facts.licence}")
         if facts.splits:
             variant, sizes = next(iter(facts.splits.items()))
             listed = " / ".join(f"{split} {size:,}" for split, size in sizes.items())
@@ -48,7 +48,7 @@ def describe(name: str) -> str:
     for variant, task in facts.tasks.items():
         sizes = facts.splits.get(variant, {})
         listed = " / ".join(f"{split} {size:,}" for split, size in sizes.items())
-        what = "; ".join(filter(None, (task.replace("_", " "), listed)))
+        what = "; ".join(filter(None, (task.replace("_", "-"), listed)))
         lines += _hanging(variant or "task", what)
     if facts.faults:
         lines += ["", "Know before you trust a score:"]

@@ -58,7 +58,8 @@ def pseudo_label(
 
     Returns:
         A view of `source` whose labels are float32 [K] predictions, and which songs to draw; see
-        `data.pseudo_labelled`. Songs that cannot be read are skipped, and a note says how many.
+        `data.views.pseudo_labelled`. Songs that cannot be read are skipped, and a note says how
+        many.
 
     Raises:
         ValueError: the teacher's data set has other songs, or no prediction is confident enough.
@@ -123,6 +124,8 @@ def predict(
         digests = (identity[key][:12] for key in ("teacher", "data", "songs"))
         path = Path(cache_dir) / f"{'-'.join(digests)}.npz"
     kept = None if path is None else files.read_arrays(path, identity)
+    if kept is not None and set(kept) != {f.name for f in dataclasses.fields(TeacherPredictions)}:
+        kept = None
     # Computed by all processes or by none, since they work together.
     if not any_process(kept is None):
         assert kept is not None

@@ -138,17 +138,19 @@ def _curves(
         mean = np.mean([found[k]["on_grid"] for k in defined], axis=0)
         area = np.mean([areas[labels[k]] for k in defined])
         name = f"mean of {len(defined)}: {area:.3f}"
-        axes.plot(_GRID, mean, color=ACCENT, linewidth=2.6, zorder=5, drawstyle=steps, label=name)
+        lines = axes.plot(_GRID, mean, color=ACCENT, linewidth=2.6, zorder=5, drawstyle=steps)
+        names = [name]
         for i, k in enumerate(shown):
-            axes.plot(
+            lines += axes.plot(
                 found[k]["x"],
                 found[k]["y"],
                 color=PALETTE[i % len(PALETTE)],
                 linewidth=1,
                 drawstyle=steps,
-                label=f"{short(labels[k], limit=20)}: {areas[labels[k]]:.3f}",
             )
-        figure.legend(loc="outside lower left", ncols=2)
+            names.append(f"{short(labels[k], limit=20)}: {areas[labels[k]]:.3f}")
+        # By hand, because matplotlib leaves out of a legend what is called "_...".
+        figure.legend(lines, names, loc="outside lower left", ncols=2)
     axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.02))
     return figure, axes
 

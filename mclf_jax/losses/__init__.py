@@ -1,6 +1,6 @@
 """Losses: arrays in, one value per example out; reductions happen in one place, the step.
 
-A label that nobody looked for is NaN in the labels of tags and numbers. It is neither right nor
+A label that nobody looked for is NaN in multi-label targets and in numbers. It is neither right nor
 wrong to predict it: a loss is the mean over the observed labels of each example, and nothing
 flows back from the others. An example without any has loss 0.
 """

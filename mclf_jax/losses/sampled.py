@@ -1,4 +1,4 @@
-"""Cross-entropy of one label among very many, from a few of them."""
+"""Single-label cross-entropy with very many labels, from a few of them."""
 
 import jax
 import jax.numpy as jnp
@@ -14,7 +14,7 @@ def sampled_softmax_cross_entropy(
     key: jax.Array,
     num_sampled: int,
 ) -> jax.Array:
-    """Cross-entropy of one label among very many, from the logits of a few of them.
+    """Single-label cross-entropy with very many labels, from the logits of a few of them.
 
     The classes are cut into S even parts and one is drawn from each, the same for the whole batch.
     The sum in the softmax is that of the true class, as it is, and of the drawn ones, each

@@ -1,4 +1,4 @@
-"""Losses against labels: one of many, tags, numbers and directions."""
+"""Losses against labels: single-label, multi-label, numbers and directions."""
 
 import jax
 import jax.numpy as jnp
@@ -8,7 +8,7 @@ import optax
 def softmax_cross_entropy(
     logits: jax.Array, labels: jax.Array, *, label_smoothing: float = 0.0
 ) -> jax.Array:
-    """Cross-entropy of one label among many: -sum_k y_k log softmax(logits)_k.
+    """Single-label cross-entropy: -sum_k y_k log softmax(logits)_k.
 
     Args:
         logits: [B, K].
@@ -29,7 +29,7 @@ def softmax_cross_entropy(
 def sigmoid_cross_entropy(
     logits: jax.Array, labels: jax.Array, *, pos_weight: jax.Array | float = 1.0
 ) -> jax.Array:
-    """Binary cross-entropy of independent tags, the mean over the observed labels.
+    """Multi-label cross-entropy, binary for each label, the mean over the observed labels.
 
     -(w y log sigmoid(logit) + (1 - y) log(1 - sigmoid(logit))) of each, w its `pos_weight`.
 

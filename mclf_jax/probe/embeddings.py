@@ -90,6 +90,8 @@ def _compute(encoder: Encoder, songs: np.ndarray, *, progress: str) -> Embedding
 
 def _read(path: Path, identity: dict[str, Any]) -> Embeddings | None:
     kept = files.read_arrays(path, identity)
-    if kept is None or kept["vectors"].shape[:1] != kept["songs"].shape:
+    if kept is None or set(kept) != {"songs", "vectors"}:
+        return None
+    if kept["vectors"].ndim != 2 or kept["vectors"].shape[:1] != kept["songs"].shape:
         return None
     return Embeddings(**kept)

@@ -97,6 +97,8 @@ def _train(
     dataset = run.batches(process_index=jax.process_index(), process_count=jax.process_count())
     log = functools.partial(_log, logbook, checkpoints, config.train.batch_size)
     clock = Clock(trained_s=progress.trained_s, waited_s=progress.waited_s)
+    # Run op by op, for debugging, a step moves all of its numbers.
+    op_by_op = jax.config.jax_disable_jit or jax.config.jax_debug_nans or jax.config.jax_debug_infs
     # Metrics of a step are read when the next ones have been started.
     pending: list[tuple[int, dict[str, jax.Array]]] = []
     failed: set[str] = set()
@@ -107,7 +109,7 @@ def _train(
         # way of the step.
         threadpool_limits(1, user_api="blas"),
         # Nothing comes to the devices or leaves them by accident, which would wait for them.
-        jax.transfer_guard("disallow"),
+        jax.transfer_guard("allow" if op_by_op else "disallow"),
     ):
         for step in range(start.step + 1, total_steps + 1):
             with clock.waiting_for_data(pending[-1][1]["loss"] if pending else None):
@@ -174,7 +176,8 @@ def _train(
                 break
     waited = progress.waited_s / max(progress.trained_s, 1e-9)
     took = datetime.timedelta(seconds=round(progress.trained_s))
-    logbook.say(f"{step} steps in {took}, {waited:.0%} of that waiting for data")
+    if not start.step or start.progress.trained_s:  # known of all steps, not of those since then
+        logbook.say(f"{step} steps in {took}, {waited:.0%} of that waiting for data")
     return _outcome(progress, step)
 
 

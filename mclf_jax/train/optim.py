@@ -74,11 +74,11 @@ def build(
         total_steps: of the run.
         phase_steps: where its `phases` start, see `config.phase_steps`.
         first_steps: name of a parameter of the model -> steps taken before it trains, see
-            `freezing.plan`. Until then it gets no update at all and the rule remembers nothing of
-            it. Gradients of frozen parameters must be 0, or clipping would count them.
+            `models.freezing.plan`. Until then it gets no update at all and the rule remembers
+            nothing of it. Gradients of frozen parameters must be 0, or clipping would count them.
         factors: name -> factor of the learning rate, of the decoupled weight decay too; see
-            `layer_rates.factors`.
-        head_factors: the same of what is beside the model, see `layer_rates.head_factors`.
+            `models.layer_rates.factors`.
+        head_factors: the same of what is beside the model, see `models.layer_rates.head_factors`.
 
     Raises:
         ValueError: an unknown name, or a warm-up longer than the run.

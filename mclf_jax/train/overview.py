@@ -60,7 +60,7 @@ def _data(run: Training) -> str:
     labels = textwrap.shorten(", ".join(info.labels), 200, placeholder=" ...")
     lines = [
         f"{info.name} {info.version}, task {info.task}, licence {info.licence}",
-        f"songs: {splits}; left out: {len(info.skipped)}",
+        f"songs: {splits}; skipped: {len(info.skipped)}",
         f"{len(info.labels)} labels: {labels}",
         _label_counts(parts),
         f"window: {model.window_s:.2f} s = {model.window_samples} samples "

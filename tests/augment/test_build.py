@@ -95,7 +95,10 @@ def test_across_the_batch():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"waveform": "loud"}, "augment.waveform is 'loud'; allowed: clmr, musicnn_noisy_student"),
+        (
+            {"waveform": "loud"},
+            "augment.waveform is 'loud'; allowed: '', clmr, musicnn_noisy_student",
+        ),
         (
             {"chain": (("echo", 1, {}),)},
             r"augment.chain\[0\] is 'echo'; allowed: background_mix, band_drop, ch",

@@ -139,6 +139,15 @@ def test_fast_lengths_are_even_enough_and_close():
         assert fast % 2 == 0 and n <= fast <= max(1.26 * n, 16)
 
 
+def test_ranges_may_be_lists_as_in_json():
+    x = np.ones((1, 64), np.float32)
+    filtered = [
+        HighLowPass(RATE_HZ, high_pass_hz=range_hz)(np.random.default_rng(0), x)
+        for range_hz in ([200, 1200], (200, 1200))
+    ]
+    np.testing.assert_array_equal(*filtered)
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [

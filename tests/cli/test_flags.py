@@ -29,7 +29,7 @@ def test_the_old_spelling_is_accepted_and_the_new_one_named(capsys):
     for flag in dashed:
         old = "--" + flag[2:].replace("-", "_")
         assert flags.with_dashes([old, "a_b", f"{old}=a_b"]) == [flag, "a_b", f"{flag}=a_b"]
-        hint = f"mclf: {flag} has dashes now; {old} is for this version\n"
+        hint = f"mclf: {old} is spelled {flag} now; later versions will refuse {old}\n"
         assert capsys.readouterr().err == 2 * hint
 
 
@@ -46,7 +46,7 @@ def test_a_command_in_the_old_spelling(capsys):
     assert cli.main([*sweep, "--dry_run"]) == 0
     old = capsys.readouterr()
     assert old.out == new.out and new.out.startswith("mclf train ")
-    assert "--dry-run has dashes now" in old.err and not new.err
+    assert "--dry_run is spelled --dry-run now" in old.err and not new.err
 
 
 def test_fields_where_they_are_of_no_use_are_refused(capsys):

@@ -20,6 +20,8 @@ def test_what_is_allowed_passes():
 @pytest.mark.parametrize(
     ("check", "message"),
     [
+        (lambda: checks.choice("split", False, range(5)), "split is False; allowed: 0, 1"),
+        (lambda: checks.within("rate", None, 0, 1), "rate is None; it must be in"),
         (lambda: checks.positive("hop_s", 0, unit="seconds"), "hop_s is 0; .* number of seconds"),
         (lambda: checks.positive("hop_s", math.inf), "hop_s is inf; it must be positive"),
         (lambda: checks.at_least("seeds", math.nan, 1), "seeds is nan; it must be at least 1"),

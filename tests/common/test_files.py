@@ -4,6 +4,7 @@ import math
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -31,6 +32,13 @@ def test_an_error_leaves_the_old_file_and_nothing_beside_it(tmp_path):
         raise KeyError
     assert path.read_text() == "old"
     assert os.listdir(tmp_path) == ["a.txt"]
+
+
+def test_names_as_long_as_they_may_be_and_writers_in_threads(tmp_path):
+    path = tmp_path / ("é" * 120 + ".csv")
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda number: write_text(path, str(number) * 1000), range(200)))
+    assert len(set(path.read_text())) <= 3 and len(list(tmp_path.iterdir())) == 1
 
 
 def test_json_has_no_nan(tmp_path):

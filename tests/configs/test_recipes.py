@@ -112,7 +112,7 @@ def test_inspect(name, songs):
     sections = list(sections if compiled else itertools.islice(sections, 7))
     _, data, augmentation, _, stages, parameters, schedule = sections[:7]
     num_labels = 10 if config.data.args.labels == "gtzan" else 50
-    assert "songs: train 4, valid 2, test 2; left out: 0" in data
+    assert "songs: train 4, valid 2, test 2; skipped: 0" in data
     assert f"{num_labels} labels: " in data
     assert ("waveforms: none" in augmentation) == (config.augment.waveform == "")
     assert f"'logits': ({config.train.batch_size}, {num_labels})" in stages

@@ -33,6 +33,14 @@ def test_drawn_precision_has_the_area_of_average_precision():
     assert (np.diff(recall) * precision[1:]).sum() == pytest.approx(ap, abs=1e-6)
 
 
+def test_labels_that_begin_with_an_underscore_are_in_the_legend():
+    report = report_of("multi_label", labels=("_hidden", "never", "a", "b"))
+    areas = {k: report.per_label[k]["roc_auc"] for k in report.labels}
+    figure = scores.roc_curves(report.scores, report.targets, labels=report.labels, areas=areas)
+    names = [text.get_text().partition(":")[0] for text in figure.legends[0].get_texts()]
+    assert sorted(names) == ["_hidden", "a", "b", "mean of 3"]
+
+
 def test_bars_and_matrix_and_scatter():
     report = report_of("multi_label", num_labels=130)
     figure = scores.per_label_bars(report.per_label, num_songs=60)

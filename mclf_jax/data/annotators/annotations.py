@@ -30,7 +30,7 @@ class Annotations:
     Attributes:
         task: "single_label" or "multi_label".
         labels: all names, sorted.
-        votes: {item: {annotator: names}}; single-label, one name.
+        votes: {item: {annotator: names}}, one name if the task is single-label.
         columns: {item: {column: cell}} of what else the table says of items.
     """
 
@@ -141,8 +141,8 @@ def majority(annotations: Annotations, *, ties: str = "unknown") -> Resolved:
 def write_manifest(annotations: Annotations, resolved: Resolved, path: str | os.PathLike) -> None:
     """Writes the resolved labels as the `manifest.csv` that the folder reader takes.
 
-    What is tied stands in the column "tied". Single-label, such items are in the split
-    "unlabelled"; with tags the column "observed" has what is known of them.
+    What is tied stands in the column "tied". Single-label items of a tie are in the split
+    "unlabelled"; multi-label, the column "observed" has what is known of them.
     """
     of_item = [c for c in _OF_ITEM[1:] if any(v[c] for v in annotations.columns.values())]
     is_tags = annotations.task == "multi_label"

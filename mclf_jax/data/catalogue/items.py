@@ -54,8 +54,8 @@ class Facts:
         name: under which `data.build` finds it.
         title: as its authors call it.
         contents: in a line, such as "1,000 excerpts of 30 s, ten genres".
-        tasks: one of `source.TASKS` for each variant that the reader offers, by the variant's
-            name, the default first.
+        tasks: one of `data.base.source.TASKS` for each variant that the reader offers, by the
+            variant's name, the default first.
         splits: number of items of each split, by variant, as published; of what is in the
             metadata, before unreadable audio is left out.
         group: what must not cross splits: "artist", "album", "track", "song", "instrument".
@@ -85,7 +85,7 @@ class Catalogue:
 
     Attributes:
         facts: what is published about it.
-        task: one of `source.TASKS`.
+        task: one of `data.base.source.TASKS`.
         items: in an order that does not depend on the file system.
         labels: the K names in the order of the model's outputs; None for those of the usable
             items, sorted.

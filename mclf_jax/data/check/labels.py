@@ -60,7 +60,7 @@ class Labels:
 
 
 def read(source: Source) -> Labels:
-    """The labels of a source; one label of many as K columns of 0 and 1."""
+    """The labels of a source; a single label as K columns of 0 and 1."""
     info = source.info
     names = tuple(name for name in SPLITS if len(info.splits.get(name, ())))
     items = np.concatenate([info.splits[name] for name in names] or [np.zeros(0, np.int64)])

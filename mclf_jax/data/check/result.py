@@ -67,7 +67,7 @@ class CheckResult:
         splits = ", ".join(f"{name} {size}" for name, size in self.splits.items())
         lines = [
             f"{self.name} {self.version}: {len(self.item_ids)} items ({splits}), "
-            f"{self.num_skipped} left out, {self.task.replace('_', ' ')}",
+            f"{self.num_skipped} skipped, {self.task.replace('_', '-')}",
         ]
         topic = ""
         for found in self.findings:

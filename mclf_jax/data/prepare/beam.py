@@ -33,7 +33,7 @@ def prepare_beam(
         **settings: those of `prepare` apart from `num_workers`, `progress` and `run`.
 
     Returns:
-        The directory, which `prepared.prepared` and `tfds.builder_from_directory` read.
+        The directory, which `reader.prepared` and `tfds.builder_from_directory` read.
 
     Raises:
         ImportError: apache-beam is not installed.

@@ -78,7 +78,7 @@ def prepare(
         run: writes the open tasks of the work, in place of threads of this process.
 
     Returns:
-        The directory, which `prepared.prepared` and `tfds.builder_from_directory` read.
+        The directory, which `reader.prepared` and `tfds.builder_from_directory` read.
 
     Raises:
         ValueError: a wrong argument, nothing to prepare, or other settings or data than what is
@@ -132,21 +132,26 @@ def prepare(
     )
     work.folder.mkdir(parents=True, exist_ok=True)
     work.results.mkdir(exist_ok=True)
-    with files.locked(state, refusal=f"another process is preparing {state}"):
+    with files.locked(state / "lock", refusal=f"another process is preparing {state}"):
         if (state / "request.json").exists():
             begun = json.loads((state / "request.json").read_text("utf-8"))
             states.refuse_other(begun, request, where=state)
-        for leftover in state.rglob(".*.partial*"):
-            leftover.unlink()
+        _remove_partial(state)
         files.write_text(state / "request.json", json.dumps(request))
         if run is None:
             _write_in_threads(work, num_workers=num_workers, progress=progress)
         else:
             run(work)
+            _remove_partial(state)  # of workers that were killed and replaced
         finish(work, version=version, previous=states.previous_version(root, version))
         os.rename(work.folder, target)
     shutil.rmtree(state)
     return target
+
+
+def _remove_partial(state: Path) -> None:
+    for leftover in state.rglob(".*.partial*"):
+        leftover.unlink()
 
 
 def _metadata_digest(planned: Plan) -> str:
@@ -190,7 +195,7 @@ def _write_in_threads(work: Work, *, num_workers: int | None, progress: str) -> 
         try:
             for future in as_completed(done):
                 future.result()
-        except BaseException:  # not even the shards that have begun are waited for
+        except BaseException:  # shards that have begun stop after the item that they are at
             stop.set()
             pool.shutdown(wait=True, cancel_futures=True)
             raise

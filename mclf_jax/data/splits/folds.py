@@ -13,8 +13,8 @@ def k_folds(
 ) -> tuple[np.ndarray, ...]:
     """Item indices of each fold: together all items, each once, no group in two folds.
 
-    Not scikit-learn's StratifiedGroupKFold, which is single-label only, takes
-    twenty times as long for as even folds, and may deal differently in another version.
+    Not scikit-learn's StratifiedGroupKFold, which is single-label only, takes twenty times as long
+    for as even folds, and may deal differently in another version.
 
     Args:
         groups: [N], the group of each item.

@@ -117,7 +117,7 @@ def apply(
         taxonomy: what to do.
         labels: int [N], or float [N, K] with NaN where unobserved.
         names: [K].
-        task: one of `source.TASKS`.
+        task: one of `data.base.source.TASKS`.
         labelled: bool [N]; the label of other items means nothing.
         parents: that labels have already.
 

@@ -40,7 +40,7 @@ class CNNSA(Network):
         hidden_dropout_rate, attention_dropout_rate: in the attention layers, on their outputs
             and on their weights.
         dropout_rate: before the last layer.
-        attention: "plain" or "dot_product_attention", see `models.attention`.
+        attention: "plain" or "dot_product_attention", see `models.layers.attention`.
         stochastic_depth_rate: of the last residual block, see `blocks.depth_rates`.
     """
 

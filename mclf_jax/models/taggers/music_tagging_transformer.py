@@ -38,7 +38,7 @@ class MusicTaggingTransformer(Network):
             `num_heads`.
         num_heads, num_layers: of the attention.
         dropout_rate: in the attention layers.
-        attention: "plain" or "dot_product_attention", see `models.attention`.
+        attention: "plain" or "dot_product_attention", see `models.layers.attention`.
         stochastic_depth_rate: of the last residual block, see `blocks.depth_rates`.
     """
 

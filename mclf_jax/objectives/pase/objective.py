@@ -1,7 +1,7 @@
 """PASE and PASE+: one encoder for many small tasks at once (Pascual et al. 2019, Ravanelli 2020).
 
 Every task has a worker, a small network on the encoder's latents. Regression workers predict
-what `pase_targets` computes of the clean waveform, or its samples; yes-or-no workers (LIM, GIM,
+what `pase.targets` computes of the clean waveform, or its samples; yes-or-no workers (LIM, GIM,
 SPC) tell pairs of latents apart. The loss is the plain sum.
 
 Targets are normalised by running moments that are part of the state. The published code reads them

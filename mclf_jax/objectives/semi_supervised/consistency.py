@@ -117,7 +117,7 @@ def consistency(
         labelled_view: "augmented", or "clean" where `chains` are too strong for the few labelled
             songs (FixMatch augments them weakly, for which here stand random windows).
         targets: "soft" probabilities; "sharpened" by `temperature`; or "hard".
-        temperature: of sharpened targets, see `pseudo_labels.sharpen`.
+        temperature: of sharpened targets, see `losses.targets.sharpen`.
         threshold: how sure a teacher must be of a song, or of a tag of it; what it is less sure of
             counts as 0 in the mean. 0: everything is kept.
         unlabelled_loss: of the student against the targets: "cross_entropy", "kl", or

@@ -69,16 +69,16 @@ def noisy_student(
             tasks "single_label" and "multi_label".
         teacher: its run directory, which whoever makes the context opens.
         predictions: "online", of each window as it comes. Or "cached": of each song, the mean over
-            its windows, computed once before training (`teacher_predictions`), which is faster and
-            allows a teacher with another sample rate.
+            its windows, computed once before training (`evaluation.predictions`), which is faster
+            and allows a teacher with another sample rate.
         targets: "soft", the teacher's probabilities, or "hard", its most probable answer. Xie et
             al. find soft ones better for songs unlike the labelled ones.
         temperature: above 1, both learn and teach softened predictions, as in distillation
             (Hinton et al. 2015). At 1, the loss is the cross-entropy with the targets.
         threshold: predictions of less confidence count as a loss of 0, of tags one by one
-            (`pseudo_labels.confidence`). 0.3 in the image experiments, none in those on music.
+            (`losses.targets.confidence`). 0.3 in the image experiments, none in those on music.
         per_class: cached predictions only: so many songs of each predicted class, see
-            `data.pseudo_labelled`; 0: as they come.
+            `data.views.pseudo_labelled`; 0: as they come.
         weight: of the unlabelled loss, which is a mean, as the labelled one is. 1 for music; in the
             code for images all rows count the same, which is a weight of `unlabelled.ratio`.
         labelled_loss: "labels", or "skeptical" for tags, with predictions "online".
