@@ -5,6 +5,8 @@ import subprocess
 import sys
 import time
 
+import pytest
+
 import mclf_jax
 from tests import ROOT
 
@@ -43,6 +45,7 @@ def test_public_names_are_there():
     )
 
 
+@pytest.mark.slow
 def test_training_and_evaluation_never_import_tensorflow(tmp_path):
     # A stand-in that would be found, so that an attempt shows even where TensorFlow is absent.
     stand_in = tmp_path / "path" / "tensorflow"

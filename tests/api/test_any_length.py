@@ -158,6 +158,7 @@ def test_lengths_that_a_network_does_not_take(name, window_s, said):
         Tagger(model, variables, labels=("a", "b"), task="multi_label", window_s=window_s)
 
 
+@pytest.mark.slow
 def test_longer_windows_go_through_the_network_whole():
     model = mclf.build_model(
         "short_chunk_cnn",

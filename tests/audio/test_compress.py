@@ -34,6 +34,7 @@ def test_the_loudest_point_is_that_of_each_example():
     assert found.max() == 0 and found.min() == -30
 
 
+@pytest.mark.slow_beyond(1)
 @pytest.mark.parametrize(
     "settings",
     [
@@ -66,6 +67,7 @@ def test_pcen_forgets_and_takes_any_number_of_frames():
         )
 
 
+@pytest.mark.slow
 def test_pcen_has_finite_gradients_at_silence():
     def total(x):
         return pcen(x, sample_rate_hz=16000, hop_length=256).sum()
@@ -85,6 +87,7 @@ def test_normalisations():
     np.testing.assert_allclose(min_max(x[1:] + 3)[0], ranged[1], atol=1e-5)
 
 
+@pytest.mark.slow_beyond(1)
 @pytest.mark.parametrize("normalize", [standardize, min_max])
 @pytest.mark.parametrize("level", [0.0, -100.0, 1e-9, 3e4])
 def test_a_constant_becomes_zero(normalize, level):

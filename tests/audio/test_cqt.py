@@ -28,6 +28,7 @@ def tones(hz, *, seconds, amplitude=1.0):
     return (amplitude * np.sin(2 * np.pi * np.outer(hz, time_s))).astype(np.float32)
 
 
+@pytest.mark.slow_beyond(1)
 @pytest.mark.parametrize("array", [np.asarray, jnp.asarray])
 @pytest.mark.parametrize("norm", ["energy", "amplitude"])
 def test_every_semitone_of_seven_octaves_peaks_in_its_bin(array, norm):
@@ -73,6 +74,7 @@ def correlation(a, b):
     return np.corrcoef(np.abs(a).ravel(), np.abs(b).ravel())[0, 1]
 
 
+@pytest.mark.slow_beyond(1)
 @pytest.mark.parametrize(
     "changes",
     [
@@ -145,6 +147,7 @@ def test_compression():
     np.testing.assert_allclose(CQT()(np.zeros(RATE, np.float32)), -100, atol=1e-4)
 
 
+@pytest.mark.slow
 @settings(max_examples=15)
 @given(
     lead=st.lists(st.integers(1, 2), max_size=2),

@@ -83,6 +83,7 @@ def librosa_log_mel(audio, s):
     return librosa.power_to_db(mel, amin=s.amin, ref=ref, top_db=s.top_db).T
 
 
+@pytest.mark.slow_beyond(1)
 @pytest.mark.filterwarnings("ignore:Empty filters detected:UserWarning")
 @pytest.mark.parametrize("settings", SETTINGS)
 def test_equals_librosa(settings):
@@ -112,6 +113,7 @@ def test_the_other_compressions_are_what_they_say():
     )
 
 
+@pytest.mark.slow_beyond(1)
 @pytest.mark.parametrize("xp", [np, jnp])
 def test_pcen_is_librosas_of_a_waveform_at_its_scale(xp):
     audio = noise(22050)
@@ -259,6 +261,7 @@ def test_a_tone_is_the_harmonic_of_its_fractions_in_the_harmonic_stack(note):
             assert abs(stack[16, :, harmonic - 1].argmax() - 2 * (pitch - 24)) <= 1
 
 
+@pytest.mark.slow_beyond(1)
 @pytest.mark.parametrize("settings", [LogMel(), LogMel(compression="pcen", power=1.0), Mfcc()])
 def test_gradients_are_finite(settings):
     gradient = jax.grad(lambda x: settings(x).sum())

@@ -24,7 +24,7 @@ _HEADER = {"wav": 44, "flac": 60, "ogg": 120, "mp3": 64}
 _SCAN_EACH = """
 import json, pathlib, sys, time
 from mclf_jax.audio import decode
-from mclf_jax.data import scan
+from mclf_jax.data.sources import scan
 import pytest
 root = pathlib.Path(sys.argv[1])
 options = dict(sample_rate_hz=16000, min_duration_s=0.125, progress="off")

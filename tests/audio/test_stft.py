@@ -82,6 +82,7 @@ def test_numpy_equals_jax(settings):
     np.testing.assert_array_equal(frames(audio, settings), frames(jnp.asarray(audio), settings))
 
 
+@pytest.mark.slow_beyond(1)
 @pytest.mark.parametrize("pad_mode", PAD_MODES)
 @pytest.mark.parametrize("length", [1, 2, 100, 257])
 def test_clips_shorter_than_their_padding(pad_mode, length):
@@ -114,6 +115,7 @@ def test_constants_are_made_once_and_cannot_be_changed():
         window[0] = 1
 
 
+@pytest.mark.slow_beyond(1)
 @pytest.mark.parametrize("function", [stft, magnitude_spectrogram, power_spectrogram])
 def test_gradients_are_finite_at_silence(function):
     gradient = jax.grad(lambda x: jnp.abs(function(x)).sum())

@@ -44,6 +44,7 @@ CASES = {
 }
 
 
+@pytest.mark.slow_beyond(1)
 @pytest.mark.parametrize("name", CASES)
 @both
 def test_labels_are_distributions_and_partners_a_permutation(module, name):
@@ -91,6 +92,7 @@ def test_cutmix_replaces_one_stretch_of_time(module):
     assert len(set(starts)) > 15
 
 
+@pytest.mark.slow
 @both
 def test_waveforms_have_time_there_too(module):
     mixed = mix(CASES["cutmix"], module, batch(x=X[..., 0].copy()))
@@ -110,6 +112,7 @@ def test_padding_is_mixed_into_nothing(module, name):
     assert (np.diag(mixed["label"])[:40] == 1).sum() > 5
 
 
+@pytest.mark.slow_beyond(1)
 @pytest.mark.parametrize("name", CASES)
 @both
 def test_a_label_is_unknown_where_it_is_in_one_of_the_two(module, name):
@@ -131,6 +134,7 @@ def test_a_label_is_unknown_where_it_is_in_one_of_the_two(module, name):
     np.testing.assert_array_equal(mixed[alone], tags[alone])
 
 
+@pytest.mark.slow
 def test_small_alpha_keeps_most_of_one():
     share = np.diag(mix(augment.Mixup(0.1), "jax", batch())["label"])
     assert (np.abs(share - 0.5) > 0.4).mean() > 0.6
@@ -152,6 +156,7 @@ def test_errors():
         augment.Mixup(1.0)(np.random.default_rng(0), whole)
 
 
+@pytest.mark.slow
 @settings(max_examples=25)
 @given(
     count=st.integers(1, 5),

@@ -59,6 +59,7 @@ def test_compose_applies_in_order_with_a_key_for_each(module):
     assert len(np.unique(once[:, 0].round(4))) > 390
 
 
+@pytest.mark.slow_beyond(1)
 @both
 def test_noise_before_reverb_is_not_reverb_before_noise(module):
     """Noise that comes first is reverberated with the sound, noise that comes last is dry."""
@@ -93,6 +94,7 @@ def test_random_apply_decides_for_each_example_and_once_for_the_list(module):
     np.testing.assert_array_equal(apply(random_apply(Times(2.0), p=1.0), module), 2 * X)
 
 
+@pytest.mark.slow
 @both
 def test_each_spectrogram_decides_as_a_whole(module):
     x = np.zeros((200, 5, 4), np.float32)
@@ -117,6 +119,7 @@ def test_one_of_draws_by_weight(module):
     assert 0.4 < (evenly[:, 0] < 2.5).mean() < 0.6
 
 
+@pytest.mark.slow
 @both
 def test_views_are_independent(module):
     chain = [random_apply(Plus(0, 1), p=0.8), Times(2.0)]
@@ -136,7 +139,7 @@ def test_one_example_without_a_batch(module):
 def test_jit_vmap_and_grad():
     chain = compose([random_apply(Plus(0, 1), p=0.5), one_of([Times(2.0), Times(3.0)])])
     np.testing.assert_allclose(jax.jit(chain)(KEY, X), chain(KEY, X), rtol=1e-6)
-    many = jax.base.split(KEY, 4)
+    many = jax.random.split(KEY, 4)
     mapped = jax.vmap(chain, in_axes=(0, None))(many, jnp.asarray(X))
     np.testing.assert_allclose(mapped[2], chain(many[2], X), rtol=1e-6)
     slope = jax.grad(lambda x: chain(KEY, x).sum())(jnp.asarray(X))
@@ -204,6 +207,7 @@ def test_errors(make, message):
         make()
 
 
+@pytest.mark.slow
 def test_numpy_needs_no_jax():
     code = """
 import sys

@@ -38,6 +38,7 @@ def stretches(silent):
     return list(zip(edges[::2], edges[1::2] - edges[::2], strict=True))
 
 
+@pytest.mark.slow_beyond(1)
 @pytest.mark.parametrize("key", keys())
 def test_chops_are_as_many_and_as_long_as_asked_for(key):
     x = noise(200, RATE_HZ) + 1.0
@@ -53,6 +54,7 @@ def test_chops_are_as_many_and_as_long_as_asked_for(key):
     assert starts.min() < 0.05 * RATE_HZ and starts.max() > 0.95 * RATE_HZ - 320
 
 
+@pytest.mark.slow
 def test_published_chops_have_both_durations():
     y = Chop(RATE_HZ, max_chops=1)(np.random.default_rng(0), noise(2000, RATE_HZ) + 1.0)
     seconds = (y == 0).sum(axis=1) / RATE_HZ
@@ -66,6 +68,7 @@ def test_chop_core():
     np.testing.assert_array_equal(y, [[1, 0, 0, 0, 1, 1, 1, 1, 1, 1]])
 
 
+@pytest.mark.slow_beyond(1)
 @pytest.mark.parametrize("key", keys())
 def test_downsampling_leaves_what_a_lower_rate_can_hold(key):
     x = noise(8, RATE_HZ)
@@ -125,6 +128,7 @@ def test_dropped_bands_are_everywhere():
     assert often[100:3000].min() > 0.02 and often[100:3000].mean() == pytest.approx(0.1, abs=0.05)
 
 
+@pytest.mark.slow_beyond(1)
 @pytest.mark.parametrize("cls", [Chop, Downsample, BandDrop])
 def test_numpy_and_jax_are_the_same_function(cls, monkeypatch):
     """With the same draws: those of numpy, given to both."""

@@ -109,6 +109,7 @@ def measured_gain(y, x):
     return [(hz, np.sqrt(a / b)) for a, b in zip(*smooth, strict=True)]
 
 
+@pytest.mark.slow
 def test_gradient_is_the_filter_backwards():
     x = jnp.asarray(np.random.default_rng(0).standard_normal(4000), jnp.float32)
 

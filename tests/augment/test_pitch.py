@@ -114,6 +114,7 @@ def test_shifting_up_does_not_alias():
     assert np.abs(y[4000:-4000]).max() < 1e-2
 
 
+@pytest.mark.slow
 def test_numpy_and_jax_agree_with_an_amount_for_each_example():
     x = np.stack([chord(12000), chord(12000)[::-1]])
     semitones = np.array([-4.0, 5.0], np.float32)
@@ -154,6 +155,7 @@ def test_frames_follow_the_rate():
     assert [pitch.frame_length(r) for r in (8000, 16000, 22050, 44100)] == [1024, 2048, 2048, 4096]
 
 
+@pytest.mark.slow
 def test_vmap():
     x = np.stack([chord(6000), chord(6000)])
     keys = jax.random.split(jax.random.key(0), 2)

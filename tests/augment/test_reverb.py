@@ -78,6 +78,7 @@ def test_draws_fill_their_ranges(key):
     assert 0.13 < min(decays_s) < 0.25 and 0.4 < max(decays_s) < 0.66
 
 
+@pytest.mark.slow
 def test_numpy_and_jax_agree():
     x = np.random.default_rng(0).standard_normal((2, 6000)).astype(np.float32)
     settings = {
@@ -154,6 +155,7 @@ def test_a_response_longer_than_the_example():
     np.testing.assert_allclose(y[:, 3:], x[:, :-3], atol=1e-6)
 
 
+@pytest.mark.slow
 def test_gradients():
     x = jnp.asarray(np.random.default_rng(0).standard_normal(2000), jnp.float32)
 

@@ -32,6 +32,7 @@ def on(module, name, x=X):
 both = pytest.mark.parametrize("module", ["jax", "numpy"])
 
 
+@pytest.mark.slow_beyond(1)
 @pytest.mark.parametrize("name", CHAINS)
 def test_keeps_the_shape_and_depends_on_the_key_alone(name):
     chain = jax.jit(CHAINS[name])
@@ -45,6 +46,7 @@ def test_keeps_the_shape_and_depends_on_the_key_alone(name):
     assert not np.allclose(other, CHAINS[name](np.random.default_rng(1), X))
 
 
+@pytest.mark.slow_beyond(1)
 @pytest.mark.parametrize("name", CHAINS)
 @both
 def test_any_number_of_leading_axes(module, name):

@@ -58,6 +58,7 @@ def test_polarity_and_reverse(key):
     np.testing.assert_array_equal(Reverse()(key, x), x[:, ::-1])
 
 
+@pytest.mark.slow_beyond(1)
 @pytest.mark.parametrize("key", keys())
 @pytest.mark.parametrize("color", ["white", "brown", (-3.0, 4.0)])
 def test_noise_is_at_the_drawn_ratio_and_differs_between_examples(key, color):
@@ -77,6 +78,7 @@ def test_noise_ratios_fill_their_range(key):
     assert 4.9 < snr_db.min() < 9 and 36 < snr_db.max() < 40.1
 
 
+@pytest.mark.slow_beyond(1)
 @pytest.mark.parametrize("key", keys())
 @pytest.mark.parametrize("color", ["white", "pink", "brown", "blue", "violet"])
 def test_colored_noise_has_its_slope(key, color):
@@ -88,12 +90,14 @@ def test_colored_noise_has_its_slope(key, color):
     assert slope == pytest.approx(waveform.COLORS_DB_PER_OCTAVE[color], abs=0.3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("key", keys())
 def test_noise_leaves_silence_silent(key):
     x = np.zeros((2, 100), np.float32)
     np.testing.assert_array_equal(compiled(Noise(), key)(key, x), x)
 
 
+@pytest.mark.slow_beyond(1)
 @pytest.mark.parametrize("key", keys())
 def test_background_is_a_part_of_one_recording_at_the_ratio(key):
     recordings = [music(700, seed=1), music(300, seed=2)]
@@ -113,6 +117,7 @@ def test_background_is_a_part_of_one_recording_at_the_ratio(key):
     assert found == {0, 1}
 
 
+@pytest.mark.slow
 def test_background_that_is_silent_adds_nothing():
     x = music(2, 100)
     mixed = BackgroundMix(np.zeros((1, 50)), 0, 0)(jax.random.key(0), x)
@@ -211,6 +216,7 @@ def test_noise_before_reverb_is_not_reverb_before_noise():
     np.testing.assert_allclose(dry, added * scale[:, None], atol=1e-4)
 
 
+@pytest.mark.slow
 def test_gradients():
     x = jnp.asarray(music(2, 50))
     slope = jax.grad(lambda x: Gain(-6, -6)(jax.random.key(0), x).sum())(x)

@@ -82,6 +82,7 @@ def test_every_data_set_says_what_a_user_must_know():
             assert facts.licence != "unknown"
 
 
+@pytest.mark.slow
 def test_prepared_data_train_and_evaluate(prepared, tmp_path):
     small = ("n_channels=4", "num_blocks=3")
     config = f"configs/folder.py:data=prepared,path={prepared},window_s=1,steps=6"
@@ -112,6 +113,7 @@ def test_wrong_options_are_named(songs, tmp_path):
     assert "looked for" in wrong.stderr
 
 
+@pytest.mark.slow
 def test_a_clean_set_passes_and_leaks_do_not(songs, prepared, tmp_path):
     clean = mclf("data", "check", prepared, "--out", tmp_path / "page.html")
     assert "0 leak(s)" in clean.stdout and (tmp_path / "page.html").stat().st_size > 10_000

@@ -61,12 +61,14 @@ def run(songs, tmp_path_factory):
     return workdir
 
 
+@pytest.mark.slow
 def test_what_could_not_be_read_is_listed(run):
     rows = list(csv.reader((run / "skipped.csv").read_text().splitlines()))
     assert rows[0] == ["path", "reason"]
     assert [row[0] for row in rows[1:]] == ["low/broken.wav"]
 
 
+@pytest.mark.slow
 def test_training_again_is_already_done_and_another_config_is_refused(run, songs):
     config = config_of(songs)
     again = mclf("train", "--config", config, "--workdir", run, *SMALL)
@@ -75,6 +77,7 @@ def test_training_again_is_already_done_and_another_config_is_refused(run, songs
     assert "seed: 0 -> 5" in other.stderr and "Traceback" not in other.stderr
 
 
+@pytest.mark.slow
 def test_evaluate(run):
     out = mclf("evaluate", run, "--split", "test").stdout
     assert "accuracy  1.0000" in out
@@ -82,6 +85,7 @@ def test_evaluate(run):
     assert saved["metrics"]["accuracy"] == 1.0
 
 
+@pytest.mark.slow
 def test_report(run):
     page = Path(mclf("report", run).stdout.strip())
     assert page == run / "report" / "index.html"
@@ -101,6 +105,7 @@ def test_predict(run, songs):
     assert "is not a run directory" in mclf("predict", songs, songs, code=1).stderr
 
 
+@pytest.mark.slow
 def test_embed(run, songs, tmp_path):
     out = tmp_path / "new" / "embeddings.npz"
     refused = mclf("embed", run, songs / "high", "--out", out.with_suffix(".txt"), code=1)
@@ -111,6 +116,7 @@ def test_embed(run, songs, tmp_path):
         assert saved["embeddings"].shape == (10, 16)
 
 
+@pytest.mark.slow
 def test_taggrams(run, songs, tmp_path):
     paths = [songs / "low" / "3.wav", songs / "high" / "3.wav"]  # two songs of one name
     out = mclf("predict", run, *paths, "--taggram", tmp_path / "new", "--top", 1).stdout
@@ -128,6 +134,7 @@ def test_taggrams(run, songs, tmp_path):
     assert len(Path(line["table"]).read_text().splitlines()) == 1 + 5
 
 
+@pytest.mark.slow
 def test_how_songs_are_cut(run, songs, tmp_path, capsys):
     song = songs / "high" / "3.wav"
 
@@ -160,6 +167,7 @@ def test_how_songs_are_cut(run, songs, tmp_path, capsys):
         here("predict", run, song, "--hop-s", 1, "--num-windows", 2)
 
 
+@pytest.mark.slow
 def test_inspect(songs):
     out = mclf("inspect", "--config", config_of(songs), *SMALL).stdout
     for expected in (
@@ -191,6 +199,7 @@ def test_errors_are_one_line_and_no_traceback(tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_folder_with_nothing_usable(tmp_path):
     (tmp_path / "label").mkdir()
     (tmp_path / "label" / "a.wav").write_text("no audio")
@@ -219,6 +228,7 @@ def test_memory_of_predict_does_not_grow_with_the_song(run, tmp_path):
     assert abs(peaks_mib[10] - peaks_mib[1]) < 25, peaks_mib
 
 
+@pytest.mark.slow
 def test_sweep(tmp_path):
     file = tmp_path / "ablation.py"
     file.write_text(

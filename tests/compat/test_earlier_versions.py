@@ -29,6 +29,7 @@ def expected(kind: str) -> dict[str, np.ndarray]:
         return {k.removeprefix(kind): file[k] for k in file.files if k.startswith(kind)}
 
 
+@pytest.mark.slow
 def test_a_run_predicts_embeds_and_is_evaluated_as_it_was():
     found, before = make.heard("runs/supervised"), expected("heard.")
     for name, value in before.items():

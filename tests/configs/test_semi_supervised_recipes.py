@@ -110,6 +110,7 @@ def test_the_ablation_of_distillation_has_one_teacher_and_two_small_networks(son
     assert all(field.startswith(("objective.", "unlabelled.")) for field in different)
 
 
+@pytest.mark.slow
 def test_transfer_takes_the_network_of_a_run(songs, tmp_path):
     audio = np.random.default_rng(0).uniform(-1, 1, (4, 500)).astype("f4")
     run = write_run(tmp_path / "run", audio, labels=("fast", "slow", "loud"))

@@ -98,6 +98,7 @@ def test_a_second_encoder_that_is_another_one_is_not_passed_over():
         from_torch(NAME, saved)
 
 
+@pytest.mark.slow
 def test_the_command_says_what_it_made_and_what_it_left_out(folder, tmp_path, capsys):
     """With labels too, which it asks other weights for."""
     words = (folder / "clmr.npz", "--model", NAME, "--out", tmp_path / "run")
@@ -120,6 +121,7 @@ def test_the_command_says_what_it_made_and_what_it_left_out(folder, tmp_path, ca
     ]
 
 
+@pytest.mark.slow
 def test_the_run_embeds_and_does_not_tag(folder, tmp_path, capsys):
     tagger = mclf.load(folder / "run")
     audio, _ = soundfile.read(folder / "song.wav", dtype="float32")

@@ -30,6 +30,7 @@ def published(name, what=".npz"):
         return dict(arrays)
 
 
+@pytest.mark.slow_beyond(1)
 @pytest.mark.parametrize("name", TOP_SCORES)
 def test_logits_are_those_of_the_original(name):
     model = models.build(name, num_labels=50)

@@ -42,6 +42,7 @@ def convert(weights, model, labels, out, *more):
     return cli.main([str(word) for word in words])
 
 
+@pytest.mark.slow
 def test_as_a_user_types_it(folder, tmp_path):
     def mclf(*words):
         command = [sys.executable, "-m", "mclf_jax.cli.main", *map(str, words)]
@@ -65,6 +66,7 @@ def test_as_a_user_types_it(folder, tmp_path):
         assert saved["embeddings"].shape == (1, 6)
 
 
+@pytest.mark.slow
 def test_the_run_is_a_tagger_with_these_weights(folder):
     tagger = mclf.load(folder / "run")
     assert tagger.labels == ("calm", "happy", "sad") and tagger.task == "multi_label"
@@ -220,6 +222,7 @@ def test_out_and_in_again(folder, tmp_path, capsys, suffix):
     assert (tmp_path / "musicnn.labels.txt").read_text() == "calm\nhappy\nsad\n"
 
 
+@pytest.mark.slow
 def test_the_printed_command_makes_the_same_tagger_again(tmp_path, capsys):
     """Of a run that was trained here, with features, sizes and windows of its own."""
     changes = {"train__num_steps": 2, "eval__every_steps": 2, "model__args__dropout_rate": 0.25}

@@ -22,6 +22,7 @@ def test_every_published_network_has_a_fixture():
     assert with_fixture == set(models.ARCHITECTURES) - WITHOUT_FIXTURE
 
 
+@pytest.mark.slow_beyond(1)
 @pytest.mark.parametrize("fixture", PUBLISHED)
 def test_published_keys_and_values_come_out_as_they_went_in(fixture):
     name = fixture.removesuffix("_msd")
@@ -41,6 +42,7 @@ def test_published_keys_and_values_come_out_as_they_went_in(fixture):
     assert all(out[key].shape == () and out[key].dtype == np.int64 for key in counters)
 
 
+@pytest.mark.slow_beyond(1)
 @pytest.mark.parametrize(
     ("name", "constants"),
     [
@@ -67,6 +69,7 @@ def test_constants_of_the_front_end_go_out_and_are_left_out_again(name, constant
     assert_equal(from_torch(name, out), variables)
 
 
+@pytest.mark.slow_beyond(1)
 @pytest.mark.parametrize("name", models.ARCHITECTURES)
 def test_widths_and_depths_are_read_off_the_shapes(name):
     assert sizes_of(name, small_weights(name)).items() >= SMALL[name].items()

@@ -73,6 +73,7 @@ def test_seeds_differ_and_repeat():
     assert (training(seed=1)[0]["index"] != training(seed=2)[0]["index"]).any()
 
 
+@pytest.mark.slow_beyond(1)
 @pytest.mark.parametrize("num_workers", [0, pytest.param(1), pytest.param(2)])
 def test_same_batches_for_any_number_of_workers_and_after_a_restart(num_workers):
     dataset = training(inputs=SPECTROGRAM)

@@ -116,6 +116,7 @@ def test_a_row_depends_on_seed_and_step_alone():
             np.testing.assert_array_equal(part[step]["index"], expected[step][process::2])
 
 
+@pytest.mark.slow_beyond(1)
 @pytest.mark.parametrize("num_workers", [0, 1, 2])
 def test_same_for_any_number_of_workers_and_after_a_restart(num_workers):
     dataset = _batches(WEIGHTS, source=Songs(100))

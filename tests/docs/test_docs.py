@@ -74,6 +74,7 @@ def test_every_network_is_there_with_its_input_and_its_size():
         assert (lengths == "fixed") == (model.length == "fixed")
 
 
+@pytest.mark.slow_beyond(1)
 @pytest.mark.parametrize(
     ("name", "lengths"),
     [(row[0].strip("`"), row[5]) for row in table(["network", "input"]) if row[5] != "fixed"],

@@ -61,6 +61,7 @@ def test_there_are_commands():
     assert len(COMMANDS) >= 14
 
 
+@pytest.mark.slow_beyond(1)
 @pytest.mark.parametrize(("page", "command"), COMMANDS)
 def test_command_is_understood(page, command, monkeypatch, tmp_path):
     words = shlex.split(command.rstrip(")"))[1:]

@@ -99,6 +99,7 @@ def run(tmp_path_factory):
     return workdir
 
 
+@pytest.mark.slow
 def test_a_run_with_half_of_the_tags_hidden(run):
     lines = (run / "metrics.jsonl").read_text()
     assert "NaN" not in lines and "f1_hierarchical" in lines
@@ -121,6 +122,7 @@ def test_the_page_of_such_a_run(run):
     assert load_report(run / "report", "test").parents == {"very loud": "loud"}
 
 
+@pytest.mark.slow
 def test_mixing_hidden_labels_keeps_the_loss_finite(tmp_path):
     changes = {"augment__mixup_alpha": 0.4, "augment__cutmix_alpha": 0.4, "train__num_steps": 5}
     assert train(config(**changes), workdir=tmp_path).status == "finished"

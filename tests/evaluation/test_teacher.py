@@ -54,6 +54,7 @@ def same(one, other):
         np.testing.assert_array_equal(getattr(one, field.name), getattr(other, field.name))
 
 
+@pytest.mark.slow
 def test_a_teacher_is_the_best_of_its_run(run):
     teacher = open_teacher(run, **KIND)
     tagger = api.load(run)
@@ -98,6 +99,7 @@ def test_who_cannot_teach(run, tmp_path):
     error(ValueError, message, label_names=("low", "soft", "loud"))
 
 
+@pytest.mark.slow
 def test_predictions_are_those_of_the_run(run, tags):
     """As `mclf predict` gives them, on one device and on eight; unreadable songs are left out."""
     source = Songs(24, broken=(9, 13))

@@ -57,6 +57,7 @@ def test_means_over_windows_of_songs_in_any_batches():
     assert np.isnan(average([], "x", num_songs=2)["means"]).all()
 
 
+@pytest.mark.slow
 def test_files_and_data_sets_are_heard_alike(network):
     parts, variables = network
     songs, wanted, mesh = np.array([7, 2, 5]), ("scores", "embedding"), parallel.make_mesh(1)

@@ -46,6 +46,7 @@ def brightest(axes):
     }
 
 
+@pytest.mark.slow_beyond(1)
 @pytest.mark.parametrize("array", [np.asarray, jnp.asarray])
 @pytest.mark.parametrize(
     "settings",

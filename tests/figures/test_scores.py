@@ -41,6 +41,7 @@ def test_labels_that_begin_with_an_underscore_are_in_the_legend():
     assert sorted(names) == ["_hidden", "a", "b", "mean of 3"]
 
 
+@pytest.mark.slow
 def test_bars_and_matrix_and_scatter():
     report = report_of("multi_label", num_labels=130)
     figure = scores.per_label_bars(report.per_label, num_songs=60)

@@ -37,6 +37,7 @@ def test_entropy(task):
     np.testing.assert_allclose(got, expected, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_entropy_is_between_certain_and_uniform():
     certain = 100 * (2 * jnp.eye(5) - 1)
     for task, most in (("single_label", np.log(5)), ("multi_label", np.log(2))):
@@ -81,6 +82,7 @@ def test_hard_targets_are_labels():
     np.testing.assert_allclose(got, expected, rtol=1e-6)
 
 
+@pytest.mark.slow_beyond(1)
 @pytest.mark.parametrize("task", TASKS)
 def test_distance(task):
     p, target = outcomes(LOGITS, task), outcomes(OTHER, task)

@@ -50,6 +50,7 @@ def test_nt_xent_is_the_definition(masks, block_size):
     np.testing.assert_allclose(got, expected.reshape(-1), rtol=1e-10)
 
 
+@pytest.mark.slow_beyond(1)
 @pytest.mark.parametrize("block_size", [None, 7])
 def test_three_views(block_size):
     with jax.enable_x64(True):
@@ -61,6 +62,7 @@ def test_three_views(block_size):
     np.testing.assert_allclose(got.loss, expected.T, rtol=1e-10)
 
 
+@pytest.mark.slow
 def test_equal_embeddings_know_nothing():
     ones = jnp.ones((48, 8))
     loss = contrastive.nt_xent(ones, ones, temperature=0.5)
@@ -90,6 +92,7 @@ def loss_of(name, **settings):
     return locals()[name]
 
 
+@pytest.mark.slow_beyond(1)
 @pytest.mark.parametrize(
     "loss",
     [
@@ -115,6 +118,7 @@ def test_gradient_is_the_numerical_one(loss):
             np.testing.assert_allclose(grads[which][:4], numerical[:4], rtol=1e-6, atol=1e-8)
 
 
+@pytest.mark.slow
 def test_zero_vectors_and_large_ones_stay_finite():
     a = jnp.asarray(A, jnp.float32).at[0].set(0).at[1].multiply(1e15)
     for block_size in (None, 5):
@@ -126,6 +130,7 @@ def test_zero_vectors_and_large_ones_stay_finite():
         assert (np.asarray(grad[0]) == 0).all()
 
 
+@pytest.mark.slow
 def test_rows_that_are_not_valid_count_nowhere():
     full = jax.grad(lambda a: contrastive.nt_xent(a, B[:9]).sum())(A[:9].astype("f4"))
     masked = jax.grad(lambda a: contrastive.nt_xent(a, B, valid=VALID).sum())(A.astype("f4"))
@@ -136,6 +141,7 @@ def test_rows_that_are_not_valid_count_nowhere():
     assert (np.asarray(loss[:, 9:]) == 0).all()
 
 
+@pytest.mark.slow
 def test_bilinear_is_a_softmax_over_the_other_crops():
     kernel = C[:6]
     logits = A @ kernel @ B.T / 2
@@ -147,6 +153,7 @@ def test_bilinear_is_a_softmax_over_the_other_crops():
         np.testing.assert_array_equal(got.correct, correct)
 
 
+@pytest.mark.slow
 def test_info_nce_and_byol_are_their_definitions():
     a, b, c = (x / np.linalg.norm(x, axis=1, keepdims=True) for x in (A, B, C))
     logits = np.concatenate([(a * b).sum(axis=1, keepdims=True), a @ c.T], axis=1) / 0.2
@@ -157,6 +164,7 @@ def test_info_nce_and_byol_are_their_definitions():
     np.testing.assert_allclose(contrastive.byol_regression(A, B), expected, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_weights_of_negatives_are_how_often_they_come():
     count = np.array([1, 2, 0, 3] * 3)
     got = contrastive.contrast_negatives(A, B, C, weights=count)
@@ -164,6 +172,7 @@ def test_weights_of_negatives_are_how_often_they_come():
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5), got, expected)
 
 
+@pytest.mark.slow
 def test_correct_is_whether_a_positive_comes_first():
     near = A + 0.01 * RNG.standard_normal(A.shape)
     near[3] = -A[3]
@@ -182,6 +191,7 @@ def test_correct_is_whether_a_positive_comes_first():
         assert not np.asarray(plain.correct)[4:6].any()
 
 
+@pytest.mark.slow_beyond(1)
 @pytest.mark.parametrize("block_size", [None, 8, 24])
 def test_one_device_equals_eight(block_size):
     views = jnp.asarray(RNG.standard_normal((32, 2, 6)), jnp.float32)
@@ -201,6 +211,7 @@ def test_one_device_equals_eight(block_size):
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6), one, eight)
 
 
+@pytest.mark.slow
 def test_blocks_never_hold_the_whole_matrix():
     """4,096 clips at 64 dimensions: the similarities of both views are 256 MiB."""
     views = jax.ShapeDtypeStruct((4096, 2, 64), jnp.float32)

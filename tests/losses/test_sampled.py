@@ -20,6 +20,7 @@ KERNEL, BIAS = (jnp.asarray(0.5 * RNG.standard_normal(s), "f4") for s in ((5, 40
 LABELS = np.array([0, 39, 7, 7, 20, 3])
 
 
+@pytest.mark.slow
 def test_cosine_distance_is_one_minus_the_cosine():
     a, b = RNG.standard_normal((2, 6, 5)).astype("f4")
     expected = 1 - (a * b).sum(1) / np.linalg.norm(a, axis=1) / np.linalg.norm(b, axis=1)
@@ -30,6 +31,7 @@ def test_cosine_distance_is_one_minus_the_cosine():
     np.testing.assert_allclose(cosine_distance(np.eye(5)[:3], np.eye(5)[1:4]), 1, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_cosine_distance_of_what_is_not_known():
     a, b = RNG.standard_normal((2, 3, 5)).astype("f4")
     b[0, :2], b[1] = np.nan, np.nan
@@ -70,6 +72,7 @@ def test_all_labels_drawn_is_the_whole_softmax():
     np.testing.assert_allclose(gradients[1], gradients[0], atol=1e-5)
 
 
+@pytest.mark.slow
 def test_the_sum_over_drawn_labels_is_unbiased():
     """exp(loss) is a sum over labels divided by the true one's term, which is known in full."""
     logits = np.asarray(EMBEDDING @ KERNEL + BIAS, np.float64)
@@ -85,6 +88,7 @@ def test_the_sum_over_drawn_labels_is_unbiased():
     assert (gaps[0] > gaps[1]).all() and (gaps[1] > 0).all() and gaps[1].max() < 0.2
 
 
+@pytest.mark.slow
 def test_the_mean_gradient_is_nearly_the_whole_one():
     def loss(kernel, key, num_sampled=20):
         return _sampled(num_sampled, key, kernel).mean()
@@ -113,6 +117,7 @@ def _network(name="short_chunk_cnn", num_labels=12):
     return models.build(name, num_labels=num_labels, window_s=0.1, **SMALL[name])
 
 
+@pytest.mark.slow_beyond(1)
 @pytest.mark.parametrize("name", SMALL)
 def test_the_last_layer_is_a_dense_one_on_the_embedding(name, quick_compiles):
     """In training too: the loss over drawn labels needs no logits of the network."""
@@ -135,6 +140,7 @@ def _gradient(objective, initial, batch):
     return jax.jit(jax.value_and_grad(loss))
 
 
+@pytest.mark.slow
 def test_objective_with_all_labels_drawn_is_the_one_without_drawing(quick_compiles):
     model = _network()
     initial = jax.jit(made(supervised, model, task="single_label").init)(jax.random.key(0))
@@ -159,6 +165,7 @@ def test_objective_with_all_labels_drawn_is_the_one_without_drawing(quick_compil
     )
 
 
+@pytest.mark.slow
 def test_no_product_with_all_labels_is_left_in_the_step(quick_compiles):
     """Logits that nothing asks for are not computed: that is what drawing is for."""
     model = _network(num_labels=1117)  # a number that is nowhere else in the program
@@ -174,6 +181,7 @@ def test_no_product_with_all_labels_is_left_in_the_step(quick_compiles):
     assert "f32[3,1117]" not in program(20)
 
 
+@pytest.mark.slow
 def test_validation_is_over_all_labels_and_by_direction(quick_compiles):
     model = _network()
     x = RNG.standard_normal((4, *model.input_shape)).astype("f4")

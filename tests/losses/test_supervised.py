@@ -33,6 +33,7 @@ def test_softmax_cross_entropy():
     np.testing.assert_allclose(got, expected, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_sigmoid_cross_entropy():
     labels = RNG.integers(0, 2, (8, 5)).astype(float)
     weight = np.array([1.0, 2.0, 3.0, 4.0, 5.0])
@@ -45,6 +46,7 @@ def test_sigmoid_cross_entropy():
         np.testing.assert_allclose(got, expected, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_large_logits_stay_finite():
     huge = jnp.array([[1e4, -1e4]])
     assert np.isfinite(losses.softmax_cross_entropy(huge, jnp.array([1]))).all()
@@ -76,6 +78,7 @@ PARTIAL = {
 }
 
 
+@pytest.mark.slow_beyond(1)
 @pytest.mark.parametrize("name", PARTIAL)
 def test_what_was_not_observed_is_left_out(name):
     loss = PARTIAL[name]
@@ -89,6 +92,7 @@ def test_what_was_not_observed_is_left_out(name):
     assert got[0] == 0  # nobody looked for anything
 
 
+@pytest.mark.slow_beyond(1)
 @pytest.mark.parametrize("name", PARTIAL)
 @pytest.mark.parametrize("jitted", [False, True])
 def test_nothing_flows_back_from_what_was_not_observed(name, jitted):
@@ -106,6 +110,7 @@ def test_nothing_flows_back_from_what_was_not_observed(name, jitted):
     np.testing.assert_allclose(got, np.where(HIDDEN, 0, whole / share), rtol=1e-5)
 
 
+@pytest.mark.slow_beyond(1)
 @pytest.mark.parametrize("jitted", [False, True])
 def test_complete_labels_give_the_bits_of_a_plain_mean(jitted):
     def tags(logits, labels):

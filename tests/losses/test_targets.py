@@ -23,6 +23,7 @@ def test_sharpen(temperature):
     np.testing.assert_allclose(got, yes / (yes + no), rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.slow_beyond(1)
 @pytest.mark.parametrize("task", pseudo_labels.TASKS)
 def test_certain_predictions_stay(task):
     certain = jnp.array([[1.0, 0.0, 0.0], [0.0, 0.0, 1.0]])

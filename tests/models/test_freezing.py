@@ -88,6 +88,7 @@ def below(*modules, names=None):
     return {name for name in names or everything() if name.startswith(tuple(modules))}
 
 
+@pytest.mark.slow_beyond(1)
 @pytest.mark.parametrize("remat", ["none", "blocks"])
 def test_what_is_frozen_is_bit_identical_and_the_rest_moves(remat, quick_compiles):
     model = dataclasses.replace(network(), module=network().module.clone(remat=remat))
@@ -137,6 +138,7 @@ def variables_of(model):
     return jax.tree.map(lambda leaf: jnp.asarray(rng.uniform(0.5, 1, leaf.shape), "f4"), shapes)
 
 
+@pytest.mark.slow
 def test_frozen_modules_do_what_they_do_in_evaluation(quick_compiles):
     model = network()
     variables = variables_of(model)
@@ -159,6 +161,7 @@ def test_frozen_modules_do_what_they_do_in_evaluation(quick_compiles):
     jax.tree.map(np.testing.assert_array_equal, state, {"batch_stats": old})
 
 
+@pytest.mark.slow
 def test_dropout_inside_frozen_modules_is_off(quick_compiles):
     """And the one between modules is not: it is for what learns behind it."""
     model = models.build(
@@ -195,6 +198,7 @@ def test_dropout_inside_frozen_modules_is_off(quick_compiles):
     assert ("Dropout_0",) in calls
 
 
+@pytest.mark.slow
 def test_statistics_alone_can_be_frozen(quick_compiles):
     model = network()
     plan = freezing.plan(model, freeze=("*.mean", "*.var"))
@@ -217,6 +221,7 @@ def test_statistics_go_with_their_parameters():
     assert not freezing.plan(network(), freeze=("*.kernel",)).first_steps.get("layer1.bn.mean")
 
 
+@pytest.mark.slow
 def test_unfreezing_step_by_step(tmp_path, quick_compiles):
     plan = freezing.plan(
         network(), freeze=("*", "!{head}"), unfreeze=((2, "layer2"), (4, "*"), (2, "dense1"))
@@ -244,6 +249,7 @@ def test_unfreezing_step_by_step(tmp_path, quick_compiles):
     jax.tree.map(np.testing.assert_array_equal, restored["state"], states[3])
 
 
+@pytest.mark.slow
 def test_the_backward_pass_ends_at_what_trains():
     model, audio = network(), batch(0)["audio"]
     variables = variables_of(model)
@@ -261,6 +267,7 @@ def test_the_backward_pass_ends_at_what_trains():
     assert flops(plan.apply(model, stage=0)) < 0.6 * flops(model)
 
 
+@pytest.mark.slow
 def test_a_frozen_network_that_learns_without_labels(quick_compiles):
     """What an objective trains beside the model is never frozen, and its followers stay too."""
     plan = freezing.plan(network(), freeze=("spec_bn", "layer*"))

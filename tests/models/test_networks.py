@@ -234,6 +234,7 @@ def test_remat_keeps_less_for_the_same_gradient(name):
         np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-3 * max(1.0, float(jnp.abs(a).max())))
 
 
+@pytest.mark.slow_beyond(1)
 @pytest.mark.parametrize("name", ["cnnsa", "music_tagging_transformer"])
 def test_both_attentions_are_the_same_function(name):
     plain, fused = small(name), small(name, attention="dot_product_attention")

@@ -77,6 +77,7 @@ def branches_of(model):
     return found
 
 
+@pytest.mark.slow_beyond(1)
 @pytest.mark.parametrize("name", SMALL)
 def test_rates_rise_from_the_first_block_to_the_last(name):
     blocks = BRANCHES[name]
@@ -115,6 +116,7 @@ def test_nothing_is_drawn_at_rate_0(rate, draws):
     assert (str(jax.make_jaxpr(step)(params, state)).count("random_bits") > x_draws) == draws
 
 
+@pytest.mark.slow
 def test_parameters_and_evaluation_know_nothing_of_it():
     plain, deep = (small("short_chunk_resnet", rate, num_blocks=1) for rate in (0.0, 0.9))
     variables = jax.jit(plain.init)(KEY)
@@ -142,6 +144,7 @@ def test_examples_lose_a_branch_whole_and_keep_its_expectation():
     assert rows.mean() == pytest.approx(1, abs=4 * np.sqrt(0.3 / 0.7 / 20_000))
 
 
+@pytest.mark.slow
 def test_a_block_without_its_branch_is_its_shortcut():
     x = jax.random.normal(KEY, (3, 8, 8, 4))
     block = ResBlock(4, pool=(2, 2), stochastic_depth_rate=1.0)
@@ -164,6 +167,7 @@ def test_a_block_without_its_branch_is_its_shortcut():
     assert all((np.asarray(leaf) == 0).all() for leaf in jax.tree.leaves(grads))
 
 
+@pytest.mark.slow
 def test_no_gradient_reaches_branches_that_are_left_out():
     # Of the four rows none is kept in the last block.
     grads, embedding = train(small("music_tagging_transformer", 1 - 1e-6))
@@ -177,6 +181,7 @@ def test_no_gradient_reaches_branches_that_are_left_out():
     assert largest["cls_token"] > 0
 
 
+@pytest.mark.slow
 def test_the_same_branches_are_left_out_when_blocks_are_computed_again():
     plain, again = (
         train(small("short_chunk_resnet", 0.5, num_blocks=1, remat=remat))

@@ -30,6 +30,7 @@ def plain(z):
     }
 
 
+@pytest.mark.slow_beyond(1)
 @pytest.mark.parametrize("shape", [(40, 8), (6, 8)])
 def test_measures_are_their_definitions(shape):
     z = Z[: shape[0]]
@@ -38,6 +39,7 @@ def test_measures_are_their_definitions(shape):
         np.testing.assert_allclose(got, expected, rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_rows_that_are_not_valid_count_nowhere():
     for name, expected in plain(Z[:30]).items():
         np.testing.assert_allclose(getattr(diagnostics, name)(Z, valid=VALID), expected, rtol=1e-4)
@@ -45,6 +47,7 @@ def test_rows_that_are_not_valid_count_nowhere():
     assert all(np.isfinite(value).all() for value in nothing.values())
 
 
+@pytest.mark.slow
 def test_spread_out_and_collapsed():
     everywhere = unit(jax.random.normal(jax.random.key(0), (2000, 2, 16)))
     metrics = mean(diagnostics.diagnose(everywhere, valid=jnp.ones(2000)))

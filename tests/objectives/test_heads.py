@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from mclf_jax.objectives import heads
 from mclf_jax.objectives.heads import MLP
@@ -23,6 +24,7 @@ def test_projector_of_clmr():
     assert count(fresh(MLP((512, 128), use_bias=False))[0]) == 327_680
 
 
+@pytest.mark.slow
 def test_projector_of_byol():
     params, state = fresh(MLP((4096, 256), norm="batch_norm"))
     assert list(params) == ["0", "1", "3"]
@@ -30,6 +32,7 @@ def test_projector_of_byol():
     assert state["batch_stats"]["1"]["mean"].shape == (4096,)
 
 
+@pytest.mark.slow
 def test_layers_do_what_they_say():
     x = jax.random.normal(jax.random.key(1), (8, 3, 5))
     head = MLP((6, 4), norm="batch_norm", final_norm="layer_norm", final_activation="tanh")

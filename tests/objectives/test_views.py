@@ -32,6 +32,7 @@ def inputs(model, batch, chains=Chains(), num_views=2):  # noqa: B008
     return views.augmented(model, chains, batch, num_views=num_views, key=KEY)
 
 
+@pytest.mark.slow
 def test_inputs_are_the_features_of_each_view():
     model = small_model()
     batch = songs(4, seed=0)
@@ -43,6 +44,7 @@ def test_inputs_are_the_features_of_each_view():
     np.testing.assert_array_equal(inputs(model, from_pipeline | {"features": x}), x)
 
 
+@pytest.mark.slow
 def test_every_view_has_draws_of_its_own():
     model = small_model("clmr_sample_cnn")
     flip = Chains(waveform=compose([random_apply(PolarityInversion(), p=0.5)]))
@@ -96,6 +98,7 @@ def test_chunks_give_the_gradients_of_the_whole(num_chunks, num_devices):
     )
 
 
+@pytest.mark.slow
 def test_statistics_of_chunks_pass_on():
     model = small_model()
     x = inputs(model, songs(16, seed=0))

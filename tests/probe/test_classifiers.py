@@ -201,6 +201,7 @@ class AndMore(Ranked):
         self.info = dataclasses.replace(self.info, name="more", splits=splits, fingerprint="more")
 
 
+@pytest.mark.slow
 def test_a_run_is_probed_by_it(run):
     """Beside another kind, with songs that the other one does not see, into the result's files."""
     settings = {"kinds": ("linear", "label_spreading"), "baselines": (), "progress": "off"}

@@ -37,6 +37,7 @@ def contents(folder):
     return {path: path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
 
 
+@pytest.mark.slow
 def test_embeddings_are_the_network_s_own(run):
     """Window by window what the network says of the audio, and all windows of evaluation."""
     found, parts = embed(run), opened(run)
@@ -50,6 +51,7 @@ def test_embeddings_are_the_network_s_own(run):
     np.testing.assert_allclose(found.vectors, expected, rtol=1e-3, atol=1e-3)
 
 
+@pytest.mark.slow
 def test_the_encoder_is_frozen(run):
     """Neither parameters nor batch statistics move, in memory or on disk."""
     parts, before = opened(run), contents(run / "checkpoints")

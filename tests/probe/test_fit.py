@@ -69,6 +69,7 @@ def test_embeddings_without_the_label_are_at_chance(kind):
     assert abs(score(kind, "single_label", data) - 1 / 3) < 0.1
 
 
+@pytest.mark.slow_beyond(1)
 @pytest.mark.parametrize("kind", KINDS)
 def test_tags_and_their_unknown_labels(kind):
     data = splits(tags, lambda y: np.pad(3 * y, ((0, 0), (0, 3))))
@@ -80,6 +81,7 @@ def test_tags_and_their_unknown_labels(kind):
     assert score(kind, "multi_label", data) > 0.99
 
 
+@pytest.mark.slow_beyond(1)
 @pytest.mark.parametrize("kind", KINDS)
 def test_an_unknown_tag_is_not_an_absent_one(kind):
     """Of "b" a third of the positives is marked; the others would win as negatives."""
@@ -105,6 +107,7 @@ def test_tags_that_nothing_can_be_learnt_of_get_one_score(kind):
     assert len(np.unique(fitted.scores[:, 0])) > 1
 
 
+@pytest.mark.slow_beyond(1)
 @pytest.mark.parametrize("kind", KINDS)
 def test_numbers_in_their_own_units(kind):
     data = splits(numbers, lambda y: np.pad(y, ((0, 0), (0, 4))), counts=(120, 30, 30))

@@ -83,6 +83,7 @@ def probed(run, **changes):
     return probe(run, **{**settings, **changes})
 
 
+@pytest.mark.slow
 def test_what_can_be_heard_is_found(run):
     """Loud songs against soft ones: probes on trained and untrained network, MFCC statistics."""
     before = contents(run / "checkpoints")
@@ -100,6 +101,7 @@ def test_what_can_be_heard_is_found(run):
     assert show.text(load_result(found.directory)) == show.text(found)
 
 
+@pytest.mark.slow
 def test_the_second_call_does_not_run_the_network(run, monkeypatch):
     first = probed(run, baselines=("untrained", "mfcc"), seeds=(0, 1))
 
@@ -139,6 +141,7 @@ def test_numbers_and_songs_that_cannot_be_read(run):
     assert any("2 songs could not be read" in note for note in found.notes)
 
 
+@pytest.mark.slow
 def test_from_scratch_sees_the_songs_of_the_probe_alone(run, monkeypatch):
     config = tiny_config(train__num_steps=2, eval__every_steps=1)
     found = probed(run, baselines=("scratch",), scratch_config=config, fractions=(0.25,))

@@ -33,6 +33,7 @@ def test_page_of_a_folder_with_a_leak(tmp_path):
     assert page.counts["svg"] == 2  # audio, labels
 
 
+@pytest.mark.slow_beyond(1)
 @pytest.mark.parametrize("num_labels", [3, 80])
 def test_page_of_tags(tmp_path, num_labels):
     rng = np.random.default_rng(0)

@@ -52,6 +52,7 @@ def players(page):
     return found
 
 
+@pytest.mark.slow
 def test_players_hold_the_windows_and_what_becomes_of_them(tmp_path):
     config, page = write(tmp_path, augment__chain=CHAIN)
     heard = players(page)
@@ -130,6 +131,7 @@ def test_songs_that_cannot_be_read_are_passed_over(tmp_path, monkeypatch):
     assert re.findall(r'<h2 id="song\d">([^<]*)', page) == ["song 15"]
 
 
+@pytest.mark.slow
 def test_the_command(tmp_path, capsys):
     """On a config without a chain, which is what most users begin with."""
     out = tmp_path / "listen.html"

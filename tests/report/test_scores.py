@@ -35,6 +35,7 @@ def _written(tmp_path, reports, **kwargs):
     return source, Page(source)
 
 
+@pytest.mark.slow_beyond(1)
 @pytest.mark.parametrize(
     ("task", "num_labels", "expected"),
     [
@@ -58,6 +59,7 @@ def test_page_is_whole_self_contained_and_escaped(
     assert page.counts["svg"] == {"single_label": 4, "multi_label": 4, "regression": 2}[task] + 3
 
 
+@pytest.mark.slow_beyond(1)
 @pytest.mark.parametrize("task", metrics.NAMES)
 def test_hostile_names_are_shown_as_text(tmp_path, task):
     labels = (HOSTILE, f"_{HOSTILE}", "100 % $")

@@ -32,6 +32,7 @@ def test_window_level_and_song_level():
     assert (batch["features"][:, -10:] == batch["features"].min()).all()
 
 
+@pytest.mark.slow
 def test_features_on_the_device_are_those_of_the_pipeline():
     _, host = first_batch()
     parts, device = first_batch(features__on="device")
@@ -46,6 +47,7 @@ def test_overridden_features_reach_model_and_source():
     assert batch["features"].shape == (4, 1 + 500 // 64, 6)
 
 
+@pytest.mark.slow_beyond(1)
 @pytest.mark.parametrize(
     ("kind", "changes", "num_bins"),
     [
@@ -78,6 +80,7 @@ def test_a_whole_representation_is_taken_by_build():
     assert (mfcc.mel_scale, mfcc.compression, mfcc.n_mfcc) == ("slaney", "log10_10000", 40)
 
 
+@pytest.mark.slow_beyond(1)
 @pytest.mark.parametrize(
     ("changes", "message"),
     [

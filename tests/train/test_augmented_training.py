@@ -161,6 +161,7 @@ def loss_of(parts, batch, key):
     return jax.jit(objective.loss)(initial["params"], initial["state"], batch, key)
 
 
+@pytest.mark.slow
 def test_the_device_augments_with_the_key_of_the_step():
     parts = parts_of(model__args__dropout_rate=0.0, **ON_DEVICE)
     assert parts.pipeline_augmentation is None
@@ -188,6 +189,7 @@ def test_pipeline_augmentation_is_not_applied_again_on_the_device():
     np.testing.assert_array_equal(*losses_)
 
 
+@pytest.mark.slow
 def test_mixing_trains_on_soft_labels():
     parts = parts_of(model__args__dropout_rate=0.0, augment__mixup_alpha=1.0)
     (batch,) = batches_of(parts, count=1)
@@ -215,6 +217,7 @@ def test_mixing_trains_on_soft_labels():
     assert ((right > 0) & (right < 1)).any()
 
 
+@pytest.mark.slow
 def test_eight_devices_augment_and_mix_as_one_does():
     parts = parts_of(model__args__dropout_rate=0.0, **ON_DEVICE, **EVERYTHING)
     dataset = pipeline.training_batches(

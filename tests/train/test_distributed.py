@@ -51,6 +51,7 @@ def finish(started):
         assert "finished" in out
 
 
+@pytest.mark.slow
 def test_two_processes_equal_one(tmp_path):
     finish(start("tests.tiny", tmp_path / "one", *CHANGES, processes=1))
     finish(start("tests.tiny", tmp_path / "two", *CHANGES, processes=2))

@@ -36,6 +36,7 @@ def leaves(variables):
     return {jax.tree_util.keystr(path): np.asarray(leaf) for path, leaf in flat}
 
 
+@pytest.mark.slow
 def test_what_is_frozen_stays_and_what_is_unfrozen_moves(teacher, tmp_path):
     config = tiny_config(init__path=str(teacher), **(FROZEN | {"eval__every_steps": 8}))
     train(config, workdir=tmp_path)

@@ -44,6 +44,7 @@ def start(workdir, *changes):
     )
 
 
+@pytest.mark.slow
 def test_features_on_the_device_give_the_same_losses(straight, tmp_path):
     workdir, _ = straight
     train(tiny_config(features__on="device"), workdir=tmp_path)
@@ -144,6 +145,7 @@ def test_evaluation_may_change_its_own_fields_only(straight):
         evaluate(workdir, split="valid", config=config)
 
 
+@pytest.mark.slow
 def test_early_stopping(tmp_path, monkeypatch):
     losses = iter([3.0, 2.0, 2.5, 2.0, 1.0])
 
@@ -157,6 +159,7 @@ def test_early_stopping(tmp_path, monkeypatch):
     assert train(config, workdir=tmp_path) == outcome
 
 
+@pytest.mark.slow
 def test_the_last_weights_can_be_the_ones_that_are_used(tmp_path, monkeypatch, capsys):
     losses = iter([1.0, 2.0])
 
@@ -174,6 +177,7 @@ def test_the_last_weights_can_be_the_ones_that_are_used(tmp_path, monkeypatch, c
         override(tiny_config(), {"eval.metric": "last", "eval.patience": 2})
 
 
+@pytest.mark.slow
 def test_what_a_run_without_labels_may_be_judged_by(tmp_path):
     config = tiny_pretraining.config_of("simclr")
     config.eval.metric = "accuracy"
@@ -187,6 +191,7 @@ def test_what_a_run_without_labels_may_be_judged_by(tmp_path):
     assert train(config, workdir=tmp_path / "run").best_step == 4
 
 
+@pytest.mark.slow
 def test_a_run_without_labels_judges_the_weights_that_it_keeps():
     config = tiny_pretraining.config_of("simclr")
     config.optim.ema_decay = 0.5
@@ -198,6 +203,7 @@ def test_a_run_without_labels_judges_the_weights_that_it_keeps():
     assert judge("valid", moved) == judge("valid", kept) != judge("valid", state)
 
 
+@pytest.mark.slow
 def test_a_loss_that_is_not_finite_stops_the_run(tmp_path):
     config = tiny_config(optim__name="sgd", optim__learning_rate=1e30, optim__schedule="constant")
     with pytest.raises(TrainingError, match=r"loss is (nan|inf) at step \d+.*last good checkpoint"):
@@ -206,6 +212,7 @@ def test_a_loss_that_is_not_finite_stops_the_run(tmp_path):
         assert np.isfinite(entry["loss"])
 
 
+@pytest.mark.slow
 def test_songs_that_break_are_listed_and_without_a_valid_split_the_last_weights_are_the_best(
     tmp_path, monkeypatch
 ):
@@ -296,6 +303,7 @@ PHASES = {
 }
 
 
+@pytest.mark.slow
 def test_a_phase_starts_with_the_best_weights(tmp_path, monkeypatch):
     """The run below is best at step 5, then at step 14: only the first switch goes back."""
     losses = {5: 2.0, 7: 3.0, 10: 2.5, 14: 1.0, 15: 4.0, 20: 4.0}
@@ -335,6 +343,7 @@ def test_a_phase_starts_with_the_best_weights(tmp_path, monkeypatch):
         np.testing.assert_array_equal(a, b)
 
 
+@pytest.mark.slow
 def test_without_labels_a_phase_starts_with_the_newest_weights(tmp_path, monkeypatch, capsys):
     """The best encoder would meet a projector that has gone on."""
     config = tiny_pretraining.config_of("simclr")

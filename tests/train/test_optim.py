@@ -188,6 +188,7 @@ def updates_of(section, *, num_steps, phase_steps=(), **settings):
     return found
 
 
+@pytest.mark.slow_beyond(1)
 @pytest.mark.parametrize("name", optim.OPTIMIZERS)
 def test_frozen_parameters_have_no_update_and_no_state(name):
     frozen = {"layer1.kernel": sys.maxsize, "layer1.bias": sys.maxsize}
@@ -210,6 +211,7 @@ def test_frozen_parameters_have_no_update_and_no_state(name):
     assert sizes[1] == sizes[0] * 2 // 3
 
 
+@pytest.mark.slow_beyond(1)
 @pytest.mark.parametrize("name", optim.OPTIMIZERS)
 def test_unfrozen_parameters_start_as_with_a_new_optimiser(name):
     section = config(name=name, weight_decay=0.1)
@@ -239,6 +241,7 @@ def test_unfreezing_within_phases():
     )
 
 
+@pytest.mark.slow_beyond(1)
 @pytest.mark.parametrize("name", optim.OPTIMIZERS)
 def test_rates_scale_updates_exactly(name):
     section = config(name=name, weight_decay=0.1)

@@ -89,6 +89,7 @@ def _plays(path):
     return str(path)
 
 
+@pytest.mark.slow
 def test_artists_with_drawn_labels(workdir):
     """Most of 18 artists are recognised on an album that was not in training, from 6 logits."""
     arguments = {"valid_fraction": 0.2, "test_fraction": 0.1}

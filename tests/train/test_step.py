@@ -103,6 +103,7 @@ def test_one_device_equals_eight_and_fsdp(optimizer):
     assert kernel.addressable_shards[0].data.size == kernel.size // 8
 
 
+@pytest.mark.slow
 def test_rows_that_are_not_valid_do_not_count():
     class Constant(nn.Module):
         @nn.compact
@@ -120,6 +121,7 @@ def test_rows_that_are_not_valid_do_not_count():
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-6), state, other)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("quick_compiles")
 def test_same_numbers_from_device_features():
     model = small_model(dropout_rate=0.0)
@@ -154,6 +156,7 @@ def test_overfits_one_batch(task):
         assert (out["scores"].argmax(-1) == batch["label"]).all()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("quick_compiles")
 def test_ema_follows_the_weights_from_behind():
     objective = made(supervised, small_model(dropout_rate=0.0), task="single_label")

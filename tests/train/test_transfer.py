@@ -109,6 +109,7 @@ def test_the_last_layer_stays_for_the_same_labels_only(weights, task, labels, wh
         assert loaded.text().splitlines()[-1].endswith(f"new: {why}")
 
 
+@pytest.mark.slow_beyond(1)
 @pytest.mark.parametrize("suffix", [".npz", ".safetensors", ".pth"])
 def test_a_file_of_weights(weights, tmp_path, suffix):
     """As self-supervised training leaves it: wrapped, without a head, beside a projector."""
@@ -136,6 +137,7 @@ def test_a_file_of_weights_with_a_last_layer_does_not_say_for_what(weights):
     assert "new: the file does not say its labels; `mclf convert` it with them" in loaded.text()
 
 
+@pytest.mark.slow
 def test_a_self_supervised_run_goes_on_with_labels(tmp_path, quick_compiles):
     changes = {
         "objective__name": "simclr",
@@ -155,6 +157,7 @@ def test_a_self_supervised_run_goes_on_with_labels(tmp_path, quick_compiles):
     assert "(short_chunk_cnn, simclr, step 2)" in loaded.origin
 
 
+@pytest.mark.slow
 def test_what_an_objective_derives_starts_there_too(weights):
     model = network()
     _, loaded = start(weights / "run", model)
@@ -236,6 +239,7 @@ def test_patterns_of_renaming(renames, expected):
     assert rename("a.conv.kernel", renames) == expected
 
 
+@pytest.mark.slow
 def test_errors_name_the_fields(weights, tmp_path):
     def error(kind, message, path=weights / "run", model=None, **settings):
         with pytest.raises(kind, match=message):

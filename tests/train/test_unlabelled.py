@@ -54,6 +54,7 @@ def test_labelled_songs_can_be_among_them():
     assert not set(everything) & set(splits["valid"].tolist() + splits["test"].tolist())
 
 
+@pytest.mark.slow
 def test_another_data_set():
     run = training.build(tiny_config(**OTHERS, unlabelled__splits=("train",)))
     assert run.unlabelled.source is not run.parts.source
@@ -109,6 +110,7 @@ def test_resumed_equals_straight(tmp_path, monkeypatch):
         np.testing.assert_array_equal(a, b)
 
 
+@pytest.mark.slow
 def test_a_student_of_cached_predictions(tmp_path, straight, capsys):
     short = {"train__num_steps": 4, "eval__every_steps": 4}
     student = tmp_path / "student"

@@ -96,6 +96,7 @@ def test_a_copy_travels_to_workers(folders):
         np.testing.assert_array_equal(copy[3]["audio"], source[3]["audio"])
 
 
+@pytest.mark.slow
 def test_batches_do_not_depend_on_the_number_of_workers(folders):
     int16 = prepared(path=folders["int16"], sample_rate_hz=RATE_HZ)
     flac = prepared(path=folders["flac"], sample_rate_hz=RATE_HZ)

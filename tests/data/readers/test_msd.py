@@ -44,6 +44,7 @@ def root(tmp_path):
     return tmp_path
 
 
+@pytest.mark.slow
 def test_the_real_tag_list_and_the_real_ids(tmp_path):
     folder = real_metadata("msd")
     assert tuple((folder / "50tagList.txt").read_text().split("\n")[:50]) == LASTFM

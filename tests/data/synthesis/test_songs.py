@@ -217,6 +217,7 @@ def test_every_instrument_is_neither_rare_nor_everywhere():
         assert (tags[style :: len(STYLES)].sum(axis=0) >= 2).all()
 
 
+@pytest.mark.slow
 def test_level_is_sane(songs):
     assert np.isfinite(songs).all()
     assert np.abs(songs).max() <= 1.0

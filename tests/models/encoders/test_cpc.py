@@ -33,6 +33,7 @@ def noise(*shape):
     return np.random.default_rng(0).standard_normal(shape).astype(np.float32)
 
 
+@pytest.mark.slow_beyond(1)
 @pytest.mark.parametrize(
     ("name", "length", "num_latents"),
     [
@@ -77,6 +78,7 @@ def test_sizes_by_hand():
     assert parameters("wav2vec") == encoder + context + (512 + 1) * 50
 
 
+@pytest.mark.slow
 def test_contexts_of_cpc_know_nothing_of_later_samples():
     x = noise(2, 9600)
     module = CPC(num_labels=2, n_channels=4, context_dim=3)
@@ -93,6 +95,7 @@ def test_contexts_of_cpc_know_nothing_of_later_samples():
     np.testing.assert_allclose(before["embedding"], before["context"].mean(axis=1), rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_contexts_of_wav2vec_hear_the_last_210_ms():
     x = np.abs(noise(2, 8000))
     module = Wav2Vec(num_labels=2, n_channels=4)
@@ -124,6 +127,7 @@ def test_group_norm_of_wav2vec_is_over_channels_and_time():
     np.testing.assert_allclose(outputs["latents"], np.maximum(y, 0), atol=1e-3)
 
 
+@pytest.mark.slow
 def test_shortcuts_and_compression_of_the_large_wav2vec():
     x = noise(1, 4000)
     plain = Wav2Vec(num_labels=2, n_channels=4, context_kernel_sizes=(3,))
@@ -135,6 +139,7 @@ def test_shortcuts_and_compression_of_the_large_wav2vec():
     np.testing.assert_allclose(summed["context"], expected, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_layer_norm_makes_latents_independent_of_the_level():
     x = noise(1, 4800)
     module = CPC(num_labels=2, n_channels=8, context_dim=3, norm="layer")
@@ -146,6 +151,7 @@ def test_layer_norm_makes_latents_independent_of_the_level():
     )
 
 
+@pytest.mark.slow
 def test_with_batch_norm_latents_start_apart():
     x = 0.1 * noise(4, 4800)
 
@@ -227,6 +233,7 @@ def test_codes_are_the_nearest():
     np.testing.assert_allclose(outputs["commitment"], expected, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_gradients_go_straight_through_and_commitment_pulls_to_the_code():
     x, book = noise(1, 4, 2), codebook([[1.0, 0.0], [-1.0, 0.5]])
     target = noise(1, 4, 2) + 1
@@ -241,6 +248,7 @@ def test_gradients_go_straight_through_and_commitment_pulls_to_the_code():
     np.testing.assert_allclose(pull, 2 * (x - outputs["quantized"]) / x.size, rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_codes_follow_what_falls_on_them_and_dead_ones_stay():
     book = codebook([[0.0, 1.0], [0.0, -1.0], [100.0, 100.0]])
     counts, sums = np.zeros(3), np.zeros((3, 2))
@@ -284,6 +292,7 @@ def test_usage_counts_valid_rows():
     assert float(alike["unused_codes"]) == pytest.approx(7 / 8)
 
 
+@pytest.mark.slow
 def test_latents_of_the_quantised_network_are_codes_and_its_encoder_learns():
     model = models.build("cpc", num_labels=2, num_codes=16, code_dim=5, n_channels=4, context_dim=3)
     variables = jax.jit(model.init)(jax.random.key(0))

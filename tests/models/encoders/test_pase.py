@@ -63,6 +63,7 @@ def test_hop(samples, latents):
     assert outputs["embedding"].shape == (2, 256)
 
 
+@pytest.mark.slow
 def test_embedding_is_the_mean_of_normalized_latents():
     model = models.build("pase", num_labels=3, **SMALL)
     variables = jax.jit(model.init)(jax.random.key(0))
@@ -81,6 +82,7 @@ def test_embedding_is_the_mean_of_normalized_latents():
     assert jnp.abs(moved).max() > 0
 
 
+@pytest.mark.slow
 def test_filters_pass_their_band_and_nothing_else():
     layer = SincConv()
     params = layer.init(jax.random.key(0), jnp.zeros((1, 300)))["params"]
@@ -113,6 +115,7 @@ def test_filters_are_symmetric_and_one_in_the_middle():
     np.testing.assert_array_equal(filters[:, 25], 1)
 
 
+@pytest.mark.slow
 def test_cut_offs_learn_and_stay_within_the_spectrum():
     layer = SincConv(num_filters=3, kernel_size=51, sample_rate_hz=8000)
     x = np.random.default_rng(0).standard_normal((2, 200)).astype("f4")
@@ -128,6 +131,7 @@ def test_an_even_sinc_kernel_is_refused():
         jax.eval_shape(SincConv(kernel_size=50).init, jax.random.key(0), jnp.zeros((1, 300)))
 
 
+@pytest.mark.slow
 def test_qrnn_is_its_recurrence():
     x = np.random.default_rng(0).standard_normal((2, 13, 4)).astype("f4")
     module = QRNN(hidden_size=3)
@@ -144,6 +148,7 @@ def test_qrnn_is_its_recurrence():
     np.testing.assert_allclose(found, np.stack(expected, axis=1), atol=1e-5)
 
 
+@pytest.mark.slow
 def test_forgetting_everything_is_the_newest():
     new = jnp.arange(6.0).reshape(1, 6, 1)
     np.testing.assert_array_equal(forget_mult(jnp.ones_like(new), new), new)
@@ -156,6 +161,7 @@ def test_skips_are_means_over_the_steps_of_a_latent():
     np.testing.assert_array_equal(pase._averaged(x, 11), x)
 
 
+@pytest.mark.slow
 def test_skips_reach_the_latents():
     model = models.build("pase", num_labels=3, skips="sum", **SMALL)
     variables = jax.jit(model.init)(jax.random.key(0))

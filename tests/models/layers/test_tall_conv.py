@@ -10,6 +10,7 @@ from mclf_jax.models.layers.tall_conv import tall_conv
 PADDING = ((1, 1), (0, 0))
 
 
+@pytest.mark.slow_beyond(1)
 @pytest.mark.parametrize("height", (1, 9, 12))
 def test_gradients_are_those_of_the_usual_convolution(height):
     rng = np.random.default_rng(height)

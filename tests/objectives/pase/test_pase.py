@@ -108,6 +108,7 @@ def test_every_worker_beats_the_mean_on_new_songs(num_views, learning_rate, limi
         assert metrics[f"accuracy_{name}"] > 0.65
 
 
+@pytest.mark.slow
 def test_the_loss_is_the_sum_of_the_workers():
     objective, first = initial()
     assert objective.num_views == 2
@@ -126,6 +127,7 @@ def value_of(objective, variables, batch, key=0):
     return loss, jax.device_get(loss.metrics)
 
 
+@pytest.mark.slow
 def test_one_and_eight_devices_agree():
     objective, first = initial()
     batch = songs(8, seed=0)
@@ -137,6 +139,7 @@ def test_one_and_eight_devices_agree():
     assert all(np.abs(leaf).max() > 0 for leaf in jax.tree.leaves(gradient_1["workers"]))
 
 
+@pytest.mark.slow
 def test_moments_are_of_the_clean_windows_whatever_the_encoder_hears():
     batch = songs(4, seed=0)
     objective, first = initial()
@@ -157,6 +160,7 @@ def test_moments_are_of_the_clean_windows_whatever_the_encoder_hears():
     )
 
 
+@pytest.mark.slow
 def test_evaluation_changes_nothing_and_leaves_out_padding():
     objective, first = initial()
     batch = songs(6, seed=0)
@@ -172,6 +176,7 @@ def test_evaluation_changes_nothing_and_leaves_out_padding():
     np.testing.assert_allclose(again.per_example, loss.per_example, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_one_window_is_enough():
     objective, first = initial(num_views=1)
     assert objective.num_views == 1
@@ -248,6 +253,7 @@ def test_the_decoder_makes_a_hop_of_every_latent(strides, kernel_size):
     assert samples.shape == (2, 9 * math.prod(strides))
 
 
+@pytest.mark.slow
 def test_workers_see_one_latent_each():
     x = jax.random.normal(jax.random.key(0), (2, 5, 4))
     worker = MLPWorker(3, hidden_size=6)
@@ -271,6 +277,7 @@ def test_neighbours_are_what_a_loop_finds():
     np.testing.assert_allclose(found, expected, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_other_rows_are_others_that_count():
     songs = {"valid": jnp.array([1.0, 0, 1, 1, 0, 1]), "index": jnp.array([7, 8, 9, 7, 10, 11])}
     drawn = np.array([pase_pairs.other_rows(jax.random.key(i), **songs) for i in range(60)])
@@ -287,6 +294,7 @@ def numbered(num_views, steps=20):
     return jnp.asarray(np.stack([10 * row + view, step], axis=-1), jnp.float32)
 
 
+@pytest.mark.slow_beyond(1)
 @pytest.mark.parametrize("num_views", [1, 2])
 def test_local_pairs(num_views):
     latents, other = numbered(num_views), jnp.array([1, 2, 0])
@@ -312,6 +320,7 @@ def test_global_pairs():
     np.testing.assert_allclose(negative[1], [10, 4.5, 20, 14.5])
 
 
+@pytest.mark.slow_beyond(1)
 @pytest.mark.parametrize("steps", [15, 40])
 def test_sequence_pairs_are_of_the_future_and_of_the_past(steps):
     assert pase_pairs.sequence_length(num_frames=3, gap=5) == 15

@@ -107,6 +107,7 @@ def test_derivatives_stand_beside_the_values():
         of("mfcc", num_deltas=1, num_frames=8)
 
 
+@pytest.mark.slow
 def test_zero_crossings_and_energy():
     sizes = {"hop_length": 160, "win_length": 400}
     expected = librosa.feature.zero_crossing_rate(sound(), frame_length=400, hop_length=160)[0]
@@ -201,6 +202,7 @@ def test_gammatone_filters_are_those_of_scipy():
             assert level == pytest.approx(expected, abs=1.0), (band, octaves)
 
 
+@pytest.mark.slow_beyond(1)
 @pytest.mark.parametrize("name", TARGETS)
 def test_silence_is_finite_and_frames_are_counted(name):
     settings = Settings(num_deltas=2)
@@ -208,6 +210,7 @@ def test_silence_is_finite_and_frames_are_counted(name):
     assert found.shape[:2] == (2, 20) and jnp.isfinite(found).all()
 
 
+@pytest.mark.slow
 def test_moments_are_those_of_everything_seen():
     rng = np.random.default_rng(0)
     batches = (
@@ -223,6 +226,7 @@ def test_moments_are_those_of_everything_seen():
     np.testing.assert_allclose(normal.std(axis=(0, 1, 2)), 1, rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_moments_forget():
     moments = running_moments.init(1)
     for level in [0.0] * 50 + [10.0] * 50:

@@ -19,6 +19,7 @@ def start(**settings):
     return initial["params"], initial["state"], jax.jit(objective.loss)
 
 
+@pytest.mark.slow
 def test_each_view_predicts_the_other():
     params, state, loss = start()
     # The target of the first step is the network itself.
@@ -47,6 +48,7 @@ def test_each_view_predicts_the_other():
     np.testing.assert_allclose(result.per_example, expected, rtol=1e-3, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_target_follows_by_its_parameters_alone():
     params, state, loss = start(momentum=0.75, momentum_schedule="constant")
     moved = jax.tree.map(lambda leaf: leaf + 1, params)
@@ -74,6 +76,7 @@ def test_target_follows_by_its_parameters_alone():
     )
 
 
+@pytest.mark.slow
 def test_no_gradient_reaches_the_target():
     params, state, loss = start()
     batch = songs(8, seed=0)
@@ -86,6 +89,7 @@ def test_no_gradient_reaches_the_target():
         assert (np.asarray(leaf) == 0).all()
 
 
+@pytest.mark.slow
 def test_momentum_rises_to_one():
     def at(step, schedule="cosine"):
         return float(momentum.momentum_at(step, base=0.99, schedule=schedule, total_steps=10))

@@ -85,6 +85,7 @@ def test_works_with_any_network(name, make):
     assert unchanged <= {"dense", "dense2", "fc"}
 
 
+@pytest.mark.slow_beyond(1)
 @pytest.mark.usefixtures("quick_compiles")
 @pytest.mark.parametrize("make", MAKERS)
 def test_one_device_equals_eight(make):

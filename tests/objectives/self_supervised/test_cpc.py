@@ -183,6 +183,7 @@ def test_loss_equals_plain_loops(network, arguments):
     assert steps == [f"accuracy_{first + i}_ahead" for i in (0, (num - 1) // 2, num - 1)]
 
 
+@pytest.mark.slow
 def test_knowing_nothing_costs_what_it_should():
     scores = jnp.zeros((2, 16))
     np.testing.assert_allclose(answer_losses(scores, criterion="info_nce"), np.log(16), rtol=1e-6)
@@ -207,6 +208,7 @@ def test_one_device_and_eight_compute_the_same(arguments):
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.slow_beyond(1)
 @pytest.mark.parametrize("negatives", ["batch", "same_clip"])
 def test_padding_is_neither_anchor_nor_negative(negatives):
     objective = made(cpc, small_model(num_codes=8), **FEW, negatives=negatives)
@@ -224,6 +226,7 @@ def test_padding_is_neither_anchor_nor_negative(negatives):
         np.testing.assert_allclose(values[:4], other.metrics[name][:4], rtol=1e-5, err_msg=name)
 
 
+@pytest.mark.slow
 def test_evaluation_is_repeatable_and_changes_nothing():
     objective = made(cpc, small_model(num_codes=8), **FEW)
     initial = jax.jit(objective.init)(jax.random.key(0))
@@ -242,6 +245,7 @@ def test_evaluation_is_repeatable_and_changes_nothing():
     assert (embedding[0] != embedding[1]).any()
 
 
+@pytest.mark.slow
 def test_commitment_counts_with_its_weight():
     batch, key = melodies(4, seed=0), jax.random.key(1)
     losses = {}
@@ -255,6 +259,7 @@ def test_commitment_counts_with_its_weight():
     assert 1 <= losses[0.0].metrics["code_perplexity"][0] <= 8
 
 
+@pytest.mark.slow
 def test_augmentation_is_for_training():
     batch, key = melodies(4, seed=0), jax.random.key(1)
     found = {}

@@ -36,6 +36,7 @@ def keys_of(state, batch):
     )
 
 
+@pytest.mark.slow
 def test_queue_holds_the_last_keys_in_order():
     params, state, loss = start()
     expected = []
@@ -69,6 +70,7 @@ def test_keys_of_the_same_song_are_no_negatives():
     np.testing.assert_array_equal(got.state["queue_index"], expected)
 
 
+@pytest.mark.slow
 def test_key_encoder_follows_by_its_parameters_alone():
     params, state, loss = start(momentum=0.75)
     moved = jax.tree.map(lambda leaf: leaf + 1, params)
@@ -86,6 +88,7 @@ def test_key_encoder_follows_by_its_parameters_alone():
     jax.tree.map(np.testing.assert_array_equal, other["key"], new)
 
 
+@pytest.mark.slow
 def test_no_gradient_reaches_keys():
     params, state, loss = start()
     batch = songs(8, seed=0)
@@ -98,6 +101,7 @@ def test_no_gradient_reaches_keys():
         assert (np.asarray(leaf) == 0).all()
 
 
+@pytest.mark.slow
 def test_evaluation_is_against_keys_only():
     objective = made(moco, small_model(), queue_size=24, dim=8)
     state = jax.jit(objective.init)(KEY)

@@ -17,6 +17,7 @@ def loss_of(batch, **settings):
     return gradients(objective, initial, batch, num_devices=1)
 
 
+@pytest.mark.slow_beyond(1)
 @pytest.mark.parametrize("num_views", [2, 4])
 def test_silence_is_like_all_others(num_views):
     batch = songs(16, seed=0, num_views=num_views)
@@ -34,6 +35,7 @@ def test_published_sizes_of_clmr():
     assert objective.num_views == 2
 
 
+@pytest.mark.slow
 def test_clips_of_one_track_may_be_left_out():
     batch = songs(16, seed=0) | {"group": np.zeros(16, np.int32)}
     (ignored, _), _ = loss_of(batch, same_track="ignore")
@@ -43,6 +45,7 @@ def test_clips_of_one_track_may_be_left_out():
     assert published > 1
 
 
+@pytest.mark.slow
 def test_a_song_that_is_twice_in_a_batch_is_no_negative_of_itself():
     """As in a batch that goes over the end of an epoch."""
     batch = songs(16, seed=0)
@@ -51,12 +54,14 @@ def test_a_song_that_is_twice_in_a_batch_is_no_negative_of_itself():
     assert loss_of(batch)[0][0] < loss_of(songs(16, seed=0))[0][0]
 
 
+@pytest.mark.slow
 def test_blocks_give_the_same_gradients():
     batch = songs(16, seed=0)
     whole, blocks = loss_of(batch), loss_of(batch, block_size=6)
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-5), whole, blocks)
 
 
+@pytest.mark.slow
 def test_embeddings_themselves_may_be_compared():
     objective = made(simclr, small_model(), projector=())
     initial = jax.jit(objective.init)(jax.random.key(0))

@@ -56,6 +56,7 @@ def outcomes(logits, task):
     return np.stack([p, 1 - p], -1)
 
 
+@pytest.mark.slow_beyond(1)
 @pytest.mark.parametrize("task", TASKS)
 @pytest.mark.parametrize("name", ["uda", "fixmatch", "pseudo_label"])
 def test_the_loss_by_hand(name, task):
@@ -135,6 +136,7 @@ def test_no_gradient_reaches_the_teacher(view):
     assert all((np.asarray(leaf) != 0).any() for leaf in jax.tree.leaves(student))
 
 
+@pytest.mark.slow
 def test_the_network_as_its_own_teacher_is_a_constant():
     model, batch = point_model(), points(8, task="single_label")
     params, state, loss = start(model, chains=SHIFT, **SOFT)
@@ -156,6 +158,7 @@ def test_the_network_as_its_own_teacher_is_a_constant():
     )
 
 
+@pytest.mark.slow
 def test_the_teacher_is_the_average():
     params, state, loss = start(small_model(), **EMA | {"momentum": 0.6}, **SOFT)
     average = None
@@ -235,6 +238,7 @@ def test_annealing_leaves_out_what_is_right(task, schedule, step, share):
     np.testing.assert_allclose(last["labelled_kept"], 1)
 
 
+@pytest.mark.slow
 def test_the_same_on_one_and_eight_devices():
     noise = Chains(waveform=lambda key, x: x + 0.1 * jax.random.normal(key, x.shape))
     settings = METHODS["mean_teacher"] | {"ramp_up_steps": 0, "chains": noise}

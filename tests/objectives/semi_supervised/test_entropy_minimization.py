@@ -20,6 +20,7 @@ KEY = jax.random.key(0)
 TASKS = ("single_label", "multi_label")
 
 
+@pytest.mark.slow_beyond(1)
 @pytest.mark.parametrize("task", TASKS)
 def test_the_loss_by_hand(task):
     model, batch = point_model(), clusters(task=task)["batch"]

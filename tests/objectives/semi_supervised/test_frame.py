@@ -19,6 +19,7 @@ def batch(num_labelled, num_unlabelled, *, name="audio"):
     }
 
 
+@pytest.mark.slow_beyond(1)
 @pytest.mark.parametrize("ratio", [1, 3])
 @pytest.mark.parametrize("labelled_view", frame.VIEWS)
 @pytest.mark.parametrize("name", ["audio", "features"])

@@ -206,6 +206,7 @@ def test_the_loss_of_padding_counts_nothing():
         np.testing.assert_allclose(one.metrics[name], other.metrics[name], rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_an_unobserved_tag_stays_so_in_mixtures():
     """Of a tag that no labelled song is known to have or lack, only unmixed guesses are left."""
     batch = batch_of("multi_label")
@@ -234,6 +235,7 @@ def test_an_unobserved_tag_stays_so_in_mixtures():
     assert (hidden[:, [0, 2]] != 0).all() and np.isfinite(hidden).all()
 
 
+@pytest.mark.slow
 def test_nothing_flows_back_through_guesses():
     """One song without labels, unmixed: the gradient is that of a constant target."""
     batch, model = batch_of(labelled=1, unlabelled=1), Toy()
@@ -332,6 +334,7 @@ class Normalised(nn.Module):
         return {"logits": nn.Dense(K)(nn.relu(x))}
 
 
+@pytest.mark.slow
 def test_eight_devices_do_what_one_does():
     """With batch norm, whose statistics are of all mixed rows."""
     batch = batch_of()

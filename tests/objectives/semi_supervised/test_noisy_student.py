@@ -140,6 +140,7 @@ def test_the_whole_loss_in_numpy(runs, task, targets, temperature):
     assert ("accuracy" in result.metrics) == (task == "single_label")
 
 
+@pytest.mark.slow
 def test_the_teacher_stays_as_it_is(runs):
     objective = student(runs, chains=NOISE)
     first, step = start(objective)
@@ -155,6 +156,7 @@ def test_the_teacher_stays_as_it_is(runs):
     assert max(jax.tree.leaves(moved)) > 1e-3
 
 
+@pytest.mark.slow_beyond(1)
 @pytest.mark.parametrize("temperature", [1.0, 4.0])
 def test_a_teacher_has_nothing_to_teach_itself(runs, temperature):
     """No gradient and, with a temperature, no loss where the student predicts the same."""
@@ -192,6 +194,7 @@ def test_a_teacher_has_nothing_to_teach_itself(runs, temperature):
     assert value > 0 and largest(of_student) > 1e-2 and largest(of_teacher) == 0
 
 
+@pytest.mark.slow
 def test_a_skeptical_student_doubts_what_is_not_tagged(runs):
     batch, task = batch_of("multi_label"), "multi_label"
     p = expit(logits_of(runs[task], batch["audio"], task))
@@ -263,6 +266,7 @@ def test_a_smaller_student_with_other_features(runs):
         objective.loss(params, state, as_features | {"unlabelled": others}, KEY)
 
 
+@pytest.mark.slow
 def test_one_device_equals_eight(runs):
     objective = student(runs, "multi_label", labelled_loss="skeptical", chains=NOISE)
     initial, batch = jax.jit(objective.init)(KEY), batch_of("multi_label")
