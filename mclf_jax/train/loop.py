@@ -98,7 +98,8 @@ def _train(
     log = functools.partial(_log, logbook, checkpoints, config.train.batch_size)
     clock = Clock(trained_s=progress.trained_s, waited_s=progress.waited_s)
     # Run op by op, for debugging, a step moves all of its numbers.
-    op_by_op = jax.config.jax_disable_jit or jax.config.jax_debug_nans or jax.config.jax_debug_infs
+    debugging = ("jax_disable_jit", "jax_debug_nans", "jax_debug_infs")
+    op_by_op = any(getattr(jax.config, name) for name in debugging)
     # Metrics of a step are read when the next ones have been started.
     pending: list[tuple[int, dict[str, jax.Array]]] = []
     failed: set[str] = set()
