@@ -96,9 +96,7 @@ def _read_run(run: Path, *, model: Model, other_features: str) -> Pretrained:
         arrays={name_of(path_of(key_path)[1:]): np.asarray(leaf) for key_path, leaf in leaves},
         name=lambda path: name_of(path[1:]),
         turn=lambda path, array: array,
-        labels=f"of the run there, {why}"
-        if (why := why_unfit(opened))
-        else (meta["task"], tuple(meta["labels"])),
+        labels=why_unfit(opened) or (meta["task"], tuple(meta["labels"])),
         notes=tuple(differing),
     )
 

@@ -187,7 +187,7 @@ def test_clmr_stride_plans_leave_one_step(strides, rate, samples):
 
 
 @pytest.mark.parametrize("name", ["musicnn", "music_tagging_transformer", "crnn"])
-@pytest.mark.slow_beyond(1)
+@pytest.mark.slow
 def test_bfloat16_computes_the_same_roughly_and_keeps_float32_weights(name):
     window = {"window_s": 2.0}  # CPUs are slow at it
     precise, rough = small(name, **window), small(name, dtype="bfloat16", **window)
@@ -211,7 +211,7 @@ def test_bfloat16_computes_the_same_roughly_and_keeps_float32_weights(name):
 
 
 @pytest.mark.parametrize("name", ["short_chunk_resnet", "music_tagging_transformer"])
-@pytest.mark.slow_beyond(1)
+@pytest.mark.slow
 def test_remat_keeps_less_for_the_same_gradient(name):
     kept, gradients = {}, {}
     for remat in models.REMATS:

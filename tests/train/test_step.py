@@ -138,7 +138,7 @@ def test_same_numbers_from_device_features():
 
 
 @pytest.mark.parametrize("task", ["single_label", "multi_label", "regression"])
-@pytest.mark.slow_beyond(1)
+@pytest.mark.slow
 def test_overfits_one_batch(task):
     model = small_model(dropout_rate=0.0)
     batch = next(batches(1))

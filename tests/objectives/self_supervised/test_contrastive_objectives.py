@@ -68,7 +68,7 @@ def test_beats_its_own_untrained_start(make):
         ("musicnn", small_byol),
     ],
 )
-@pytest.mark.slow_beyond(2)
+@pytest.mark.slow
 def test_works_with_any_network(name, make):
     """Waveforms and spectrograms, with augmentation on the device."""
     chains = Chains(waveform=compose([Noise(min_snr_db=3.0, max_snr_db=30.0)]))
