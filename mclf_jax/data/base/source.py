@@ -1,5 +1,6 @@
 """What every data set gives to the pipeline: items by index, and what they are."""
 
+import abc
 import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import TypedDict
@@ -67,7 +68,7 @@ class Info:
     columns: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
 
 
-class Source:
+class Source(abc.ABC):
     """Random access to songs; picklable, because worker processes get a copy.
 
     Attributes:
@@ -92,17 +93,17 @@ class Source:
             index=np.int32(range(len(self))[index]),
         )
 
+    @abc.abstractmethod
     def read(self, index: int, *, start_sample: int, num_samples: int) -> np.ndarray:
         """Float32 [<= num_samples] of the song, decoding nothing else; shorter at its end.
 
         Raises:
             AudioError: the audio cannot be read (`mclf_jax.audio.decode`).
         """
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def num_samples(self, index: int) -> int:
         """Length of the song at `info.sample_rate_hz`, without decoding it."""
-        raise NotImplementedError
 
     def item_id(self, index: int) -> str:
         """Path or track id, for people."""

@@ -55,6 +55,12 @@ class Labelled(Source):
     info: Info
     labels: np.ndarray
 
+    def num_samples(self, index):
+        raise AssertionError("there is no audio")
+
+    def read(self, index, *, start_sample, num_samples):
+        raise AssertionError("there is no audio")
+
     def item_id(self, index):
         return f"item{index}"
 
