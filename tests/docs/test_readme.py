@@ -15,6 +15,7 @@ PAGES = (
     "README.md",
     "docs/data.md",
     "docs/few_labels.md",
+    "docs/measured.md",
     "docs/models.md",
     "docs/representations.md",
     "launch/local.sh",
@@ -80,9 +81,10 @@ def test_command_is_understood(page, command, monkeypatch, tmp_path):
         assert list(make_commands(arguments.config, workdir="runs", overrides=rest))
 
 
-def test_files_that_the_readme_names_exist():
-    text = (ROOT / "README.md").read_text()
+@pytest.mark.parametrize("page", ["README.md", "docs/measured.md"])
+def test_files_that_a_page_names_exist(page):
+    text = (ROOT / page).read_text()
     for target in re.findall(r"\]\((?!http)([^)]+)\)", text):
-        assert (ROOT / target.partition("#")[0]).exists(), target
+        assert ((ROOT / page).parent / target.partition("#")[0]).exists(), target
     for name in re.findall(r"\b(?:launch|configs|tests)/[\w/]+\.(?:sh|py)", text):
         assert (ROOT / name).exists(), name
