@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mclf_jax.data.synthesis.composer import Part, Score
 from mclf_jax.data.synthesis.instruments import energy, noise, slope, strokes, tone
+from mclf_jax.data.synthesis.score import Part, Score
 
 _FADE_OUT_S = 0.4
 

@@ -17,7 +17,8 @@ import numpy as np
 from mclf_jax.common import checks
 from mclf_jax.data.base.source import Info, Source, read_only
 from mclf_jax.data.synthesis import mixer
-from mclf_jax.data.synthesis.composer import INSTRUMENTS, KEYS, Score, compose, place
+from mclf_jax.data.synthesis.composer import compose, place
+from mclf_jax.data.synthesis.score import INSTRUMENTS, KEYS, Score
 from mclf_jax.data.synthesis.styles import STYLES
 
 VERSION = "1.0.0"

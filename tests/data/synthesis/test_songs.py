@@ -15,7 +15,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
 from mclf_jax.data.base.source import TASKS, Example
-from mclf_jax.data.synthesis.composer import KEYS
+from mclf_jax.data.synthesis.score import KEYS
 from mclf_jax.data.synthesis.songs import synthetic
 from mclf_jax.data.synthesis.styles import STYLES
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mclf_jax.data.synthesis import mixer
-from mclf_jax.data.synthesis.composer import INSTRUMENTS, compose, draw_artist, place
+from mclf_jax.data.synthesis.composer import compose, draw_artist, place
 from mclf_jax.data.synthesis.instruments import (
     MELODIC,
     PITCHED,
@@ -17,6 +17,7 @@ from mclf_jax.data.synthesis.instruments import (
     strokes,
     tone,
 )
+from mclf_jax.data.synthesis.score import INSTRUMENTS
 from mclf_jax.data.synthesis.styles import MODES, STYLES
 
 RATE_HZ = 16000
