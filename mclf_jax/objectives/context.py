@@ -103,9 +103,9 @@ def context_of(
 
 
 def balanced_pos_weight(labels: np.ndarray, *, largest: float = 20.0) -> np.ndarray:
-    """Negatives over positives of each tag, [N, K] -> [K], clipped to [1, largest].
+    """Negatives over positives of each label, [N, K] -> [K], clipped to [1, largest].
 
-    Songs for which a tag is NaN, not observed, are neither.
+    Songs for which a label is NaN, not observed, are neither.
     """
     positives, negatives = np.nansum(labels, axis=0), np.nansum(1 - labels, axis=0)
     return np.clip(negatives / np.maximum(positives, 1), 1.0, largest).astype("f4")
