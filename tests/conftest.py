@@ -1,6 +1,7 @@
 """Eight virtual CPU devices for every test, before anything starts JAX."""
 
 import collections
+import functools
 import os
 import tempfile
 
@@ -14,11 +15,35 @@ import hypothesis  # noqa: E402
 import jax  # noqa: E402
 import pytest  # noqa: E402
 
+from tests import fuzz as fuzz_lib  # noqa: E402
+
 jax.config.update("jax_num_cpu_devices", 8)
 # The same examples every time, so that a change is what breaks a test.
 hypothesis.settings.register_profile("repeatable", derandomize=True, deadline=None)
 hypothesis.settings.load_profile("repeatable")
 os.environ.setdefault("MPLBACKEND", "agg")
+
+
+def pytest_addoption(parser):
+    """The time of tests that try inputs at random."""
+    parser.addoption(
+        "--fuzz-seconds",
+        type=float,
+        default=6.0,
+        help="how long each fuzz test goes on; all of them take a minute as it is",
+    )
+
+
+@pytest.fixture
+def fuzz_numbers(request):
+    """Seeds of inputs, 0, 1, 2, ... until the time is up: `for n in fuzz_numbers: ...`."""
+    return fuzz_lib.numbers(request.config.getoption("--fuzz-seconds"))
+
+
+@pytest.fixture
+def fuzz_examples(request):
+    """`fuzz_examples(check, *strategies)`: hypothesis, until the time is up."""
+    return functools.partial(fuzz_lib.examples, request.config.getoption("--fuzz-seconds"))
 
 
 @pytest.hookimpl(tryfirst=True)
