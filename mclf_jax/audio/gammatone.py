@@ -4,7 +4,7 @@ import numpy as np
 
 from mclf_jax.audio.arrays import Array, constant, matmul
 from mclf_jax.audio.compress import power_to_db
-from mclf_jax.audio.stft import Stft, power_spectrogram
+from mclf_jax.audio.stft import Stft, bin_frequencies_hz, power_spectrogram
 
 # Glasberg and Moore 1990: ERB(f) = f / 9.26449 + 24.7 Hz; a filter is 1.019 of it wide.
 _EAR_Q = 9.26449
@@ -42,5 +42,5 @@ def _responses(sample_rate_hz: float, n_fft: int, n_bands: int, f_min_hz: float)
         sample_rate_hz=sample_rate_hz, n_bands=n_bands, f_min_hz=f_min_hz
     )
     bandwidths_hz = _BANDWIDTH_PER_ERB * (centres_hz / _EAR_Q + _MIN_BANDWIDTH_HZ)
-    bins_hz = np.linspace(0, sample_rate_hz / 2, n_fft // 2 + 1)[:, None]
+    bins_hz = bin_frequencies_hz(n_fft=n_fft, sample_rate_hz=sample_rate_hz)[:, None]
     return (1 + ((bins_hz - centres_hz) / bandwidths_hz) ** 2) ** -4.0

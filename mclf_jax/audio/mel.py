@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from mclf_jax.audio.arrays import Array, array_module, constant, matmul
+from mclf_jax.audio.stft import bin_frequencies_hz
 
 MEL_SCALES = ("htk", "slaney")
 MEL_NORMS = ("none", "slaney")
@@ -16,7 +17,8 @@ _NUM_BLOCKS = 3
 def mel_filter_bank(settings: Any) -> np.ndarray:
     """Triangular mel filters, float64 [n_fft//2 + 1, n_mels], read-only.
 
-    Equal to torchaudio's `melscale_fbanks` and, transposed, to `librosa.filters.mel`.
+    Equal, transposed, to `librosa.filters.mel` and, for an even n_fft, to torchaudio's
+    `melscale_fbanks`, which places the last bin of an odd one at half the rate.
 
     Args:
         settings: `LogMel`, `Mfcc` or whatever else has their fields.
@@ -45,7 +47,7 @@ def _arguments(s: Any) -> tuple:
 @functools.lru_cache(maxsize=64)
 def _filter_bank(sample_rate_hz, n_fft, n_mels, f_min_hz, f_max_hz, scale, norm) -> np.ndarray:
     edges_hz = _edges_hz(n_mels, f_min_hz, f_max_hz, scale)
-    bins_hz = np.linspace(0, sample_rate_hz / 2, n_fft // 2 + 1)[:, None]
+    bins_hz = bin_frequencies_hz(n_fft=n_fft, sample_rate_hz=sample_rate_hz)[:, None]
     left, centre, right = edges_hz[:-2], edges_hz[1:-1], edges_hz[2:]
     rising = (bins_hz - left) / (centre - left)
     falling = (right - bins_hz) / (right - centre)

@@ -97,6 +97,18 @@ class Stft:
         return 1 + (num_samples + padding - self.n_fft) // self.hop_length
 
 
+def bin_frequencies_hz(*, n_fft: int, sample_rate_hz: float) -> np.ndarray:
+    """Frequency of each bin of the transform of a frame, [n_fft//2 + 1] in Hz.
+
+    The last one is half the rate if n_fft is even, and half a bin below it if n_fft is odd.
+
+    >>> bin_frequencies_hz(n_fft=5, sample_rate_hz=100)
+    array([ 0., 20., 40.])
+    """
+    last = n_fft // 2
+    return np.linspace(0, sample_rate_hz * last / n_fft, last + 1)
+
+
 def stft(waveform: Array, settings: Stft | None = None, **changes: Any) -> Array:
     """Complex short-time Fourier transform.
 

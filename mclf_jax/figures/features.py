@@ -24,7 +24,7 @@ from mclf_jax.audio.cqt import CQT, filter_response, frequencies_hz
 from mclf_jax.audio.harmonic import harmonic_bands, harmonic_centres_hz
 from mclf_jax.audio.mel import mel_filter_bank, mel_frequencies_hz
 from mclf_jax.audio.spectrogram import LogMel, Mfcc
-from mclf_jax.audio.stft import Stft
+from mclf_jax.audio.stft import Stft, bin_frequencies_hz
 from mclf_jax.common import checks
 from mclf_jax.figures.axes import (
     colour_bar,
@@ -188,7 +188,7 @@ def filter_bank(settings: Any) -> Figure:
         title = f"{settings.num_bins} constant-Q filters, {settings.bins_per_octave} per octave"
     elif isinstance(settings, LogMel | Mfcc):
         gains = mel_filter_bank(settings)
-        hz = np.linspace(0, settings.sample_rate_hz / 2, len(gains))
+        hz = bin_frequencies_hz(n_fft=settings.n_fft, sample_rate_hz=settings.sample_rate_hz)
         empty = int((gains.max(axis=0) == 0).sum())
         title = f"{settings.n_mels} mel filters, {settings.mel_scale} scale"
         title += f", {empty} of them empty" if empty else ""
@@ -322,7 +322,8 @@ def _rows(settings: Any) -> tuple[str, tuple[float, ...]]:
         return "coefficient", tuple(range(settings.n_mfcc))
     if isinstance(settings, LogMel):
         return "mel", tuple(mel_frequencies_hz(settings))
-    return "hz", tuple(np.linspace(0, settings.sample_rate_hz / 2, settings.num_bins))
+    n_fft, rate = settings.n_fft, settings.sample_rate_hz
+    return "hz", tuple(bin_frequencies_hz(n_fft=n_fft, sample_rate_hz=rate))
 
 
 def _draw(axes: Axes, picture: _Picture, *, limits: tuple[float, float]) -> AxesImage:

@@ -38,6 +38,8 @@ SETTINGS = [
     LogMel(n_fft=400, hop_length=160, n_mels=64, f_min_hz=60.0, f_max_hz=7000.0),  # 400 % 160 != 0
     LogMel(window="hamming", win_length=400, db_ref="max", top_db=60.0),
     LogMel(framing="start", power=1.0),
+    LogMel(n_fft=255, hop_length=64, n_mels=24),  # whose last bin is not at half the rate
+    LogMel(sample_rate_hz=22050, n_fft=1023, n_mels=64, mel_scale="slaney", mel_norm="slaney"),
 ]
 OTHERS = [
     LogMel(compression="none"),
