@@ -92,7 +92,7 @@ class Catalogue:
         parents: of labels in a hierarchy, {label: parent}; items carry their ancestors too.
         skipped: (item, reason) of everything that is left out already.
         notes: sentences worth printing once.
-        split_hint: what a user can do about splits that cannot be made; for an error.
+        split_hint: what a user can do about splits that cannot be made.
     """
 
     facts: Facts

@@ -12,11 +12,16 @@ from mclf_jax.data.catalogue.items import Catalogue, Facts, Item
 _SHOWN = 8
 
 
-def data_root(path: str | os.PathLike, *, title: str) -> Path:
-    """The folder of a data set.
+def data_root(path: str | os.PathLike, *, title: str, holds: Iterable[str]) -> Path:
+    """The folder of a data set, or the one folder in it that is, as archives and mirdata make it.
+
+    Args:
+        path: that a user gave.
+        title: of the data set.
+        holds: what is in its folder, such as the table of its labels; one of these is enough.
 
     Raises:
-        ValueError: there is no such folder.
+        ValueError: there is no such folder, or there are several in it.
     """
     root = Path(path).expanduser()
     # Without a name it would be the current directory.
@@ -24,20 +29,35 @@ def data_root(path: str | os.PathLike, *, title: str) -> Path:
         raise ValueError(
             f"path must be the folder of {title}, got {os.fspath(path)!r}: no such folder"
         )
-    return root
+    holds = tuple(holds)
+
+    def is_it(folder: Path) -> bool:
+        return any((folder / name).exists() for name in holds)
+
+    if is_it(root):
+        return root
+    inside = [e for e in os.scandir(root) if not e.name.startswith(".") and e.is_dir()]
+    found = sorted(entry.name for entry in inside if is_it(Path(entry.path)))
+    if len(found) > 1:
+        raise ValueError(f"{root} has several folders of {title}: {_few(found)}; name one of them")
+    return root / found[0] if found else root
 
 
 def find(root: Path, *candidates: str, title: str) -> Path:
     """The first of the candidates, relative to `root`, that is there, a file or a folder.
 
+    Of a folder that holds one of its own name, as some unpack archives, it is the inner one.
+
     Raises:
         ValueError: none is; the message says what was looked for and what was found.
     """
     for candidate in candidates:
-        if (root / candidate).exists():
-            return root / candidate
+        found = root / candidate
+        if found.exists():
+            inner = found / found.name
+            return inner if inner.is_dir() else found
     raise ValueError(
-        f"{root} is not {title} as it is distributed: looked for {' or '.join(candidates)}; "
+        f"{root} is not {title} as it is distributed: looked for {_few(candidates, ' or ')}; "
         f"found {contents(root)}"
     )
 
@@ -45,8 +65,12 @@ def find(root: Path, *candidates: str, title: str) -> Path:
 def contents(root: Path) -> str:
     """The first entries of a folder, for messages."""
     names = sorted(entry.name + "/" * entry.is_dir() for entry in os.scandir(root))
+    return _few(names) or "nothing"
+
+
+def _few(names: Sequence[str], separator: str = ", ") -> str:
     more = [f"and {len(names) - _SHOWN} more"] if len(names) > _SHOWN else []
-    return ", ".join(names[:_SHOWN] + more) or "nothing"
+    return separator.join([*names[:_SHOWN], *more])
 
 
 def read_rows(
@@ -73,7 +97,7 @@ def read_rows(
 
 
 def keep_existing(
-    items: Iterable[Item], *, title: str, looked_in: Path
+    items: Iterable[Item], *, title: str, looked_in: Path, hint: str = ""
 ) -> tuple[tuple[Item, ...], tuple[tuple[str, str], ...]]:
     """Items whose audio is on disk, and (item, reason) of the others.
 
@@ -91,6 +115,7 @@ def keep_existing(
         raise ValueError(
             f"no audio of {title} is in {looked_in}: looked for {len(skipped)} files, such as "
             f"{first}; found {contents(looked_in) if looked_in.is_dir() else 'no such folder'}"
+            f"{hint and f'. {hint}'}"
         )
     return tuple(kept), tuple(skipped)
 
@@ -141,7 +166,8 @@ def make_catalogue(
     Raises:
         ValueError: not one is there, see `keep_existing`.
     """
-    kept, missing = keep_existing(items, title=facts.title, looked_in=looked_in)
+    hint = others.get("split_hint", "")
+    kept, missing = keep_existing(items, title=facts.title, looked_in=looked_in, hint=hint)
     return Catalogue(
         facts=facts,
         items=kept,

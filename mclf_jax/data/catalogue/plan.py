@@ -9,6 +9,7 @@ from mclf_jax.data.catalogue.items import SPLITS, UNLABELLED, Catalogue, Item
 from mclf_jax.data.splits import grouped as splits
 
 _SHOWN = 5
+_FRACTIONS = {"train": 0.7, "valid": 0.15, "test": 0.15}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,12 +36,13 @@ def plan(catalogue: Catalogue, *, seed: int = 0) -> Plan:
     """Labels and splits of a catalogue.
 
     Where no split is given, items are dealt 70/15/15 to train, valid and test by group and
-    stratified by label; where all but valid is given, valid is 15 % of train, by group.
+    stratified by label; where all but valid is given, valid is 15 % of train, by group. With fewer
+    groups than splits, the last ones are left out and a note says so: few songs can be looked at.
 
     Where no item has a label, all are in the split "unlabelled".
 
     Raises:
-        ValueError: one label is not a choice, or splits cannot be made.
+        ValueError: one label is not a choice.
     """
     items, title, notes = catalogue.items, catalogue.facts.title, list(catalogue.notes)
     if catalogue.labels is None:
@@ -106,7 +108,8 @@ def _complete_splits(
     catalogue: Catalogue, labels: np.ndarray, notes: list[str], *, seed: int
 ) -> list[str]:
     """The split of each item: as given, where it is given; the rest by group."""
-    items, title = catalogue.items, catalogue.facts.title
+    items = catalogue.items
+    hint = f". {catalogue.split_hint}" if catalogue.split_hint else ""
     split_of = [item.split if item.is_labelled else UNLABELLED for item in items]
     group_of = [item.group or item.item_id for item in items]
     given: dict[str, set[str]] = {}
@@ -116,18 +119,18 @@ def _complete_splits(
     _note_crossing(given, notes, kind=catalogue.facts.group)
     known = np.nan_to_num(labels)  # to stratify by, unknown is as good as absent
 
-    def deal(chosen: list[int], **arguments) -> str:
-        try:
-            dealt = splits.split_by_group(
-                [group_of[i] for i in chosen], known[chosen], seed=seed, **arguments
-            )
-        except ValueError as error:
-            hint = f". {catalogue.split_hint}" if catalogue.split_hint else ""
-            raise ValueError(f"{title}: splits cannot be made by group: {error}{hint}") from error
+    def deal(chosen: list[int], fractions: Mapping[str, float] = _FRACTIONS) -> str:
+        groups = [group_of[i] for i in chosen]
+        names = list(fractions)[: len(set(groups))]
+        total = sum(fractions[name] for name in names)
+        shares = {name: fractions[name] / total for name in names}
+        dealt = splits.split_by_group(groups, known[chosen], fractions=shares, seed=seed)
         for split, positions in dealt.items():
             for position in positions:
                 split_of[chosen[position]] = split
-        return ", ".join(f"{split} {len(positions)}" for split, positions in dealt.items())
+        counts = ", ".join(f"{split} {len(positions)}" for split, positions in dealt.items())
+        without = [name for name in fractions if name not in names]
+        return f"{counts}; too few groups for {' and '.join(without)}{hint}" if without else counts
 
     open_items = [i for i, split in enumerate(split_of) if not split]
     joining = [i for i in open_items if group_of[i] in given]
@@ -152,15 +155,16 @@ def _complete_splits(
 
     train = [i for i, split in enumerate(split_of) if split == "train"]
     if not train:
-        raise ValueError(
-            f"{title} has no usable labelled item in the split train (there are: "
-            f"{', '.join(sorted(set(split_of)))}). {catalogue.split_hint}".rstrip()
+        notes.append(
+            "no usable labelled item is in the split train (there are: "
+            f"{', '.join(sorted(set(split_of)))}), so nothing can be trained on them{hint}"
         )
-    if "valid" not in split_of:
-        counts = deal(train, fractions={"train": 0.85, "valid": 0.15})
+    elif "valid" not in split_of and given:
+        counts = deal(train, {"train": 0.85, "valid": 0.15})
         notes.append(f"no valid split given: made from train by group with seed {seed}: {counts}")
     if "test" not in split_of:
-        notes.append("no test split given: evaluate on valid, or mark rows with the split test")
+        instead = "evaluate on valid, or mark" if "valid" in split_of else "mark"
+        notes.append(f"no test split given: {instead} rows with the split test")
     return split_of
 
 

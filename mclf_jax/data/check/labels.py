@@ -14,6 +14,10 @@ from mclf_jax.data.check.finding import Finding, plural
 MIN_POSITIVES = 10
 """In a split that is scored. With n positives, the recall of a label has a standard error of up
 to .5/sqrt(n), .16 for ten, and one song more or less moves it by 1/n."""
+_WITHOUT = {
+    "train": "nothing can be trained on this data set",
+    "valid": "no checkpoint is the best while it is trained on",
+}
 
 _finding = functools.partial(Finding, "labels")
 _RANDOM_SPLITS = 100
@@ -95,14 +99,23 @@ def check(info: Info, labels: Labels, counts: Counts | None) -> list[Finding]:
     if not len(labels.items):
         return [_finding("note", "no item is in a labelled split")]
     if counts is None:
-        return _targets(info, labels)
+        return [*_splits(info), *_targets(info, labels)]
     return [
+        *_splits(info),
         *_frequencies(info, labels, counts),
         *_absent(counts),
         *_too_few(counts),
         *_observed(counts),
         *_hierarchy(info, labels),
         *_mismatch(info, labels, counts),
+    ]
+
+
+def _splits(info: Info) -> list[Finding]:
+    return [
+        _finding("warning", f"no item is in the split {name}: {meaning}")
+        for name, meaning in _WITHOUT.items()
+        if not len(info.splits.get(name, ()))
     ]
 
 

@@ -85,7 +85,9 @@ def catalogue(
     checks.choice("branch", branch, ("music", "all"))
     checks.choice("train", train, tuple(_TRAIN))
     checks.choice("labels", labels, ("published", "hierarchy"))
-    root = layout.data_root(path, title=FACTS.title)
+    root = layout.data_root(
+        path, title=FACTS.title, holds=("ontology.json", "metadata/ontology.json")
+    )
     ontology = _read_ontology(_find(root, "ontology.json"))
     names = _label_names(root, ontology, branch=branch)
     parents = label_parents(ontology, names) if labels == "hierarchy" else {}

@@ -42,6 +42,10 @@ FACTS = Facts(
     ),
 )
 
+_AVERAGED = tuple(
+    f"{folder}/annotations averaged per song"
+    for folder in ("annotations", "DEAM_Annotations/annotations", "DEAM_Annotations", ".")
+)
 _STATIC = (
     ("static_annotations_averaged_songs_1_2000.csv", "train"),
     ("static_annotations_averaged_songs_2000_2058.csv", "test"),
@@ -65,11 +69,8 @@ def catalogue(
         ValueError: an unknown option, or not the files of DEAM.
     """
     valence_arousal.check_options(annotation, context_s)
-    root = layout.data_root(path, title=FACTS.title)
-    folders = ("annotations", "DEAM_Annotations/annotations", "DEAM_Annotations", ".")
-    averaged = layout.find(
-        root, *(f"{folder}/annotations averaged per song" for folder in folders), title=FACTS.title
-    )
+    root = layout.data_root(path, title=FACTS.title, holds=_AVERAGED)
+    averaged = layout.find(root, *_AVERAGED, title=FACTS.title)
     audio = layout.find(
         root, "MEMD_audio", "DEAM_audio/MEMD_audio", "audio/MEMD_audio", title=FACTS.title
     )

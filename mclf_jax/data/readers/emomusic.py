@@ -39,6 +39,8 @@ FACTS = Facts(
 
 _SPLITS = {"development": "train", "evaluation": "test"}
 
+_INFO = ("annotations/songs_info.csv", "songs_info.csv")
+
 
 def catalogue(
     path: str | os.PathLike, *, annotation: str = "static", context_s: float = 3.0
@@ -55,8 +57,8 @@ def catalogue(
         ValueError: an unknown option, or not the files of emoMusic.
     """
     valence_arousal.check_options(annotation, context_s)
-    root = layout.data_root(path, title=FACTS.title)
-    info = layout.find(root, "annotations/songs_info.csv", "songs_info.csv", title=FACTS.title)
+    root = layout.data_root(path, title=FACTS.title, holds=_INFO)
+    info = layout.find(root, *_INFO, title=FACTS.title)
     audio = layout.find(root, "clips_45seconds", "clips_45sec/clips_45seconds", title=FACTS.title)
     songs = _read_songs(info, audio)
     return valence_arousal.rated_catalogue(

@@ -56,6 +56,7 @@ _SUBSETS = {
     "large": (("small", "medium", "large"), ("fma_large",)),
     "full": (("small", "medium", "large"), ("fma_full",)),
 }
+_TRACKS = ("fma_metadata/tracks.csv", "tracks.csv")
 _SPLITS = {"training": "train", "validation": "valid", "test": "test"}
 _ID = ("", "")  # the first column has no name in the first two header lines
 _COLUMNS = (
@@ -93,8 +94,8 @@ def catalogue(
     """
     checks.choice("subset", subset, tuple(_SUBSETS))
     checks.choice("labels", labels, ("genre_top", "genres", "hierarchy"))
-    root = layout.data_root(path, title=FACTS.title)
-    table = layout.find(root, "fma_metadata/tracks.csv", "tracks.csv", title=FACTS.title)
+    root = layout.data_root(path, title=FACTS.title, holds=_TRACKS)
+    table = layout.find(root, *_TRACKS, title=FACTS.title)
     genres = _read_genres(layout.find(table.parent, "genres.csv", title=FACTS.title))
     values, folders = _SUBSETS[subset]
     audio = layout.find(root, *folders, title=f"{FACTS.title} with the audio of the {subset} set")

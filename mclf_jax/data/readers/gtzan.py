@@ -1,7 +1,8 @@
 """GTZAN: a thousand half minutes in ten genres, by default without its known faults.
 
 genres/blues/blues.00000.wav      or .au; the folder may also be `genres_original`, as on
-genres/classical/...              Kaggle, or the genre folders lie directly in `path`
+genres/classical/...              Kaggle, or the genre folders lie directly in `path`, or one
+                                  folder down, as with mirdata: gtzan_genre/genres/blues/...
 """
 
 import os
@@ -15,6 +16,7 @@ from mclf_jax.data.catalogue.label_lists import label_list
 
 _GENRES = label_list("gtzan").labels
 _PER_GENRE = 100
+_PLACES = ("", "genres", "genres_original", "Data/genres_original")
 _SUFFIXES = (".wav", ".au")
 _CORRUPT = {"jazz.00054": "corrupt as distributed: it cannot be decoded"}
 
@@ -97,15 +99,9 @@ def catalogue(path: str | os.PathLike, *, split: str = "fault_filtered") -> Cata
         ValueError: the genre folders are not there, or an unknown `split`.
     """
     checks.choice("split", split, ("fault_filtered", "none"))
-    root = layout.data_root(path, title=FACTS.title)
-    folder = layout.find(
-        root,
-        "blues",
-        "genres/blues",
-        "genres_original/blues",
-        "Data/genres_original/blues",
-        title=FACTS.title,
-    ).parent
+    places = [os.path.join(place, genre) for genre in _GENRES for place in _PLACES]
+    root = layout.data_root(path, title=FACTS.title, holds=places)
+    folder = layout.find(root, *places, title=FACTS.title).parent
     splits = fault_filtered_split() if split == "fault_filtered" else None
     items, skipped = [], []
     for genre in _GENRES:

@@ -10,6 +10,7 @@ from mclf_jax.data.catalogue import layout
 from mclf_jax.data.catalogue.items import Catalogue, Facts, Item
 
 _LABELS = ("music", "speech")
+_FOLDERS = ("music_wav", "music_speech/music_wav")
 
 FACTS = Facts(
     name="gtzan_speech_music",
@@ -41,8 +42,8 @@ def catalogue(path: str | os.PathLike) -> Catalogue:
     Raises:
         ValueError: they are not there, or hold no WAV file.
     """
-    root = layout.data_root(path, title=FACTS.title)
-    folder = layout.find(root, "music_wav", "music_speech/music_wav", title=FACTS.title).parent
+    root = layout.data_root(path, title=FACTS.title, holds=_FOLDERS)
+    folder = layout.find(root, *_FOLDERS, title=FACTS.title).parent
     items = []
     for label in _LABELS:
         labelled = layout.find(folder, f"{label}_wav", title=FACTS.title)

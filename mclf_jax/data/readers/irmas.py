@@ -57,6 +57,7 @@ _GENRES = {
 }
 _DRUMS = {"dru": "yes", "nod": "no"}
 _TRAINING_NAME = re.compile(r"((?:\[\w+\])+)(\d+)__\d+$")
+_TRAINING = ("IRMAS-TrainingData", "TrainingData")
 _TESTING = tuple(f"IRMAS-TestingData-Part{part}" for part in (1, 2, 3))
 
 
@@ -66,19 +67,20 @@ def catalogue(path: str | os.PathLike) -> Catalogue:
     Valid is made from train by recording: there are up to a few excerpts of each.
 
     Args:
-        path: the folder that holds `IRMAS-TrainingData` and `IRMAS-TestingData-Part1` to `3`.
+        path: the folder that holds `IRMAS-TrainingData` and `IRMAS-TestingData-Part1` to `3`, or
+            some of these.
 
     Raises:
         ValueError: not the files of IRMAS, or one whose name or annotation is not understood.
     """
-    root = layout.data_root(path, title=FACTS.title)
-    training = layout.find(root, "IRMAS-TrainingData", "TrainingData", title=FACTS.title)
+    root = layout.data_root(path, title=FACTS.title, holds=(*_TRAINING, *_TESTING))
+    training = layout.find(root, *_TRAINING, *_TESTING, title=FACTS.title)
     items = [
         _training_item(file, code=code, root=root)
         for code in _NAMES
         for file in _files(training / code, suffix=".wav")
     ]
-    if not items:
+    if not items and training.name in _TRAINING:
         raise ValueError(
             f"{training} is not the training part of {FACTS.title}: looked for .wav files in"
             f" {', '.join(_NAMES)}; found {layout.contents(training)}"

@@ -109,7 +109,7 @@ def catalogue(
             f"label_order={label_order!r} is an order of the 50 tags, but labels='all' takes the"
             " order of the file: leave label_order out"
         )
-    root = layout.data_root(path, title=FACTS.title)
+    root = layout.data_root(path, title=FACTS.title, holds=("annotations_final.csv",))
     annotations = layout.find(root, "annotations_final.csv", title=FACTS.title)
     audio = _audio_folder(root)
     clip_info = _read_clip_info(root / "clip_info_final.csv")

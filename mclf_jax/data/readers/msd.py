@@ -101,7 +101,9 @@ def catalogue(
             a row is not understood, or an unknown option.
     """
     checks.choice("labels", labels, tuple(_LABELS))
-    root = layout.data_root(path, title=FACTS.title)
+    forms = [ids.format("train") for ids, _ in _ARRAYS] + list(_TABLES)
+    lists = [os.path.join(folder, form) for folder in _FOLDERS[labels] for form in forms]
+    root = layout.data_root(path, title=FACTS.title, holds=lists)
     audio_folder = layout.option_folder(root, "audio", audio)
     folder, form = _find_lists(root, labels)
     rows = _read_table(folder / form, labels) if form in _TABLES else _read_arrays(folder, labels)

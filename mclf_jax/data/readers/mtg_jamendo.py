@@ -7,9 +7,9 @@ The lists of the metadata repository, in any of these places:
     autotagging_top50tags-train.tsv                           the lists of one split alone
 
 and the audio as the download script unpacks it, `48/948.mp3` or, of the smaller archives,
-`48/948.low.mp3`: in `audio/`, `raw_30s/audio/`, `raw_30s/audio-low/` ..., in `path` itself, or
-wherever the option `audio` says. `audio_licenses.txt`, where it is there, gives each song its
-licence.
+`48/948.low.mp3`: in `audio/`, `audios/` (mirdata), `raw_30s/audio/`, `raw_30s/audio-low/` ..., in
+`path` itself, or wherever the option `audio` says. `audio_licenses.txt`, where it is there, gives
+each song its licence.
 """
 
 import os
@@ -29,10 +29,12 @@ _TAGS = {
     "moodtheme": "autotagging_moodtheme",
     "all": "autotagging",
 }
+_LISTS_PARENTS = ("data/splits/", "splits/", "")
 _SPLITS = {"train": "train", "validation": "valid", "test": "test"}
 _AUDIO_FOLDERS = (
     "audio",
     "audio-low",
+    "audios",  # where mirdata wants them
     "raw_30s/audio",
     "raw_30s/audio-low",
     "autotagging_moodtheme/audio",
@@ -92,9 +94,12 @@ def catalogue(
     """
     checks.choice("tags", tags, tuple(_TAGS))
     checks.choice("split", split, range(5))
-    root = layout.data_root(path, title=FACTS.title)
+    first = f"{_TAGS[tags]}-train.tsv"
+    places = (*_LISTS_PARENTS, *(f"{parent}split-{split}/" for parent in _LISTS_PARENTS))
+    holds = [place + first for place in places]
+    root = layout.data_root(path, title=FACTS.title, holds=holds)
     labels = _labels(tags)
-    folder = _lists_folder(root, f"{_TAGS[tags]}-train.tsv", split=split)
+    folder = _lists_folder(root, first, split=split)
     lists = {
         name: layout.find(folder, f"{_TAGS[tags]}-{published}.tsv", title=FACTS.title)
         for published, name in _SPLITS.items()
@@ -114,7 +119,7 @@ def catalogue(
         looked_in=audio_folder,
         task="multi_label",
         labels=labels,
-        split_hint="the audio that is there has nothing of this list: try another of tags",
+        split_hint="The audio that is there has little of this list: try another of tags",
     )
 
 
@@ -124,7 +129,7 @@ def _labels(tags: str) -> tuple[str, ...]:
 
 
 def _lists_folder(root: Path, name: str, *, split: int) -> Path:
-    folders = [f"{parent}split-{split}" for parent in ("data/splits/", "splits/", "")]
+    folders = [f"{parent}split-{split}" for parent in _LISTS_PARENTS]
     for folder in folders:
         if (root / folder / name).is_file():
             return root / folder

@@ -67,7 +67,7 @@ def catalogue(path: str | os.PathLike, *, target: str = "family") -> Catalogue:
     """Reads examples.json of each split that is there.
 
     Args:
-        path: the folder that holds `nsynth-train`, `nsynth-valid` and `nsynth-test`.
+        path: the folder that holds `nsynth-train`, `nsynth-valid` and `nsynth-test`, or some.
         target: "family" (11 instruments), "source" (acoustic, electronic, synthetic), "pitch" (128
             MIDI numbers, of which a piano has 21 to 108), "velocity" (5), or "qualities" (10 tags
             of how a note sounds; most notes have few or none).
@@ -76,8 +76,9 @@ def catalogue(path: str | os.PathLike, *, target: str = "family") -> Catalogue:
         ValueError: an unknown target, or not the files of NSynth.
     """
     checks.choice("target", target, tuple(_TARGETS))
-    root = layout.data_root(path, title=FACTS.title)
-    layout.find(root, "nsynth-train/examples.json", title=FACTS.title)
+    listings = [f"nsynth-{split}/examples.json" for split in SPLITS]
+    root = layout.data_root(path, title=FACTS.title, holds=listings)
+    first = layout.find(root, *listings, title=FACTS.title)
     items = []
     notes: tuple[str, ...] = ()
     for split in SPLITS:
@@ -89,7 +90,7 @@ def catalogue(path: str | os.PathLike, *, target: str = "family") -> Catalogue:
     return layout.make_catalogue(
         FACTS,
         items,
-        looked_in=root / "nsynth-train/audio",
+        looked_in=first.parent / "audio",
         task=FACTS.tasks[f"target={target}"],
         labels=_TARGETS[target][0],
         notes=notes,

@@ -56,7 +56,7 @@ def catalogue(path: str | os.PathLike, *, threshold: float = 0.5) -> Catalogue:
         ValueError: a threshold out of range, or not the files of OpenMIC-2018.
     """
     checks.within("threshold", threshold, 0, 1, ends="(]")
-    root = layout.data_root(path, title=FACTS.title)
+    root = layout.data_root(path, title=FACTS.title, holds=("class-map.json",))
     names = _read_names(layout.find(root, "class-map.json", title=FACTS.title))
     table = layout.find(root, "openmic-2018-aggregated-labels.csv", title=FACTS.title)
     relevance = _read_relevance(table, names)

@@ -2,6 +2,7 @@
 
 import csv
 import pickle
+import re
 import shutil
 import unicodedata
 
@@ -373,8 +374,6 @@ def test_licences_are_named(tmp_path):
         ("path,label\na.wav,x\n", {"task": "tags"}, "task is 'tags'; allowed: auto"),
         ("path,label\nb.wav,x\nc.wav,y\n", {}, "is usable: b.wav: no such file"),
         ("path,label\na.wav,x\n", {}, "at least two"),
-        ("path,label\na.wav,x\nd.wav,y\n", {}, "at least 3 groups, got 2"),
-        ("path,label,split\na.wav,x,test\nd.wav,y,test\n", {}, "no usable labelled item"),
     ],
 )
 def test_manifests_that_cannot_be_used(tmp_path, content, arguments, message):
@@ -383,6 +382,32 @@ def test_manifests_that_cannot_be_used(tmp_path, content, arguments, message):
     (tmp_path / "manifest.csv").write_text(content)
     with pytest.raises(ValueError, match=message):
         _open(tmp_path, **arguments)
+
+
+@pytest.mark.parametrize(
+    ("content", "splits", "note"),
+    [
+        ("path,label\na.wav,x\nd.wav,y\n", ("train", "valid"), "1; too few groups for test. Fill"),
+        ("path,label,group\na.wav,x,g\nd.wav,y,g\n", ("train",), "groups for valid and test. Fill"),
+        (
+            "path,label,split\na.wav,x,test\nd.wav,y,test\n",
+            ("test",),
+            "in the split train .*. Fill",
+        ),
+        (
+            "path,label,group,split\na.wav,x,g,train\nd.wav,y,g,train\n",
+            ("train",),
+            "no valid split given: .* train 2; too few groups for valid. Fill",
+        ),
+    ],
+)
+def test_very_few_songs_are_read_with_a_word_about_splits(tmp_path, content, splits, note):
+    for name in ("a.wav", "d.wav"):
+        _song(tmp_path / name)
+    (tmp_path / "manifest.csv").write_text(content)
+    info = _open(tmp_path).info
+    assert tuple(info.splits) == splits and sum(map(len, info.splits.values())) == 2
+    assert any(re.search(note, each) for each in info.notes)
 
 
 def test_folders_that_cannot_be_used(tmp_path):
