@@ -13,7 +13,7 @@ from ml_collections import ConfigDict
 from mclf_jax import config as config_lib
 from mclf_jax import models
 from mclf_jax.audio.features import to_json
-from mclf_jax.common import parallel
+from mclf_jax.common import parallel, tables
 from mclf_jax.convert.from_torch import from_torch
 from mclf_jax.convert.shapes import sizes_of
 from mclf_jax.convert.to_torch import to_torch
@@ -138,7 +138,8 @@ def read_labels(name_or_file: str, *, task: str | None = None) -> LabelList:
             not given.
 
     Raises:
-        ValueError: neither a list nor a file, or a file without labels or with one twice.
+        ValueError: neither a list nor a file, or a file that is not UTF-8, or without labels or
+            with one twice.
     """
     if name_or_file in LABEL_LISTS:
         named = label_list(name_or_file)
@@ -149,13 +150,16 @@ def read_labels(name_or_file: str, *, task: str | None = None) -> LabelList:
             f"labels {name_or_file!r} are neither a list ({', '.join(LABEL_LISTS)}) nor a text "
             "file with one label a line"
         )
-    lines = path.read_text(encoding="utf-8", errors="surrogateescape").splitlines()
-    labels = tuple(line.strip() for line in lines if line.strip())
-    if not labels:
+    line_of: dict[str, int] = {}
+    for number, line in tables.read_lines(path):
+        if (first := line_of.setdefault(line.strip(), number)) != number:
+            raise ValueError(
+                f"{path}, line {number}: the file has labels twice: {line.strip()}, which is in"
+                f" line {first} too"
+            )
+    if not line_of:
         raise ValueError(f"{path} has no labels; expected one a line")
-    if twice := sorted({label for label in labels if labels.count(label) > 1}):
-        raise ValueError(f"{path} has labels twice: {', '.join(twice)}")
-    return LabelList(labels, task or "multi_label", f"the file {path.name}")
+    return LabelList(tuple(line_of), task or "multi_label", f"the file {path.name}")
 
 
 def weights_from_run(run: str | Path, out: str | Path) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """What several people said of each recording, and the manifest of what most of them said.
 
-A long table, CSV in UTF-8 with a header line; a row for each item and annotator:
+A long table, CSV in UTF-8 with a header line (in any case); a row for each item and annotator:
 
     path       of the file, relative to the folder of audio ("item" is taken too)
     annotator  anything that tells people apart
@@ -9,15 +9,14 @@ A long table, CSV in UTF-8 with a header line; a row for each item and annotator
     split, group, licence  of the item (optional), for the manifest
 """
 
-import csv
 import dataclasses
+import io
 import os
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from mclf_jax.common import checks
-from mclf_jax.data.catalogue.layout import read_rows
+from mclf_jax.common import checks, files, tables
 
 TIES = ("unknown", "absent", "present")
 _OF_ITEM = ("split", "group", "licence")
@@ -59,22 +58,21 @@ def read_annotations(path: str | os.PathLike) -> Annotations:
     Rows of one item and annotator are one annotation: tags add up, labels must be the same.
 
     Raises:
-        ValueError: a column is missing, one annotator says two things, or rows contradict each
-            other on an item; the message names the line.
+        ValueError: it is not such a table (`common.tables.read`), one annotator says two things, or
+            rows contradict each other on an item; the message names the line.
     """
     path = Path(path).expanduser()
     if not path.is_file():
         raise ValueError(f"no such file of annotations: {path}")
     votes: dict[str, dict[str, frozenset[str]]] = {}
     columns: dict[str, dict[str, str]] = {}
-    task = item_column = None
-    for line, row in read_rows(path, columns=["annotator"]):
-        if task is None:
-            item_column = _one_of(("path", "item"), row, path)
-            task = {"label": "single_label", "labels": "multi_label"}[
-                _one_of(("label", "labels"), row, path)
-            ]
-        cells = {name: (cell or "").strip() for name, cell in row.items() if name}
+    table = tables.read(path, columns=["annotator"], names="lower case", hints=tables.TAGS)
+    item_column = _one_of(("path", "item"), table.columns, path)
+    task = {"label": "single_label", "labels": "multi_label"}[
+        _one_of(("label", "labels"), table.columns, path)
+    ]
+    for line, row in table.rows:
+        cells = {name: tables.unescaped(cell.strip()) for name, cell in row.items()}
         item, annotator = cells[item_column], cells["annotator"]
         if not item or not annotator:
             raise ValueError(f"{path}, line {line}: {item_column} and annotator must not be empty")
@@ -147,22 +145,24 @@ def write_manifest(annotations: Annotations, resolved: Resolved, path: str | os.
     of_item = [c for c in _OF_ITEM[1:] if any(v[c] for v in annotations.columns.values())]
     is_tags = annotations.task == "multi_label"
     names = ["labels", "observed"] if is_tags else ["label"]
-    with Path(path).expanduser().open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(["path", *names, "split", *of_item, "tied"])
-        for item in sorted(annotations.votes):
-            chosen, tied = resolved.labels.get(item, ()), resolved.unresolved.get(item, ())
-            known = annotations.columns[item]
-            observed = [name for name in annotations.labels if name not in tied] if is_tags else []
-            cells = ["|".join(chosen), "|".join(observed)][: len(names)]
-            split = known["split"] if chosen or observed else "unlabelled"
-            writer.writerow([item, *cells, split, *(known[c] for c in of_item), "|".join(tied)])
+    rows = [["path", *names, "split", *of_item, "tied"]]
+    for item in sorted(annotations.votes):
+        chosen, tied = resolved.labels.get(item, ()), resolved.unresolved.get(item, ())
+        known = annotations.columns[item]
+        observed = [name for name in annotations.labels if name not in tied] if is_tags else []
+        cells = ["|".join(chosen), "|".join(observed)][: len(names)]
+        split = known["split"] if chosen or observed else "unlabelled"
+        rows.append([item, *cells, split, *(known[c] for c in of_item), "|".join(tied)])
+    text = io.StringIO(newline="")
+    tables.write_rows(text, rows, line_end="\r\n")
+    files.write_text(Path(path).expanduser(), text.getvalue())
 
 
-def _one_of(names: tuple[str, str], row: Mapping[str, str], path: Path) -> str:
-    there = [name for name in names if name in row]
+def _one_of(names: tuple[str, str], columns: Sequence[str], path: Path) -> str:
+    there = [name for name in names if name in columns]
     if len(there) != 1:
         raise ValueError(
-            f"{path} must have one of the columns {' and '.join(names)}; it has {', '.join(row)}"
+            f"{path} must have one of the columns {' and '.join(names)}; it has"
+            f" {', '.join(columns)}"
         )
     return there[0]

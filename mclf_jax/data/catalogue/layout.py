@@ -1,8 +1,7 @@
 """Finding a published data set on disk, and saying what is missing where it is not there."""
 
-import csv
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -71,29 +70,6 @@ def contents(root: Path) -> str:
 def _few(names: Sequence[str], separator: str = ", ") -> str:
     more = [f"and {len(names) - _SHOWN} more"] if len(names) > _SHOWN else []
     return separator.join([*names[:_SHOWN], *more])
-
-
-def read_rows(
-    path: Path, *, columns: Sequence[str], delimiter: str = ","
-) -> Iterator[tuple[int, Mapping[str, str]]]:
-    """(line number, {column: cell}) of each row below the header line of a text table.
-
-    Raises:
-        ValueError: a column is missing, or the file is not UTF-8 or not a table.
-    """
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file, delimiter=delimiter)
-            missing = [name for name in columns if name not in (reader.fieldnames or ())]
-            if missing:
-                raise ValueError(
-                    f"{path} has no column {', '.join(missing)}; it has "
-                    f"{', '.join(reader.fieldnames or ['nothing'])}"
-                )
-            for row in reader:
-                yield reader.line_num, row
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise ValueError(f"{path} cannot be read: {error}") from error
 
 
 def keep_existing(

@@ -1,14 +1,14 @@
 """What a folder of audio says about itself: the rows of `manifest.csv`, or of its subfolders."""
 
-import csv
 import dataclasses
 import math
 import os
+import re
 import unicodedata
 from collections.abc import Mapping
 from pathlib import Path
 
-from mclf_jax.common import checks
+from mclf_jax.common import checks, tables
 from mclf_jax.data.base.source import TASKS
 from mclf_jax.data.catalogue import layout
 from mclf_jax.data.catalogue.items import UNLABELLED, Item
@@ -23,95 +23,142 @@ SPLITS = {
     UNLABELLED: UNLABELLED,
     "unlabeled": UNLABELLED,
 }
+_NEEDED = "path, and label or labels"
+_OUTSIDE = "outside of the folder, which outside='skip' leaves alone"
 _KNOWN = ("path", "label", "labels", "observed", "split", "group", "licence", "license")
 
 
 @dataclasses.dataclass(frozen=True)
 class Listing:
-    """All items by path, the task they are for, and (path, reason) of what was left out."""
+    """What a folder holds.
+
+    Attributes:
+        items: by path.
+        task: that they are for.
+        skipped: (path, reason) of what was left out.
+        notes: what looks like a slip.
+    """
 
     items: tuple[Item, ...]
     task: str
     skipped: tuple[tuple[str, str], ...] = ()
+    notes: tuple[str, ...] = ()
 
 
-def read(root: Path, *, task: str, targets: tuple[str, ...]) -> Listing:
+def read(root: Path, *, task: str, targets: tuple[str, ...], outside: str = "follow") -> Listing:
     """Reads the manifest of a folder or, where it has none, its subfolders.
 
     Args:
         root: the folder.
         task: one of `TASKS`, or "auto" for what the columns say.
         targets: columns of numbers, for regression.
+        outside: "follow" paths and links that lead out of the folder, or "skip" such files.
 
     Raises:
         ValueError: columns are missing or contradict `task`, a split has an unknown name, the
-            manifest is not UTF-8 or not CSV, or there is neither a manifest nor audio.
+            manifest is not such a table (`common.tables.read`), there are two, or there is neither
+            a manifest nor audio.
     """
     checks.choice("task", task, ("auto", *TASKS))
+    checks.choice("outside", outside, ("follow", "skip"))
     if targets and task not in ("auto", "regression"):
         raise ValueError(f"targets={'|'.join(targets)!r} are for regression, but task is {task!r}")
-    if (root / FILE_NAME).is_file():
-        return _read_manifest(root, task=task, targets=targets)
+    if file := _find_manifest(root, outside=outside):
+        return _read_manifest(file, task=task, targets=targets, outside=outside)
     if targets or task not in ("auto", "single_label"):
         raise ValueError(
             f"subfolders give one label for each file; task={task!r}, targets={'|'.join(targets)!r}"
             f" need a {FILE_NAME} in {root}"
         )
-    return _list_subfolders(root)
+    return _list_subfolders(root, outside=outside)
 
 
-def _list_subfolders(root: Path) -> Listing:
-    rows = []
+def _find_manifest(root: Path, *, outside: str) -> Path | None:
+    """The one file of that name, in any case."""
+    names = sorted(name for name in os.listdir(root) if name.lower() == FILE_NAME)
+    if not names:
+        return None
+    if len(names) > 1:
+        raise ValueError(f"{root} has {' and '.join(names)}: there may be one {FILE_NAME}")
+    file = root / names[0]
+    if not file.is_file():
+        raise ValueError(f"{file} is no file, or a link to none; it must be a table")
+    if outside == "skip" and not _is_inside(file, root):
+        raise ValueError(f"{file} is a link out of the folder, which outside='skip' forbids")
+    return file
+
+
+def _is_inside(file: str | os.PathLike, root: Path) -> bool:
+    """Whether a file lies in a folder when all links are followed."""
+    return Path(os.path.realpath(file)).is_relative_to(os.path.realpath(root))
+
+
+def _list_subfolders(root: Path, *, outside: str) -> Listing:
+    rows, skipped = [], []
     for file in layout.walk_audio(root):
         relative = Path(file).relative_to(root)
+        if outside == "skip" and not _is_inside(file, root):
+            skipped.append((relative.as_posix(), _OUTSIDE))
+            continue
         labels = relative.parts[:1] if len(relative.parts) > 1 else ()
         rows.append(Item(item_id=relative.as_posix(), file=file, labels=labels))
-    if not rows:
+    if not rows and not skipped:
         raise ValueError(
             f"{root} has no {FILE_NAME} and no audio in it: put one subfolder for each label there,"
             f" or a {FILE_NAME} with the columns path and label (or labels, separated by |)"
         )
-    return Listing(items=_by_path(rows), task="single_label")
+    return Listing(items=_by_path(rows), task="single_label", skipped=tuple(skipped))
 
 
 def _by_path(rows: list[Item]) -> tuple[Item, ...]:
     return tuple(sorted(rows, key=lambda row: row.item_id))
 
 
-def _read_manifest(root: Path, *, task: str, targets: tuple[str, ...]) -> Listing:
+def _read_manifest(file: Path, *, task: str, targets: tuple[str, ...], outside: str) -> Listing:
     rows: dict[str, Item] = {}
     skipped = []
-    try:
-        # utf-8-sig: spreadsheets write a byte order mark
-        with (root / FILE_NAME).open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file)
-            columns = [(name or "").strip().lower() for name in reader.fieldnames or ()]
-            reader.fieldnames = columns
-            task, label_column = _task(columns, task=task, targets=targets, root=root)
-            for cells in reader:
-                cells = {name: (cells[name] or "").strip() for name in columns}
-                row = _row(cells, root, label_column, targets, line=reader.line_num)
-                if isinstance(row, str):
-                    listed = cells["path"] or f"{FILE_NAME}, line {reader.line_num}"
-                    skipped.append((listed, row))
-                elif row.file in rows:
-                    skipped.append((row.item_id, _repeated(rows[row.file], row)))
-                else:
-                    rows[row.file] = row
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{root / FILE_NAME} is not UTF-8 ({error}): save it as UTF-8") from error
-    except csv.Error as error:
-        raise ValueError(f"{root / FILE_NAME}, line {reader.line_num}: {error}") from error
-    return Listing(items=_by_path(list(rows.values())), task=task, skipped=tuple(skipped))
+    table = tables.read(file, names="lower case", needs=_NEEDED, hints=tables.TAGS)
+    task, label_column = _task(table, task=task, targets=targets)
+    for line, cells in table.rows:
+        cells = {name: cell.strip() for name, cell in cells.items()}  # noqa: PLW2901
+        row = _row(file, cells, label_column, targets, line=line, outside=outside)
+        if isinstance(row, str):
+            skipped.append((cells["path"] or f"{file.name}, line {line}", row))
+        elif row.file in rows:
+            skipped.append((row.item_id, _repeated(rows[row.file], row, file=file)))
+        else:
+            rows[row.file] = row
+    items = _by_path(list(rows.values()))
+    notes = _slips(items, label_column)
+    return Listing(items=items, task=task, skipped=tuple(skipped), notes=notes)
 
 
-def _task(
-    columns: list[str], *, task: str, targets: tuple[str, ...], root: Path
-) -> tuple[str, str | None]:
+def _slips(items: tuple[Item, ...], label_column: str | None) -> tuple[str, ...]:
+    """Notes on labels that look like several."""
+    if label_column == "label":
+        several = [item.labels[0] for item in items if item.labels and "|" in item.labels[0]]
+        if several:
+            return (
+                f"{len(several)} rows have a label with |, such as {several[0]!r}, which counts as"
+                " one: name the column labels for tags, which are separated by |",
+            )
+    elif label_column == "labels" and all(len(item.labels) < 2 for item in items):
+        several = [label for item in items for label in item.labels if re.search("[,;]", label)]
+        if several:
+            return (
+                f"{len(several)} rows have tags such as {several[0]!r}, which counts as one, and"
+                " none has two: tags are separated by |",
+            )
+    return ()
+
+
+def _task(table: tables.Table, *, task: str, targets: tuple[str, ...]) -> tuple[str, str | None]:
     """The task, and the column that holds its labels."""
-    found = f"{root / FILE_NAME} has the columns {', '.join(columns) or '(none)'}"
+    columns = table.columns
+    found = f"{table.path}, line 1: the header has the columns {', '.join(columns)}"
     if "path" not in columns:
-        raise ValueError(f"{found}; it needs path, and label or labels")
+        other = tables.separated_by(columns, dialect=tables.CSV)
+        raise ValueError(f"{found}; it needs {_NEEDED}{other}")
     if targets or task == "regression":
         missing = [target for target in targets if target not in columns]
         if missing or not targets:
@@ -138,26 +185,32 @@ def _task(
 
 
 def _row(
+    manifest: Path,
     cells: Mapping[str, str],
-    root: Path,
     label_column: str | None,
     targets: tuple[str, ...],
     *,
     line: int,
+    outside: str,
 ) -> Item | str:
     """The row, or why it is left out."""
+    root, where = manifest.parent, f"{manifest.name}, line {line}"
+    listed, cells = cells["path"], {name: tables.unescaped(cell) for name, cell in cells.items()}
     split = cells.get("split", "").lower()
     if split and split not in SPLITS:
         raise ValueError(
-            f"{root / FILE_NAME}, line {line}: split is {cells['split']!r}; allowed are"
+            f"{manifest}, line {line}: split is {cells['split']!r}; allowed are"
             " train, valid (or validation, val), test, unlabelled, or nothing"
         )
     split = SPLITS.get(split, "")
-    if not cells["path"]:
+    if not listed:
         return "no path"
-    file = _find(root, cells["path"])
+    places = _places(root, listed)
+    if outside == "skip" and not all(_is_inside(place, root) for place in places):
+        return f"{_OUTSIDE} ({where})"
+    file = next(filter(os.path.isfile, places), None)
     if file is None:
-        return f"no such file ({FILE_NAME}, line {line})"
+        return f"no such file ({where})"
     labels, values, observed = (), (), None
     if label_column == "label":
         labels = (cells["label"],) if cells["label"] else ()
@@ -169,9 +222,9 @@ def _row(
         values = tuple(_number(cells[target]) for target in targets)
         for target, value in zip(targets, values, strict=True):
             if cells[target] and not math.isfinite(value):
-                return f"{target} is {cells[target]!r}, not a number ({FILE_NAME}, line {line})"
+                return f"{target} is {cells[target]!r}, not a number ({where})"
     if split in ("train", "valid", "test") and not (labels or values or observed):
-        return f"in the split {split!r} but without a label ({FILE_NAME}, line {line})"
+        return f"in the split {split!r} but without a label ({where})"
     return Item(
         item_id=Path(os.path.relpath(file, root)).as_posix(),
         file=file,
@@ -199,24 +252,27 @@ def _number(cell: str) -> float:
         return math.nan
 
 
-def _find(root: Path, listed: str) -> str | None:
-    """The file on disk: accents may be composed in the one and decomposed in the other."""
-    for name in (listed, listed.replace("\\", "/")):
-        for form in (name, unicodedata.normalize("NFC", name), unicodedata.normalize("NFD", name)):
-            file = os.path.normpath(os.path.join(root, form))
-            if os.path.isfile(file):
-                return file
-    return None
+def _places(root: Path, listed: str) -> tuple[str, ...]:
+    """Where a file may be: with an apostrophe that is its own or a spreadsheet's, with slashes of
+    Windows, and with accents that are composed in the one and decomposed in the other."""
+    spelled = (listed, tables.unescaped(listed))
+    names = [form for name in spelled for form in (name, name.replace("\\", "/"))]
+    forms = [
+        form
+        for name in dict.fromkeys(names)
+        for form in (name, unicodedata.normalize("NFC", name), unicodedata.normalize("NFD", name))
+    ]
+    return tuple(dict.fromkeys(os.path.normpath(os.path.join(root, form)) for form in forms))
 
 
-def _repeated(first: Item, again: Item) -> str:
+def _repeated(first: Item, again: Item, *, file: Path) -> str:
     def says(row: Item) -> str:
         parts = ("|".join(row.labels), "|".join(map(str, row.values)), row.split, row.group)
         return ", ".join(filter(None, parts)) or "no label"
 
     if says(first) == says(again):
-        return f"listed again in line {again.line} of {FILE_NAME}: line {first.line} counts"
+        return f"listed again in line {again.line} of {file.name}: line {first.line} counts"
     return (
-        f"listed again in line {again.line} of {FILE_NAME} with other entries ({says(again)}):"
+        f"listed again in line {again.line} of {file.name} with other entries ({says(again)}):"
         f" line {first.line} counts ({says(first)})"
     )

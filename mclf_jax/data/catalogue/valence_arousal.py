@@ -10,9 +10,9 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from mclf_jax.common import checks
+from mclf_jax.common import checks, tables
 from mclf_jax.data.catalogue.items import Catalogue, Facts, Item
-from mclf_jax.data.catalogue.layout import find, make_catalogue, read_rows
+from mclf_jax.data.catalogue.layout import find, make_catalogue
 
 LABELS = ("valence", "arousal")
 
@@ -20,24 +20,20 @@ _TIME = re.compile(r"sample_(\d+)ms")
 
 
 def read_table(
-    file: Path, *, columns: Sequence[str]
+    file: Path, *, columns: Sequence[str], dialect: tables.Dialect = tables.CSV
 ) -> Iterator[tuple[int, int, Mapping[str, str]]]:
     """(line number, song id, {column: cell}) of each row, blanks and tabs around cells removed.
 
     Args:
         file: comma-separated, with a header line.
         columns: needed; the first holds the id of a song.
+        dialect: how it is written.
 
     Raises:
         ValueError: a column is missing, or an id is not a number.
     """
-    for line, row in read_rows(file, columns=()):
-        cells = {name.strip(): (cell or "").strip() for name, cell in row.items() if name}
-        missing = [name for name in columns if name not in cells]
-        if missing:
-            raise ValueError(
-                f"{file} has no column {', '.join(missing)}; it has {', '.join(cells)}"
-            )
+    for line, row in tables.read(file, columns=columns, dialect=dialect).rows:
+        cells = {name: cell.strip() for name, cell in row.items()}
         try:
             song = int(cells[columns[0]])
         except ValueError as error:
@@ -64,7 +60,9 @@ def read_series(file: Path) -> dict[int, dict[int, float]]:
         ValueError: there are no such columns, or a cell is not a number.
     """
     series: dict[int, dict[int, float]] = {}
-    for line, song, cells in read_table(file, columns=("song_id",)):
+    # Songs are not all as long as the longest one, for which there are columns.
+    dialect = tables.Dialect(rows="short")
+    for line, song, cells in read_table(file, columns=("song_id",), dialect=dialect):
         times = {name: int(found[1]) for name in cells if (found := _TIME.fullmatch(name))}
         if not times:
             raise ValueError(f"{file} has no columns such as sample_15000ms; it has a song_id only")

@@ -12,14 +12,13 @@ Tables may lie in `metadata`. Times in names are seconds (30, 30.000) or millise
 name may begin with Y, as a file name must not begin with -, and the audio may be of any format.
 """
 
-import csv
 import functools
 import json
 import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from mclf_jax.common import checks
+from mclf_jax.common import checks, tables
 from mclf_jax.data.catalogue import layout
 from mclf_jax.data.catalogue.items import Catalogue, Facts, Item
 
@@ -182,8 +181,8 @@ def _label_names(root: Path, ontology: Mapping[str, Mapping], *, branch: str) ->
     name = "class_labels_indices.csv"
     listed = [file for file in (root / name, root / "metadata" / name) if file.is_file()]
     if listed:
-        rows = layout.read_rows(listed[0], columns=("index", "mid", "display_name"))
-        names = {row["mid"]: row["display_name"] for _, row in rows}
+        table = tables.read(listed[0], columns=("index", "mid", "display_name"))
+        names = {row["mid"]: row["display_name"] for _, row in table.rows}
     else:
         names = {mid: "" for mid, entry in ontology.items() if not entry["restrictions"]}
     names |= {mid: ontology[mid]["name"] for mid in names if mid in ontology}
@@ -215,19 +214,18 @@ def _closed(labels: Sequence[str], parents: Mapping[str, str]) -> tuple[str, ...
 
 def _read_segments(file: Path) -> Iterator[tuple[int, str, tuple[float, float], Collection[str]]]:
     """(line, video, (start, end) in seconds, ids of labels) of each segment."""
-    with file.open(encoding="utf-8-sig", newline="") as stream:
-        reader = csv.reader(stream, skipinitialspace=True)
-        for cells in reader:
-            if not cells or cells[0].startswith("#"):
-                continue
-            try:
-                video, start_s, end_s, ids = cells
-                yield reader.line_num, video, (float(start_s), float(end_s)), ids.split(",")
-            except ValueError as error:
-                raise ValueError(
-                    f"{file}, line {reader.line_num}: needed are video, start, end and the labels"
-                    f' between quotes, such as --PJHxphWEs, 30.000, 40.000, "/m/09x0r"; got {cells}'
-                ) from error
+    for line, cells in tables.read_cells(file, dialect=tables.Dialect(blanks="skipped")):
+        if cells[0].startswith("#"):
+            continue
+        try:
+            video, start_s, end_s, ids = cells
+            times_s = float(start_s), float(end_s)
+        except ValueError as error:
+            raise ValueError(
+                f"{file}, line {line}: needed are video, start, end and the labels between quotes,"
+                f' such as --PJHxphWEs, 30.000, 40.000, "/m/09x0r"; got {cells}'
+            ) from error
+        yield line, video, times_s, ids.split(",")
 
 
 def _audio_by_stem(root: Path) -> dict[str, str]:

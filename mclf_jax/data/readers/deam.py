@@ -12,11 +12,11 @@ The folder, as its archives unpack; `annotations` may lie in `DEAM_Annotations`,
     MEMD_audio/2.mp3
 """
 
-import csv
 import dataclasses
 import os
 from pathlib import Path
 
+from mclf_jax.common import tables
 from mclf_jax.data.catalogue import layout, valence_arousal
 from mclf_jax.data.catalogue.items import Catalogue, Facts, Item
 
@@ -51,6 +51,7 @@ _STATIC = (
     ("static_annotations_averaged_songs_2000_2058.csv", "test"),
 )
 # The columns of artists; rows are ragged, so that only positions from the left can be trusted.
+_METADATA = tables.Dialect(quotes="loose", undecodable="replaced")
 _ARTIST_COLUMN = {"metadata_2013.csv": 2, "metadata_2014.csv": 1, "metadata_2015.csv": 3}
 
 
@@ -117,9 +118,8 @@ def _read_artists(root: Path) -> dict[int, str]:
         for file in (root / "metadata" / name, root / "metadata/metadata" / name, root / name):
             if not file.is_file():
                 continue
-            with file.open(encoding="utf-8-sig", errors="replace", newline="") as stream:
-                for cells in csv.reader(stream):
-                    if len(cells) > column and cells[0].strip().isdigit():
-                        artists[int(cells[0])] = " ".join(cells[column].split())
+            for _, cells in tables.read_cells(file, dialect=_METADATA):
+                if len(cells) > column and cells[0].strip().isdigit():
+                    artists[int(cells[0])] = " ".join(cells[column].split())
             break
     return artists

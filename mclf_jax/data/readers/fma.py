@@ -7,14 +7,13 @@ The folder, as its archives unpack:
     fma_small/000/000002.mp3    also fma_medium, fma_large: clips of 30 s; fma_full: whole tracks
 """
 
-import csv
 import dataclasses
 import json
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from mclf_jax.common import checks
+from mclf_jax.common import checks, tables
 from mclf_jax.data.catalogue import layout
 from mclf_jax.data.catalogue.items import UNLABELLED, Catalogue, Facts, Item
 
@@ -132,7 +131,8 @@ def catalogue(
 
 def _read_genres(file: Path) -> dict[int, tuple[str, str | None]]:
     """{genre id: (name, name of its parent)}, in the order of the file."""
-    rows = [row for _, row in layout.read_rows(file, columns=("genre_id", "title", "parent"))]
+    table = tables.read(file, columns=("genre_id", "title", "parent"))
+    rows = [row for _, row in table.rows]
     titles = [row["title"] for row in rows]
     # A name must say which genre it is: where two have one title, their ids are added.
     names = {
@@ -149,24 +149,19 @@ def _read_genres(file: Path) -> dict[int, tuple[str, str | None]]:
 
 def _read_tracks(file: Path) -> Iterator[tuple[int, Mapping[tuple[str, str], str]]]:
     """(line number, {(table, column): cell}) of each track."""
-    try:
-        with file.open(encoding="utf-8-sig", newline="") as stream:
-            reader = csv.reader(stream)
-            header = list(zip(next(reader, ()), next(reader, ()), strict=False))
-            missing = [".".join(column) for column in _COLUMNS if column not in header]
-            if missing or next(reader, [""])[0] != "track_id":
-                raise ValueError(
-                    f"{file} must have two header lines with the columns {', '.join(missing)}, and"
-                    " a third with track_id, as FMA distributes it"
-                )
-            for cells in reader:
-                if len(cells) != len(header):
-                    raise ValueError(
-                        f"{file}, line {reader.line_num}: {len(cells)} cells, needed {len(header)}"
-                    )
-                yield reader.line_num, {**dict(zip(header, cells, strict=True)), _ID: cells[0]}
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise ValueError(f"{file} cannot be read: {error}") from error
+    rows = tables.read_cells(file)
+    first, second, third = (next(rows, (0, [""]))[1] for _ in range(3))
+    header = list(zip(first, second, strict=False))
+    missing = [".".join(column) for column in _COLUMNS if column not in header]
+    if missing or third[0] != "track_id":
+        raise ValueError(
+            f"{file} must have two header lines with the columns {', '.join(missing)}, and a third"
+            " with track_id, as FMA distributes it"
+        )
+    for line, cells in rows:
+        if len(cells) != len(header):
+            raise ValueError(f"{file}, line {line}: {len(cells)} cells, needed {len(header)}")
+        yield line, {**dict(zip(header, cells, strict=True)), _ID: cells[0]}
 
 
 def _item(

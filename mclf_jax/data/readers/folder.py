@@ -1,6 +1,7 @@
 """A folder of audio as a data set: `manifest.csv`, or one subfolder for each label.
 
-The manifest is UTF-8 with a header line. Columns, in any order; others are kept as metadata:
+The manifest is a table as spreadsheets export it: UTF-8, commas, and a header line that names the
+columns, in any order and case. Others than these are kept as metadata:
 
     path      of the file, relative to the folder (required)
     label     the one label                              -> task "single_label"
@@ -14,7 +15,8 @@ The manifest is UTF-8 with a header line. Columns, in any order; others are kept
 
 A file without a label is in the split "unlabelled". The labels are those of the files, sorted, or
 those of a public data set (the argument `labels`). A file that is listed twice counts once, as its
-first row says. Whatever is left out stands in `info.skipped` with the reason.
+first row says. Whatever is left out stands in `info.skipped` with the reason; a table that only a
+guess could read is refused (`mclf_jax.common.tables`).
 """
 
 import collections
@@ -37,7 +39,12 @@ FACTS = Facts(
 
 
 def catalogue(
-    path: str | os.PathLike, *, task: str = "auto", targets: str = "", labels: str = ""
+    path: str | os.PathLike,
+    *,
+    task: str = "auto",
+    targets: str = "",
+    labels: str = "",
+    outside: str = "follow",
 ) -> Catalogue:
     """Reads the manifest of a folder or, where it has none, its subfolders.
 
@@ -48,6 +55,8 @@ def catalogue(
         labels: name of a list of `label_lists`, which then says what the labels are, in which
             order, and the task. Other labels are dropped, files that have no other are left out,
             and labels that no file has stay as outputs. Without a list: the labels of the files.
+        outside: "follow" paths and links that lead out of the folder; or "skip" such files, as a
+            server must that reads manifests of others.
 
     Raises:
         ValueError: there is no such folder, or the manifest is not understood; the message says
@@ -64,13 +73,16 @@ def catalogue(
             f"labels={labels!r} is a list for the task {fixed.task!r}, but task is {task!r}: leave"
             " task out, or name another list"
         )
-    listing = manifest.read(root, task=fixed.task if fixed else task, targets=target_names)
+    listing = manifest.read(
+        root, task=fixed.task if fixed else task, targets=target_names, outside=outside
+    )
     found = Catalogue(
         facts=dataclasses.replace(FACTS, title=str(root)),
         task=listing.task,
         items=listing.items,
         labels=target_names or None,
         skipped=listing.skipped,
+        notes=listing.notes,
         split_hint=(
             f"Fill the split column of {manifest.FILE_NAME}, or give its group column more "
             "different values"
@@ -95,10 +107,10 @@ def _keep_listed(found: Catalogue, names: tuple[str, ...], *, list_name: str) ->
         else:
             has = ", ".join(item.labels)
             skipped.append((item.item_id, f"no label of the list {list_name!r}, only {has}"))
-    notes = ()
+    notes = found.notes
     if dropped:
         counts = [f"{label} ({count} files)" for label, count in dropped.most_common()]
-        notes = (f"labels that the list {list_name!r} has not, dropped: {first(counts)}",)
+        notes += (f"labels that the list {list_name!r} has not, dropped: {first(counts)}",)
     return dataclasses.replace(
         found, items=tuple(items), labels=names, skipped=tuple(skipped), notes=notes
     )

@@ -18,7 +18,7 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from mclf_jax.common import checks
+from mclf_jax.common import checks, tables
 from mclf_jax.data.catalogue import layout
 from mclf_jax.data.catalogue.items import Catalogue, Facts, Item
 from mclf_jax.data.catalogue.label_lists import label_list
@@ -116,12 +116,12 @@ def catalogue(
     top50 = label_list(_LABEL_ORDERS[label_order]).labels
     names: Sequence[str] = top50
     items, skipped = [], []
-    rows = layout.read_rows(annotations, columns=("clip_id", *top50, "mp3_path"), delimiter="\t")
-    for line, row in rows:
+    columns = ("clip_id", *top50, "mp3_path")
+    for line, row in tables.read(annotations, columns=columns, dialect=tables.TSV).rows:
         if labels == "all" and names is top50:
             names = [name for name in row if name not in ("clip_id", "mp3_path")]
         tags = _tags(row, names, where=f"{annotations}, line {line}")
-        clip_id, mp3_path = row["clip_id"], row["mp3_path"] or ""
+        clip_id, mp3_path = row["clip_id"], row["mp3_path"]
         if mp3_path[:1] not in _SPLIT_OF_FOLDER or mp3_path[1:2] != "/":
             raise ValueError(
                 f"{annotations}, line {line}: mp3_path is {mp3_path!r}; it must begin with one of"
@@ -180,9 +180,10 @@ def _read_clip_info(file: Path) -> Mapping[str, Mapping[str, str]]:
     kept = ("artist", "album", "title", "track_number", "original_url")
     if not file.is_file():
         return {}
+    loose = tables.Dialect(separator="\t", quotes="loose")
     return {
-        row["clip_id"]: {name: row[name] or "" for name in kept}
-        for _, row in layout.read_rows(file, columns=("clip_id", *kept), delimiter="\t")
+        row["clip_id"]: {name: row[name] for name in kept}
+        for _, row in tables.read(file, columns=("clip_id", *kept), dialect=loose).rows
     }
 
 

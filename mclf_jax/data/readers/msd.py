@@ -26,7 +26,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mclf_jax.common import checks
+from mclf_jax.common import checks, tables
 from mclf_jax.data.catalogue import layout
 from mclf_jax.data.catalogue.items import UNLABELLED, Catalogue, Facts, Item
 from mclf_jax.data.catalogue.label_lists import label_list
@@ -37,7 +37,7 @@ _FOLDERS = {
     "lastfm": ("", "splits", "lastfm_annotation"),
 }
 _ARRAYS = (("{}_ids.npy", "{}_binaries.npy"), ("{}_x_msd_id.txt", "{}_y.npy"))
-_TABLES = {"tracks.csv": ",", "tracks.tsv": "\t"}
+_TABLES = {"tracks.csv": tables.CSV, "tracks.tsv": tables.TSV}
 # A song that is listed twice counts where it would do most harm elsewhere.
 _SPLITS = ("test", "valid", "train")
 _SPLIT_OF = {
@@ -178,9 +178,9 @@ def _find_lists(root: Path, labels: str) -> tuple[Path, str]:
 def _read_table(file: Path, labels: str) -> Iterator[tuple[str, str, tuple[str, ...]]]:
     """(track id, split, tags) of each row of a table of one's own."""
     columns = ("track_id", "split", "tags")
-    for line, row in layout.read_rows(file, columns=columns, delimiter=_TABLES[file.name]):
+    for line, row in tables.read(file, columns=columns, dialect=_TABLES[file.name]).rows:
         where = f"{file}, line {line}"
-        tags = {tag.strip() for tag in (row["tags"] or "").split("|")} - {""}
+        tags = {tag.strip() for tag in row["tags"].split("|")} - {""}
         if unknown := sorted(tags - set(_LABELS[labels])):
             raise ValueError(f"{where}: {', '.join(unknown)} not in the tags of labels={labels!r}")
         split = _split(row["split"], where=where)
@@ -215,7 +215,8 @@ def _read_arrays(folder: Path, labels: str) -> Iterator[tuple[str, str, tuple[st
             yield track_id, UNLABELLED, ()
     elif labels == "cals" and (folder / "msd_splits.tsv").is_file():
         file = folder / "msd_splits.tsv"
-        for line, row in layout.read_rows(file, columns=("clip_ids", "splits"), delimiter="\t"):
+        columns = ("clip_ids", "splits")
+        for line, row in tables.read(file, columns=columns, dialect=tables.TSV).rows:
             split = _split(row["splits"], where=f"{file}, line {line}")
             if split not in _SPLITS:
                 yield _track_id(row["clip_ids"], where=f"{file}, line {line}"), split, ()
@@ -233,7 +234,7 @@ def _check_published_sizes(folder: Path, sizes: Mapping[str, int], labels: str) 
 
 def _read_ids(file: Path) -> list[str]:
     if file.suffix == ".txt":
-        ids = file.read_text(encoding="utf-8").split()
+        ids = [name for _, line in tables.read_lines(file) for name in line.split()]
     else:
         ids = _load(file).astype(str).reshape(-1).tolist()
     return [_track_id(track_id, where=f"{file}, entry {i}") for i, track_id in enumerate(ids)]
@@ -265,7 +266,7 @@ def _split(text: str, *, where: str) -> str:
 
 
 def _read_paths(file: Path, audio: Path) -> dict[str, str]:
-    rows = layout.read_rows(file, columns=("track_id", "path"))
+    rows = tables.read(file, columns=("track_id", "path")).rows
     return {row["track_id"]: str(audio / row["path"]) for _, row in rows if row["path"]}
 
 
@@ -288,14 +289,13 @@ def _read_artists(file: Path, wanted: Mapping[str, str]) -> dict[str, dict[str, 
     if not file.is_file():
         return {}
     known = {}
-    with file.open(encoding="utf-8") as lines:
-        for number, line in enumerate(lines, start=1):
-            parts = line.rstrip("\n").split("<SEP>")
-            if len(parts) != 4:
-                raise ValueError(
-                    f"{file}, line {number}: expected track, song, artist and title separated by"
-                    f" <SEP>, got {line.strip()!r}"
-                )
-            if parts[0] in wanted:
-                known[parts[0]] = dict(zip(("song_id", "artist", "title"), parts[1:], strict=True))
+    for number, line in tables.read_lines(file):
+        parts = line.split("<SEP>")
+        if len(parts) != 4:
+            raise ValueError(
+                f"{file}, line {number}: expected track, song, artist and title separated by"
+                f" <SEP>, got {line!r}"
+            )
+        if parts[0] in wanted:
+            known[parts[0]] = dict(zip(("song_id", "artist", "title"), parts[1:], strict=True))
     return known

@@ -16,7 +16,7 @@ import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from mclf_jax.common import checks
+from mclf_jax.common import checks, tables
 from mclf_jax.data.catalogue import layout
 from mclf_jax.data.catalogue.items import Catalogue, Facts, Item
 from mclf_jax.data.catalogue.label_lists import label_list
@@ -158,9 +158,10 @@ def _read_list(
     licences: Mapping[str, str],
 ) -> Iterator[Item]:
     columns = ("TRACK_ID", "ARTIST_ID", "ALBUM_ID", "PATH", "DURATION", "TAGS")
-    for line, row in layout.read_rows(file, columns=columns, delimiter="\t"):
-        # every tag has a cell of its own, but only the first a name in the header
-        found = tuple(filter(None, (row["TAGS"], *(row.get(None) or ()))))
+    # Every tag has a cell of its own, but only the first a name in the header.
+    dialect = tables.Dialect(separator="\t", rows="long")
+    for line, row in tables.read(file, columns=columns, dialect=dialect).rows:
+        found = tuple(filter(None, row["TAGS"].split("\t")))
         unknown = sorted(set(found) - labels)
         if unknown or not found:
             raise ValueError(
@@ -194,7 +195,7 @@ def _read_licences(file: Path) -> Mapping[str, str]:
     licences, song = {}, ""
     if not file.is_file():
         return licences
-    for line in file.read_text(encoding="utf-8", errors="replace").splitlines():
+    for _, line in tables.read_lines(file, undecodable="replaced"):
         if line.endswith(".mp3") and " " not in line:
             song = line
         elif song and " license: " in line:

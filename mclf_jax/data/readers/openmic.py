@@ -17,7 +17,7 @@ import json
 import os
 from pathlib import Path
 
-from mclf_jax.common import checks
+from mclf_jax.common import checks, tables
 from mclf_jax.data.catalogue import layout
 from mclf_jax.data.catalogue.items import Catalogue, Facts, Item
 
@@ -64,9 +64,9 @@ def catalogue(path: str | os.PathLike, *, threshold: float = 0.5) -> Catalogue:
     split_of: dict[str, str] = {}
     for split in ("train", "test"):
         listing = layout.find(root, f"partitions/split01_{split}.csv", title=FACTS.title)
-        for key in listing.read_text(encoding="utf-8").split():
-            if split_of.setdefault(key, split) != split:
-                raise ValueError(f"{listing}: {key} is in the other part too")
+        for line, key in tables.read_lines(listing):
+            if split_of.setdefault(key.strip(), split) != split:
+                raise ValueError(f"{listing}, line {line}: {key} is in the other part too")
     items = []
     for key in sorted(split_of):
         known = relevance.get(key, {})
@@ -110,7 +110,7 @@ def _read_names(file: Path) -> tuple[str, ...]:
 def _read_relevance(file: Path, names: tuple[str, ...]) -> dict[str, dict[str, float]]:
     """{sample key: {instrument: relevance}} of what somebody was asked about."""
     found: dict[str, dict[str, float]] = {}
-    for line, row in layout.read_rows(file, columns=("sample_key", "instrument", "relevance")):
+    for line, row in tables.read(file, columns=("sample_key", "instrument", "relevance")).rows:
         try:
             value = float(row["relevance"])
         except ValueError:
@@ -129,4 +129,4 @@ def _read_metadata(file: Path) -> dict[str, dict[str, str]]:
     if not file.is_file():
         return {}
     columns = ("sample_key", "artist_id", "license_title")
-    return {row["sample_key"]: dict(row) for _, row in layout.read_rows(file, columns=columns)}
+    return {row["sample_key"]: row for _, row in tables.read(file, columns=columns).rows}

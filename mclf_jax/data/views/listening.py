@@ -1,6 +1,5 @@
 """Who listened to what: item vectors of collaborative filtering, from a table of plays."""
 
-import csv
 import dataclasses
 import math
 import os
@@ -9,6 +8,8 @@ from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
+
+from mclf_jax.common import tables
 
 COLUMNS = ("user", "item", "count")
 
@@ -53,32 +54,27 @@ def read_listening(path: str | os.PathLike, *, leave_out: Collection[str] = ()) 
     users: dict[str, int] = {}
     ids: dict[str, int] = {}
     of_user, of_item, counts = array("i"), array("i"), array("f")
-    columns, last = (0, 1, 2), 3
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            rows = csv.reader(file, delimiter="," if path.suffix == ".csv" else "\t")
-            for row in rows:
-                if rows.line_num == 1 and not (len(row) > 2 and _is_number(row[2])):
-                    columns = _columns(row, path)
-                    last = max(columns) + 1
-                    continue
-                if not row:
-                    continue
-                if len(row) < last:
-                    raise ValueError(f"{path}, line {rows.line_num}: {len(row)} cells, not {last}")
-                user, item, text = (row[c] for c in columns)
-                if item in leave_out:
-                    continue
-                count = float(text) if _is_number(text) else -1.0
-                if not (0 < count < math.inf):
-                    raise ValueError(
-                        f"{path}, line {rows.line_num}: count is {text!r}, not a positive number"
-                    )
-                of_user.append(users.setdefault(user, len(users)))
-                of_item.append(ids.setdefault(item, len(ids)))
-                counts.append(count)
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise ValueError(f"{path} cannot be read: {error}") from error
+    dialect = tables.CSV if path.suffix == ".csv" else tables.TSV
+    columns, width = (0, 1, 2), 0
+    for line, row in tables.read_cells(path, dialect=dialect):
+        if not width:
+            width = len(row)
+            if width < 3 or not _is_number(row[2]):
+                columns = _columns(row, path, dialect)
+                continue
+        if len(row) != width:
+            raise ValueError(
+                f"{path}, line {line}: {len(row)} cells, not {width} as above; got {row}"
+            )
+        user, item, text = (row[c] for c in columns)
+        if item in leave_out:
+            continue
+        count = float(text) if _is_number(text) else -1.0
+        if not (0 < count < math.inf):
+            raise ValueError(f"{path}, line {line}: count is {text!r}, not a positive number")
+        of_user.append(users.setdefault(user, len(users)))
+        of_item.append(ids.setdefault(item, len(ids)))
+        counts.append(count)
     return Listening(
         item_ids=tuple(ids),
         users=np.array(of_user, np.int32),
@@ -155,10 +151,13 @@ def _is_number(text: str) -> bool:
     return True
 
 
-def _columns(header: list[str], path: Path) -> tuple[int, ...]:
+def _columns(header: list[str], path: Path, dialect: tables.Dialect) -> tuple[int, ...]:
     names = [name.strip() for name in header]
     if missing := [name for name in COLUMNS if name not in names]:
         raise ValueError(
             f"{path} has no column {', '.join(missing)}; it has {', '.join(names) or 'nothing'}"
+            + tables.separated_by(header, dialect=dialect)
         )
+    if twice := [name for name in COLUMNS if names.count(name) > 1]:
+        raise ValueError(f"{path} has the column {', '.join(twice)} twice; got {', '.join(names)}")
     return tuple(names.index(name) for name in COLUMNS)
