@@ -340,7 +340,7 @@ def write_rows(file: TextIO, rows: Iterable[Sequence[Any]], *, line_end: str = "
 
 
 def _escaped(cell: Any) -> Any:
-    if not isinstance(cell, str) or not _FORMULA.match(cell):
+    if not _FORMULA.match(str(cell)):
         return cell
     try:
         float(cell)

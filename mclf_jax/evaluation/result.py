@@ -5,7 +5,6 @@ N songs, K labels. Three files hold a report, so that each can be read by what r
 `<split>_per_label.csv` (a spreadsheet). The JSON file is written last: where it is, all are.
 """
 
-import csv
 import dataclasses
 import json
 import math
@@ -15,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mclf_jax.common import files
+from mclf_jax.common import files, tables
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -101,11 +100,11 @@ class Report:
         columns = list(next(iter(self.per_label.values()), {}))
         # "backslashreplace": a label taken from a folder name need not be valid Unicode.
         with path.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file:
-            writer = csv.writer(file)
-            writer.writerow(["label", *columns])
+            rows = [["label", *columns]]
             for label, values in self.per_label.items():
                 cells = ["" if math.isnan(values[c]) else f"{values[c]:.6g}" for c in columns]
-                writer.writerow([label, *cells])
+                rows.append([label, *cells])
+            tables.write_rows(file, rows, line_end="\r\n")
 
 
 def load_report(directory: str | os.PathLike, split: str) -> Report:

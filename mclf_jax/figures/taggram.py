@@ -1,6 +1,5 @@
 """The taggram: how likely each label is at each moment of a song, as a picture and as a table."""
 
-import csv
 import os
 import warnings
 from collections.abc import Mapping
@@ -9,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from mclf_jax.common import files
+from mclf_jax.common import files, tables
 from mclf_jax.figures.axes import colour_bar, time_axis
 from mclf_jax.figures.layout import single
 from mclf_jax.figures.style import INK, short, styled
@@ -94,10 +93,11 @@ def save_taggram(
         files.replacing(paths["table"]) as path,
         path.open("w", newline="", encoding="utf-8") as file,
     ):
-        rows = csv.writer(file)
-        rows.writerow(("time_s", *taggram["labels"]))
-        for time_s, scores in zip(taggram["times_s"], taggram["scores"], strict=True):
-            rows.writerow((f"{time_s:.3f}", *(f"{score:.5f}" for score in scores)))
+        windows = zip(taggram["times_s"], taggram["scores"], strict=True)
+        rows = [
+            (f"{time_s:.3f}", *(f"{score:.5f}" for score in scores)) for time_s, scores in windows
+        ]
+        tables.write_rows(file, [("time_s", *taggram["labels"]), *rows], line_end="\r\n")
     return paths
 
 

@@ -1,6 +1,5 @@
 """What probing found: a record of every fit, kept as JSON and CSV, and summaries of them."""
 
-import csv
 import dataclasses
 import io
 import json
@@ -10,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mclf_jax import metrics
-from mclf_jax.common import files
+from mclf_jax.common import files, tables
 from mclf_jax.metrics.interval import mean_interval
 
 END_TO_END = "end-to-end"
@@ -145,20 +144,20 @@ def load_result(directory: str | Path) -> ProbeResult:
 
 def _csv(result: ProbeResult) -> str:
     buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
     names = list(dict.fromkeys(name for r in result.records for name in r.values))
     fixed = ("encoder", "kind", "fraction", "seed", "fold", "num_train", "num_test")
     headlines = metrics.HEADLINES[result.task]
     bounds = [f"{name}_{side}" for name in headlines for side in ("low", "high")]
-    writer.writerow(["run", "method", "data", *fixed, *names, *bounds, "setting"])
+    rows = [["run", "method", "data", *fixed, *names, *bounds, "setting"]]
     for r in result.records:
         intervals = [r.intervals[name][side] for name in headlines for side in ("low", "high")]
         setting = " ".join(f"{key}={value}" for key, value in r.setting.items())
-        writer.writerow(
+        rows.append(
             [result.run, result.method, result.data, *(getattr(r, name) for name in fixed)]
             + [r.values.get(name, "") for name in names]
             + [*intervals, setting]
         )
+    tables.write_rows(buffer, rows)
     return buffer.getvalue()
 
 

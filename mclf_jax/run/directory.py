@@ -9,7 +9,6 @@ report/         evaluations and the page
 """
 
 import contextlib
-import csv
 import importlib.metadata
 import json
 import platform
@@ -22,7 +21,7 @@ from ml_collections import ConfigDict
 
 from mclf_jax import config as config_lib
 from mclf_jax.audio import features
-from mclf_jax.common import checks, files
+from mclf_jax.common import checks, files, tables
 from mclf_jax.data.base.source import Info, Source
 from mclf_jax.models import Model, build
 
@@ -220,10 +219,8 @@ def add_skipped(workdir: Path, skipped: Sequence[tuple[str, str]]) -> None:
     path = workdir / "skipped.csv"
     new = not path.exists()
     with path.open("a", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        if new:
-            writer.writerow(("path", "reason"))
-        writer.writerows(skipped)
+        rows = [("path", "reason"), *skipped] if new else skipped
+        tables.write_rows(file, rows, line_end="\r\n")
 
 
 def git_revision() -> str | None:

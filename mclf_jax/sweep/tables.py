@@ -1,6 +1,5 @@
 """The tables of a sweep: a row for the seeds of each setting, and a line for each run as CSV."""
 
-import csv
 import io
 import itertools
 from collections.abc import Sequence
@@ -10,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from mclf_jax import metrics, objectives
+from mclf_jax.common import tables
 from mclf_jax.common.files import write_text
 from mclf_jax.data.views.hidden import HIDDEN
 from mclf_jax.sweep.probes import compare_all
@@ -134,9 +134,10 @@ def _csv(results: Sequence[dict]) -> str:
         for result in results
     ]
     buffer = io.StringIO()
-    writer = csv.DictWriter(buffer, list(dict.fromkeys(itertools.chain(*told, *scored))))
-    writer.writeheader()
-    writer.writerows(run | scores for run, scores in zip(told, scored, strict=True))
+    names = list(dict.fromkeys(itertools.chain(*told, *scored)))
+    rows = [run | scores for run, scores in zip(told, scored, strict=True)]
+    cells = [[row.get(name, "") for name in names] for row in rows]
+    tables.write_rows(buffer, [names, *cells], line_end="\r\n")
     return buffer.getvalue()
 
 

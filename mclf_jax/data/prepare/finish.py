@@ -3,7 +3,6 @@
 # pyright: reportAttributeAccessIssue=false
 # Protobuf makes its classes at run time.
 
-import csv
 import dataclasses
 import datetime
 import hashlib
@@ -16,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from mclf_jax.common import files
+from mclf_jax.common import files, tables
 from mclf_jax.data.base.source import Info
 from mclf_jax.data.catalogue.items import UNLABELLED
 from mclf_jax.data.catalogue.plan import Plan, first, first_reasons
@@ -98,7 +97,7 @@ def finish(work: Work, *, version: str, previous: Path | None) -> None:
     _write_tfds_files(work, info, shards)
     _write_items(work.folder, info, kept, entries)
     table = io.StringIO(newline="")
-    csv.writer(table, lineterminator="\n").writerows([("item", "reason"), *skipped])
+    tables.write_rows(table, [("item", "reason"), *skipped])
     files.write_text(work.folder / SKIPPED, table.getvalue())
     lines = [f"{shard['sha256']}  {shard['file']}\n" for shard in shards]
     files.write_text(work.folder / CHECKSUMS, "".join(lines))

@@ -12,7 +12,7 @@ import soundfile
 
 from mclf_jax.audio import decode
 from mclf_jax.audio.resample import resampled_window
-from mclf_jax.common import checks
+from mclf_jax.common import checks, tables
 from mclf_jax.data.base.array_record import Payload, from_int16, open_shard, read_span
 from mclf_jax.data.base.source import Info, Source, read_only
 from mclf_jax.data.prepare.meta import ARRAYS, ITEMS, META, SKIPPED, read_meta
@@ -111,7 +111,8 @@ def prepared(*, path: str | os.PathLike, sample_rate_hz: int, checksums: str = "
     with np.load(folder / ARRAYS, allow_pickle=False) as file:
         arrays = dict(file)
     with (folder / SKIPPED).open(encoding="utf-8", newline="") as file:
-        skipped = tuple((item, reason) for item, reason in list(csv.reader(file))[1:])
+        rows = [tuple(map(tables.unescaped, cells)) for cells in csv.reader(file)]
+    skipped = tuple((item, reason) for item, reason in rows[1:])
     notes = tuple(meta["notes"])
     rate_hz = meta["sample_rate_hz"]
     if sample_rate_hz != rate_hz:

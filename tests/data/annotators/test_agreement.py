@@ -192,3 +192,19 @@ def test_rows_of_one_annotator_add_up_for_tags(tmp_path):
     rows = ["1.wav,ann,rock", "1.wav,ann,loud", "1.wav,bob,rock|loud"]
     annotations = _table(tmp_path, rows, header="path,annotator,labels")
     assert majority(annotations).labels == {"1.wav": ("loud", "rock")}
+
+
+def test_what_a_spreadsheet_would_calculate_comes_back_as_it_was(tmp_path):
+    _songs(tmp_path, names := ["-0.wav", "+1.wav", "2.wav"])
+    rows = [f"{name},ann,{label}" for name, label in zip(names, ["=A1", "@b", "=A1"], strict=True)]
+    annotations = _table(tmp_path, rows)
+    write_manifest(annotations, majority(annotations), tmp_path / "manifest.csv")
+    with (tmp_path / "manifest.csv").open(newline="") as file:
+        cells = [cell for row in csv.reader(file) for cell in row]
+    assert not [cell for cell in cells if cell[:1] in ("=", "+", "-", "@")]
+    items = data.catalogue("folder", path=tmp_path).items
+    assert {item.item_id: item.labels for item in items} == {
+        "-0.wav": ("=A1",),
+        "+1.wav": ("@b",),
+        "2.wav": ("=A1",),
+    }

@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import pickle
+import re
 import signal
 import subprocess
 import sys
@@ -78,6 +79,13 @@ def test_what_is_left_out_is_listed(tmp_path):
     meta = prepare_meta.read_meta(folder)
     assert meta["num_items"] == 20 and meta["num_skipped"] == 4
     assert "3 of 23 items could not be used and are listed in skipped.csv" in meta["notes"]
+
+
+def test_what_is_listed_is_no_formula_for_a_spreadsheet(tmp_path):
+    lost = (("--PJHxphWEs_30", "no such file"), ("=1+2.wav", "no such file, or\nnone, here"))
+    folder = _prepare(genres(tmp_path / "songs", skipped=lost), tmp_path / "out")
+    assert not re.search(r'(?m)^"?[=+\-@]', (folder / "skipped.csv").read_text())
+    assert set(lost) <= set(prepared(path=folder, sample_rate_hz=RATE_HZ).info.skipped)
 
 
 def test_labels_of_which_nothing_is_left_are_named(tmp_path):
