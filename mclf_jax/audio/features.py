@@ -55,7 +55,7 @@ from mclf_jax.audio.stft import (
     stft,
     window_function,
 )
-from mclf_jax.common import checks
+from mclf_jax.common import checks, plugins
 
 
 @dataclasses.dataclass(frozen=True)
@@ -104,6 +104,40 @@ class PowerSpectrogram(Stft):
 
 Features = Waveform | PowerSpectrogram | Spectrogram | LogMel | Mfcc | CQT
 KINDS = {cls.kind: cls for cls in (Waveform, PowerSpectrogram, Spectrogram, LogMel, Mfcc, CQT)}
+
+
+def kind_class(name: str) -> type:
+    """The class of a kind: one of `KINDS`, or one from outside, see `common.plugins`.
+
+    Raises:
+        ValueError: there is none of that name, or it is no representation.
+    """
+    if name in KINDS:
+        return KINDS[name]
+    found = plugins.find("features", name, field="features.kind", known=sorted(KINDS))
+    fields = {field.name for field in dataclasses.fields(found)} if _is_settings(found) else set()
+    lacking = [] if "sample_rate_hz" in fields else ["the field sample_rate_hz: int"]
+    lacking += [f"{method}(self, {of})" for method, of in _METHODS if method not in vars(found)]
+    if not _is_settings(found) or lacking:
+        raise ValueError(
+            f"features.kind is {name!r}, which is {found!r}; it must be a frozen dataclass"
+            + (f" and lacks {', '.join(lacking)}" if lacking else "")
+        )
+    found.kind = name  # as settings are written
+    found.unit = getattr(found, "unit", "")
+    return found
+
+
+_METHODS = (("__call__", "waveform"), ("shape", "num_samples"))
+
+
+def _is_settings(found: Any) -> bool:
+    return (
+        isinstance(found, type)
+        and getattr(found, "__dataclass_params__", None) is not None
+        and (found.__dataclass_params__.frozen)
+    )
+
 
 PRESETS = types.MappingProxyType(
     {
@@ -168,4 +202,4 @@ def from_json(settings: Mapping[str, Any]) -> Features:
     """
     settings = dict(settings)
     # Runs of version 0.1 have no kind: there was only one.
-    return KINDS[settings.pop("kind", LogMel.kind)](**settings)
+    return kind_class(settings.pop("kind", LogMel.kind))(**settings)

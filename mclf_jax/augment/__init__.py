@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from ml_collections import ConfigDict
 
 from mclf_jax.audio.features import Features
+from mclf_jax.augment.base import WaveformAugmentation
 from mclf_jax.augment.batch import BatchAugmentation, Cutmix, Mixup, MixupOrCutmix
 from mclf_jax.augment.compose import (
     Augmentation,
@@ -43,7 +44,7 @@ from mclf_jax.augment.waveform import (
     Reverse,
     Shift,
 )
-from mclf_jax.common import checks
+from mclf_jax.common import checks, plugins
 
 # What `augment.waveform` may name.
 PRESETS = {
@@ -111,8 +112,10 @@ def build(config: ConfigDict, *, features: Features) -> Chains:
 
 def _waveform(config: ConfigDict, *, sample_rate_hz: int) -> Compose | None:
     if config.waveform:
-        checks.choice("augment.waveform", config.waveform, ("", *sorted(PRESETS)))
-        return PRESETS[config.waveform](sample_rate_hz)
+        make = PRESETS.get(config.waveform) or plugins.find(
+            "augmentations", config.waveform, field="augment.waveform", known=("", *sorted(PRESETS))
+        )
+        return make(sample_rate_hz)
     chain = [_link(i, entry, sample_rate_hz) for i, entry in enumerate(config.chain)]
     return compose(chain) if chain else None
 
@@ -127,8 +130,15 @@ def _link(number: int, entry: Any, sample_rate_hz: int) -> Augmentation:
                 f"{field} is {entry!r}; it must be (name, probability, arguments), such as "
                 "('noise', 0.5, {'min_snr_db': 3.0, 'max_snr_db': 30.0})"
             )
-    checks.choice(field, name, sorted(AUGMENTATIONS))
-    fields = [one.name for one in dataclasses.fields(AUGMENTATIONS[name])]
+    made = AUGMENTATIONS.get(name) or plugins.find(
+        "augmentations", name, field=field, known=sorted(AUGMENTATIONS)
+    )
+    if not (isinstance(made, type) and issubclass(made, WaveformAugmentation)):
+        raise ValueError(
+            f"{field} is {name!r}, which is {made!r}; it must be a subclass of "
+            "mclf_jax.augment.WaveformAugmentation, a frozen dataclass"
+        )
+    fields = [one.name for one in dataclasses.fields(made)]
     checks.only_known(field, arguments, fields, of=name)
     # JSON has lists where configs have tuples.
     arguments = {key: checks.as_tuples(value) for key, value in arguments.items()}
@@ -137,7 +147,7 @@ def _link(number: int, entry: Any, sample_rate_hz: int) -> Augmentation:
     try:
         for key in arguments.keys() & _RECORDINGS:
             arguments[key] = read_recordings(arguments[key], sample_rate_hz=sample_rate_hz)
-        augmentation = AUGMENTATIONS[name](**arguments)
+        augmentation = made(**arguments)
         return augmentation if p == 1 else random_apply(augmentation, p=p)
     except (TypeError, ValueError) as error:
         raise ValueError(f"{field}, {name}: {error}") from error

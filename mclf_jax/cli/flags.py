@@ -26,6 +26,9 @@ def add_command(
     help_text = " ".join(run.__doc__.split())
     name = run.__name__.removeprefix("_")
     command = commands.add_parser(name, help=help_text, description=help_text)
+    command.add_argument(
+        "--debug", action="store_true", help="show where in the code an error comes from"
+    )
     command.set_defaults(run_command=run, title=command.prog, fields=fields)
     return command
 

@@ -4,6 +4,7 @@ import argparse
 import os
 import select
 import sys
+import traceback
 from collections.abc import Sequence
 
 from mclf_jax.cli import convert, data, evaluate, flags, predict, train
@@ -34,6 +35,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for Python's last flush
         return 1
     except (ValueError, OSError, ArithmeticError, ImportError) as error:
+        from mclf_jax.common import plugins
+
+        # Of a network or config that somebody else wrote, he wants to see where.
+        outside = plugins.outside_frame(error)
+        if arguments.debug or outside:
+            where = error.__traceback__ if arguments.debug else outside
+            traceback.print_exception(type(error), error, where)
         print(f"{arguments.title}: {error}", file=sys.stderr)
         return 1
 

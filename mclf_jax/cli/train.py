@@ -15,6 +15,14 @@ def add_commands(commands: Any) -> None:
     train.add_argument("--workdir", required=True, help="run directory, new or to be continued")
     flags.add_data_change(train)
     train.add_argument(
+        "--extend",
+        dest="config_change",
+        action="store_const",
+        const="extend",
+        default="refuse",
+        help="go on with a run that is there although train.num_steps or num_epochs is larger now",
+    )
+    train.add_argument(
         "--distributed", action="store_true", help="join the other processes of this run first"
     )
 
@@ -48,7 +56,8 @@ def _train(arguments: argparse.Namespace) -> None:
     config = config_lib.load(arguments.config, overrides=arguments.overrides)
     if arguments.distributed:
         parallel.start()
-    outcome = train(config, workdir=arguments.workdir, data_change=arguments.data_change)
+    changes = {"data_change": arguments.data_change, "config_change": arguments.config_change}
+    outcome = train(config, workdir=arguments.workdir, **changes)
     best = ""
     if outcome.best_value is not None:
         best = f"; best {config.eval.metric} {outcome.best_value:.4f} at step {outcome.best_step}"

@@ -7,7 +7,7 @@ from typing import Any
 from ml_collections import ConfigDict
 from ml_collections.config_dict import placeholder
 
-from mclf_jax.common import checks
+from mclf_jax.common import checks, plugins
 
 
 def base() -> ConfigDict:
@@ -53,6 +53,7 @@ def base() -> ConfigDict:
     config.features = ConfigDict()
     config.features.on = "pipeline"  # or "device": inside the jitted step
     config.features.kind = placeholder(str)  # "mfcc", "cqt", ..., see `features.KINDS`
+    config.features.args = ConfigDict()  # fields of a kind from outside that are not below
     config.features.sample_rate_hz = placeholder(int)
     config.features.n_fft = placeholder(int)
     config.features.hop_length = placeholder(int)
@@ -117,9 +118,11 @@ def base() -> ConfigDict:
     config.objective.args = ConfigDict()  # of the others, such as temperature for "simclr"
 
     config.optim = ConfigDict()
-    config.optim.name = "adam"  # see `optim.OPTIMIZERS`
+    config.optim.name = "adam"  # see `optim.OPTIMIZERS`; or "optax:adafactor" and the like
+    config.optim.args = ConfigDict()  # such as b2 of "adam"
     config.optim.learning_rate = 1e-3
-    config.optim.schedule = "constant"  # or "cosine", "linear", both down to zero
+    config.optim.schedule = "constant"  # or "cosine", "linear", both down to zero; or "optax:..."
+    config.optim.schedule_args = ConfigDict()  # see `optim.schedule`
     config.optim.warmup_steps = 0
     config.optim.phases = ()  # then (from_epoch, name, learning_rate), ..., see `optim.build`
     config.optim.layer_decay = 1.0  # of the learning rate from a layer to the one before it
@@ -139,6 +142,7 @@ def base() -> ConfigDict:
     config.eval.every_steps = placeholder(int)  # and save a checkpoint
     config.eval.every_epochs = placeholder(float)
     config.eval.metric = "loss"  # decides which checkpoint is the best; "last": none does
+    config.eval.metrics = ()  # from outside, beside those of the task: ("file.py:metric",)
     config.eval.patience = 0  # stop after so many evaluations without a better one; 0: never
     config.eval.batch_size = 32
     config.eval.num_windows = 16  # evenly spaced in a song
@@ -153,6 +157,7 @@ def base() -> ConfigDict:
     config.runtime.num_threads = 2
     config.runtime.prefetch = 8  # examples a thread pool may be ahead
     config.runtime.log_every_steps = 20
+    config.runtime.writers = ("tensorboard",)  # and "csv", "wandb", "mlflow", see `run.writers`
     config.runtime.progress = "auto"  # a bar on terminals; "on", "off"
     return config
 
@@ -170,6 +175,11 @@ def _positive(field: str, value: Any) -> None:
     if value is None:
         raise ValueError(f"{field} is None; it must be positive")
     checks.positive(field, value)
+
+
+def _schedule(field: str, value: Any) -> None:
+    if ":" not in value and value not in plugins.declared("schedules"):
+        checks.choice(field, value, ("constant", "cosine", "linear", "package.module:name"))
 
 
 # What a field holds, beside the type of its default: field -> check (field, value). Fields whose
@@ -191,7 +201,7 @@ CHECKS = {
     "objective.pos_weight": _one_of("none", "balanced"),
     "objective.distance": _one_of("squared_error", "cosine"),
     "optim.learning_rate": _positive,
-    "optim.schedule": _one_of("constant", "cosine", "linear"),
+    "optim.schedule": _schedule,
     "optim.decay_mask": _one_of("kernels", "all"),
     "optim.ema_decay": _fraction,
     "train.batch_size": _whole,

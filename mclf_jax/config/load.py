@@ -14,8 +14,12 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
+from mclf_jax.common import plugins
 from mclf_jax.config.check import validate
 from mclf_jax.config.fields import base, flatten
+
+# Arguments of which nobody knows before the thing is made which there are.
+_LOOKED_UP_LATER = ("unlabelled.args", "features.args", "optim.args", "optim.schedule_args")
 
 
 def load(path: str, *, overrides: Sequence[str] = ()) -> ConfigDict:
@@ -33,7 +37,8 @@ def load(path: str, *, overrides: Sequence[str] = ()) -> ConfigDict:
     module = load_module(file)
     if not hasattr(module, "get_config"):
         raise ValueError(f"--config {file}: it defines no get_config(arg)")
-    return validate(apply_overrides(module.get_config(arg or None), overrides, origin=file))
+    config = apply_overrides(module.get_config(arg or None), overrides, origin=file)
+    return validate(_with_whole_paths(config))
 
 
 def apply_overrides(config: ConfigDict, overrides: Sequence[str], *, origin: str) -> ConfigDict:
@@ -61,7 +66,7 @@ def apply_overrides(config: ConfigDict, overrides: Sequence[str], *, origin: str
             raise ValueError(f"{text}: {origin} has no field {field!r}{hint}")
         if value == "None":  # which config_flags cannot read
             config.update_from_flattened_dict({field: None})
-        elif ".args." in field and known[field] is None:
+        elif "args." in field and known[field] is None:
             config.update_from_flattened_dict({field: _literal(value)})
         else:
             argv.append(text)
@@ -75,17 +80,22 @@ def apply_overrides(config: ConfigDict, overrides: Sequence[str], *, origin: str
 
 
 def _with_arguments(config: ConfigDict, changes: Mapping[str, Any]) -> ConfigDict:
-    """A copy with every "model.args.X", "objective.args.X" and "unlabelled.args.X" of `changes`.
+    """A copy with every "SECTION.args.X" of `changes`.
 
-    They are looked up for the network and the objective that `changes` name. One of another name
-    than before starts without arguments, as those that were set are not its own. Which ones the
-    data set of unlabelled songs takes is known when it is opened.
+    Those of networks and objectives are looked up for what `changes` name. One of another name than
+    before starts without arguments, as those that were set are not its own; so do optimisers and
+    schedules. Which arguments the others take is known when they are made.
     """
     config = copy.deepcopy(config)  # which leaves fields that hold None their types
-    for field in changes.keys() - flatten(config).keys():
-        if field.startswith("unlabelled.args."):
+    for field, arguments in (("optim.name", "args"), ("optim.schedule", "schedule_args")):
+        if changes.get(field, old := flatten(config)[field]) != old:
             with config.unlocked():
-                config.unlabelled.args[field.split(".", 2)[2]] = None
+                config.optim[arguments] = ConfigDict()
+    for field in changes.keys() - flatten(config).keys():
+        section, arguments, *argument = field.split(".", 2)
+        if argument and f"{section}.{arguments}" in _LOOKED_UP_LATER:
+            with config.unlocked():
+                config[section][arguments][argument[0]] = None
     for section in ("model", "objective"):
         name = changes.get(f"{section}.name", config[section].name)
         with config.unlocked():
@@ -119,6 +129,7 @@ def load_module(file: str) -> ModuleType:
     """
     if not Path(file).is_file():
         raise ValueError(f"--config {file}: no such file")
+    plugins.note_file(file)
     spec = importlib.util.spec_from_file_location("mclf_config", file)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
@@ -177,7 +188,21 @@ def override(config: ConfigDict, changes: Mapping[str, Any]) -> ConfigDict:
             changed.update_from_flattened_dict({field: value})
         except TypeError as error:
             raise ValueError(f"override of {field}: {error}") from error
-    return validate(changed)
+    return validate(_with_whole_paths(changed))
+
+
+def _with_whole_paths(config: ConfigDict) -> ConfigDict:
+    """The same, where files of other people's code are found from every folder."""
+
+    def whole(value):
+        if isinstance(value, str):
+            return plugins.with_whole_path(value)
+        return tuple(map(whole, value)) if isinstance(value, tuple) else value
+
+    for field, value in flatten(config).items():
+        if (changed := whole(value)) != value:
+            config.update_from_flattened_dict({field: changed})
+    return config
 
 
 def to_json(config: ConfigDict) -> str:

@@ -60,7 +60,7 @@ def from_torch(
     """
     checks.choice("last_layer", last_layer, LAST_LAYERS)
     arrays = unwrap(name, weights).arrays
-    head = models.ARCHITECTURES[name].head
+    head = models.architecture(name).head
     last = [arrays[key] for key in (f"{head}.weight", f"{head}.bias") if key in arrays]
     outputs = last[0].shape[0] if last and last[0].ndim else None
     if num_labels and outputs and num_labels != outputs:
@@ -101,7 +101,7 @@ def from_torch(
                 f"\nThere is no last layer, {head}: of an encoder alone `mclf convert` makes a run "
                 "for embeddings, and last_layer='fresh' initialises one."
             )
-        elif models.ARCHITECTURES[name].length == "fixed":
+        elif models.architecture(name).length == "fixed":
             hint = f"\nThe size of {head} depends on features and model.window_s."
         raise ValueError(f"these weights do not fit {name!r}:\n  " + "\n  ".join(problems) + hint)
     return jax.tree_util.tree_unflatten(tree, found)

@@ -20,7 +20,7 @@ from mclf_jax.convert.to_torch import to_torch
 from mclf_jax.convert.unwrap import has_last_layer, unwrap
 from mclf_jax.convert.weights import write_weights
 from mclf_jax.data.catalogue.label_lists import LABEL_LISTS, LabelList, label_list
-from mclf_jax.models import ARCHITECTURES, Model
+from mclf_jax.models import Model, architecture
 from mclf_jax.objectives.views import embedding_size
 from mclf_jax.run import checkpoint, experiment
 from mclf_jax.run.directory import describe_run, write_run
@@ -76,7 +76,7 @@ def run_from_weights(
     if weights.is_dir():
         raise ValueError(f"{weights} is a folder; to write the weights of a run, take --to torch")
     arrays, left_out, projector_inputs = unwrap(model, weights)
-    head, is_tagger = ARCHITECTURES[model].head, has_last_layer(model, arrays)
+    head, is_tagger = architecture(model).head, has_last_layer(model, arrays)
     config = _config(model, arrays, overrides)
     if not is_tagger:
         labels = LabelList((), "multi_label", f"none, as there is no last layer ({head})")
@@ -190,7 +190,7 @@ def weights_from_run(run: str | Path, out: str | Path) -> dict[str, Any]:
         text = "".join(f"{label}\n" for label in meta["labels"])
         command += ["--labels", labels_file, "--task", meta["task"]]
     else:
-        head = ARCHITECTURES[model.name].head
+        head = architecture(model.name).head
         arrays = {k: array for k, array in arrays.items() if not k.startswith(f"{head}.")}
     write_weights(out, arrays)
     if labels_file is not None:
@@ -231,7 +231,7 @@ def _check_embedding(model: Model, weights: Path, *, size: int) -> None:
 
 def _changes(config: ConfigDict, model: Model, arrays: dict[str, np.ndarray]) -> list[str]:
     """Overrides for what is neither published nor to be seen in the weights."""
-    published = models.ARCHITECTURES[model.name]
+    published = models.architecture(model.name)
     arguments = models.arguments_of(model.name) | sizes_of(model.name, arrays)
     used = {name: getattr(model.module, name) for name in arguments}
     changes = {f"model.args.{k}": v for k, v in used.items() if v != arguments[k]}

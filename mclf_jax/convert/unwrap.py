@@ -75,7 +75,7 @@ def unwrap(name: str, weights: Mapping[str, Any] | str | Path) -> Unwrapped:
     if prefix == "encoder." and not has_last_layer(name, arrays):
         classifier = {key for key in arrays if _CLASSIFIER.fullmatch(key)}
         if classifier == {"model.0.weight", "model.0.bias"}:
-            head = models.ARCHITECTURES[name].head
+            head = models.architecture(name).head
             for leaf in ("weight", "bias"):
                 arrays[f"{head}.{leaf}"] = arrays.pop(f"model.0.{leaf}")
         else:
@@ -85,7 +85,7 @@ def unwrap(name: str, weights: Mapping[str, Any] | str | Path) -> Unwrapped:
 
 def has_last_layer(name: str, arrays: Mapping[str, np.ndarray]) -> bool:
     """Whether there is anything of the layer that makes the logits; encoders have none."""
-    head = models.ARCHITECTURES[name].head
+    head = models.architecture(name).head
     return any(key.startswith(f"{head}.") for key in arrays)
 
 

@@ -9,9 +9,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from mclf_jax.common import checks
+from mclf_jax.common import checks, plugins
 from mclf_jax.data.base.source import Source
-from mclf_jax.data.catalogue.items import Catalogue, Facts
+from mclf_jax.data.catalogue.items import Catalogue, Facts, Item
 
 READERS = (
     "gtzan",
@@ -41,7 +41,9 @@ def build(name: str, *, sample_rate_hz: int, **arguments: Any) -> Source:
     """The data set `name`, yielding audio at `sample_rate_hz`.
 
     Args:
-        name: one of `READERS` or `SOURCES`, or "tfds:NAME" for what TensorFlow Datasets prepared.
+        name: one of `READERS` or `SOURCES`, "tfds:NAME" for what TensorFlow Datasets prepared, or
+            a function from outside (`common.plugins`) that returns a `Catalogue`; or a `Source`,
+            which takes `sample_rate_hz`.
         sample_rate_hz: what the model's features take.
         **arguments: `config.data.args`: the data set's own, and for files those of
             `sources.files.open_catalogue`.
@@ -62,33 +64,36 @@ def build(name: str, *, sample_rate_hz: int, **arguments: Any) -> Source:
         return of_tfds(sample_rate_hz=sample_rate_hz, **arguments)
     if name in SOURCES:
         function = getattr(importlib.import_module(SOURCES[name]), name)
+    else:
+        function = _catalogue_of(name)
+    if "sample_rate_hz" in _parameters(function):
         _check_arguments(name, arguments, function)
-        return function(sample_rate_hz=sample_rate_hz, **arguments)
+        return _of_type(Source, function(sample_rate_hz=sample_rate_hz, **arguments), name)
     from mclf_jax.data.sources.files import open_catalogue
 
-    reader = _reader(name)
     path = arguments.get("path", "")
     if is_prepared(path) and not (name == "folder" and _has_songs(Path(path).expanduser())):
         return _build_prepared(name, sample_rate_hz=sample_rate_hz, path=arguments["path"])
-    _check_arguments(name, arguments, reader.catalogue, open_catalogue)
-    of_reader = {k: v for k, v in arguments.items() if k in _parameters(reader.catalogue)}
+    _check_arguments(name, arguments, function, open_catalogue)
+    of_reader = {k: v for k, v in arguments.items() if k in _parameters(function)}
     of_files = {k: v for k, v in arguments.items() if k not in of_reader}
-    return open_catalogue(reader.catalogue(**of_reader), sample_rate_hz=sample_rate_hz, **of_files)
+    items = _of_type(Catalogue, function(**of_reader), name)
+    return open_catalogue(items, sample_rate_hz=sample_rate_hz, **of_files)
 
 
 def catalogue(name: str, **arguments: Any) -> Catalogue:
     """What the files of data set `name` are, read from its metadata alone.
 
     Args:
-        name: one of `READERS`.
+        name: one of `READERS`, or one from outside.
         **arguments: of the reader, such as `path`.
 
     Raises:
         ValueError: an unknown name or argument, or not that data set.
     """
-    reader = _reader(name)
-    _check_arguments(name, arguments, reader.catalogue)
-    return reader.catalogue(**arguments)
+    function = _catalogue_of(name)
+    _check_arguments(name, arguments, function)
+    return _of_type(Catalogue, function(**arguments), name)
 
 
 def is_prepared(path: str | os.PathLike) -> bool:
@@ -125,7 +130,7 @@ def options_of(name: str) -> dict[str, Any]:
         return {}
     return {
         key: parameter.default
-        for key, parameter in _parameters(_reader(name).catalogue).items()
+        for key, parameter in _parameters(_catalogue_of(name)).items()
         if parameter.default is not parameter.empty
     }
 
@@ -135,10 +140,28 @@ def facts() -> dict[str, Facts]:
     return {name: _reader(name).FACTS for name in READERS}
 
 
+def _catalogue_of(name: str) -> Callable:
+    """The function of a name: `catalogue` of a reader, or one from outside."""
+    if name in READERS:
+        return _reader(name).catalogue
+    known = (*sorted((*READERS, *SOURCES)), "tfds:NAME")
+    found = plugins.find("data", name, field="data.name", known=known)
+    if not callable(found):
+        raise ValueError(
+            f"data.name is {name!r}, which is {found!r}; it must be a function that returns a "
+            "mclf_jax.data.Catalogue, or, of sample_rate_hz, a mclf_jax.data.Source"
+        )
+    return found
+
+
+def _of_type(wanted: type, made: Any, name: str) -> Any:
+    if not isinstance(made, wanted):
+        got = type(made).__name__
+        raise ValueError(f"data.name is {name!r}, which returns {got}; wanted: {wanted.__name__}")
+    return made
+
+
 def _reader(name: str) -> ModuleType:
-    if name not in READERS:
-        allowed = ", ".join((*sorted((*READERS, *SOURCES)), "tfds:NAME"))
-        raise ValueError(f"data.name is {name!r}; allowed: {allowed}")
     return importlib.import_module(f"mclf_jax.data.readers.{name}")
 
 

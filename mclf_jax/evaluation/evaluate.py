@@ -17,6 +17,7 @@ from mclf_jax.data.base.source import Info
 from mclf_jax.data.views import hidden
 from mclf_jax.evaluation.result import Report, load_report, saved_splits
 from mclf_jax.evaluation.windows import average, make_step, song_rows
+from mclf_jax.metrics import outside
 from mclf_jax.run import checkpoint, experiment
 from mclf_jax.run.directory import check_data, read_config
 from mclf_jax.run.experiment import Experiment
@@ -88,9 +89,14 @@ def score_songs(
 
 
 def compute_metrics(parts: Experiment, scores: SongScores) -> metrics.Metrics:
-    """Song-level metrics; `values` has the mean window loss too, and what a hierarchy adds."""
-    result = metrics_of(parts.source.info, scores.scores, scores.targets)
-    return dataclasses.replace(result, values={"loss": scores.loss, **result.values})
+    """Song-level metrics; `values` has the mean window loss too, what a hierarchy adds, and
+    `eval.metrics`."""
+    info = parts.source.info
+    result = metrics_of(info, scores.scores, scores.targets)
+    more = outside.values(
+        parts.config.eval.metrics, scores.scores, scores.targets, labels=info.labels
+    )
+    return dataclasses.replace(result, values={"loss": scores.loss, **result.values, **more})
 
 
 def metrics_of(info: Info, scores: np.ndarray, targets: np.ndarray) -> metrics.Metrics:
@@ -232,15 +238,19 @@ def evaluate_once(
     return report
 
 
-def check_metric(name: str, *, task: str, parents: Mapping[str, str]) -> None:
+def check_metric(
+    name: str, *, task: str, parents: Mapping[str, str], others: Sequence[str] = ()
+) -> None:
     """Raise a ValueError that lists the choices if `eval.metric` is none of the data set's.
 
     Args:
         name: of the metric.
         task: of the data set.
         parents: of its labels; empty where they are in no hierarchy.
+        others: `eval.metrics`, which are named without their places.
     """
-    names = ("loss", *metrics.NAMES[task], *metrics.hierarchical_names(task, parents), LAST)
+    names = ("loss", *metrics.NAMES[task], *metrics.hierarchical_names(task, parents))
+    names += (*outside.directions(others), LAST)
     if name not in names:
         why = ", but the labels are in no hierarchy" if name in metrics.HIERARCHICAL else ""
         allowed = ", ".join(names)

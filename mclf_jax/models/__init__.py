@@ -9,8 +9,8 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from mclf_jax.audio.features import KINDS, Features, LogMel, Stft, to_json
-from mclf_jax.common import checks
+from mclf_jax.audio.features import KINDS, Features, LogMel, Stft, kind_class, to_json
+from mclf_jax.common import checks, plugins
 from mclf_jax.models import frozen
 from mclf_jax.models.encoders import clmr_sample_cnn, cpc, pase, wav2vec
 from mclf_jax.models.taggers import (
@@ -50,6 +50,39 @@ class Architecture(NamedTuple):
 def _entry(module: type[nn.Module], head: str, length: str) -> Architecture:
     file = sys.modules[module.__module__]
     return Architecture(module, file.FEATURES, file.WINDOW_SAMPLES, head, length)
+
+
+def architecture(name: str) -> Architecture:
+    """The network of a name: one of `ARCHITECTURES`, or one from outside, see `common.plugins`.
+
+    What is outside is an `Architecture`, or a Linen module in whose file stand, where they are not
+    the defaults, FEATURES (`LogMel()`), WINDOW_SAMPLES (of three seconds), HEAD ("head") and LENGTH
+    ("any").
+
+    Raises:
+        ValueError: there is none of that name, or it is no network.
+    """
+    if name in ARCHITECTURES:
+        return ARCHITECTURES[name]
+    found = plugins.find("models", name, field="model.name", known=sorted(ARCHITECTURES))
+    if isinstance(found, Architecture):
+        return found
+    if not (isinstance(found, type) and issubclass(found, nn.Module)):
+        raise ValueError(
+            f"model.name is {name!r}, which is {found!r}; it must be a subclass of "
+            "flax.linen.Module or a mclf_jax.models.Architecture"
+        )
+    if "num_labels" not in found.__dataclass_fields__:
+        raise ValueError(f"model.name is {name!r}, which lacks the attribute num_labels: int")
+    file = vars(sys.modules[found.__module__])
+    features = file.get("FEATURES", LogMel())
+    return Architecture(
+        found,
+        features,
+        file.get("WINDOW_SAMPLES", 3 * features.sample_rate_hz),
+        file.get("HEAD", "head"),
+        file.get("LENGTH", "any"),
+    )
 
 
 ARCHITECTURES = {
@@ -178,7 +211,7 @@ def build(
     Raises:
         ValueError: an unknown name or argument; the message lists the choices.
     """
-    architecture = _architecture(name)
+    found = architecture(name)
     checks.only_known("model.args", arguments, arguments_of(name), of=name)
     checks.choice("model.dtype", dtype, DTYPES)
     checks.choice("model.remat", remat, REMATS)
@@ -187,18 +220,51 @@ def build(
     if n_mels is not None:
         settings = features_of(name, {**to_json(settings), "n_mels": n_mels})
     if window_s is None:
-        window_s = architecture.window_samples / architecture.features.sample_rate_hz
-    if "sample_rate_hz" in {field.name for field in dataclasses.fields(architecture.module)}:
+        window_s = found.window_samples / found.features.sample_rate_hz
+    takes = {field.name for field in dataclasses.fields(found.module)}
+    if "sample_rate_hz" in takes:
         arguments["sample_rate_hz"] = settings.sample_rate_hz
     # Modules must be hashable, and JSON has lists where configs have tuples.
     arguments = {key: checks.as_tuples(value) for key, value in arguments.items()}
-    return Model(
+    for field, value, plain in (("dtype", dtype, "float32"), ("remat", remat, "none")):
+        if field in takes:
+            arguments[field] = value
+        elif value != plain:
+            raise ValueError(f"model.{field} is {value!r}, but {name} has no attribute {field}")
+    model = Model(
         name=name,
-        module=architecture.module(num_labels=num_labels, dtype=dtype, remat=remat, **arguments),
+        module=found.module(num_labels=num_labels, **arguments),
         features=settings,
         window_samples=round(window_s * settings.sample_rate_hz),
-        length=architecture.length,
+        length=found.length,
     )
+    if name not in ARCHITECTURES:
+        _check_contract(model, head=found.head, num_labels=num_labels)
+    return model
+
+
+def _check_contract(model: Model, *, head: str, num_labels: int) -> None:
+    """Raise a ValueError unless a network from outside returns what one must, nothing computed."""
+    variables = jax.eval_shape(model.init, jax.random.key(0))
+    x = jax.ShapeDtypeStruct((2, *model.input_shape), jnp.float32)
+    got = jax.eval_shape(lambda v, x: model.module.apply(v, x, train=False), variables, x)
+    shapes = {k: getattr(v, "shape", v) for k, v in got.items()} if isinstance(got, dict) else got
+    wanted = "{'logits': [B, K], 'embedding': [B, D]}"
+    fits = (
+        isinstance(shapes, dict)
+        and shapes.get("logits") == (2, num_labels)
+        and len(shapes.get("embedding", ())) == 2
+    )
+    if not fits:
+        raise ValueError(
+            f"{model.name} returns {shapes} for {x.shape}; it must return {wanted}, of B = 2 "
+            f"inputs and K = {num_labels} labels"
+        )
+    if head not in variables["params"]:
+        raise ValueError(
+            f"{model.name} has no part {head!r}; name its last layer so, or set HEAD in its file "
+            f"to one of {', '.join(variables['params'])}"
+        )
 
 
 def features_of(name: str, changes: Features | Mapping[str, Any] | None = None) -> Features:
@@ -213,26 +279,29 @@ def features_of(name: str, changes: Features | Mapping[str, Any] | None = None) 
     Raises:
         ValueError: the kind of features has no such field, or the model does not take that kind.
     """
-    published = _architecture(name).features
-    changes = to_json(changes) if isinstance(changes, tuple(KINDS.values())) else changes or {}
+    published = architecture(name).features
+    changes = to_json(changes) if dataclasses.is_dataclass(changes) else changes or {}
     changes = dict(changes)
-    kind = changes.pop("kind", None) or published.kind
-    if kind not in (allowed := _kinds_for(published)):
+    own_kind = to_json(published)["kind"]
+    kind = changes.pop("kind", None) or own_kind
+    outside = ":" in kind or kind in plugins.declared("features")
+    if kind not in (allowed := _kinds_for(published)) and not outside:
         raise ValueError(
             f"features.kind is {kind!r}, but {name} takes a {published.kind}; "
             f"allowed: {', '.join(allowed)}"
         )
-    known = [field.name for field in dataclasses.fields(KINDS[kind])]
+    made = kind_class(kind)
+    known = [field.name for field in dataclasses.fields(made)]
     if unknown := sorted(set(changes) - set(known)):
         raise ValueError(
             f"features.{unknown[0]} is set, but {name} takes a {kind}; "
             f"its fields are {', '.join(known)}"
         )
-    if kind == published.kind:
+    if kind == own_kind:
         return dataclasses.replace(published, **changes)
-    kept = known if issubclass(KINDS[kind], Stft) else ("sample_rate_hz", "hop_length")
+    kept = known if issubclass(made, Stft) else {"sample_rate_hz", "hop_length"}.intersection(known)
     kept = {field: getattr(published, field) for field in kept if hasattr(published, field)}
-    return KINDS[kind](**kept | changes)
+    return made(**kept | changes)
 
 
 def _kinds_for(published: Features) -> tuple[str, ...]:
@@ -243,10 +312,5 @@ def _kinds_for(published: Features) -> tuple[str, ...]:
 
 def arguments_of(name: str) -> dict[str, Any]:
     """The arguments that `build` passes on to a network, with their published values."""
-    fields = dataclasses.fields(_architecture(name).module)
+    fields = dataclasses.fields(architecture(name).module)
     return {field.name: field.default for field in fields if field.name not in _NOT_ARGUMENTS}
-
-
-def _architecture(name: str) -> Architecture:
-    checks.choice("model.name", name, sorted(ARCHITECTURES))
-    return ARCHITECTURES[name]

@@ -12,7 +12,7 @@ from typing import Any
 
 import jax
 
-from mclf_jax.models import ARCHITECTURES, Model
+from mclf_jax.models import Model, architecture
 
 PyTree = Any
 
@@ -72,7 +72,7 @@ def select(
         raise ValueError(f"{field} is {patterns!r}; it must be a tuple, such as ({patterns!r},)")
     names, chosen = tuple(names), set()
     for pattern in patterns:
-        plain = pattern.removeprefix("!").replace("{head}", ARCHITECTURES[model.name].head)
+        plain = pattern.removeprefix("!").replace("{head}", architecture(model.name).head)
         found = {name for name in names if matches(name, plain)}
         if not found:
             raise ValueError(_nothing(names, pattern, model=model, field=field))

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from mclf_jax.common import checks
+from mclf_jax.common import checks, plugins
 from mclf_jax.objectives.base import Loss, Objective, Traits
 
 if TYPE_CHECKING:
@@ -78,17 +79,27 @@ def build(context: Context, config: ConfigDict) -> Objective:
     checks.only_known("objective.args", arguments, arguments_of(name), of=name)
     # Objectives are compiled with their settings, and JSON has lists where configs have tuples.
     arguments = {key: checks.as_tuples(value) for key, value in arguments.items()}
-    return _function(name)(context, **arguments)._replace(traits=traits(name))
+    objective = _function(name)(context, **arguments)
+    if not isinstance(objective, Objective):
+        raise ValueError(
+            f"objective.name is {name!r}, which returns {type(objective).__name__}; it must return "
+            "a mclf_jax.objectives.Objective"
+        )
+    return objective._replace(traits=traits(name))
 
 
 def traits(name: str) -> Traits:
     """What there is to know of an objective before it is built.
 
+    One from outside (`common.plugins`) is a function (context, **arguments) -> Objective, whose
+    traits are TRAITS in its file, or those of learning without labels.
+
     Raises:
         ValueError: there is no such objective.
     """
-    checks.choice("objective.name", name, sorted(OBJECTIVES))
-    return OBJECTIVES[name]
+    if name in OBJECTIVES:
+        return OBJECTIVES[name]
+    return getattr(sys.modules[_function(name).__module__], "TRAITS", Traits())
 
 
 def arguments_of(name: str) -> dict[str, Any]:
@@ -102,4 +113,12 @@ def arguments_of(name: str) -> dict[str, Any]:
 
 
 def _function(name: str) -> Callable[..., Objective]:
-    return getattr(importlib.import_module(f"{__name__}.{traits(name).module}"), name)
+    if name in OBJECTIVES:
+        return getattr(importlib.import_module(f"{__name__}.{OBJECTIVES[name].module}"), name)
+    found = plugins.find("objectives", name, field="objective.name", known=sorted(OBJECTIVES))
+    if not callable(found) or "context" not in inspect.signature(found).parameters:
+        raise ValueError(
+            f"objective.name is {name!r}, which is {found!r}; it must be a function "
+            "(context, **arguments) -> mclf_jax.objectives.Objective"
+        )
+    return found

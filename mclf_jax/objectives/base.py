@@ -17,7 +17,8 @@ class Traits:
     """What the rest of the package has to know of an objective before it is built.
 
     Attributes:
-        module: below `mclf_jax.objectives`, with a function of the objective's name.
+        module: below `mclf_jax.objectives`, with a function of the objective's name; "" for one
+            from outside.
         needs_labels: of the songs that it trains on; it cannot take the split "unlabelled" there.
         predicts_labels: the network's last layer learns them, so that it can be scored, can tag
             songs, can teach, and its last layer can be taken over. Others are probed.
@@ -32,7 +33,7 @@ class Traits:
         against_collapse: what keeps its embeddings apart, for people; "" if they cannot collapse.
     """
 
-    module: str
+    module: str = ""
     needs_labels: bool = False
     predicts_labels: bool = False
     takes_unlabelled: bool = False

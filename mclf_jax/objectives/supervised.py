@@ -6,7 +6,7 @@ import numpy as np
 
 from mclf_jax import losses
 from mclf_jax.common import checks
-from mclf_jax.models import ARCHITECTURES, frozen
+from mclf_jax.models import architecture, frozen
 from mclf_jax.objectives import network
 from mclf_jax.objectives.base import Loss, Objective
 from mclf_jax.objectives.context import Context
@@ -58,7 +58,7 @@ def supervised(context: Context) -> Objective:
 
     def sampled(params, outputs, label, key):
         # The last layer of every network is a dense one on its embedding (`blocks.outputs`).
-        head = frozen.without_gradients(params, model.frozen)[ARCHITECTURES[model.name].head]
+        head = frozen.without_gradients(params, model.frozen)[architecture(model.name).head]
         return losses.sampled_softmax_cross_entropy(
             outputs["embedding"], label, **head, key=key, num_sampled=num_sampled
         )

@@ -31,6 +31,10 @@ _PACKAGES = (
 
 
 DATA_CHANGES = ("refuse", "allow")
+CONFIG_CHANGES = ("refuse", "extend")
+# What may be other in a run that is extended: how long it is, and how it is watched meanwhile.
+_LENGTH = ("train.num_steps", "train.num_epochs")
+_LENGTH += ("eval.every_steps", "eval.every_epochs", "eval.patience")
 
 
 @contextlib.contextmanager
@@ -54,6 +58,7 @@ def start_run(
     model: Model,
     unlabelled: Source | None = None,
     data_change: str = "refuse",
+    config_change: str = "refuse",
 ) -> None:
     """Write config and meta of a new run, or make sure that an old one is the same run.
 
@@ -63,11 +68,14 @@ def start_run(
         unlabelled: where songs without labels come from; may be `source`.
         data_change: what to do if the run has begun with other data, "refuse" or "allow": the
             new data are recorded then, and the old ones as "data_before".
+        config_change: what to do if it has begun with another length, "refuse" or "extend": the
+            config becomes the new one, and what was changed is recorded as "extended".
 
     Raises:
         ValueError: the directory holds a run with another config or with other data; the
             message names the fields. Nothing is changed then.
     """
+    checks.choice("config_change", config_change, CONFIG_CHANGES)
     workdir.mkdir(parents=True, exist_ok=True)
     info, skipped = source.info, source.info.skipped
     meta = describe_run(model, task=info.task, labels=info.labels, data=_describe_data(info))
@@ -81,12 +89,21 @@ def start_run(
                 "to train in"
             )
         changed = config_lib.differences(read_config(workdir), config)
-        if changed:
+        lengths = changed
+        only_length = set(changed) <= set(_LENGTH) and not any(
+            d["new"] < d["old"]
+            for name, d in changed.items()
+            if name in _LENGTH[:2] and None not in d.values()
+        )
+        if changed and not (only_length and config_change == "extend"):
             lines = [f"  {name}: {d['old']!r} -> {d['new']!r}" for name, d in changed.items()]
+            advice = "Take another --workdir, or the old config (only runtime.* may change)."
+            if only_length:
+                advice = "To train this run longer, add --extend (config_change='extend')."
             raise ValueError(
                 f"{workdir} holds a run with another config; changed fields:\n"
                 + "\n".join(lines)
-                + "\nTake another --workdir, or the old config (only runtime.* may change)."
+                + f"\n{advice}"
             )
         old = read_meta(workdir)
         check_data(workdir, old, info, data_change=data_change)
@@ -100,6 +117,10 @@ def start_run(
         if changed:
             files.write_json(workdir / "meta.json", old)
             add_skipped(workdir, skipped)
+        if lengths:
+            old["extended"] = [*old.get("extended", ()), lengths]
+            files.write_json(workdir / "meta.json", old)
+            files.write_text(workdir / "config.json", config_lib.to_json(config))
         return
     write_run(workdir, config=config, meta=meta, skipped=skipped)
 

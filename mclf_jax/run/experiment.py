@@ -139,4 +139,5 @@ def build_model(config: ConfigDict, *, num_labels: int) -> Model:
 
 
 def _feature_changes(config: ConfigDict) -> dict[str, Any]:
-    return {k: v for k, v in config.features.items() if k != "on" and v is not None}
+    own = {k: v for k, v in config.features.items() if k not in ("on", "args") and v is not None}
+    return own | dict(config.features.args)

@@ -1,13 +1,16 @@
-"""What a run says while it goes: metrics.jsonl, TensorBoard, and a bar or lines on the screen."""
+"""What a run says while it goes: metrics.jsonl, writers, and a bar or lines on the screen."""
 
 import json
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from tqdm import tqdm
 
 from mclf_jax.common import files
+from mclf_jax.run.writers import Writers
 
 # On a screen that is no terminal (a batch job's log) a line at most this often.
 _LINE_EVERY_S = 30.0
@@ -22,6 +25,7 @@ class Logbook:
             they will be written again.
         total_steps: of the run.
         batch_size: songs per step.
+        open_writers: `writers.open_writers` with all but `say`.
         progress: "auto" (a bar on terminals, lines elsewhere), "on" (bar) or "off".
     """
 
@@ -32,20 +36,20 @@ class Logbook:
         first_step: int,
         total_steps: int,
         batch_size: int,
+        open_writers: Callable[..., Writers],
         progress: str = "auto",
     ):
-        self._file = self._board = self._bar = None
+        self._file = self._bar = None
+        self._writers = Writers({}, say=self.say)
         self._lines = False
         self._total_steps, self._batch_size = total_steps, batch_size
         self._last_line_s = time.monotonic()
         if workdir is None:
             return
-        from tensorboardX import SummaryWriter
-
         path = workdir / "metrics.jsonl"
         _drop_after(path, first_step)
         self._file = path.open("a", encoding="utf-8")
-        self._board = SummaryWriter(str(workdir / "tensorboard"), purge_step=first_step + 1)
+        self._writers = open_writers(say=self.say)
         bar = progress == "on" or (progress == "auto" and sys.stderr.isatty())
         self._lines = progress == "auto" and not bar
         if bar:
@@ -54,14 +58,17 @@ class Logbook:
             )
 
     def write(self, kind: str, step: int, values: dict[str, float]) -> None:
-        """Append {"kind", "step", **values} to metrics.jsonl and to TensorBoard."""
+        """Append {"kind", "step", **values} to metrics.jsonl, and hand it to the writers."""
         if self._file is None:
             return
         line = {"kind": kind, "step": step, **files.without_nan(values)}
         self._file.write(json.dumps(line) + "\n")
         self._file.flush()
-        for name, value in values.items():
-            self._board.add_scalar(f"{kind}/{name}", value, step)
+        self._writers.call("write", kind, step, values)
+
+    def call(self, method: str, *arguments: Any) -> None:
+        """Tell the writers, on the first process, how far the run is; see `run.writers`."""
+        self._writers.call(method, *arguments)
 
     def advance(self, step: int, values: dict[str, float]) -> None:
         """Show how far training is; `values` as logged for kind "train"."""
@@ -84,10 +91,12 @@ class Logbook:
 
     def close(self) -> None:
         """Flush and close everything; may be called twice."""
-        for handle in (self._bar, self._file, self._board):
+        self._writers.call("close")
+        for handle in (self._bar, self._file):
             if handle is not None:
                 handle.close()
-        self._bar = self._file = self._board = None
+        self._bar = self._file = None
+        self._writers = Writers({}, say=self.say)
 
 
 def _drop_after(path: Path, step: int) -> None:

@@ -11,6 +11,7 @@ import functools
 import math
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
@@ -24,13 +25,15 @@ from mclf_jax.common.clock import Clock
 from mclf_jax.common.interrupt import any_process, stop_requests
 from mclf_jax.evaluation.evaluate import LAST, check_metric, compute_metrics, score_songs
 from mclf_jax.evaluation.judge import make_judge
+from mclf_jax.metrics import outside
 from mclf_jax.objectives.diagnostics import collapse_message
-from mclf_jax.run import checkpoint
+from mclf_jax.run import checkpoint, writers
 from mclf_jax.run.checkpoint import Checkpoints
 from mclf_jax.run.directory import add_skipped
 from mclf_jax.run.logbook import Logbook
 from mclf_jax.run.state import TrainState
 from mclf_jax.run.weights import reload_variables
+from mclf_jax.run.writers import open_writers
 from mclf_jax.train import setup
 from mclf_jax.train.progress import Progress, TrainingError, judge
 from mclf_jax.train.setup import Training
@@ -53,11 +56,25 @@ class Outcome:
     best_value: float | None
 
 
-def train(config: ConfigDict, *, workdir: str | Path, data_change: str = "refuse") -> Outcome:
+def train(
+    config: ConfigDict,
+    *,
+    workdir: str | Path,
+    data_change: str = "refuse",
+    config_change: str = "refuse",
+    callbacks: Sequence[Any] = (),
+) -> Outcome:
     """Train from the start, or go on from the last checkpoint in `workdir`; see `train.start`.
 
     The parameters after n steps are the same however often the run was stopped. A run that has
     begun with other data is refused, unless `data_change` is "allow".
+
+    Args:
+        config: of `config.load` or `config.base`.
+        workdir: run directory, new or to be continued.
+        data_change: "refuse" or "allow".
+        config_change: "refuse", or "extend" a run that had a shorter length.
+        callbacks: objects with any of the methods that `run.writers` names.
 
     Raises:
         ValueError: the config does not make sense, `workdir` holds another run, or another process
@@ -66,14 +83,17 @@ def train(config: ConfigDict, *, workdir: str | Path, data_change: str = "refuse
     """
     workdir = Path(workdir)
     config_lib.validate(config)
+    for name in config.runtime.writers:
+        writers.function_of(name)
     run = setup.build(config)
     mesh = parallel.make_mesh(config.runtime.num_devices)
     parallel.check_batch_size(config.train.batch_size, mesh, field="train.batch_size")
     validate = _validation(run, mesh)
-    with begin(run, workdir=workdir, mesh=mesh, data_change=data_change) as start:
+    changes = {"data_change": data_change, "config_change": config_change}
+    with begin(run, workdir=workdir, mesh=mesh, **changes) as start:
         if start.progress.status != "running":
             return _outcome(start.progress, start.step)
-        with _logbook(run, start, workdir) as logbook:
+        with _logbook(run, start, workdir, callbacks) as logbook:
             return _train(
                 run, start, workdir=workdir, mesh=mesh, validate=validate, logbook=logbook
             )
@@ -113,6 +133,7 @@ def _train(
         jax.transfer_guard("allow" if op_by_op else "disallow"),
     ):
         for step in range(start.step + 1, total_steps + 1):
+            logbook.call("before_step", step)
             with clock.waiting_for_data(pending[-1][1]["loss"] if pending else None):
                 batch = next(batches)
             _note_failed(run.take_failed(batch), failed, workdir)
@@ -120,6 +141,7 @@ def _train(
             train_step = train_steps[run.frozen.stage(step - 1)]
             state, step_metrics = train_step(state, parallel.put_batch(batch, mesh))
             pending.append((step, step_metrics))
+            logbook.call("after_step", step, state, step_metrics)
 
             if len(pending) > config.runtime.log_every_steps:
                 log(pending[:-1], clock)
@@ -139,6 +161,7 @@ def _train(
             with clock.paused(), jax.transfer_guard("allow"):
                 best_variables = None
                 if evaluating:
+                    logbook.call("before_evaluation", step, state)
                     values = validate(state)
                     progress = judge(
                         progress,
@@ -146,8 +169,10 @@ def _train(
                         step=step,
                         metric=config.eval.metric,
                         patience=config.eval.patience,
+                        direction=outside.directions(config.eval.metrics).get(config.eval.metric),
                     )
                     logbook.write("valid", step, values)
+                    logbook.call("after_evaluation", step, state, values)
                     logbook.say(_describe(step, total_steps, values, progress, config.eval.metric))
                     if message := collapse_message(means, advice=traits.against_collapse):
                         logbook.say(message)
@@ -183,7 +208,9 @@ def _train(
 
 
 @contextlib.contextmanager
-def _logbook(run: Training, start: Start, workdir: Path) -> Iterator[Logbook]:
+def _logbook(
+    run: Training, start: Start, workdir: Path, callbacks: Sequence[Any]
+) -> Iterator[Logbook]:
     """The log of a run, which begins with what is special about it."""
     config, first_process = run.parts.config, jax.process_index() == 0
     infos = [source.info for source in run.sources]
@@ -192,6 +219,14 @@ def _logbook(run: Training, start: Start, workdir: Path) -> Iterator[Logbook]:
         first_step=start.step,
         total_steps=run.total_steps,
         batch_size=config.train.batch_size,
+        open_writers=functools.partial(
+            open_writers,
+            config.runtime.writers,
+            workdir=workdir,
+            config=config_lib.flatten(config),
+            first_step=start.step,
+            callbacks=callbacks,
+        ),
         progress=config.runtime.progress,
     )
     with contextlib.closing(logbook):
@@ -217,7 +252,9 @@ def _validation(run: Training, mesh: Mesh) -> Callable[[TrainState], dict[str, f
         judge_split = make_judge(parts, objective=run.objective, mesh=mesh)
         metrics_of = functools.partial(judge_split, "valid")
     else:
-        check_metric(config.eval.metric, task=info.task, parents=info.parents)
+        check_metric(
+            config.eval.metric, task=info.task, parents=info.parents, others=config.eval.metrics
+        )
         parallel.check_batch_size(config.eval.batch_size, mesh, field="eval.batch_size")
 
         def metrics_of(state):

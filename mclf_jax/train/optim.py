@@ -1,6 +1,7 @@
 """The optimiser that a config asks for: schedule, clipping, weight decay, update rule."""
 
 import functools
+import inspect
 import itertools
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -11,19 +12,7 @@ import jax.numpy as jnp
 import optax
 from ml_collections import ConfigDict
 
-from mclf_jax.common import checks
-
-# name -> (update rule, how weight decay enters). "coupled" adds decay * weight to the gradient
-# (PyTorch's weight_decay for Adam and SGD); "decoupled" to the update (Loshchilov & Hutter 2019).
-# The momentum of "sgd" is Nesterov's.
-OPTIMIZERS = {
-    "adam": (optax.scale_by_adam, "coupled"),
-    "adamw": (optax.scale_by_adam, "decoupled"),
-    "lars": (lambda: scale_by_lars(), "coupled"),
-    "lion": (optax.scale_by_lion, "decoupled"),
-    "momentum": (lambda: optax.trace(decay=0.9), "coupled"),
-    "sgd": (lambda: optax.trace(decay=0.9, nesterov=True), "coupled"),
-}
+from mclf_jax.common import checks, plugins
 
 
 class Phase(NamedTuple):
@@ -65,6 +54,11 @@ def build(
 ) -> Optimizer:
     """The optimiser of the `optim` section of a config, for a run of `total_steps`.
 
+    `optim.name` is one of `OPTIMIZERS`, or a function from outside (`common.plugins`), such as
+    "optax:adafactor", of the arguments `optim.args`: one that takes `learning_rate` is given the
+    schedule and makes whole updates; another one, such as "optax:scale_by_adam", makes a direction
+    that the learning rate scales.
+
     Its `phases` change rule and learning rate on the way, as in Won et al. 2020: the training
     loop evaluates before each and goes on from the best weights so far; of a network
     that learns without labels, from the newest.
@@ -95,20 +89,21 @@ def build(
         chain.append(optax.clip_by_global_norm(config.grad_clip_norm))
     if first_steps:
         groups = {
-            start: optax.chain(*_rules(config, turns, start=start))
+            start: optax.chain(*_rules(config, turns, start=start, learning_rate=learning_rate))
             for start in {0, *first_steps.values()}
         }
         chain.append(optax.multi_transform(groups, _by_name(first_steps, default=0)))
     else:
-        chain += _rules(config, turns, start=0)
+        chain += _rules(config, turns, start=0, learning_rate=learning_rate)
     if factors or head_factors:
         chain.append(scale_by_name(factors or {}, head_factors=head_factors or {}))
-    chain.append(optax.scale_by_learning_rate(learning_rate))
+    if not _makes_whole_updates(config.name):
+        chain.append(optax.scale_by_learning_rate(learning_rate))
     return Optimizer(optax.chain(*chain), learning_rate, phases)
 
 
 def _rules(
-    config: ConfigDict, turns: Sequence[Phase], *, start: int
+    config: ConfigDict, turns: Sequence[Phase], *, start: int, learning_rate: optax.Schedule
 ) -> list[optax.GradientTransformation]:
     """For parameters that train from step `start` on: until then nothing, then rules in turn."""
     rules = [[optax.set_to_zero()]] if start else []
@@ -116,8 +111,9 @@ def _rules(
     ends = [*(turn.first_step for turn in turns[1:]), sys.maxsize]
     for turn, end in zip(turns, ends, strict=True):
         if start < end:
-            rules.append(_rule(config, turn.name))
             first_steps.append(max(start, turn.first_step))
+            later = functools.partial(_at, learning_rate, first_steps[-1])
+            rules.append(_rule(config, turn.name, learning_rate=later))
     if len(rules) == 1:
         return rules[0]
     return [in_turn([optax.chain(*rule) for rule in rules], first_steps=first_steps)]
@@ -155,21 +151,59 @@ def _phases(config: ConfigDict, phase_steps: Sequence[int]) -> tuple[Phase, ...]
     phases = [Phase(0, config.name, config.learning_rate)]
     for first_step, (_, name, learning_rate) in zip(phase_steps, config.phases, strict=True):
         phases.append(Phase(first_step, name, learning_rate))
-    for number, phase in enumerate(phases):
+    # A rule from outside has the schedule of the whole run, so it is no phase of one.
+    for number, phase in enumerate(phases if len(phases) > 1 else ()):
         field = f"optim.phases[{number - 1}][1]" if number else "optim.name"
         checks.choice(field, phase.name, OPTIMIZERS)
     return tuple(phases)
 
 
-def _rule(config: ConfigDict, name: str) -> list[optax.GradientTransformation]:
+def _at(schedule: optax.Schedule, first_step: int, count: jax.Array) -> jax.Array:
+    """What a schedule says to a rule whose own first step is `first_step` of the run."""
+    return schedule(count + first_step)
+
+
+def _makes_whole_updates(name: str) -> bool:
+    return "learning_rate" in inspect.signature(_function(name)).parameters
+
+
+def _function(name: str) -> Callable[..., optax.GradientTransformation]:
+    if name in OPTIMIZERS:
+        return OPTIMIZERS[name][0]
+    found = plugins.find("optimizers", name, field="optim.name", known=sorted(OPTIMIZERS))
+    if not callable(found):
+        raise ValueError(
+            f"optim.name is {name!r}, which is {found!r}; it must be a function that returns an "
+            "optax.GradientTransformation"
+        )
+    return found
+
+
+def _rule(
+    config: ConfigDict, name: str, *, learning_rate: optax.Schedule
+) -> list[optax.GradientTransformation]:
     """Weight decay and update rule, in the order that `OPTIMIZERS` says."""
-    rule, decay_kind = OPTIMIZERS[name]
+    function, given = _function(name), dict(config.args)
+    takes = dict(inspect.signature(function).parameters)
+    if takes.pop("learning_rate", None):
+        given["learning_rate"] = learning_rate
+    # Arguments are of the rule that `optim.name` names; others of its phases have none.
+    mine = given if name == config.name else {}
+    checks.arguments("optim.args", mine.keys() - {"learning_rate"}, takes, of=name)
+    rule = function(**mine)
+    if not isinstance(rule, optax.GradientTransformation):
+        raise ValueError(f"optim.name is {name!r}, which returns no optax.GradientTransformation")
     if not config.weight_decay:
-        return [rule()]
+        return [rule]
+    if name not in OPTIMIZERS:
+        raise ValueError(
+            f"optim.weight_decay is {config.weight_decay}, but optim.name is {name!r}; set it to 0 "
+            "and give what that takes, such as optim.args.weight_decay"
+        )
     decay = optax.add_decayed_weights(
         config.weight_decay, mask=kernels_only if config.decay_mask == "kernels" else None
     )
-    return [decay, rule()] if decay_kind == "coupled" else [rule(), decay]
+    return [decay, rule] if OPTIMIZERS[name][1] == "coupled" else [rule, decay]
 
 
 def scale_by_lars(
@@ -188,6 +222,25 @@ def scale_by_lars(
     """
     trust = optax.scale_by_trust_ratio(trust_coefficient=trust_coefficient, eps=eps)
     return optax.chain(optax.masked(trust, kernels_only), optax.trace(decay=momentum))
+
+
+# name -> (update rule, how weight decay enters). "coupled" adds decay * weight to the gradient
+# (PyTorch's weight_decay for Adam and SGD); "decoupled" to the update (Loshchilov & Hutter 2019).
+# The momentum of "sgd" is Nesterov's.
+OPTIMIZERS = {
+    "adam": (optax.scale_by_adam, "coupled"),
+    "adamw": (optax.scale_by_adam, "decoupled"),
+    "lars": (scale_by_lars, "coupled"),
+    "lion": (optax.scale_by_lion, "decoupled"),
+    "momentum": (functools.partial(optax.trace, decay=0.9), "coupled"),
+    "sgd": (functools.partial(optax.trace, decay=0.9, nesterov=True), "coupled"),
+}
+# Those that a config names without a colon.
+SCHEDULES = {
+    "constant": optax.constant_schedule,
+    "cosine": optax.cosine_decay_schedule,
+    "linear": optax.linear_schedule,
+}
 
 
 class InTurnState(NamedTuple):
@@ -228,23 +281,50 @@ def in_turn(
 
 
 def schedule(config: ConfigDict, *, total_steps: int) -> optax.Schedule:
-    """Learning rate by step: linear warm-up, then constant, or down to zero at `total_steps`."""
+    """Learning rate by step: linear warm-up, then `optim.schedule`.
+
+    That is one of `SCHEDULES`, "cosine" and "linear" down to zero at `total_steps`; or a function
+    from outside (`common.plugins`), such as "optax:cosine_onecycle_schedule". It is given
+    `optim.schedule_args` and, of the parameters that it has and these lack: `peak_value`, without
+    which `init_value` or `value`, is `optim.learning_rate`; `decay_steps`, `transition_steps` and
+    `total_steps` are those of the run; `warmup_steps` is `optim.warmup_steps`, and then the warm-up
+    is its own.
+    """
     warmup, peak = config.warmup_steps, config.learning_rate
     if warmup >= total_steps:
         raise ValueError(
             f"optim.warmup_steps is {warmup}; it must be less than the {total_steps} steps "
             "of the run (train.num_steps, train.num_epochs)"
         )
-    main = {
-        "constant": lambda: optax.constant_schedule(peak),
-        "cosine": lambda: optax.cosine_decay_schedule(peak, total_steps - warmup),
-        "linear": lambda: optax.linear_schedule(peak, 0.0, total_steps - warmup),
-    }[config.schedule]()
-    if not warmup:
+    name = config.schedule
+    function = SCHEDULES.get(name) or plugins.find(
+        "schedules", name, field="optim.schedule", known=sorted(SCHEDULES)
+    )
+    takes = dict(inspect.signature(function).parameters)
+    own_warmup = "warmup_steps" in takes
+    steps = total_steps if own_warmup else total_steps - warmup
+    known = dict.fromkeys(("decay_steps", "transition_steps", "total_steps"), steps)
+    known |= {"warmup_steps": warmup, "end_value": 0.0, "peak_value": peak, "value": peak}
+    known["init_value"] = 0.0 if "peak_value" in takes else peak
+    # What has a default of its own, such as how long a part lasts, keeps that.
+    needed = {key for key, one in takes.items() if one.default is one.empty}
+    given = {key: known[key] for key in needed & known.keys()} | _int_keys(config.schedule_args)
+    checks.arguments("optim.schedule_args", given, takes, of=name)
+    main = function(**given)
+    if not warmup or own_warmup:
         return main
     # From peak / warmup, so that the first step already learns.
     ramp = optax.linear_schedule(peak / warmup, peak, warmup - 1)
     return optax.join_schedules([ramp, main], [warmup])
+
+
+def _int_keys(arguments: ConfigDict) -> dict[str, Any]:
+    """Arguments of which a mapping by steps has numbers again, which configs have as words."""
+    plain = arguments.to_dict()
+    return {
+        key: {int(step): each for step, each in value.items()} if isinstance(value, dict) else value
+        for key, value in plain.items()
+    }
 
 
 def kernels_only(params: Any) -> Any:

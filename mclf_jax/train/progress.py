@@ -33,7 +33,13 @@ class Progress:
 
 
 def judge(
-    progress: Progress, values: Mapping[str, float], *, step: int, metric: str, patience: int
+    progress: Progress,
+    values: Mapping[str, float],
+    *,
+    step: int,
+    metric: str,
+    patience: int,
+    direction: str | None = None,
 ) -> Progress:
     """Progress after an evaluation at `step`, which is the `best_step` then if it is the best.
 
@@ -43,6 +49,7 @@ def judge(
         step: steps taken.
         metric: `eval.metric`, by which to compare; without one the newest is the best.
         patience: `eval.patience`: evaluations without a better one before the run stops; 0: never.
+        direction: "max" or "min"; that of `metrics.direction` when not given.
 
     Raises:
         TrainingError: the metric is not finite.
@@ -55,7 +62,7 @@ def judge(
             f"{metric} of the valid split is {value} at step {step}, so no checkpoint can "
             "be the best; choose another eval.metric, or give the split songs of every label"
         )
-    sign = 1 if metrics.direction(metric) == "max" else -1
+    sign = 1 if (direction or metrics.direction(metric)) == "max" else -1
     if best is None or sign * value > sign * best:
         return dataclasses.replace(progress, best_step=step, best_value=value, since_best=0)
     since_best = progress.since_best + 1

@@ -1,12 +1,16 @@
 """Where a run starts, the first of these that holds:
 
-1. It has ended: its last checkpoint says "finished" or "stopped_early", and nothing is trained.
+1. It has ended: its last checkpoint says "finished" or "stopped_early", and nothing is trained;
+   unless it is extended.
 2. It goes on: it has a checkpoint, of which everything is taken, on however many devices.
 3. From what was trained before: `init.path` is a run or a file of weights, of which `transfer`
    takes what fits; the rest is drawn from the seed.
 4. Fresh: all is drawn from the seed.
 
 In 1 and 2 the config must be the same as before, and the data too, unless `data_change` is "allow".
+A run is extended if `config_change` is "extend" and its length is a longer one: it goes on from its
+last checkpoint, and the learning rate is that of the longer run from there on. A constant one goes
+on as it was; one that had come down to zero is up again.
 """
 
 import contextlib
@@ -49,7 +53,9 @@ class Start:
 
 
 @contextlib.contextmanager
-def begin(run: Training, *, workdir: Path, mesh: Mesh, data_change: str) -> Iterator[Start]:
+def begin(
+    run: Training, *, workdir: Path, mesh: Mesh, data_change: str, config_change: str
+) -> Iterator[Start]:
     """Start a run, whose directory is locked and whose checkpoints are open meanwhile.
 
     Raises:
@@ -71,6 +77,7 @@ def begin(run: Training, *, workdir: Path, mesh: Mesh, data_change: str) -> Iter
                 unlabelled=run.unlabelled.source if run.unlabelled else None,
                 model=run.parts.model,
                 data_change=data_change,
+                config_change=config_change,
             )
         shardings = parallel.param_shardings(
             abstract, mesh, strategy=run.parts.config.parallel.params
@@ -83,6 +90,8 @@ def begin(run: Training, *, workdir: Path, mesh: Mesh, data_change: str) -> Iter
         if restored:
             step, state = restored["step"], restored["state"]
             progress = Progress(**restored["progress"])
+            if config_change == "extend" and step < run.total_steps:
+                progress = dataclasses.replace(progress, status="running", since_best=0)
         else:
             loaded = loaded or load_weights(run)
             fresh = jax.jit(run.initial_state, out_shardings=shardings)

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from mclf_jax.models import ARCHITECTURES, Model
+from mclf_jax.models import Model, architecture
 from mclf_jax.models.names import matches, name_of, path_of, rename, variables_in_call_order
 from mclf_jax.train.pretrained import Pretrained, read
 
@@ -131,7 +131,7 @@ def initialise(
     pretrained = read(path, model=model, other_features=other_features)
     stored = _renamed(pretrained, dict(renames))
     new_head = _why_new_head(pretrained, task=task, labels=labels)
-    head = ARCHITECTURES[model.name].head
+    head = architecture(model.name).head
 
     loaded: dict[tuple[str, ...], np.ndarray] = {}
     report, used = [], set()

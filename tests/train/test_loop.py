@@ -392,3 +392,58 @@ def test_killed_at_random_moments_equals_straight(tmp_path):
     )
     for killed, straight in arrays:
         np.testing.assert_array_equal(killed, straight)
+
+
+def test_a_longer_run_is_extended_on_request(straight, tmp_path):
+    """With a constant learning rate it ends where a run of that length ends."""
+    constant = {"optim__schedule": "constant"}
+    train(tiny_config(train__num_steps=10, **constant), workdir=tmp_path / "short")
+    longer = tiny_config(**constant)
+    with pytest.raises(
+        ValueError, match="num_steps: 10 -> 20\nTo train this run longer, add --ext"
+    ):
+        train(longer, workdir=tmp_path / "short")
+    outcome = train(longer, workdir=tmp_path / "short", config_change="extend")
+    assert train(longer, workdir=tmp_path / "whole") == outcome
+    for a, b in zip(
+        final_arrays(tmp_path / "short"), final_arrays(tmp_path / "whole"), strict=True
+    ):
+        np.testing.assert_array_equal(a, b)
+    assert read_config(tmp_path / "short").train.num_steps == 20
+    assert read_meta(tmp_path / "short")["extended"] == [
+        {"train.num_steps": {"new": 20, "old": 10}}
+    ]
+    for other in ({"train__num_steps": 5}, {"train__num_steps": 30, "seed": 1}):
+        with pytest.raises(ValueError, match="Take another --workdir"):
+            other_config = tiny_config(**constant, **other)
+            train(other_config, workdir=tmp_path / "short", config_change="extend")
+
+
+class Failing:
+    """Fails at a step, and counts what it was called for."""
+
+    def __init__(self):
+        self.calls = []
+
+    def after_step(self, step, state, metrics):
+        self.calls.append(step)
+        if step == 3:
+            raise RuntimeError("no more")
+
+    def after_evaluation(self, step, state, values):
+        self.calls.append("evaluation")
+
+
+def test_callbacks_are_called_and_cannot_stop_a_run(tmp_path, capsys):
+    failing, other = Failing(), Failing()
+    other.calls = [0]
+    other.after_step = lambda step, state, metrics: other.calls.append(float(metrics["loss"]))
+    config = tiny_config(runtime__writers=("csv",))
+    outcome = train(config, workdir=tmp_path, callbacks=[failing, other])
+    assert outcome.status == "finished" and failing.calls == [1, 2, 3]
+    assert len(other.calls) == 1 + 20 + 4 and other.calls.count("evaluation") == 4
+    said = capsys.readouterr().err
+    assert "the writer Failing (0) failed, and the run goes on without it" in said
+    rows = (tmp_path / "valid.csv").read_text().splitlines()
+    assert [row.split(",")[0] for row in rows] == ["step", "5", "10", "15", "20"]
+    assert not (tmp_path / "tensorboard").exists()

@@ -318,3 +318,63 @@ def test_errors_of_rates():
         layer_rates.factors(model, rates=(("layer1", 2.0), ("layer2", 0)))
     with pytest.raises(ValueError, match=r"optim.rates\[0\] has 'layer9', which is no part"):
         layer_rates.factors(model, rates=(("layer9", 2.0),))
+
+
+@pytest.mark.parametrize("weight_decay", [0.0, 0.1])
+def test_a_whole_optimiser_of_optax_is_as_ours(weight_decay):
+    """With the schedule, clipping, factors by name, and where it starts late."""
+    changes = {"schedule": "linear", "grad_clip_norm": 1.0, "warmup_steps": 3}
+    params, grads = {"model": PARAMS}, {"model": GRADS}
+    how = {"total_steps": 10, "factors": {"bias": 0.5}, "first_steps": {"bias": 4}}
+
+    def run(section):
+        transform = optim.build(section, **how).transform
+        ours, state = params, transform.init(params)
+        for _ in range(8):
+            updates, state = transform.update(grads, state, ours)
+            ours = optax.apply_updates(ours, updates)
+        return ours
+
+    named = config(name="adamw", weight_decay=weight_decay, decay_mask="all", **changes)
+    outside = config(name="optax:adamw", args={"weight_decay": weight_decay}, **changes)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-6), run(named), run(outside))
+    direction = run(config(name="optax:scale_by_adam", **changes))
+    plain = run(config(name="adam", **changes))
+    jax.tree.map(np.testing.assert_array_equal, direction, plain)
+
+
+def test_arguments_of_optimisers():
+    same = first_update(name="momentum")["kernel"]
+    assert (first_update(name="momentum", args={"decay": 0.5})["kernel"] == same).all()
+    tied = first_update(name="optax:sgd", args={"momentum": 0.9, "nesterov": True})["kernel"]
+    np.testing.assert_allclose(tied, first_update(name="sgd")["kernel"])
+    with pytest.raises(ValueError, match="optim.args has b3; adam takes b1, b2"):
+        first_update(name="adam", args={"b3": 0.1})
+    with pytest.raises(ValueError, match="optim.weight_decay is 0.1, but optim.name is 'optax:"):
+        first_update(name="optax:sgd", weight_decay=0.1)
+    with pytest.raises(ValueError, match=r"optim.phases\[0\]\[1\] is 'optax:sgd'"):
+        phases = config(name="adam", phases=((1.0, "optax:sgd", 0.1),))
+        optim.build(phases, total_steps=10, phase_steps=[5])
+
+
+def test_schedules_of_optax():
+    def rates(**changes):
+        schedule = optim.schedule(config(**changes), total_steps=20)
+        return np.array([schedule(step) for step in range(20)])
+
+    np.testing.assert_allclose(
+        rates(schedule="optax:cosine_onecycle_schedule", schedule_args={"pct_start": 0.25}),
+        [optax.cosine_onecycle_schedule(20, 0.1, pct_start=0.25)(step) for step in range(20)],
+    )
+    np.testing.assert_allclose(
+        rates(schedule="optax:warmup_cosine_decay_schedule", warmup_steps=5),
+        [optax.warmup_cosine_decay_schedule(0.0, 0.1, 5, 20)(step) for step in range(20)],
+    )
+    steps = rates(
+        schedule="optax:piecewise_constant_schedule",
+        schedule_args={"boundaries_and_scales": {"10": 0.1}},
+    )
+    np.testing.assert_allclose(steps, [0.1] * 10 + [0.01] * 10, rtol=1e-6)
+    assert rates(schedule="cosine", schedule_args={"alpha": 0.5}).min() >= 0.05
+    with pytest.raises(ValueError, match="lacks decay_rate, which optax:exponential_decay needs"):
+        rates(schedule="optax:exponential_decay")
