@@ -8,15 +8,14 @@ import contextlib
 import dataclasses
 import os
 from collections.abc import Generator, Iterator, Sequence
-from pathlib import Path
 
 import numpy as np
 import soundfile
 import soxr
 
+from mclf_jax.audio.files.errors import AudioError
+from mclf_jax.audio.files.sound import BLOCK_FRAMES, Sound, open_sound
 from mclf_jax.audio.resample import QUALITY, resampled_window
-
-_BLOCK_FRAMES = 1 << 16
 
 # RAW has no header. What libsndfile cannot read is looked at too, so that it is listed as left out
 # and does not vanish.
@@ -29,77 +28,96 @@ AUDIO_SUFFIXES = frozenset(
     | _UNREADABLE
 )
 
-# A page of Ogg holds at most 255 packets of Vorbis, and a packet at most 1024 frames as encoders
-# write it: the last page begins no earlier than this before the end.
-_OGG_LAST_PAGE_FRAMES = 1 << 18
-_OGG_PREROLL_FRAMES = 1 << 13
-_MP3_PREROLL_FRAMES = 20 * 1152  # the bit reservoir reaches back 511 bytes: 10 frames at 32 kbit/s
-_MPEG1_LOWEST_RATE_HZ = 32_000
+LOUD = 4.0
+"""Full scale is 1. MP3 goes a little beyond; a peak above this is no audio in -1..1."""
 
-# What a file that does not open seems to be: its first bytes, where they stand, the kind.
-_SIGNATURES = (
-    (b"ftyp", 4, "an MPEG-4 file (m4a, mp4, AAC)"),
-    (b"\xff\xf1", 0, "AAC audio"),
-    (b"\xff\xf9", 0, "AAC audio"),
-    (b"0&\xb2u", 0, "a Windows Media file (WMA)"),
-    (b"\x1aE\xdf\xa3", 0, "a Matroska or WebM file"),
-    (b"wvpk", 0, "a WavPack file"),
-    (b"MAC ", 0, "a Monkey's Audio file"),
-    (b"MThd", 0, "a MIDI file: notes, not sound"),
-    (b"\x89PNG", 0, "a PNG picture"),
-    (b"\xff\xd8\xff", 0, "a JPEG picture"),
-    (b"%PDF", 0, "a PDF document"),
-    (b"PK\x03\x04", 0, "a ZIP archive"),
-)
-_DAMAGED = {
-    b"RIFF": "WAV",
-    b"fLaC": "FLAC",
-    b"OggS": "Ogg, or Ogg with another codec",
-    b"FORM": "AIFF",
-    b"ID3": "MP3",
-    b"\xff\xfb": "MP3",
-}
-
-
-class AudioError(ValueError):
-    """A file that cannot be used as audio.
-
-    Attributes:
-        path: of the file.
-        reason: why, in words.
-    """
-
-    def __init__(self, path: str | os.PathLike, reason: str):
-        super().__init__(os.fspath(path), reason)  # both in args, so that it survives pickling
-        self.path, self.reason = self.args
-
-    def __str__(self) -> str:
-        return f"{self.path}: {self.reason}"
+# Whole numbers of 32 bits that were taken for floats lie below; nothing that was sound is above,
+# and a spectrum of it has no place in float32.
+_LARGEST = 1e10
 
 
 @dataclasses.dataclass(frozen=True)
 class AudioInfo:
-    """What the header says; a file that was cut off can hold less."""
+    """What an audio file holds.
+
+    Attributes:
+        sample_rate_hz, num_channels: of its header.
+        num_frames: that can be decoded, at its own rate. What a header says is not believed where
+            the file shows something else; in Ogg and FLAC only decoding all of it does (`hear`).
+        duration_s: of them.
+        part: why that is not all that the file should hold, in words; "" where it is.
+    """
 
     sample_rate_hz: int
     num_frames: int
     num_channels: int
     duration_s: float
+    part: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Heard:
+    """What came out of a file that was decoded from beginning to end.
+
+    Attributes:
+        info: how much.
+        lowest, highest: of the samples, mean of the channels.
+    """
+
+    info: AudioInfo
+    lowest: float
+    highest: float
+
+    @property
+    def peak(self) -> float:
+        """The largest magnitude."""
+        return max(-self.lowest, self.highest)
 
 
 def audio_info(path: str | os.PathLike) -> AudioInfo:
-    """Reads the header only.
+    """Finds out what is in a file, decoding next to nothing.
 
     Raises:
         AudioError: the file is missing, empty or not audio.
     """
-    with _open(path) as file:
-        return AudioInfo(
-            sample_rate_hz=file.samplerate,
-            num_frames=file.frames,
-            num_channels=file.channels,
-            duration_s=file.frames / file.samplerate,
+    return _info(open_sound(path))
+
+
+def hear(path: str | os.PathLike) -> Heard:
+    """Decodes all of a file, in bounded memory: its length is what this finds, for every command.
+
+    Raises:
+        AudioError: as `read_audio` of the whole file.
+    """
+    sound = open_sound(path)
+    num_frames, lowest, highest = 0, float("inf"), float("-inf")
+    for block in _mono_blocks(sound):
+        num_frames += len(block)
+        lowest = min(lowest, float(block.min()))
+        highest = max(highest, float(block.max()))
+    if not num_frames:
+        raise AudioError(path, "nothing in it can be decoded")
+    info = _info(sound)
+    if num_frames < info.num_frames:
+        promised_s, rate_hz = info.duration_s, info.sample_rate_hz
+        lack = f"cut off: {num_frames / rate_hz:.1f} s of {promised_s:.1f} s can be decoded"
+        info = dataclasses.replace(
+            info,
+            num_frames=num_frames,
+            duration_s=num_frames / rate_hz,
+            part="; ".join(filter(None, (info.part, lack))),
         )
+    return Heard(info, lowest, highest)
+
+
+def _info(sound: Sound) -> AudioInfo:
+    return AudioInfo(
+        sample_rate_hz=sound.sample_rate_hz,
+        num_frames=sound.num_frames,
+        num_channels=sound.num_channels,
+        duration_s=sound.num_frames / sound.sample_rate_hz,
+        part=sound.part,
+    )
 
 
 def resampled_length(num_frames: int, *, source_rate_hz: int, sample_rate_hz: int) -> int:
@@ -135,23 +153,23 @@ def read_audio(
             "start_sample and num_samples count from the start of the file and cannot be negative,"
             f" got start_sample={start_sample}, num_samples={num_samples}"
         )
-    with _open(path) as file:
+    sound = open_sound(path)
 
-        def read_frames(start_frame: int, stop_frame: int | None) -> np.ndarray:
-            blocks = list(_mono_blocks(file, start_frame=start_frame, stop_frame=stop_frame))
-            if blocks:
-                return blocks[0] if len(blocks) == 1 else np.concatenate(blocks)
-            if start_frame == 0 and num_samples != 0:
-                raise AudioError(path, "nothing in it can be decoded")
-            return np.zeros(0, np.float32)
+    def read_frames(start_frame: int, stop_frame: int | None) -> np.ndarray:
+        blocks = list(_mono_blocks(sound, start_frame=start_frame, stop_frame=stop_frame))
+        if blocks:
+            return blocks[0] if len(blocks) == 1 else np.concatenate(blocks)
+        if start_frame == 0 and num_samples != 0:
+            raise AudioError(path, "nothing in it can be decoded")
+        return np.zeros(0, np.float32)
 
-        return resampled_window(
-            read_frames,
-            source_rate_hz=file.samplerate,
-            sample_rate_hz=sample_rate_hz,
-            start_sample=start_sample,
-            num_samples=num_samples,
-        )
+    return resampled_window(
+        read_frames,
+        source_rate_hz=sound.sample_rate_hz,
+        sample_rate_hz=sample_rate_hz,
+        start_sample=start_sample,
+        num_samples=num_samples,
+    )
 
 
 def stream_audio(
@@ -168,29 +186,28 @@ def stream_audio(
     """
     if block_samples < 1:
         raise ValueError(f"block_samples must be at least 1, got {block_samples}")
-    with _open(path) as file:
-        resampler = None
-        if file.samplerate != sample_rate_hz:
-            resampler = soxr.ResampleStream(
-                file.samplerate, sample_rate_hz, 1, dtype="float32", quality=QUALITY
-            )
-        block_frames = max(_BLOCK_FRAMES, block_samples * file.samplerate // sample_rate_hz)
-        pending = np.zeros(0, np.float32)
-        decoded = False
-        for block in _mono_blocks(file, block_frames=block_frames):
-            decoded = True
-            resampled = block if resampler is None else resampler.resample_chunk(block)
-            pending = np.concatenate([pending, resampled])
-            while len(pending) > block_samples:
-                yield pending[:block_samples]
-                pending = pending[block_samples:]
-        if not decoded:
-            raise AudioError(path, "nothing in it can be decoded")
-        if resampler is not None:
-            tail = resampler.resample_chunk(np.zeros(0, np.float32), last=True)
-            pending = np.concatenate([pending, tail])
-        for start in range(0, len(pending), block_samples):
-            yield pending[start : start + block_samples]
+    sound, resampler = open_sound(path), None
+    if sound.sample_rate_hz != sample_rate_hz:
+        resampler = soxr.ResampleStream(
+            sound.sample_rate_hz, sample_rate_hz, 1, dtype="float32", quality=QUALITY
+        )
+    block_frames = max(BLOCK_FRAMES, block_samples * sound.sample_rate_hz // sample_rate_hz)
+    pending = np.zeros(0, np.float32)
+    decoded = False
+    for block in _mono_blocks(sound, block_frames=block_frames):
+        decoded = True
+        resampled = block if resampler is None else resampler.resample_chunk(block)
+        pending = np.concatenate([pending, resampled])
+        while len(pending) > block_samples:
+            yield pending[:block_samples]
+            pending = pending[block_samples:]
+    if not decoded:
+        raise AudioError(path, "nothing in it can be decoded")
+    if resampler is not None:
+        tail = resampler.resample_chunk(np.zeros(0, np.float32), last=True)
+        pending = np.concatenate([pending, tail])
+    for start in range(0, len(pending), block_samples):
+        yield pending[start : start + block_samples]
 
 
 def read_windows(
@@ -222,14 +239,13 @@ def read_windows(
     starts = [int(start) for start in starts]
     if starts != sorted(starts) or min(starts, default=0) < 0:
         raise ValueError(f"starts must rise from 0 or later, got {starts}")
-    with _open(path) as file:
-        frames_a_sample = file.samplerate / sample_rate_hz
-        sought = 0.0
-        for start in starts:
-            first = _first_exact_frame(file, int(start * frames_a_sample))
-            sought += (start + num_samples) * frames_a_sample - first
-        in_one_pass = bool(starts) and sought > (starts[-1] + num_samples) * frames_a_sample
-    if in_one_pass:
+    sound = open_sound(path)
+    frames_a_sample = sound.sample_rate_hz / sample_rate_hz
+    sought = 0.0
+    for start in starts:
+        first = sound.first_exact_frame(int(start * frames_a_sample))
+        sought += (start + num_samples) * frames_a_sample - first
+    if starts and sought > (starts[-1] + num_samples) * frames_a_sample:
         yield from _windows_of_one_pass(path, starts, sample_rate_hz, num_samples)
         return
     for start in starts:
@@ -254,124 +270,21 @@ def _windows_of_one_pass(
             yield held[start - first :][:num_samples]
 
 
-class _Decoder(soundfile.SoundFile):
-    """A file that reads on from where it is.
-
-    `SoundFile.read` seeks to its own position after each read of a seekable file. For MP3 and Opus
-    that resets the decoder, so that a file read in blocks differs from the file read at once by
-    as much as the signal. It leaves that out where the file says that it is not seekable; `seek`
-    works all the same.
-    """
-
-    def seekable(self) -> bool:
-        return False
-
-    def can_seek(self) -> bool:
-        return super().seekable()
-
-
-def _open(path: str | os.PathLike) -> _Decoder:
-    try:
-        file = _Decoder(path)
-    except (soundfile.SoundFileError, OSError, TypeError) as error:
-        # TypeError: soundfile takes the name's ending ".raw" for audio without a header
-        raise AudioError(path, _why_not_audio(path, error)) from error
-    if file.frames <= 0 or file.samplerate <= 0:
-        file.close()
-        raise AudioError(path, "its header says that it holds no audio (0 samples)")
-    if file.frames > 1 << 60:
-        file.close()
-        raise AudioError(
-            path,
-            f"its header does not say how long it is, as of a {file.format} written to a pipe:"
-            " convert it to a file again",
-        )
-    return file
-
-
-def _why_not_audio(path: str | os.PathLike, error: Exception) -> str:
-    path = Path(path)
-    if path.is_dir():
-        return "it is a directory"
-    try:
-        with path.open("rb") as file:
-            head = file.read(512)
-    except FileNotFoundError:
-        return "no such file"
-    except OSError as unreadable:
-        return f"it cannot be opened ({unreadable.strerror})"
-    if not head:
-        return "the file is empty (0 bytes)"
-    if not head.strip(b"\0"):
-        return f"not audio: it begins with {len(head)} zero bytes"
-    for signature, offset, kind in _SIGNATURES:
-        if head[offset:].startswith(signature):
-            return f"cannot be decoded: it seems to be {kind}"
-    for family, name in _DAMAGED.items():
-        if head.startswith(family):
-            said = getattr(error, "error_string", error)
-            return f"cannot be decoded: {name}, damaged or cut off (libsndfile: {said})"
-    if head.lstrip()[:14].lower().startswith((b"<!doctype html", b"<html")):
-        return "not audio: it seems to be a web page"
-    if all(byte >= 32 or byte in b"\t\n\r\f" for byte in head):
-        return "not audio: it seems to be text"
-    return "not audio of a kind that libsndfile reads"
-
-
-def _first_exact_frame(file: _Decoder, frame: int) -> int:
-    """Where to begin decoding so that `frame` comes out as it does in the whole file.
-
-    libsndfile's seek is not exact in every format (measured with 1.2.2; its issue 885):
-
-    - In the last page of an Ogg stream it is off by up to a block, as that page's end is trimmed.
-      That page can be the last seconds, so decoding begins before it.
-    - In MP3 the frames after a seek lack the bit reservoir. Some frames of run-up cure that, but
-      in the half-rate MPEG-2 kinds mpg123 writes an error to stderr for each, so those are decoded
-      from their start, at over a thousand times real time.
-    """
-    if not file.can_seek():
-        return 0
-    if file.format == "OGG":
-        return max(0, min(frame - _OGG_PREROLL_FRAMES, file.frames - _OGG_LAST_PAGE_FRAMES))
-    if file.format == "MP3" or file.subtype.startswith("MPEG"):
-        if file.samplerate < _MPEG1_LOWEST_RATE_HZ:
-            return 0
-        return max(0, frame - _MP3_PREROLL_FRAMES)
-    return frame
-
-
 def _mono_blocks(
-    file: _Decoder,
+    sound: Sound,
     *,
     start_frame: int = 0,
     stop_frame: int | None = None,
-    block_frames: int = _BLOCK_FRAMES,
+    block_frames: int = BLOCK_FRAMES,
 ) -> Iterator[np.ndarray]:
     """Float32 [<= block_frames] of the frames from start to stop, at the file's own rate."""
-    stop_frame = file.frames if stop_frame is None else min(stop_frame, file.frames)
-    if start_frame >= stop_frame:
-        return
-    position = _first_exact_frame(file, start_frame)
-    try:
-        if position:
-            file.seek(position)
-        while position < stop_frame:
-            # blocks end at `start_frame`, so that run-up and window never share one
-            end = start_frame if position < start_frame else stop_frame
-            block = file.read(min(block_frames, end - position), dtype="float32", always_2d=True)
-            if not len(block):
-                return  # the header promised more than there is
-            if position >= start_frame:
-                if not np.isfinite(block).all():
-                    bad = position + int(np.argmin(np.isfinite(block).all(axis=1)))
-                    at_s = bad / file.samplerate
-                    raise AudioError(file.name, f"contains NaN or infinity at {at_s:.3f} s")
-                yield block[:, 0] if file.channels == 1 else block.mean(axis=1)
-            position += len(block)
-    except soundfile.SoundFileError as error:
-        raise AudioError(
-            file.name,
-            f"decoding breaks off after {position / file.samplerate:.1f} s of"
-            f" {file.frames / file.samplerate:.1f} s: damaged or cut off"
-            f" (libsndfile: {getattr(error, 'error_string', error)})",
-        ) from error
+    blocks = sound.blocks(start_frame=start_frame, stop_frame=stop_frame, block_frames=block_frames)
+    for position, block in blocks:
+        if not (np.abs(block) <= _LARGEST).all():
+            bad = int(np.argmin((np.abs(block) <= _LARGEST).all(axis=1)))
+            at_s = (position + bad) / sound.sample_rate_hz
+            what = "NaN or infinity"
+            if np.isfinite(block[bad]).all():
+                what = f"a sample of {np.abs(block[bad]).max():.0e} (full scale is 1)"
+            raise AudioError(sound.path, f"contains {what} at {at_s:.3f} s")
+        yield block[:, 0] if block.shape[1] == 1 else block.mean(axis=1)

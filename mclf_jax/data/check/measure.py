@@ -10,6 +10,7 @@ import soundfile
 import soxr
 
 from mclf_jax.audio import decode
+from mclf_jax.audio.files.sound import open_sound
 from mclf_jax.common import threads
 from mclf_jax.data.base.source import Source
 from mclf_jax.data.check import candidates, fingerprint
@@ -25,7 +26,6 @@ FULL_SCALE = 0.999
 BAND_DB = -70.0
 """Audio reaches as high as its mean spectrum stays above this, relative to its largest value."""
 
-_BLOCK_FRAMES = 1 << 16
 _BLOCKS_HZ = 20  # how finely silence is looked for
 _CHUNK_FRAMES = 4096  # hops of landmarks at once: two minutes
 _SPECTRUM = 4096
@@ -102,30 +102,17 @@ def _measure_item(source: Source, index: int, times_used, *, keep_one_in: int) -
     if times_used:
         path = source.files[index]  # pyright: ignore
         # An item that is a part of a file is heard through the source, which knows which part.
-        info = decode.audio_info(path)
+        sound = open_sound(path)
         num_samples = decode.resampled_length(
-            info.num_frames, source_rate_hz=info.sample_rate_hz, sample_rate_hz=rate_hz
+            sound.num_frames, source_rate_hz=sound.sample_rate_hz, sample_rate_hz=rate_hz
         )
         # A header can promise somewhat more than there is.
         is_whole = source.starts[index] == 0 and source.num_samples(index) >= 0.9 * num_samples  # pyright: ignore
         if is_whole and times_used[path] == 1:
-            with _Reader(path) as file:
-                kind = f"{file.format} {file.subtype}"
-                blocks = _file_blocks(file)
-                return measure_blocks(blocks, info.sample_rate_hz, kind, keep_one_in=keep_one_in)
+            kind = f"{sound.format} {sound.subtype}"
+            blocks = (block for _, block in sound.blocks())
+            return measure_blocks(blocks, sound.sample_rate_hz, kind, keep_one_in=keep_one_in)
     return measure_blocks(_source_blocks(source, index), rate_hz, "", keep_one_in=keep_one_in)
-
-
-class _Reader(soundfile.SoundFile):
-    """Reads on from where it is: seeking after each block, as soundfile does, disturbs MP3."""
-
-    def seekable(self) -> bool:
-        return False
-
-
-def _file_blocks(file: soundfile.SoundFile) -> Iterator[np.ndarray]:
-    while len(block := file.read(_BLOCK_FRAMES, dtype="float32", always_2d=True)):
-        yield block
 
 
 def _source_blocks(source: Source, index: int) -> Iterator[np.ndarray]:

@@ -1,0 +1,54 @@
+"""Audio files as encoders, recorders and broken downloads leave them."""
+
+import io
+
+import numpy as np
+import soundfile
+
+# (container, subtype, rate, further options)
+FORMATS = {
+    "wav": ("WAV", "PCM_16", 22050, {}),
+    "float.wav": ("WAV", "FLOAT", 22050, {}),
+    "aiff": ("AIFF", "PCM_16", 22050, {}),
+    "flac": ("FLAC", "PCM_16", 22050, {}),
+    "ogg": ("OGG", "VORBIS", 22050, {}),
+    "opus": ("OGG", "OPUS", 48000, {}),
+    "mp3": ("MP3", "MPEG_LAYER_III", 44100, {}),
+    "vbr.mp3": (
+        "MP3",
+        "MPEG_LAYER_III",
+        44100,
+        {"bitrate_mode": "VARIABLE", "compression_level": 0.6},
+    ),
+    "low.mp3": ("MP3", "MPEG_LAYER_III", 22050, {}),
+}
+
+
+def encoded(kind, *, duration_s, num_channels=1, hz=300, rate_hz=None):
+    """The bytes of a file of a kind in `FORMATS`: a glide with some noise."""
+    container, subtype, usual_rate_hz, options = FORMATS[kind]
+    rate_hz = rate_hz or usual_rate_hz
+    time_s = np.arange(int(duration_s * rate_hz)) / rate_hz
+    noise = np.random.default_rng(num_channels).standard_normal((len(time_s), num_channels))
+    sound = 0.3 * np.sin(2 * np.pi * hz * time_s * (1 + time_s / 3))[:, None] + 0.05 * noise
+    buffer = io.BytesIO()
+    with soundfile.SoundFile(
+        buffer, "w", rate_hz, num_channels, format=container, subtype=subtype, **options
+    ) as file:
+        for start in range(0, len(sound), 4096):  # libsndfile's Vorbis dies of much at once
+            file.write(sound[start : start + 4096])
+    return buffer.getvalue()
+
+
+def mp3_frames(data):
+    """Offsets of the frames of an MP3 of MPEG-1 (32 to 48 kHz), found one byte at a time."""
+    kbits = (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320)
+    rates_hz, at, found = (44100, 48000, 32000), 0, []
+    while at + 4 <= len(data):
+        bits, rate, padding = data[at + 2] >> 4, data[at + 2] >> 2 & 3, data[at + 2] >> 1 & 1
+        if data[at] == 0xFF and data[at + 1] & 0xE0 == 0xE0 and 0 < bits < 15 and rate < 3:
+            found.append(at)
+            at += 144000 * kbits[bits] // rates_hz[rate] + padding
+        else:
+            at += 1
+    return found
