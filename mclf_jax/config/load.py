@@ -82,9 +82,10 @@ def apply_overrides(config: ConfigDict, overrides: Sequence[str], *, origin: str
 def _with_arguments(config: ConfigDict, changes: Mapping[str, Any]) -> ConfigDict:
     """A copy with every "SECTION.args.X" of `changes`.
 
-    Those of networks and objectives are looked up for what `changes` name. One of another name than
-    before starts without arguments, as those that were set are not its own; so do optimisers and
-    schedules. Which arguments the others take is known when they are made.
+    Those of networks, objectives and data sets are looked up for what `changes` name. A network or
+    an objective of another name than before starts without arguments, as those that were set are
+    not its own; so do optimisers and schedules. Which arguments the others take is known when they
+    are made.
     """
     config = copy.deepcopy(config)  # which leaves fields that hold None their types
     for field, arguments in (("optim.name", "args"), ("optim.schedule", "schedule_args")):
@@ -110,6 +111,14 @@ def _with_arguments(config: ConfigDict, changes: Mapping[str, Any]) -> ConfigDic
                 if argument in known:
                     needed = known[argument] is inspect.Parameter.empty
                     config[section].args[argument] = None if needed else known[argument]
+    from mclf_jax import data
+
+    name = changes.get("data.name", config.data.name)
+    known = data.options_of(name) if name in data.READERS else {}
+    for argument, default in known.items():
+        if f"data.args.{argument}" in changes and argument not in config.data.args:
+            with config.unlocked():
+                config.data.args[argument] = default
     return config
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from mclf_jax.common import checks, tables
 from mclf_jax.data.base.source import TASKS
-from mclf_jax.data.catalogue import layout
+from mclf_jax.data.catalogue import layout, twins
 from mclf_jax.data.catalogue.items import UNLABELLED, Item
 
 FILE_NAME = "manifest.csv"
@@ -213,7 +213,8 @@ def _row(
         return f"no such file ({where})"
     labels, values, observed = (), (), None
     if label_column == "label":
-        labels = (cells["label"],) if cells["label"] else ()
+        # What has no letter that is seen is empty to whoever wrote it.
+        labels = (cells["label"],) if twins.seen(cells["label"]) else ()
     elif label_column == "labels":
         labels = _tags(cells["labels"])
         if looked_for := _tags(cells.get("observed", "")):
@@ -242,7 +243,7 @@ def _row(
 
 
 def _tags(cell: str) -> tuple[str, ...]:
-    return tuple(sorted({tag.strip() for tag in cell.split("|")} - {""}))
+    return tuple(sorted({tag.strip() for tag in cell.split("|") if twins.seen(tag)}))
 
 
 def _number(cell: str) -> float:

@@ -53,9 +53,10 @@ def plan(catalogue: Catalogue, *, seed: int = 0) -> Plan:
         names = catalogue.labels
     labelled = any(item.is_labelled for item in items)
     if catalogue.task == "single_label" and labelled and len(names) < 2:
+        left_out = f" Left out: {first_reasons(catalogue.skipped)}" if catalogue.skipped else ""
         raise ValueError(
             f"{title} has {len(names)} label(s) with usable audio ({', '.join(names) or 'none'});"
-            f" a classifier needs at least two. Left out: {first_reasons(catalogue.skipped)}"
+            f" a classifier needs at least two.{left_out}"
         )
     array = _label_array(items, catalogue.task, names)
     if not labelled:  # to learn from without labels

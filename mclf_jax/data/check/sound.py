@@ -21,14 +21,17 @@ _GAIN = 0.1  # in accuracy, by which formats tell labels
 
 
 def check_files(info: Info) -> list[Finding]:
-    """What was left out when the data set was opened."""
+    """What was left out when the data set was opened, and what else was said of it then."""
+    notes = [Finding("files", "note", note) for note in info.notes]
     if not info.skipped:
-        return [Finding("files", "passed", "nothing was left out")]
+        # A note may be on what is no item at all: seconds that were cut off, songs of no split.
+        said = "no item was skipped" if notes else "nothing was left out"
+        return [Finding("files", "passed", said), *notes]
     reasons = collections.Counter(_kind_of(reason) for _, reason in info.skipped)
     listed = ", ".join(f"{reason} ({n})" for reason, n in reasons.most_common(4))
     text = f"{plural(len(info.skipped), 'item')} left out: {listed}"
     lines = tuple(f"{path}: {reason}" for path, reason in info.skipped)
-    return [Finding("files", "warning", text, lines)]
+    return [Finding("files", "warning", text, lines), *notes]
 
 
 def _kind_of(reason: str) -> str:

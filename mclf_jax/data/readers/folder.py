@@ -24,7 +24,8 @@ import dataclasses
 import os
 from pathlib import Path
 
-from mclf_jax.data.catalogue import manifest
+from mclf_jax.common import checks
+from mclf_jax.data.catalogue import manifest, twins
 from mclf_jax.data.catalogue.items import UNLABELLED, Catalogue, Facts
 from mclf_jax.data.catalogue.label_lists import label_list
 from mclf_jax.data.catalogue.plan import first
@@ -44,6 +45,7 @@ def catalogue(
     task: str = "auto",
     targets: str = "",
     labels: str = "",
+    merge_labels: str = "off",
     outside: str = "follow",
 ) -> Catalogue:
     """Reads the manifest of a folder or, where it has none, its subfolders.
@@ -55,6 +57,9 @@ def catalogue(
         labels: name of a list of `label_lists`, which then says what the labels are, in which
             order, and the task. Other labels are dropped, files that have no other are left out,
             and labels that no file has stay as outputs. Without a list: the labels of the files.
+        merge_labels: "twins" makes one label of those that look the same, because they differ by
+            case, by form of Unicode or by what cannot be seen: that of the list, else the most
+            frequent spelling. "off" only tells of them.
         outside: "follow" paths and links that lead out of the folder; or "skip" such files, as a
             server must that reads manifests of others.
 
@@ -63,6 +68,7 @@ def catalogue(
             what was found and what is needed.
     """
     root = Path(path).expanduser()
+    checks.choice("merge_labels", merge_labels, twins.MERGING)
     # Without a name it would be the current directory.
     if not os.fspath(path) or not root.is_dir():
         raise ValueError(f"path must be a folder of audio, got {os.fspath(path)!r}: no such folder")
@@ -76,10 +82,13 @@ def catalogue(
     listing = manifest.read(
         root, task=fixed.task if fixed else task, targets=target_names, outside=outside
     )
+    items, alike = listing.items, twins.find(listing.items, known=fixed.labels if fixed else ())
+    if alike and merge_labels == "twins":
+        items = twins.merge(items, alike)
     found = Catalogue(
         facts=dataclasses.replace(FACTS, title=str(root)),
         task=listing.task,
-        items=listing.items,
+        items=items,
         labels=target_names or None,
         skipped=listing.skipped,
         notes=listing.notes,
@@ -88,7 +97,12 @@ def catalogue(
             "different values"
         ),
     )
-    return _keep_listed(found, fixed.labels, list_name=labels) if fixed else found
+    if fixed:
+        found = _keep_listed(found, fixed.labels, list_name=labels)
+    if alike and (merge_labels == "twins" or not fixed):
+        told = twins.describe(alike, merged=merge_labels)
+        found = dataclasses.replace(found, notes=(*found.notes, told))
+    return found
 
 
 def _keep_listed(found: Catalogue, names: tuple[str, ...], *, list_name: str) -> Catalogue:
@@ -110,7 +124,14 @@ def _keep_listed(found: Catalogue, names: tuple[str, ...], *, list_name: str) ->
     notes = found.notes
     if dropped:
         counts = [f"{label} ({count} files)" for label, count in dropped.most_common()]
-        notes += (f"labels that the list {list_name!r} has not, dropped: {first(counts)}",)
+        spelled = {twins.seen(name) for name in names}
+        alike = [repr(label) for label in dropped if twins.seen(label) in spelled]
+        hint = (
+            f"data.args.merge_labels='twins' takes {first(alike)} for labels of the list; "
+            if alike
+            else ""
+        )
+        notes += (f"{hint}labels that the list {list_name!r} has not, dropped: {first(counts)}",)
     return dataclasses.replace(
         found, items=tuple(items), labels=names, skipped=tuple(skipped), notes=notes
     )

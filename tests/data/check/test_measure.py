@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from mclf_jax.data.check import fingerprint, measure
-from tests.data.check.made import folder, song
+from mclf_jax.data.check.sound import check_files
+from tests.data.check.made import folder, labelled, song
 
 RATE_HZ = 16000
 
@@ -111,6 +112,24 @@ def test_parts_of_one_file_are_heard_as_parts(tmp_path):
     assert [heard.duration_s for heard in found] == [4.0, 4.0]
     assert [heard.format for heard in found] == ["", ""]
     assert found[0].digest != found[1].digest
+
+
+@pytest.mark.parametrize(
+    ("skipped", "notes", "said"),
+    [
+        ((), (), [("passed", "nothing was left out")]),
+        ((), ("2 s at most",), [("passed", "no item was skipped"), ("note", "2 s at most")]),
+        (
+            (("a.wav", "no such file (line 2)"),),
+            ("2 s at most",),
+            [("warning", "1 item left out: no such file (1)"), ("note", "2 s at most")],
+        ),
+    ],
+)
+def test_nothing_was_left_out_is_said_where_that_is_so(skipped, notes, said):
+    source = labelled(np.zeros((4, 1)), splits={"train": range(4)}, skipped=skipped, notes=notes)
+    found = check_files(source.info)
+    assert [(finding.verdict, finding.message) for finding in found] == said
 
 
 def test_a_file_that_vanished_has_a_reason(tmp_path):
