@@ -1,7 +1,6 @@
 #!/usr/bin/env bash
 # From a fresh clone to a trained tagger with a report: ./launch/local.sh [RUN_DIRECTORY]
 set -euo pipefail
-trap 'exit 130' INT
 source "$(dirname "${BASH_SOURCE[0]}")/env.sh"
 install ""
 

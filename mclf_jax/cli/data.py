@@ -18,7 +18,7 @@ def add_commands(commands: Any) -> None:
     listing = flags.add_command(subcommands, _list)
     listing.add_argument("name", nargs="?", help="of one of them, to see all that is known of it")
 
-    prepare = flags.add_command(subcommands, _prepare)
+    prepare = flags.add_command(subcommands, _prepare, goes_on="yes")
     prepare.add_argument("name", help="of the data set (`mclf data list`), or folder: your own")
     prepare.add_argument("--from", dest="path", required=True, help="where it is on disk")
     prepare.add_argument("--out", required=True, help="directory of prepared data sets")

@@ -17,7 +17,7 @@ def add_commands(commands: Any) -> None:
     report = flags.add_command(commands, _report, fields="taken")
     report.add_argument("run", help="run directory")
 
-    probe = flags.add_command(commands, _probe)
+    probe = flags.add_command(commands, _probe, goes_on="yes")
     probe.add_argument("run", help="run directory")
     probe.add_argument("--data", help="data set with labels (`mclf data list`); default: the run's")
     probe.add_argument("--from", dest="path", help="where it is on disk")

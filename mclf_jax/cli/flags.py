@@ -13,7 +13,11 @@ _OLD_SPELLING = re.compile(r"--[a-z]+(_[a-z]+)+(?==|$)")
 
 
 def add_command(
-    commands: Any, run: Callable[[argparse.Namespace], int | None], *, fields: str = "refused"
+    commands: Any,
+    run: Callable[[argparse.Namespace], int | None],
+    *,
+    fields: str = "refused",
+    goes_on: str = "no",
 ) -> argparse.ArgumentParser:
     """Declare a command; its flags are added to what is returned.
 
@@ -22,6 +26,7 @@ def add_command(
         run: does what is asked for, and returns the exit code if it is not 0. `_train` is what a
             user calls by `train`; its docstring is the help.
         fields: "taken" where it has use for --config.FIELD=VALUE, in `arguments.overrides`.
+        goes_on: "yes" where the same command goes on from where it was interrupted.
     """
     help_text = " ".join(run.__doc__.split())
     name = run.__name__.removeprefix("_")
@@ -29,7 +34,7 @@ def add_command(
     command.add_argument(
         "--debug", action="store_true", help="show where in the code an error comes from"
     )
-    command.set_defaults(run_command=run, title=command.prog, fields=fields)
+    command.set_defaults(run_command=run, title=command.prog, fields=fields, goes_on=goes_on)
     return command
 
 

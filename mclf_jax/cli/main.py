@@ -8,14 +8,31 @@ import traceback
 from collections.abc import Sequence
 
 from mclf_jax.cli import convert, data, evaluate, flags, predict, train
+from mclf_jax.common import interrupt
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command; errors that a user can mend are one line and exit code 1."""
+    """Run a command; errors that a user can mend are one line and exit code 1.
+
+    So is what a signal interrupts, with 75 if it has saved where to go on from, else with 128 and
+    the number of the signal.
+    """
+    arguments = argparse.Namespace(title="mclf", goes_on="no")
+    try:
+        with interrupt.ending_in_a_line("mclf"):
+            return _run(arguments, sys.argv[1:] if argv is None else argv)
+    except interrupt.Interrupted as error:
+        hint = ["the same command goes on from there"] * (arguments.goes_on == "yes")
+        print(f"{arguments.title}: {error}", *hint, sep="; ", file=sys.stderr)
+        if argv is None:
+            interrupt.leave(error.status)
+        return error.status
+
+
+def _run(arguments: argparse.Namespace, words: Sequence[str]) -> int:
+    """Read the words of the command line into `arguments`, and do what they say."""
     parser = make_parser()
-    arguments, rest = parser.parse_known_args(
-        flags.with_dashes(sys.argv[1:] if argv is None else argv)
-    )
+    _, rest = parser.parse_known_args(flags.with_dashes(words), arguments)
     # "--config.optim.learning_rate=1e-3" cannot be declared: which fields there are is up
     # to the config.
     taken = arguments.fields == "taken"

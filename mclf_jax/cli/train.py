@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from mclf_jax.cli import flags
+from mclf_jax.common import interrupt
 
 
 def add_commands(commands: Any) -> None:
     """Declare them."""
-    train = flags.add_command(commands, _train)
+    train = flags.add_command(commands, _train, goes_on="yes")
     flags.add_config(train)
     train.add_argument("--workdir", required=True, help="run directory, new or to be continued")
     flags.add_data_change(train)
@@ -29,7 +30,7 @@ def add_commands(commands: Any) -> None:
     inspect = flags.add_command(commands, _inspect)
     flags.add_config(inspect)
 
-    sweep = flags.add_command(commands, _sweep)
+    sweep = flags.add_command(commands, _sweep, goes_on="yes")
     flags.add_config(sweep)
     sweep.add_argument("--workdir", required=True, help="folder of the runs and of the table")
     sweep.add_argument(
@@ -47,8 +48,9 @@ def add_commands(commands: Any) -> None:
     )
 
 
-def _train(arguments: argparse.Namespace) -> None:
-    """Train what a config describes, or go on where it stopped."""
+def _train(arguments: argparse.Namespace) -> int:
+    """Train what a config describes, or go on where it stopped. Exit code 75 if a signal
+    stopped it: the same command goes on from there."""
     from mclf_jax import config as config_lib
     from mclf_jax.common import parallel
     from mclf_jax.train import train
@@ -62,8 +64,10 @@ def _train(arguments: argparse.Namespace) -> None:
     if outcome.best_value is not None:
         best = f"; best {config.eval.metric} {outcome.best_value:.4f} at step {outcome.best_step}"
     print(f"{outcome.status} at step {outcome.step}{best}: {arguments.workdir}")
-    if outcome.status == "interrupted":
-        print("the same command goes on from there")
+    if outcome.status != "interrupted":
+        return 0
+    print("the same command goes on from there")
+    return interrupt.SAVED
 
 
 def _inspect(arguments: argparse.Namespace) -> None:

@@ -4,9 +4,13 @@ The training chain is one `MapDataset`, so any batch can be asked for by its num
 run is resumed by `dataset[step:]`. It is numpy only: workers never touch a device.
 """
 
+import contextlib
 import dataclasses
+import itertools
+import multiprocessing
 import os
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import grain
@@ -16,6 +20,7 @@ from threadpoolctl import threadpool_limits
 from mclf_jax.audio.decode import AudioError
 from mclf_jax.audio.features import Features
 from mclf_jax.augment.compose import Augmentation
+from mclf_jax.common import interrupt
 from mclf_jax.data import sampling
 from mclf_jax.data.base.source import Source
 from mclf_jax.data.base.windows import fit_length
@@ -193,8 +198,11 @@ def evaluation_batches(
 
 def iterate(
     dataset: grain.MapDataset, *, num_threads: int, prefetch: int, num_workers: int = 0
-) -> grain.DatasetIterator[Batch]:
-    """Read ahead with threads, in `num_workers` processes if any; the order stays the same."""
+) -> Iterator[Batch]:
+    """Read ahead with threads, in `num_workers` processes if any; the order stays the same.
+
+    A generator; closing it ends threads and processes.
+    """
     options = grain.ReadOptions(num_threads=num_threads, prefetch_buffer_size=prefetch)
     batches = dataset.to_iter_dataset(options)
     if num_workers:
@@ -203,7 +211,12 @@ def iterate(
             grain.MultiprocessingOptions(num_workers=num_workers, per_worker_buffer_size=2),
             worker_init_fn=_start_worker,
         )
-    return iter(batches)
+    with contextlib.ExitStack() as held:
+        with interrupt.deaf_children() if num_workers else contextlib.nullcontext():
+            batches = held.enter_context(contextlib.closing(iter(batches)))
+            first = list(itertools.islice(batches, 1))  # which starts threads and processes
+        yield from first
+        yield from batches
 
 
 def group_numbers(source: Source) -> np.ndarray:
@@ -303,6 +316,14 @@ def _start_worker(worker_index: int, worker_count: int) -> None:
     os.environ["JAX_PLATFORMS"] = "cpu"
     os.environ["CUDA_VISIBLE_DEVICES"] = ""
     threadpool_limits(1)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """A worker whose parent was killed would wait for ever."""
+    if parent := multiprocessing.parent_process():
+        parent.join()
+        os._exit(1)
 
 
 def _mark_flags_as_parsed() -> None:

@@ -8,6 +8,7 @@ from ml_collections import ConfigDict
 
 from mclf_jax import config as config_lib
 from mclf_jax import metrics
+from mclf_jax.common.interrupt import Interrupted
 from mclf_jax.data.views.apply import fields_of
 from mclf_jax.data.views.hidden import ALL_LABELS
 from mclf_jax.evaluation.evaluate import evaluate_once
@@ -74,7 +75,7 @@ def fit_network(config: ConfigDict, cell: Cell, *, directory: Path) -> Record:
         directory: of the folder.
 
     Raises:
-        KeyboardInterrupt: training was stopped by a signal, and has saved its state.
+        Interrupted: training was stopped by a signal, and has saved its state.
         TrainingError: it broke down.
     """
     content = {k: v for k, v in config.to_dict().items() if k != "runtime"}
@@ -83,7 +84,7 @@ def fit_network(config: ConfigDict, cell: Cell, *, directory: Path) -> Record:
     name = f"seed{config.seed}-fold{data.fold}-fraction{data.fraction:g}-{digest[:8]}"
     outcome = train(config, workdir=directory / name)
     if outcome.status == "interrupted":
-        raise KeyboardInterrupt(f"stopped at step {outcome.step} of {directory / name}")
+        raise Interrupted(f"{directory / name} is stopped at step {outcome.step}")
     report = evaluate_once(directory / name, split="test")
     return Record(
         encoder="scratch",

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+from collections.abc import Iterator
 from typing import Any
 
 import grain
@@ -90,7 +91,7 @@ class Experiment:
             tag_rule=settings.tag_rule,
         )
 
-    def iterate(self, batches: grain.MapDataset) -> grain.DatasetIterator[Batch]:
+    def iterate(self, batches: grain.MapDataset) -> Iterator[Batch]:
         """Read batches ahead, in threads and processes as `runtime` says; close it at the end."""
         runtime = self.config.runtime
         return pipeline.iterate(

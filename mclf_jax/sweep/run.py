@@ -11,6 +11,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from mclf_jax import objectives
+from mclf_jax.common.interrupt import Interrupted
 from mclf_jax.data.views.hidden import NothingHidden
 from mclf_jax.evaluation.evaluate import evaluate_once
 from mclf_jax.run.directory import read_meta
@@ -48,6 +49,7 @@ def run(
         name.
 
     Raises:
+        Interrupted: by a signal; what has been trained is saved.
         ValueError: a setting that cannot be or that builds on no earlier one, or all learn without
             labels and there is no probe; before anything is trained.
     """
@@ -76,8 +78,7 @@ def run(
         else:
             result |= _train_and_score(setting, run_dir, splits=splits, probes=probes)
         if result["status"] == "interrupted":
-            print(f"stopped at step {result['step']}; the same command goes on from there")
-            return results
+            raise Interrupted(f"{name} is stopped at step {result['step']}")
         if result["status"] != "finished":
             print(f"{name}: {result['status']}")
         # What was finished before takes no time, and says nothing about the others.
