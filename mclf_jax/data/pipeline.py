@@ -252,7 +252,7 @@ def _read(
     views = () if inputs.num_views == 1 else (inputs.num_views,)
     return {
         "audio": np.zeros((*views, inputs.num_samples), np.float32),
-        "label": source.labels[index],
+        "label": source.targets[index],
         "valid": np.float32(0),
         "index": np.int32(index),
         "failed": np.int32(failed),
@@ -275,7 +275,7 @@ def _example(source: Source, index: int, start: int, inputs: Input) -> dict[str,
         raise AudioError(source.item_id(index), "ends before its header says")
     return {
         "audio": fit_length(audio, inputs.num_samples, short=inputs.short),
-        "label": source.labels[index],
+        "label": source.targets[index],
         "valid": np.float32(1),
         "index": np.int32(index),
     }

@@ -7,10 +7,12 @@ one artist. Weights by metadata even that out (tutorial, 16.1.1).
 import difflib
 from collections import Counter
 from collections.abc import Hashable, Sequence
+from itertools import pairwise
 
 import numpy as np
 
 from mclf_jax.common import checks
+from mclf_jax.data.base import targets as target_lib
 from mclf_jax.data.base.source import Source
 
 TAG_RULES = ("mean", "max")
@@ -95,11 +97,9 @@ def _values(source: Source, indices: np.ndarray, by: str) -> list[Sequence[Hasha
                 "by='label' is for labels, but the task is 'regression': take a column of"
                 f" info.columns ({', '.join(info.columns) or 'there are none'}) or 'group'"
             )
-        labels = source.labels[indices]
-        if info.task == "single_label":
-            return [(int(label),) for label in labels]
-        # NaN, unobserved, is not above 0
-        return [tuple(np.flatnonzero(label > 0).tolist()) for label in labels]
+        chosen = target_lib.take(source.targets, indices)
+        of_song = target_lib.positives(chosen, num_labels=len(info.labels))
+        return [tuple(of_song.indices[a:b].tolist()) for a, b in pairwise(of_song.indptr)]
     if by == "group":
         column = info.groups
     elif by in info.columns:

@@ -74,7 +74,7 @@ def score_songs(
     readable = found["counts"] > 0
     if not readable.any():
         raise ValueError("not one song of the split could be read")
-    targets = parts.source.labels[songs]
+    targets = parts.source.targets[songs]
     # A song of which nothing is known has loss 0, which would only thin out the mean.
     labelled = np.asarray(~np.isnan(targets).reshape(len(songs), -1).all(axis=1))
     judged = rows["loss"][labelled[rows["index"]]].astype(np.float64)

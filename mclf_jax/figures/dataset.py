@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullLocator
+from scipy import sparse
 
 from mclf_jax.figures.layout import first_and_last, label_rows, note_below, share_matrix, single
 from mclf_jax.figures.style import ACCENT, MUTED, PALETTE, SECOND, short, styled
@@ -46,7 +47,7 @@ def label_bars(shares: np.ndarray, *, labels: Sequence[str], splits: Sequence[st
 
 
 @styled
-def co_occurrence(together: np.ndarray, *, labels: Sequence[str]) -> Figure:
+def co_occurrence(together: sparse.csr_array, *, labels: Sequence[str]) -> Figure:
     """Of the items with the label of a row, how many have that of the column.
 
     Above `MAX_MATRIX` labels, the most frequent are drawn. Labels stand next to those they come
@@ -56,10 +57,10 @@ def co_occurrence(together: np.ndarray, *, labels: Sequence[str]) -> Figure:
         together: int [K, K], items with both; the diagonal is the items of a label.
         labels: K names.
     """
-    number = np.diag(together)
+    number = together.diagonal()
     kept = np.argsort(-number, kind="stable")[:MAX_MATRIX]
     kept = kept[number[kept] > 0]
-    share = together[np.ix_(kept, kept)] / number[kept][:, None]
+    share = together[kept][:, kept].toarray() / number[kept][:, None]
     order = _neighbours(np.minimum(share, share.T))
     kept, share = kept[order], share[np.ix_(order, order)]
     np.fill_diagonal(share, np.nan)

@@ -8,6 +8,8 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from mclf_jax.augment import Chains
+from mclf_jax.data.base import targets as target_lib
+from mclf_jax.data.base.targets import Targets
 from mclf_jax.models import Model
 
 PyTree = Any
@@ -65,7 +67,7 @@ def context_of(
     chains: Chains,
     task: str,
     label_names: tuple[str, ...],
-    labels: Callable[[], np.ndarray],
+    targets: Callable[[], Targets],
     total_steps: int,
     teacher: Teacher | None = None,
 ) -> Context:
@@ -78,7 +80,7 @@ def context_of(
             unless the config has them on the device.
         task: of the data set.
         label_names: of the outputs.
-        labels: gives those of the training items, int [N] or float [N, K].
+        targets: gives those of the training items, int [N], float [N, K] or tags.
         total_steps: of the run.
         teacher: opened by whoever asks, where `Traits.needs_teacher`.
     """
@@ -87,7 +89,7 @@ def context_of(
         chains = chains._replace(waveform=None)
     pos_weight: np.ndarray | float = 1.0
     if settings.pos_weight == "balanced" and task == "multi_label":
-        pos_weight = balanced_pos_weight(labels())
+        pos_weight = balanced_pos_weight(targets())
     return Context(
         model,
         chains=chains,
@@ -102,10 +104,12 @@ def context_of(
     )
 
 
-def balanced_pos_weight(labels: np.ndarray, *, largest: float = 20.0) -> np.ndarray:
+def balanced_pos_weight(targets: Targets, *, largest: float = 20.0) -> np.ndarray:
     """Negatives over positives of each label, [N, K] -> [K], clipped to [1, largest].
 
     Songs for which a label is NaN, not observed, are neither.
     """
-    positives, negatives = np.nansum(labels, axis=0), np.nansum(1 - labels, axis=0)
+    num_labels = targets.shape[1]
+    positives = target_lib.count_positives(targets, num_labels=num_labels).astype("f4")
+    negatives = target_lib.count_observed(targets, num_labels=num_labels).astype("f4") - positives
     return np.clip(negatives / np.maximum(positives, 1), 1.0, largest).astype("f4")

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from mclf_jax.data.base import targets as target_lib
 from mclf_jax.data.base.source import Source
 from mclf_jax.data.catalogue.items import SPLITS, UNLABELLED
 from mclf_jax.data.views.apply import apply
@@ -48,12 +49,16 @@ def deal_cells(
 
 def keep_labelled(source: Source, songs: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
     """Those of some songs of which a label is known, int [N], and targets, [N] or [N, K]."""
-    indices = np.asarray(songs, np.int64)
+    indices = labelled_songs(source, songs)
     if not len(indices):
         return indices, np.zeros((0, len(source.info.labels)), np.float32)
-    targets = source.labels[indices]
-    known = ~np.isnan(targets.reshape(len(indices), -1).astype(np.float64)).all(axis=1)
-    return indices[known], targets[known]
+    return indices, source.targets[indices]
+
+
+def labelled_songs(source: Source, songs: Sequence[int]) -> np.ndarray:
+    """Those of some songs of which a label is known, int [N]."""
+    indices = np.asarray(songs, np.int64)
+    return indices[target_lib.any_known(target_lib.take(source.targets, indices))]
 
 
 def find_unlabelled(source: Source) -> np.ndarray:
@@ -64,7 +69,7 @@ def find_unlabelled(source: Source) -> np.ndarray:
     splits = source.info.splits
     train = np.asarray(splits.get("train", ()), np.int64)
     candidates = np.union1d(train, np.asarray(splits.get(UNLABELLED, ()), np.int64))
-    others = [keep_labelled(source, train)[0], *(splits.get(split, ()) for split in SPLITS[1:])]
+    others = [labelled_songs(source, train), *(splits.get(split, ()) for split in SPLITS[1:])]
     return np.setdiff1d(candidates, np.concatenate(others))
 
 
@@ -89,11 +94,11 @@ def find_missing_labels(all_cells: Sequence[Cell]) -> list[str]:
 
 
 def _labels_there(cell: Cell, split: str) -> set[str]:
-    info, (_, targets) = cell.source.info, cell.split(split)
-    if info.task == "single_label":
-        there = np.isin(np.arange(len(info.labels)), targets)
-    elif info.task == "multi_label":
-        there = (targets > 0).any(axis=0)
-    else:
-        there = (~np.isnan(targets)).any(axis=0)
+    info = cell.source.info
+    songs = labelled_songs(cell.source, info.splits.get(split, ()))
+    targets = target_lib.take(cell.source.targets, songs)
+    count = target_lib.count_positives
+    if info.task == "regression":
+        count = target_lib.count_observed
+    there = count(targets, num_labels=len(info.labels)) > 0
     return {label for label, found in zip(info.labels, there, strict=True) if found}

@@ -21,7 +21,7 @@ from mclf_jax.probe.cells import (
     deal_cells,
     find_missing_labels,
     find_unlabelled,
-    keep_labelled,
+    labelled_songs,
 )
 from mclf_jax.probe.classifiers import MAX_WINDOWS, TRANSDUCTIVE, check_task
 from mclf_jax.probe.embeddings import Embeddings, Encoder, extract
@@ -111,7 +111,8 @@ def probe(
             "name and arguments, or leave 'scratch' out of baselines"
         )
     out = run / "probe" / f"{title}-{info.fingerprint[:8]}" if out is None else Path(out)
-    songs = keep_labelled(parts.source, np.concatenate([info.splits.get(s, ()) for s in SPLITS]))[0]
+    songs = np.concatenate([info.splits.get(split, ()) for split in SPLITS])
+    songs = labelled_songs(parts.source, songs)
     if not len(songs):
         raise ValueError(f"not one song of {info.name} in train, valid or test has a label")
     all_cells = list(

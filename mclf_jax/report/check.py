@@ -88,6 +88,6 @@ def _together(result: CheckResult) -> Figure | None:
     if result.task != "multi_label":
         return None
     together = result.counts.together
-    if np.array_equal(together, np.diag(np.diag(together))):
+    if together.nnz == np.count_nonzero(together.diagonal()):
         return None
     return figures.co_occurrence(together, labels=result.counts.labels)

@@ -184,7 +184,7 @@ def _flac(audio: np.ndarray, rate_hz: int) -> str:
 
 
 def _label(parts: Experiment, index: int) -> str:
-    info, label = parts.source.info, parts.source.labels[index]
+    info, label = parts.source.info, parts.source.targets[index]
     if info.task == "single_label":
         return info.labels[int(label)]
     if info.task == "multi_label":

@@ -13,7 +13,9 @@ from mclf_jax import augment, data, models
 from mclf_jax.audio.features import Features
 from mclf_jax.augment import Augmentation, Chains
 from mclf_jax.data import pipeline, sampling
+from mclf_jax.data.base import targets as target_lib
 from mclf_jax.data.base.source import Source
+from mclf_jax.data.base.targets import Targets
 from mclf_jax.data.pipeline import Batch, Input
 from mclf_jax.data.views import apply as view
 from mclf_jax.data.views import pretext
@@ -101,9 +103,9 @@ class Experiment:
             num_workers=runtime.num_workers,
         )
 
-    def labels(self, split: str) -> np.ndarray:
-        """Labels of a split, int [N] or float [N, K]."""
-        return self.source.labels[self.indices(split)]
+    def targets(self, split: str) -> Targets:
+        """Labels of a split, int [N], float [N, K] or tags."""
+        return target_lib.take(self.source.targets, self.indices(split))
 
 
 def build(config: ConfigDict) -> Experiment:

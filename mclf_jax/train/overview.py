@@ -11,6 +11,7 @@ from ml_collections import ConfigDict
 
 from mclf_jax import config as config_lib
 from mclf_jax.common import parallel
+from mclf_jax.data.base import targets as target_lib
 from mclf_jax.objectives import Objective
 from mclf_jax.run.experiment import Experiment
 from mclf_jax.train import optim
@@ -78,15 +79,14 @@ def _label_counts(parts: Experiment) -> str:
     info = parts.source.info
     if not len(info.splits.get("train", ())):
         return "no song has a label"
-    labels = parts.labels("train")
-    if info.task == "single_label":
-        labels = np.eye(len(info.labels))[labels]
-    observed = (~np.isnan(labels)).sum(axis=0)
-    found = observed if info.task == "regression" else np.nansum(labels, axis=0).astype(int)
+    targets = parts.targets("train")
+    found = observed = target_lib.count_observed(targets, num_labels=len(info.labels))
+    if info.task != "regression":
+        found = target_lib.count_positives(targets, num_labels=len(info.labels))
     what, texts = "songs with each label", [str(count) for count in found]
     if info.task == "regression":
         what = "songs with a value"
-    elif (observed < len(labels)).any():
+    elif (observed < len(targets)).any():
         what += ", of those in which it was looked for"
         texts = [f"{count}/{of}" for count, of in zip(found, observed, strict=True)]
     counts = [f"{info.labels[k]} {texts[k]}" for k in np.argsort(-found, kind="stable")]

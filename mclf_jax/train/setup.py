@@ -151,7 +151,7 @@ def build(config: ConfigDict) -> Training:
         chains=parts.chains,
         task=info.task,
         label_names=info.labels,
-        labels=functools.partial(parts.labels, "train"),
+        targets=functools.partial(parts.targets, "train"),
         total_steps=evaluation_steps[-1],
         teacher=teacher,
     )

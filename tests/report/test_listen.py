@@ -171,7 +171,7 @@ def test_errors(tmp_path, capsys):
 def test_what_is_said_of_a_song_before_listening():
     labels = [np.array([np.nan, 1.0]), np.array([np.nan, 0.0])]
     info = SimpleNamespace(task="multi_label", labels=("a", "b"))
-    parts = SimpleNamespace(source=SimpleNamespace(info=info, labels=labels))
+    parts = SimpleNamespace(source=SimpleNamespace(info=info, targets=labels))
     assert [_label(parts, index) for index in range(2)] == ["b", "no label"]
     info.task = "regression"
     assert _label(parts, 0) == "a unknown, b 1"

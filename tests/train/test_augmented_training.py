@@ -149,7 +149,7 @@ def build_objective(parts):
         chains=parts.chains,
         task="single_label",
         label_names=parts.source.info.labels,
-        labels=lambda: parts.labels("train"),
+        targets=lambda: parts.targets("train"),
         total_steps=1,
     )
     return objectives.build(context, parts.config)

@@ -2,10 +2,13 @@
 
 import abc
 import dataclasses
+import functools
 from collections.abc import Mapping, Sequence
 from typing import TypedDict
 
 import numpy as np
+
+from mclf_jax.data.base.targets import Targets
 
 TASKS = ("single_label", "multi_label", "regression")
 
@@ -73,7 +76,8 @@ class Source(abc.ABC):
 
     Attributes:
         info: what they are.
-        labels: read-only int32 [N] for `single_label`, float32 [N, K] for the other tasks.
+        labels: read-only int32 [N] for `single_label`, float32 [N, K] for the other tasks. The
+            package itself looks at `targets`, which may be much smaller.
         item_ids: path or track id of each, for people.
     """
 
@@ -81,14 +85,19 @@ class Source(abc.ABC):
     labels: np.ndarray
     item_ids: Sequence[str]
 
+    @functools.cached_property
+    def targets(self) -> Targets:
+        """The labels as they are kept; a source of many tags has them sparse, see `Kept`."""
+        return self.labels
+
     def __len__(self) -> int:
-        return len(self.labels)
+        return len(self.targets)
 
     def __getitem__(self, index: int) -> Example:
         """The whole song."""
         return Example(
             audio=self.read(index, start_sample=0, num_samples=self.num_samples(index)),
-            label=self.labels[index],
+            label=self.targets[index],
             valid=np.float32(1),
             index=np.int32(range(len(self))[index]),
         )
@@ -108,6 +117,18 @@ class Source(abc.ABC):
     def item_id(self, index: int) -> str:
         """Path or track id, for people."""
         return self.item_ids[index]
+
+
+class Kept(Source):
+    """A source that keeps `targets` and makes an array of its `labels` for whoever asks for them.
+
+    A dataclass of it says `targets: Targets = dataclasses.field()`, or would take that of `Source`
+    for the default.
+    """
+
+    @functools.cached_property
+    def labels(self) -> np.ndarray:
+        return read_only(self.targets[:])
 
 
 def read_only(array: np.ndarray) -> np.ndarray:

@@ -1,10 +1,12 @@
-"""From a catalogue to arrays: the labels in their order, an array of them, and complete splits."""
+"""From a catalogue to arrays: labels in their order, what items have of them, complete splits."""
 
 import dataclasses
 from collections.abc import Mapping
 
 import numpy as np
 
+from mclf_jax.data.base import targets as target_lib
+from mclf_jax.data.base.targets import Targets
 from mclf_jax.data.catalogue.items import SPLITS, UNLABELLED, Catalogue, Item
 from mclf_jax.data.splits import grouped as splits
 
@@ -19,15 +21,15 @@ class Plan:
     Attributes:
         items: as given.
         labels: the K names in the order of the outputs.
-        label_array: int32 [N] for `single_label`, float32 [N, K] for the other tasks, NaN where
-            nobody looked; 0 for items of the split "unlabelled".
+        targets: int32 [N] for `single_label`, tags for `multi_label`, float32 [N, K] for
+            `regression`, NaN where nobody looked; 0 for items of the split "unlabelled".
         splits: int64 indices of each split that has items, "unlabelled" too.
         notes: the catalogue's, and what was done here.
     """
 
     items: tuple[Item, ...]
     labels: tuple[str, ...]
-    label_array: np.ndarray
+    targets: Targets
     splits: Mapping[str, np.ndarray]
     notes: tuple[str, ...]
 
@@ -58,18 +60,18 @@ def plan(catalogue: Catalogue, *, seed: int = 0) -> Plan:
             f"{title} has {len(names)} label(s) with usable audio ({', '.join(names) or 'none'});"
             f" a classifier needs at least two.{left_out}"
         )
-    array = _label_array(items, catalogue.task, names)
+    targets = _targets(items, catalogue.task, names)
     if not labelled:  # to learn from without labels
         everything = {UNLABELLED: np.arange(len(items))}
-        return Plan(items, names, array, everything, (*notes, "no item has a label"))
-    split_of = _complete_splits(catalogue, array, notes, seed=seed)
-    _note_absent_labels(array, split_of, catalogue.task, names, notes)
+        return Plan(items, names, targets, everything, (*notes, "no item has a label"))
+    split_of = _complete_splits(catalogue, targets, notes, seed=seed)
+    _note_absent_labels(targets, split_of, catalogue.task, names, notes)
     found = {
         split: np.array([i for i, s in enumerate(split_of) if s == split], np.int64)
         for split in (*SPLITS, UNLABELLED)
         if split in split_of
     }
-    return Plan(items, names, array, found, tuple(notes))
+    return Plan(items, names, targets, found, tuple(notes))
 
 
 def first(texts: list[str], *, separator: str = ", ") -> str:
@@ -85,28 +87,30 @@ def first_reasons(skipped) -> str:
     return first([f"{path}: {reason}" for path, reason in skipped], separator="; ")
 
 
-def _label_array(items: tuple[Item, ...], task: str, names: tuple[str, ...]) -> np.ndarray:
+def _targets(items: tuple[Item, ...], task: str, names: tuple[str, ...]) -> Targets:
     position = {name: k for k, name in enumerate(names)}
     if task == "single_label":
         return np.array(
             [position[item.labels[0]] if item.is_labelled else 0 for item in items], np.int32
         )
-    array = np.zeros((len(items), len(names)), np.float32)
-    for row, item in zip(array, items, strict=True):
+    if task == "regression":
+        nothing = (0.0,) * len(names)
+        values = [item.values if item.is_labelled else nothing for item in items]
+        return np.array(values, np.float32).reshape(len(items), len(names))
+
+    def row(item: Item) -> tuple[float, dict[int, float]]:
         if not item.is_labelled:
-            continue
-        if task == "regression":
-            row[:] = item.values
-            continue
-        if item.observed is not None:
-            row[:] = np.nan
-            row[[position[name] for name in item.observed]] = 0
-        row[[position[name] for name in item.labels]] = 1
-    return array
+            return 0, {}
+        there = {position[name]: 1 for name in item.labels}
+        if item.observed is None:
+            return 0, there
+        return np.nan, {position[name]: 0 for name in item.observed} | there
+
+    return target_lib.tags(map(row, items), num_labels=len(names))
 
 
 def _complete_splits(
-    catalogue: Catalogue, labels: np.ndarray, notes: list[str], *, seed: int
+    catalogue: Catalogue, targets: Targets, notes: list[str], *, seed: int
 ) -> list[str]:
     """The split of each item: as given, where it is given; the rest by group."""
     items = catalogue.items
@@ -118,14 +122,15 @@ def _complete_splits(
         if split in SPLITS:
             given.setdefault(group, set()).add(split)
     _note_crossing(given, notes, kind=catalogue.facts.group)
-    known = np.nan_to_num(labels)  # to stratify by, unknown is as good as absent
+    known = target_lib.known(targets)  # to stratify by, unknown is as good as absent
 
     def deal(chosen: list[int], fractions: Mapping[str, float] = _FRACTIONS) -> str:
         groups = [group_of[i] for i in chosen]
         names = list(fractions)[: len(set(groups))]
         total = sum(fractions[name] for name in names)
         shares = {name: fractions[name] / total for name in names}
-        dealt = splits.split_by_group(groups, known[chosen], fractions=shares, seed=seed)
+        chosen_labels = target_lib.take(known, chosen)
+        dealt = splits.split_by_group(groups, chosen_labels, fractions=shares, seed=seed)
         for split, positions in dealt.items():
             for position in positions:
                 split_of[chosen[position]] = split
@@ -180,14 +185,14 @@ def _note_crossing(given: dict[str, set[str]], notes: list[str], *, kind: str) -
 
 
 def _note_absent_labels(
-    labels: np.ndarray, split_of: list[str], task: str, names: tuple[str, ...], notes: list[str]
+    targets: Targets, split_of: list[str], task: str, names: tuple[str, ...], notes: list[str]
 ) -> None:
     if task == "regression":
         return
 
     def absent(some_splits) -> list[str]:
-        some = labels[[split in some_splits for split in split_of]]
-        count = np.bincount(some, minlength=len(names)) if some.ndim == 1 else np.nansum(some, 0)
+        some = target_lib.take(targets, [split in some_splits for split in split_of])
+        count = target_lib.count_positives(some, num_labels=len(names))
         return [name for name, n in zip(names, count, strict=True) if not n]
 
     nowhere = absent(SPLITS)  # of a fixed list

@@ -6,8 +6,11 @@ import itertools
 from collections.abc import Sequence
 
 import numpy as np
+from scipy import sparse
 
+from mclf_jax.data.base import targets as target_lib
 from mclf_jax.data.base.source import Info, Source
+from mclf_jax.data.base.targets import Targets
 from mclf_jax.data.catalogue.items import SPLITS
 from mclf_jax.data.check.finding import Finding, plural
 
@@ -35,7 +38,8 @@ class Counts:
     sizes: np.ndarray  # int [S], items
     positives: np.ndarray  # int [S, K]
     observed: np.ndarray  # int [S, K], items of which it is known whether they have the label
-    together: np.ndarray  # int [K, K], items that have both labels; the diagonal is the positives
+    # int [K, K], items that have both labels; the diagonal is the positives
+    together: sparse.csr_array
 
     def share(self) -> np.ndarray:
         """Float [S, K]: positives of what was observed; 0 where nothing was."""
@@ -57,41 +61,44 @@ class Counts:
 class Labels:
     """The labels of all items in labelled splits."""
 
-    values: np.ndarray  # float [n, K]: 0, 1 or NaN where not observed; for regression the targets
+    targets: Targets  # int [n] for single labels; [n, K] for tags and numbers
     items: np.ndarray  # int [n], their positions in the source
     split: np.ndarray  # int [n], position of each item's split in `splits`
     splits: tuple[str, ...]  # names
 
 
 def read(source: Source) -> Labels:
-    """The labels of a source; a single label as K columns of 0 and 1."""
+    """The labels of a source."""
     info = source.info
     names = tuple(name for name in SPLITS if len(info.splits.get(name, ())))
     items = np.concatenate([info.splits[name] for name in names] or [np.zeros(0, np.int64)])
     split = np.repeat(np.arange(len(names)), [len(info.splits[name]) for name in names])
-    values = np.zeros((len(items), len(info.labels)), np.float32)
-    for row, item in enumerate(items):
-        label = source.labels[item]
-        if info.task == "single_label":
-            values[row, int(label)] = 1
-        else:
-            values[row] = label
-    return Labels(values=values, items=items, split=split, splits=names)
+    targets = target_lib.take(source.targets, items)
+    return Labels(targets=targets, items=items, split=split, splits=names)
 
 
 def count(info: Info, labels: Labels) -> Counts:
     """Counts of a data set of single labels or tags."""
-    is_in = labels.split == np.arange(len(labels.splits))[:, None]
-    positive = (labels.values == 1).astype(np.float32)
-    observed = ~np.isnan(labels.values)
+    of_split = [
+        target_lib.take(labels.targets, labels.split == number)
+        for number in range(len(labels.splits))
+    ]
+    size = {"num_labels": len(info.labels)}
+    positive = target_lib.positives(labels.targets, **size)
     return Counts(
         labels=info.labels,
         splits=labels.splits,
-        sizes=is_in.sum(axis=1),
-        positives=np.stack([positive[rows].sum(axis=0) for rows in is_in]).astype(np.int64),
-        observed=np.stack([observed[rows].sum(axis=0) for rows in is_in]),
-        together=(positive.T @ positive).round().astype(np.int64),
+        sizes=np.array([len(targets) for targets in of_split]),
+        positives=np.stack([target_lib.count_positives(each, **size) for each in of_split]),
+        observed=np.stack([target_lib.count_observed(each, **size) for each in of_split]),
+        together=(positive.T @ positive).tocsr(),
     )
+
+
+def labels_per_item(info: Info, labels: Labels) -> np.ndarray:
+    """Int [n], of single labels or tags."""
+    positive = target_lib.positives(labels.targets, num_labels=len(info.labels))
+    return np.diff(positive.indptr)
 
 
 def check(info: Info, labels: Labels, counts: Counts | None) -> list[Finding]:
@@ -134,7 +141,7 @@ def _frequencies(info: Info, labels: Labels, counts: Counts) -> list[Finding]:
         share = counts.positives[-1, most] / max(1, counts.sizes[-1])
         text += f"; always saying {counts.labels[most]!r} is right for {share:.1%} of the "
         return [_finding("note", f"{text}{counts.splits[-1]} split")]
-    per_item = np.nansum(labels.values, axis=1)
+    per_item = labels_per_item(info, labels)
     found = [_finding("note", f"{text}; {per_item.mean():.2f} labels an item on average")]
     if without := int((per_item == 0).sum()):
         text = (
@@ -193,12 +200,16 @@ def _hierarchy(info: Info, labels: Labels) -> list[Finding]:
     if not info.parents:
         return []
     at = {name: k for k, name in enumerate(info.labels)}
-    broken = []
-    for child, parent in info.parents.items():
-        if child in at and parent in at:
-            alone = (labels.values[:, at[child]] == 1) & (labels.values[:, at[parent]] == 0)
-            if alone.any():
-                broken.append(f"{child} without {parent}: {plural(int(alone.sum()), 'item')}")
+    pairs = [(c, p) for c, p in info.parents.items() if c in at and p in at]
+    alone = np.zeros(len(pairs), np.int64)
+    children, parents = np.array([(at[c], at[p]) for c, p in pairs], int).reshape(-1, 2).T
+    for block in target_lib.blocks(labels.targets):
+        alone += ((block[:, children] == 1) & (block[:, parents] == 0)).sum(axis=0)
+    broken = [
+        f"{child} without {parent}: {plural(int(n), 'item')}"
+        for (child, parent), n in zip(pairs, alone, strict=True)
+        if n
+    ]
     if broken:
         text = f"{len(broken)} of {len(info.parents)} labels stand without their parent"
         return [_finding("warning", text, tuple(broken))]
@@ -209,8 +220,9 @@ def _mismatch(info: Info, labels: Labels, counts: Counts) -> list[Finding]:
     """Whether splits differ by more than dealing out whole groups at random would make them."""
     found = []
     groups = np.unique([info.groups[i] for i in labels.items], return_inverse=True)[1]
-    by_group = np.zeros((groups.max(initial=-1) + 1, len(info.labels)))
-    np.add.at(by_group, groups, labels.values == 1)
+    positive = target_lib.positives(labels.targets, num_labels=len(info.labels))
+    of_group = (np.ones(len(groups), np.int64), (groups, np.arange(len(groups))))
+    by_group = sparse.csr_array(of_group) @ positive
     sizes = np.bincount(groups)
     for a, b in itertools.combinations(range(len(labels.splits)), 2):
         inside = np.unique(groups[(labels.split == a) | (labels.split == b)])
@@ -245,7 +257,9 @@ def divergence(p: np.ndarray, q: np.ndarray) -> np.ndarray:
     return (relative(p) + relative(q)).sum(axis=-1) / 2
 
 
-def _random_divergences(by_group: np.ndarray, sizes: np.ndarray, *, num_first: int) -> np.ndarray:
+def _random_divergences(
+    by_group: sparse.csr_array, sizes: np.ndarray, *, num_first: int
+) -> np.ndarray:
     """Divergences when groups are dealt at random until the first split is full."""
     rng = np.random.default_rng(0)
     everything = by_group.sum(axis=0)
@@ -253,7 +267,9 @@ def _random_divergences(by_group: np.ndarray, sizes: np.ndarray, *, num_first: i
     for _ in range(_RANDOM_SPLITS):
         order = rng.permutation(len(sizes))
         stop = int(np.searchsorted(np.cumsum(sizes[order]), num_first)) + 1
-        first = by_group[order[:stop]].sum(axis=0)
+        is_first = np.zeros(len(sizes), np.int64)
+        is_first[order[:stop]] = 1
+        first = is_first @ by_group
         found.append(divergence(first, everything - first))
     return np.array(found)
 
@@ -278,7 +294,7 @@ def _targets(info: Info, labels: Labels) -> list[Finding]:
     """Regression: ranges, and whether the splits have other means."""
     found = []
     for k, name in enumerate(info.labels):
-        column = labels.values[:, k].astype(np.float64)
+        column = labels.targets[:, k].astype(np.float64)
         known = column[~np.isnan(column)]
         if not len(known) or np.ptp(known) == 0:
             found.append(_finding("warning", f"{name} has no two different values: no R2, no R"))
@@ -304,7 +320,7 @@ def _targets(info: Info, labels: Labels) -> list[Finding]:
 
 def label_text(source: Source, index: int, *, names: Sequence[str]) -> str:
     """The labels of one item, for people; "" without any."""
-    label = source.labels[index]
+    label = source.targets[index]
     if source.info.task == "single_label":
         return names[int(label)]
     if source.info.task == "regression":

@@ -8,7 +8,9 @@ import re
 from collections.abc import Mapping
 
 import numpy as np
+from scipy import sparse
 
+from mclf_jax.data.base.targets import rows_of
 from mclf_jax.data.check.finding import Finding, by_size, plural
 from mclf_jax.data.check.labels import Counts
 
@@ -62,15 +64,18 @@ def pairs(counts: Counts, *, parents: Mapping[str, str]) -> tuple[Pair, ...]:
         counts: of the labels.
         parents: known hierarchy, whose pairs are not suspicious.
     """
-    together = counts.together.astype(np.float64)
-    number = np.diag(together)
+    together = counts.together
+    number = together.diagonal()
     association = _association(together, max(1, counts.sizes.sum()))
     found = []
     for a, b in itertools.combinations(range(len(counts.labels)), 2):
+        if b == a + 1:
+            with_first = together[[a]].toarray()[0]
         one, two = counts.labels[a], counts.labels[b]
         if parents.get(one) == two or parents.get(two) == one:
             continue
-        both, either = together[a, b], number[a] + number[b] - together[a, b]
+        both = with_first[b]
+        either = number[a] + number[b] - both
         jaccard = float(both / either) if either else 0.0
         kind, why = relation(one, two)
         if not kind and jaccard >= _TOGETHER and both >= _MIN_ITEMS:
@@ -111,6 +116,7 @@ def relation(one: str, two: str) -> tuple[str, str]:
     return "", ""
 
 
+@functools.cache
 def _words(name: str) -> frozenset[str]:
     """Words in lower case and singular, synonyms by their first form."""
     name = name.lower().replace("'", "").replace("&", "")
@@ -134,18 +140,16 @@ def _alike(one: str, two: str) -> bool:
     return same_start and difflib.SequenceMatcher(None, one, two).ratio() >= _MIN_RATIO
 
 
-def _association(together: np.ndarray, num_items: int) -> np.ndarray:
+def _association(together: sparse.csr_array, num_items: int) -> sparse.csr_array:
     """Positive pointwise mutual information of each pair of labels, [K, K]."""
-    number = np.diag(together)
-    expected = np.outer(number, number) / num_items
-    ratio = np.divide(together, expected, out=np.zeros_like(together), where=expected > 0)
-    return np.log2(np.maximum(ratio, 1))
+    number, found = together.diagonal(), together.astype(np.float64)
+    expected = number[rows_of(together)] * number[together.indices] / num_items
+    found.data = np.log2(np.maximum(found.data / expected, 1))
+    return found
 
 
-def _context(association: np.ndarray, a: int, b: int) -> float:
-    others = np.ones(len(association), bool)
-    others[[a, b]] = False
-    x, y = association[a, others], association[b, others]
+def _context(association: sparse.csr_array, a: int, b: int) -> float:
+    x, y = np.delete(association[[a, b]].toarray(), [a, b], axis=1)
     norm = float(np.linalg.norm(x) * np.linalg.norm(y))
     return float(x @ y) / norm if norm else float("nan")
 
@@ -173,7 +177,7 @@ def check(counts: Counts, found: tuple[Pair, ...], *, task: str) -> list[Finding
         return findings
     if excluding:
         findings.append(_opposites(counts, excluding))
-    number = np.diag(counts.together)
+    number = counts.together.diagonal()
     lines = by_size(
         (
             number[pair.first],

@@ -160,7 +160,7 @@ def _telling(source: Source, heard: dict[int, Measured], labels: Labels) -> list
     known = [(row, i) for row, i in enumerate(labels.items.tolist()) if i in heard]
     if not known:
         return []
-    label = np.array([labels.values[row].argmax() for row, _ in known])
+    label = np.array([labels.targets[row] for row, _ in known])
     kinds = np.unique([_format(heard[i]) for _, i in known], return_inverse=True)[1]
     table = np.zeros((kinds.max() + 1, len(source.info.labels)), int)
     np.add.at(table, (kinds, label), 1)

@@ -14,7 +14,7 @@ from mclf_jax.data.base.source import Source
 from mclf_jax.data.catalogue.items import SPLITS, UNLABELLED
 from mclf_jax.data.check.duplicates import KINDS, Duplicates
 from mclf_jax.data.check.finding import Finding, by_size, plural
-from mclf_jax.data.check.labels import Counts, Labels, divergence
+from mclf_jax.data.check.labels import Counts, Labels, divergence, labels_per_item
 from mclf_jax.data.check.leakage import crossing, split_of, splits_of
 from mclf_jax.data.check.measure import Measured
 from mclf_jax.data.check.names import Pair
@@ -118,7 +118,7 @@ def _gtzan_quality(source: Source, evidence: Evidence) -> Found:
     by_label = collections.defaultdict(list)
     for row, item in enumerate(evidence.labels.items.tolist()):
         if item in heard:
-            label = source.info.labels[int(evidence.labels.values[row].argmax())]
+            label = source.info.labels[int(evidence.labels.targets[row])]
             by_label[label].append(heard[item].band_hz)
     if len(by_label) < 2:
         return None
@@ -181,9 +181,10 @@ def _mtat_synonyms(source: Source, evidence: Evidence) -> Found:
 
 
 def _mtat_untagged(source: Source, evidence: Evidence) -> Found:
-    untagged = int((np.nansum(evidence.labels.values, axis=1) == 0).sum())
+    per_item = labels_per_item(source.info, evidence.labels)
+    untagged = int((per_item == 0).sum())
     if untagged:
-        share = untagged / len(evidence.labels.values)
+        share = untagged / len(per_item)
         return (
             "warning",
             f"{untagged} clips ({share:.1%}) have none of the tags; papers differ in whether they "

@@ -16,9 +16,12 @@ from typing import Any
 import numpy as np
 
 from mclf_jax.common import files, tables
+from mclf_jax.data.base import targets as target_lib
 from mclf_jax.data.base.source import Info
+from mclf_jax.data.base.targets import Targets
 from mclf_jax.data.catalogue.items import UNLABELLED
 from mclf_jax.data.catalogue.plan import Plan, first, first_reasons
+from mclf_jax.data.prepare import arrays
 from mclf_jax.data.prepare.meta import (
     ARRAYS,
     CHANGELOG,
@@ -67,7 +70,7 @@ def finish(work: Work, *, version: str, previous: Path | None) -> None:
     kept = Plan(
         items=tuple(items[number] for number in numbers),
         labels=work.plan.labels,
-        label_array=work.plan.label_array[numbers],
+        targets=target_lib.take(work.plan.targets, numbers),
         splits=splits,
         notes=_notes(work, numbers, num_unusable=len(unusable)),
     )
@@ -86,9 +89,7 @@ def finish(work: Work, *, version: str, previous: Path | None) -> None:
         "encoding": work.settings.encoding,
         "num_items": len(entries),
         "num_skipped": len(skipped),
-        "statistics": {
-            split: _statistics(info, kept.label_array, entries, split) for split in splits
-        },
+        "statistics": {split: _statistics(info, kept.targets, entries, split) for split in splits},
         "shards": [
             {key: shard[key] for key in ("file", "num_bytes", "sha256")} for shard in shards
         ],
@@ -138,9 +139,8 @@ def _fingerprint(work: Work, kept: Plan, entries: Sequence[Mapping[str, Any]]) -
     digest = hashlib.sha256()
     head = [work.settings.sample_rate_hz, work.settings.encoding, work.catalogue.task]
     digest.update(json.dumps([*head, list(kept.labels)]).encode())
-    for i, (item, entry) in enumerate(zip(kept.items, entries, strict=True)):
-        label = kept.label_array[i].tolist()
-        fields = [item.item_id, split_of[i], item.group, label, entry["sha256"]]
+    for i, (item, target, entry) in enumerate(zip(kept.items, kept.targets, entries, strict=True)):
+        fields = [item.item_id, split_of[i], item.group, target.tolist(), entry["sha256"]]
         digest.update(json.dumps(fields).encode())
     return digest.hexdigest()
 
@@ -156,7 +156,7 @@ def _info_fields(info: Info) -> dict[str, Any]:
 
 
 def _statistics(
-    info: Info, labels: np.ndarray, entries: Sequence[Mapping[str, Any]], split: str
+    info: Info, targets: Targets, entries: Sequence[Mapping[str, Any]], split: str
 ) -> dict[str, Any]:
     indices = info.splits[split]
     chosen = [entries[i] for i in indices]
@@ -178,21 +178,21 @@ def _statistics(
     }
     if split == UNLABELLED:
         return found
-    return found | _label_statistics(info, labels[indices])
+    return found | _label_statistics(info, target_lib.take(targets, indices))
 
 
-def _label_statistics(info: Info, labels: np.ndarray) -> dict[str, Any]:
+def _label_statistics(info: Info, targets: Targets) -> dict[str, Any]:
     def by_label(values) -> dict[str, Any]:
         return dict(zip(info.labels, values, strict=True))
 
-    if info.task == "single_label":
-        return {"label_counts": by_label(np.bincount(labels, minlength=len(info.labels)).tolist())}
-    observed = np.isfinite(labels).sum(axis=0)
-    if info.task == "multi_label":
-        counts = {"label_counts": by_label(np.nansum(labels, axis=0).astype(int).tolist())}
-        partly = (observed < len(labels)).any()
+    size = {"num_labels": len(info.labels)}
+    observed = target_lib.count_observed(targets, **size)
+    if info.task != "regression":
+        counts = {"label_counts": by_label(target_lib.count_positives(targets, **size).tolist())}
+        partly = (observed < len(targets)).any()
         return counts | ({"label_observed": by_label(observed.tolist())} if partly else {})
-    known = [labels[np.isfinite(labels[:, k]), k].astype(np.float64) for k in range(len(observed))]
+    columns = [column[np.isfinite(column)] for column in targets[:].T]
+    known = [column.astype(np.float64) for column in columns]
     return {
         "label_observed": by_label(observed.tolist()),
         "label_mean": by_label([round(float(v.mean()), 5) if len(v) else None for v in known]),
@@ -210,17 +210,16 @@ def _write_items(
     def column(name: str, dtype: type) -> np.ndarray:
         return np.array([entry[name] for entry in entries], dtype)
 
-    with files.replacing(folder / ARRAYS) as temporary:
-        np.savez(
-            temporary,
-            label=kept.label_array,
-            split=split_of,
-            shard=column("shard", np.int32),
-            position=column("position", np.int64),
-            num_bytes=column("num_bytes", np.int64),
-            num_samples=column("num_samples", np.int64),
-            level_db=column("level_db", np.float32),
-        )
+    arrays.write(
+        folder / ARRAYS,
+        kept.targets,
+        split=split_of,
+        shard=column("shard", np.int32),
+        position=column("position", np.int64),
+        num_bytes=column("num_bytes", np.int64),
+        num_samples=column("num_samples", np.int64),
+        level_db=column("level_db", np.float32),
+    )
     content = {
         "splits": list(info.splits),
         "item_ids": [item.item_id for item in kept.items],

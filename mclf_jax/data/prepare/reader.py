@@ -14,12 +14,14 @@ from mclf_jax.audio import decode
 from mclf_jax.audio.resample import resampled_window
 from mclf_jax.common import checks, tables
 from mclf_jax.data.base.array_record import Payload, from_int16, open_shard, read_span
-from mclf_jax.data.base.source import Info, Source, read_only
+from mclf_jax.data.base.source import Info, Kept
+from mclf_jax.data.base.targets import Targets
+from mclf_jax.data.prepare import arrays
 from mclf_jax.data.prepare.meta import ARRAYS, ITEMS, META, SKIPPED, read_meta
 
 
 @dataclasses.dataclass(frozen=True)
-class Prepared(Source):
+class Prepared(Kept):
     """Prepared audio; worker processes get a copy and open the shards themselves.
 
     Attributes:
@@ -27,7 +29,7 @@ class Prepared(Source):
         encoding: "int16" or "flac".
         prepared_rate_hz: rate of what is stored; resampled where `info.sample_rate_hz` is another.
         shards: path and checksum of each.
-        labels: int32 [N] for `single_label`, float32 [N, K] for the other tasks.
+        targets: see `Plan`.
         item_ids: of each item.
         shard_of, positions, sizes: [N], where the audio of each item is, in bytes.
         lengths: int64 [N], samples as stored.
@@ -37,7 +39,7 @@ class Prepared(Source):
     encoding: str
     prepared_rate_hz: int
     shards: tuple[tuple[str, str], ...]
-    labels: np.ndarray
+    targets: Targets = dataclasses.field()
     item_ids: tuple[str, ...]
     shard_of: np.ndarray
     positions: np.ndarray
@@ -108,8 +110,7 @@ def prepared(*, path: str | os.PathLike, sample_rate_hz: int, checksums: str = "
     for shard in meta["shards"]:
         _check_shard(folder, shard, checksums=checksums)
     items = json.loads((folder / ITEMS).read_text(encoding="utf-8"))
-    with np.load(folder / ARRAYS, allow_pickle=False) as file:
-        arrays = dict(file)
+    targets, numbers = arrays.read(folder / ARRAYS, task=meta["task"])
     with (folder / SKIPPED).open(encoding="utf-8", newline="") as file:
         rows = [tuple(map(tables.unescaped, cells)) for cells in csv.reader(file)]
     skipped = tuple((item, reason) for item, reason in rows[1:])
@@ -126,7 +127,7 @@ def prepared(*, path: str | os.PathLike, sample_rate_hz: int, checksums: str = "
         labels=tuple(meta["labels"]),
         sample_rate_hz=sample_rate_hz,
         splits={
-            name: np.flatnonzero(arrays["split"] == number)
+            name: np.flatnonzero(numbers["split"] == number)
             for number, name in enumerate(items["splits"])
         },
         groups=tuple(items["groups"]),
@@ -147,12 +148,12 @@ def prepared(*, path: str | os.PathLike, sample_rate_hz: int, checksums: str = "
         encoding=meta["encoding"],
         prepared_rate_hz=rate_hz,
         shards=tuple((str(folder / shard["file"]), shard["sha256"]) for shard in meta["shards"]),
-        labels=read_only(arrays["label"]),
+        targets=targets,
         item_ids=tuple(items["item_ids"]),
-        shard_of=arrays["shard"],
-        positions=arrays["position"],
-        sizes=arrays["num_bytes"],
-        lengths=arrays["num_samples"],
+        shard_of=numbers["shard"],
+        positions=numbers["position"],
+        sizes=numbers["num_bytes"],
+        lengths=numbers["num_samples"],
     )
 
 

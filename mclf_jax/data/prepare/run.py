@@ -28,6 +28,7 @@ import soxr
 
 from mclf_jax.common import checks, files
 from mclf_jax.common import progress as progress_lib
+from mclf_jax.data.base import targets as target_lib
 from mclf_jax.data.catalogue.items import Catalogue
 from mclf_jax.data.catalogue.plan import Plan, plan
 from mclf_jax.data.prepare import state as states
@@ -161,7 +162,8 @@ def _metadata_digest(planned: Plan) -> str:
         fields = {key: value for key, value in vars(item).items() if key not in ("file", "line")}
         fields["columns"] = dict(item.columns)
         digest.update(json.dumps(fields, sort_keys=True).encode())
-    digest.update(planned.label_array.tobytes())
+    for block in target_lib.blocks(planned.targets):
+        digest.update(block)
     for split, indices in planned.splits.items():
         digest.update(split.encode() + indices.tobytes())
     return digest.hexdigest()

@@ -21,6 +21,7 @@ import soundfile
 from mclf_jax.audio import decode
 from mclf_jax.common import checks, files
 from mclf_jax.data.base.array_record import to_int16, write_shard
+from mclf_jax.data.base.targets import Targets
 from mclf_jax.data.catalogue.items import UNLABELLED, Item
 from mclf_jax.data.sources import scan
 
@@ -66,14 +67,14 @@ class Task:
         split: of all its items.
         numbers: of the items in their catalogue.
         items: the same ones.
-        labels: int32 [N] or float32 [N, K], of the items.
+        targets: of the items, see `Plan`.
     """
 
     file_name: str
     split: str
     numbers: tuple[int, ...]
     items: tuple[Item, ...]
-    labels: np.ndarray
+    targets: Targets
 
 
 @dataclasses.dataclass(frozen=True)
@@ -165,7 +166,7 @@ def write_task(
     written, skipped = [], []
 
     def records() -> Iterator[tuple[bytes, int]]:
-        for number, item, label in zip(task.numbers, task.items, task.labels, strict=True):
+        for number, item, label in zip(task.numbers, task.items, task.targets, strict=True):
             audio = read_item(item, settings)
             if isinstance(audio, str):
                 skipped.append([number, audio])

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from mclf_jax.data.base import targets as target_lib
 from mclf_jax.data.catalogue.items import Catalogue
 from mclf_jax.data.catalogue.plan import Plan
 from mclf_jax.data.prepare.meta import META, differences
@@ -64,7 +65,7 @@ def make_tasks(planned: Plan, *, name: str, items_per_shard: int) -> Iterator[Ta
                 split=split,
                 numbers=tuple(int(i) for i in chosen),
                 items=tuple(planned.items[i] for i in chosen),
-                labels=planned.label_array[chosen],
+                targets=target_lib.take(planned.targets, chosen),
             )
 
 

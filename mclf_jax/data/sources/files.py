@@ -8,21 +8,22 @@ import os
 import numpy as np
 
 from mclf_jax.audio import decode
-from mclf_jax.data.base.source import Info, Source, read_only
+from mclf_jax.data.base.source import Info, Kept
+from mclf_jax.data.base.targets import Targets
 from mclf_jax.data.catalogue.items import UNLABELLED, Catalogue, Item
 from mclf_jax.data.catalogue.plan import Plan, first, first_reasons, plan
 from mclf_jax.data.sources import scan
 
 
 @dataclasses.dataclass(frozen=True)
-class Files(Source):
+class Files(Kept):
     """Audio files; plain data, so that worker processes get a copy cheaply.
 
     Attributes:
         info: labels, splits and what was left out.
         files: of each item, on disk.
         item_ids: of each item.
-        labels: int32 [N] for `single_label`, float32 [N, K] for the other tasks; see `plan`.
+        targets: see `Plan`.
         starts: int64 [N], the first sample in the file at `info.sample_rate_hz`.
         lengths: int64 [N], samples at `info.sample_rate_hz`.
     """
@@ -30,7 +31,7 @@ class Files(Source):
     info: Info
     files: tuple[str, ...]
     item_ids: tuple[str, ...]
-    labels: np.ndarray
+    targets: Targets = dataclasses.field()
     starts: np.ndarray
     lengths: np.ndarray
 
@@ -116,7 +117,7 @@ def open_catalogue(
         info=make_info(usable, planned, sample_rate_hz=sample_rate_hz, fingerprint=fingerprint),
         files=tuple(item.file for item in items),
         item_ids=tuple(item.item_id for item in items),
-        labels=read_only(planned.label_array),
+        targets=planned.targets,
         starts=np.array(starts, np.int64),
         lengths=np.array(lengths, np.int64),
     )

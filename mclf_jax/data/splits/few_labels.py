@@ -6,11 +6,12 @@ from collections.abc import Sequence
 import numpy as np
 
 from mclf_jax.common import checks
+from mclf_jax.data.base.targets import Targets
 from mclf_jax.data.splits.strata import strata
 
 
 def few_of_each(
-    labels: np.ndarray, groups: Sequence[str] | None = None, *, num_songs: int, seed: int
+    labels: Targets, groups: Sequence[str] | None = None, *, num_songs: int, seed: int
 ) -> np.ndarray:
     """Songs whose labels are used: so many of each label, or all where there are fewer.
 
@@ -32,29 +33,30 @@ def few_of_each(
     """
     checks.at_least("num_songs", num_songs, 1)
     groups = np.arange(len(labels)) if groups is None else np.asarray(groups)
-    member = strata(labels, num_items=len(groups))
+    counts = strata(labels, num_items=len(groups))
     # The rarest label chooses first: its songs are wanted anyway.
-    order = np.argsort(member.sum(axis=0), kind="stable")
+    order = np.argsort(counts.totals, kind="stable")
+    members = [counts.members(label) for label in order]
     queues = [
-        _one_of_each_group_first(np.flatnonzero(member[:, label]), groups, seed=[seed, int(label)])
-        for label in order
+        _one_of_each_group_first(items, groups, seed=[seed, int(label)])
+        for label, items in zip(order, members, strict=True)
     ]
     chosen = np.zeros(len(groups), bool)
-    for round_number, (label, queue) in itertools.product(
-        range(1, num_songs + 1), list(zip(order, queues, strict=True))
+    for round_number, (items, queue) in itertools.product(
+        range(1, num_songs + 1), list(zip(members, queues, strict=True))
     ):
-        if (chosen & member[:, label]).sum() < round_number:
-            chosen[[item for item in queue if not chosen[item]][:1]] = True
+        if chosen[items].sum() < round_number:
+            chosen[queue[~chosen[queue]][:1]] = True
     return np.flatnonzero(chosen)
 
 
 def _one_of_each_group_first(
     items: np.ndarray, groups: np.ndarray, *, seed: Sequence[int]
-) -> list[int]:
+) -> np.ndarray:
     items = np.random.default_rng(seed).permutation(items)
     seen: dict = {}
     nth = []
     for item in items:
         nth.append(seen.get(groups[item], 0))
         seen[groups[item]] = nth[-1] + 1
-    return items[np.argsort(nth, kind="stable")].tolist()
+    return items[np.argsort(nth, kind="stable")]

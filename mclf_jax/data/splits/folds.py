@@ -5,11 +5,12 @@ from collections.abc import Sequence
 import numpy as np
 
 from mclf_jax.common import checks
+from mclf_jax.data.base.targets import Targets
 from mclf_jax.data.splits.grouped import split_by_group
 
 
 def k_folds(
-    groups: Sequence[str], labels: np.ndarray | None, *, num_folds: int, seed: int
+    groups: Sequence[str], labels: Targets | None, *, num_folds: int, seed: int
 ) -> tuple[np.ndarray, ...]:
     """Item indices of each fold: together all items, each once, no group in two folds.
 

@@ -9,15 +9,16 @@ from collections.abc import Sequence
 import numpy as np
 
 from mclf_jax.common import checks
+from mclf_jax.data.base.targets import Targets
 from mclf_jax.data.splits.grouped import deal
-from mclf_jax.data.splits.strata import strata
+from mclf_jax.data.splits.strata import Strata, strata
 
 # Of the parts that a set is cut into again and again: 10 % and 1 % are then as even as can be.
 _PARTS = 10
 
 
 def label_fraction(
-    labels: np.ndarray, groups: Sequence[str] | None = None, *, fraction: float, seed: int
+    labels: Targets, groups: Sequence[str] | None = None, *, fraction: float, seed: int
 ) -> np.ndarray:
     """Items whose labels are used, the same for the same arguments in every run and process.
 
@@ -40,33 +41,32 @@ def label_fraction(
         ValueError: a fraction out of range, or labels and groups of different length.
     """
     checks.within("fraction", fraction, 0, 1, ends="(]")
-    member = strata(labels, num_items=len(labels if groups is None else groups))
-    if groups is None:
-        group_of_item = np.arange(len(member))
-    else:
+    num_items = len(labels if groups is None else groups)
+    group_of_item = np.arange(num_items)
+    if groups is not None:
         group_of_item = np.unique(np.asarray(groups, dtype=str), return_inverse=True)[1]
-    cutter = _Cutter(member, group_of_item, seed=seed)
-    everything = np.arange(len(cutter.sizes))
-    chosen = np.zeros(len(everything), bool)
-    chosen[_beginning(cutter, everything, (), num_items=fraction * len(member))] = True
-    has_stratum = np.zeros((len(everything), member.shape[1]), bool)
-    np.logical_or.at(has_stratum, group_of_item, member)
+    counts = strata(labels, num_items=num_items).by_group(group_of_item)
+    cutter = _Cutter(counts, np.bincount(group_of_item), seed=seed)
+    everything = np.arange(len(counts))
+    beginning = _beginning(cutter, everything, (), num_items=fraction * num_items)
     # Only those of the beginning count: what one label adds must not spare another, or the result
     # of a larger fraction might lack it.
-    firsts = [
-        _first(cutter, everything, (), wanted=has_stratum[:, s])
-        for s in np.flatnonzero(~has_stratum[chosen].any(axis=0))
-    ]
-    chosen[firsts] = True
+    firsts = []
+    for stratum in np.flatnonzero(counts.take(np.array(beginning, np.int64)).totals == 0):
+        wanted = np.zeros(len(counts), bool)
+        wanted[counts.members(stratum)] = True
+        firsts.append(_first(cutter, everything, (), wanted=wanted))
+    chosen = np.zeros(len(counts), bool)
+    chosen[[*beginning, *firsts]] = True
     return np.flatnonzero(chosen[group_of_item])
 
 
 class _Cutter:
     """Cuts sets of groups into parts; the same set is cut once."""
 
-    def __init__(self, member: np.ndarray, group_of_item: np.ndarray, *, seed: int):
-        self.sizes = np.bincount(group_of_item)
-        self._member, self._group_of_item, self._seed = member, group_of_item, seed
+    def __init__(self, counts: Strata, sizes: np.ndarray, *, seed: int):
+        self.sizes = sizes
+        self._counts, self._seed = counts, seed
         self._known: dict[tuple[int, ...], list[np.ndarray]] = {}
 
     def parts(self, groups: np.ndarray, path: tuple[int, ...]) -> list[np.ndarray]:
@@ -80,14 +80,9 @@ class _Cutter:
             shuffled = rng.permutation(groups)
             groups = shuffled[np.argsort(self.sizes[shuffled], kind="stable")]
             return np.split(groups, range(1, len(groups)))
-        items = np.isin(self._group_of_item, groups)
-        member = self._member[items]
-        part_of_group = deal(
-            member[:, member.any(axis=0)],
-            np.searchsorted(groups, self._group_of_item[items]),
-            shares=np.full(_PARTS, 1 / _PARTS),
-            rng=rng,
-        )
+        counts = self._counts.take(groups).not_empty()
+        shares = np.full(_PARTS, 1 / _PARTS)
+        part_of_group = deal(counts, self.sizes[groups], shares=shares, rng=rng)
         parts = [groups[part_of_group == part] for part in rng.permutation(_PARTS)]
         # A large group must not be all there is in a small fraction.
         return sorted(parts, key=lambda part: self.sizes[part].max())

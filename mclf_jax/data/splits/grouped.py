@@ -10,12 +10,13 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from mclf_jax.data.splits.strata import strata
+from mclf_jax.data.base.targets import Targets
+from mclf_jax.data.splits.strata import Strata, strata
 
 
 def split_by_group(
     groups: Sequence[str],
-    labels: np.ndarray | None,
+    labels: Targets | None,
     *,
     fractions: Mapping[str, float] | Sequence[tuple[str, float]] = (
         ("train", 0.7),
@@ -55,8 +56,10 @@ def split_by_group(
             f" {len(names)} ({', '.join(names[:5]) or 'none'}) for {len(groups)} items"
         )
 
-    member = strata(labels, num_items=len(groups))
-    split_of_group = deal(member, group_of_item, shares=shares, rng=np.random.default_rng(seed))
+    counts = strata(labels, num_items=len(groups)).by_group(group_of_item)
+    split_of_group = deal(
+        counts, np.bincount(group_of_item), shares=shares, rng=np.random.default_rng(seed)
+    )
     return {
         name: np.flatnonzero(split_of_group[group_of_item] == split)
         for split, name in enumerate(fractions)
@@ -64,40 +67,44 @@ def split_by_group(
 
 
 def deal(
-    member: np.ndarray, group_of_item: np.ndarray, *, shares: np.ndarray, rng: np.random.Generator
+    counts: Strata, sizes: np.ndarray, *, shares: np.ndarray, rng: np.random.Generator
 ) -> np.ndarray:
     """The split of each group, int [G]; see `split_by_group`.
 
     Args:
-        member: bool [N, S], items in strata, of which none is empty.
-        group_of_item: int [N], from 0 to G - 1.
+        counts: of the items of each group in strata, of which none is empty.
+        sizes: int [G], all items of each group.
         shares: [P], of the items for each split, no more than there are groups.
         rng: of the order among groups of one size.
     """
-    sizes = np.bincount(group_of_item)
-    counts = np.zeros((len(sizes), 1 + member.shape[1]))
-    counts[:, 0] = sizes
-    items, columns = np.nonzero(member)
-    np.add.at(counts, (group_of_item[items], columns + 1), 1)
     shuffled = rng.permutation(len(sizes))
     order = shuffled[np.argsort(-sizes[shuffled], kind="stable")]
-    split_of_group = _deal_in_order(counts / counts.sum(axis=0), shares=shares, order=order)
+    split_of_group = _deal_in_order(counts, sizes, shares=shares, order=order)
     _fill_empty(split_of_group, sizes=sizes, order=order, num_splits=len(shares))
     return split_of_group
 
 
-def _deal_in_order(counts: np.ndarray, *, shares: np.ndarray, order: np.ndarray) -> np.ndarray:
-    """The split of each group, from its share of each stratum, [G, S]."""
-    held = np.zeros((len(shares), counts.shape[1]))
-    split_of_group = np.zeros(len(counts), np.int64)
+def _deal_in_order(
+    counts: Strata, sizes: np.ndarray, *, shares: np.ndarray, order: np.ndarray
+) -> np.ndarray:
+    """The split of each group, by its share of all items (column 0) and of each stratum."""
+    totals = np.concatenate([[sizes.sum()], counts.totals])
+    held = np.zeros((len(shares), len(totals)))
+    added = np.zeros_like(held)
+    split_of_group = np.zeros(len(sizes), np.int64)
     for group in order:
-        missing = shares[:, None] - held
+        strata, in_stratum = counts.row(group)
+        columns = np.concatenate([[0], strata + 1])
+        share = np.concatenate([sizes[group : group + 1], in_stratum]) / totals[columns]
+        missing = shares[:, None] - held[:, columns]
         # what the group adds to the squared distance from the fractions, were it to go there
-        cost = ((missing - counts[group]) ** 2 - missing**2).sum(axis=1)
+        added[:, columns] = (missing - share) ** 2 - missing**2
+        cost = added.sum(axis=1)
+        added[:, columns] = 0
         # equal but for rounding is equal: the order of addition must not decide
         split = int(np.flatnonzero(cost <= cost.min() + 1e-9)[0])
         split_of_group[group] = split
-        held[split] += counts[group]
+        held[split, columns] += share
     return split_of_group
 
 

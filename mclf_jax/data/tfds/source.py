@@ -25,7 +25,9 @@ from mclf_jax.audio import decode
 from mclf_jax.audio.resample import resampled_window
 from mclf_jax.common import checks
 from mclf_jax.common import progress as progress_lib
-from mclf_jax.data.base.source import Info, Source, read_only
+from mclf_jax.data.base import targets as target_lib
+from mclf_jax.data.base.source import Info, Kept
+from mclf_jax.data.base.targets import Targets
 from mclf_jax.data.catalogue.items import UNLABELLED, Catalogue, Facts, Item
 from mclf_jax.data.catalogue.manifest import SPLITS
 from mclf_jax.data.catalogue.plan import plan
@@ -38,7 +40,7 @@ from mclf_jax.data.tfds.scan import ID_FIELDS, look_through
 
 
 @dataclasses.dataclass(frozen=True)
-class TfdsRecords(Source):
+class TfdsRecords(Kept):
     """The records of such a directory.
 
     Attributes:
@@ -46,7 +48,7 @@ class TfdsRecords(Source):
         audio_key, audio_field: which field of a record the audio is.
         files, positions: of each item, the shard and the number of the record in it.
         item_ids: of each item.
-        labels: int32 [N] for `single_label`, float32 [N, K] for the other tasks.
+        targets: see `Plan`.
         lengths: int64 [N], samples as stored.
     """
 
@@ -56,7 +58,7 @@ class TfdsRecords(Source):
     files: tuple[str, ...]
     positions: np.ndarray
     item_ids: tuple[str, ...]
-    labels: np.ndarray
+    targets: Targets = dataclasses.field()
     lengths: np.ndarray
 
     def read(self, index: int, *, start_sample: int, num_samples: int) -> np.ndarray:
@@ -182,7 +184,9 @@ def tfds(
     planned = plan(catalogue, seed=seed)
     for part, indices in planned.splits.items():
         digest.update(part.encode() + indices.tobytes())
-    digest.update(planned.label_array.tobytes() + json.dumps([task, *labels]).encode())
+    for block in target_lib.blocks(planned.targets):
+        digest.update(block)
+    digest.update(json.dumps([task, *labels]).encode())
     return TfdsRecords(
         info=make_info(
             catalogue, planned, sample_rate_hz=sample_rate_hz, fingerprint=digest.hexdigest()
@@ -192,7 +196,7 @@ def tfds(
         files=tuple(file for file, _ in places),
         positions=np.array([position for _, position in places], np.int64),
         item_ids=tuple(item.item_id for item in items),
-        labels=read_only(planned.label_array),
+        targets=planned.targets,
         lengths=np.array(lengths, np.int64),
     )
 

@@ -8,6 +8,9 @@ from sklearn.cluster import KMeans
 from sklearn.feature_extraction.text import TfidfTransformer
 from threadpoolctl import threadpool_limits
 
+from mclf_jax.data.base import targets as target_lib
+from mclf_jax.data.base.targets import Targets
+
 _TAGS_IN_A_NAME = 3
 
 
@@ -27,7 +30,7 @@ class Clusters:
 
 
 def cluster_artists(
-    artists: np.ndarray, tags: np.ndarray, *, names: Sequence[str], num_groups: int, seed: int
+    artists: np.ndarray, tags: Targets, *, names: Sequence[str], num_groups: int, seed: int
 ) -> Clusters:
     """k-means over the TF-IDF weights of artists' mean tag vectors.
 
@@ -36,7 +39,7 @@ def cluster_artists(
 
     Args:
         artists: str [P], of each item.
-        tags: float [P, K], how much an item has of each tag; NaN where nobody looked.
+        tags: [P, K], how much an item has of each tag; NaN where nobody looked.
         names: of the K tags.
         num_groups: how many clusters.
         seed: of the centres that k-means starts from.
@@ -46,8 +49,12 @@ def cluster_artists(
     """
     of_whom, artist = np.unique(artists, return_inverse=True)
     sums = np.zeros((2, len(of_whom), tags.shape[1]))
-    np.add.at(sums[0], artist, np.nan_to_num(tags))
-    np.add.at(sums[1], artist, ~np.isnan(tags))
+    first = 0
+    for block in target_lib.blocks(tags):
+        of_block = artist[first : first + len(block)]
+        np.add.at(sums[0], of_block, np.nan_to_num(block))
+        np.add.at(sums[1], of_block, ~np.isnan(block))
+        first += len(block)
     mean = sums[0] / np.maximum(sums[1], 1)
     tagged = mean.any(axis=1)
     of_whom, mean = of_whom[tagged], mean[tagged]

@@ -8,26 +8,28 @@ from typing import Any
 
 import numpy as np
 
-from mclf_jax.data.base.source import Info, Source, read_only
+from mclf_jax.data.base import targets as target_lib
+from mclf_jax.data.base.source import Info, Kept, Source
+from mclf_jax.data.base.targets import Targets
 
 
 @dataclasses.dataclass(frozen=True)
-class View(Source):
+class View(Kept):
     """Another source with other labels, splits or facts.
 
     Attributes:
         base: the other one.
         info: what differs from `base.info`, and all the rest of it.
-        labels: int32 [N] or float32 [N, K]; those of the base if not given.
+        targets: int32 [N], float32 [N, K] or tags; those of the base if not given.
     """
 
     base: Source
     info: Info
-    labels: np.ndarray | None = None
+    targets: Targets = None  # pyright: ignore
 
     def __post_init__(self):
-        labels = self.base.labels if self.labels is None else read_only(self.labels)
-        object.__setattr__(self, "labels", labels)
+        if self.targets is None:
+            object.__setattr__(self, "targets", self.base.targets)
 
     def read(self, index: int, *, start_sample: int, num_samples: int) -> np.ndarray:
         return self.base.read(index, start_sample=start_sample, num_samples=num_samples)
@@ -41,7 +43,7 @@ class View(Source):
 
 def derived(
     source: Source,
-    labels: np.ndarray | None,
+    targets: Targets | None,
     *,
     settings: Sequence[Any],
     note: str,
@@ -53,7 +55,7 @@ def derived(
 
     Args:
         source: of which.
-        labels: of all its items; None for those that it has.
+        targets: of all its items; None for those that it has.
         settings: of JSON types, what was asked for; for the fingerprint.
         note: what came out, a sentence for `info.notes`.
         splits: of the view.
@@ -65,8 +67,9 @@ def derived(
     content = hashlib.sha256(json.dumps([info.fingerprint, settings], sort_keys=True).encode())
     for split in sorted(splits):
         content.update(split.encode() + np.asarray(splits[split], np.int64).tobytes())
-    if labels is not None:
-        content.update(np.ascontiguousarray(labels).tobytes())
+    if targets is not None:
+        for block in target_lib.blocks(targets):
+            content.update(np.ascontiguousarray(block))
     return View(
         base=source,
         info=dataclasses.replace(
@@ -77,5 +80,5 @@ def derived(
             notes=(*info.notes, note),
             **changes,
         ),
-        labels=labels,
+        targets=source.targets if targets is None else targets,
     )

@@ -3,6 +3,7 @@
 import numpy as np
 
 from mclf_jax.common import checks
+from mclf_jax.data.base import targets as target_lib
 from mclf_jax.data.base.source import Source
 from mclf_jax.data.catalogue.items import SPLITS, UNLABELLED
 from mclf_jax.data.splits.folds import k_folds
@@ -30,7 +31,9 @@ def with_folds(source: Source, *, num_folds: int, fold: int, seed: int) -> View:
     info = source.info
     pool = np.unique(np.concatenate([np.asarray(info.splits.get(s, ()), np.int64) for s in SPLITS]))
     groups = np.asarray(info.groups)
-    folds = k_folds(groups[pool], source.labels[pool], num_folds=num_folds, seed=seed)
+    folds = k_folds(
+        groups[pool], target_lib.take(source.targets, pool), num_folds=num_folds, seed=seed
+    )
     splits = {
         "train": np.setdiff1d(pool, pool[np.union1d(folds[fold], folds[(fold + 1) % num_folds])]),
         "valid": pool[folds[(fold + 1) % num_folds]],

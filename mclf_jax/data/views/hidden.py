@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from mclf_jax.common import checks
+from mclf_jax.data.base import targets as target_lib
 from mclf_jax.data.base.source import Source
 from mclf_jax.data.catalogue.items import UNLABELLED
 from mclf_jax.data.splits.few_labels import few_of_each
@@ -81,7 +82,7 @@ def with_label_fraction(
     if fraction == 1:
         return source
     info, train = source.info, _train(source)
-    labels = source.labels[train]
+    labels = target_lib.take(source.targets, train)
     groups = [info.groups[i] for i in train] if unit == "group" else None
     used = train[label_fraction(labels, groups, fraction=fraction, seed=seed)]
     note = (
@@ -106,7 +107,7 @@ def with_few_labels(source: Source, *, songs_per_label: int, seed: int) -> Sourc
         ValueError: nothing is in train, or `songs_per_label` is out of range.
     """
     info, train = source.info, _train(source)
-    labels = source.labels[train]
+    labels = target_lib.take(source.targets, train)
     groups = [info.groups[i] for i in train]
     used = train[few_of_each(labels, groups, num_songs=songs_per_label, seed=seed)]
     note = (
@@ -125,12 +126,11 @@ def _train(source: Source) -> np.ndarray:
 
 def _hidden(source: Source, used: np.ndarray, *, settings: Sequence[Any], note: str) -> View:
     """Training items without the `used` ones become "unlabelled", and their labels are hidden."""
-    info, labels = source.info, source.labels.copy()
-    hidden = np.setdiff1d(_train(source), used)
-    labels[hidden] = 0 if info.task == "single_label" else np.nan
+    info, hidden = source.info, np.setdiff1d(_train(source), used)
+    targets = target_lib.without(source.targets, hidden)
     unlabelled = np.union1d(info.splits.get(UNLABELLED, ()), hidden).astype(np.int64)
     splits = {**info.splits, "train": used, UNLABELLED: unlabelled}
-    return derived(source, labels, settings=settings, note=note, splits=splits)
+    return derived(source, targets, settings=settings, note=note, splits=splits)
 
 
 def revealed(source: Source) -> Source:

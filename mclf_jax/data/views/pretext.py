@@ -14,7 +14,9 @@ from typing import Any
 import numpy as np
 
 from mclf_jax.common import checks
+from mclf_jax.data.base import targets as target_lib
 from mclf_jax.data.base.source import Info, Source
+from mclf_jax.data.base.targets import Tags
 from mclf_jax.data.catalogue.items import UNLABELLED
 from mclf_jax.data.splits.grouped import split_by_group
 from mclf_jax.data.views.artists import artists_of, deal_units, pool, units_of
@@ -157,7 +159,7 @@ def with_artist_groups(
         tagged = ~np.isin(found.items, np.asarray(info.splits.get(UNLABELLED, ()), np.int64))
     clusters = cluster_artists(
         found.artists[tagged],
-        vectors[found.items[tagged]],
+        target_lib.take(vectors, found.items[tagged]),
         names=names,
         num_groups=num_groups,
         seed=seed,
@@ -287,8 +289,8 @@ def _deal_whole(
     return split_by_group(groups, labels, fractions=shares, seed=seed)
 
 
-def _tags(source: Source, tags: str) -> tuple[tuple[str, ...], np.ndarray]:
-    """Names of K tags and what every item has of each, float [N, K]."""
+def _tags(source: Source, tags: str) -> tuple[tuple[str, ...], Tags | np.ndarray]:
+    """Names of K tags and what every item has of each, [N, K]."""
     info: Info = source.info
     if tags == "label":
         if info.task == "regression":
@@ -296,10 +298,10 @@ def _tags(source: Source, tags: str) -> tuple[tuple[str, ...], np.ndarray]:
                 f"labels of {info.name} are numbers, not tags: data.target_args.tags must be one of"
                 f" its columns, {', '.join(info.columns) or 'of which there is none'}"
             )
-        labels = source.labels
         if info.task == "single_label":
-            labels = np.eye(len(info.labels))[labels]
-        return info.labels, labels
+            of_item = ((0, {int(label): 1}) for label in source.targets)
+            return info.labels, target_lib.tags(of_item, num_labels=len(info.labels))
+        return info.labels, source.targets
     if tags not in info.columns:
         allowed = ", ".join(("label", *info.columns))
         raise ValueError(
@@ -310,8 +312,9 @@ def _tags(source: Source, tags: str) -> tuple[tuple[str, ...], np.ndarray]:
         {word.strip() for word in cell.split(_SEPARATOR)} - {""} for cell in info.columns[tags]
     ]
     names = tuple(sorted(set().union(*of_item)))
-    vectors = np.array([[name in words for name in names] for words in of_item], np.float64)
-    return names, vectors
+    position = {name: k for k, name in enumerate(names)}
+    rows = ((0, {position[word]: 1 for word in words}) for words in of_item)
+    return names, target_lib.tags(rows, num_labels=len(names))
 
 
 def _keys(source: Source, key: str) -> list[str]:

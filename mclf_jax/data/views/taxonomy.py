@@ -21,7 +21,9 @@ from typing import Any
 import numpy as np
 
 from mclf_jax.common import checks
+from mclf_jax.data.base import targets as target_lib
 from mclf_jax.data.base.source import Source
+from mclf_jax.data.base.targets import Tags, Targets
 from mclf_jax.data.catalogue.items import UNLABELLED
 from mclf_jax.data.views.base import View, derived
 
@@ -52,14 +54,14 @@ class Relabelled:
     Attributes:
         task: as before, but "multi_label" where single labels got parents.
         names: [K], in the order of the data set, parents that are new behind them.
-        labels: int32 [N] or float32 [N, K].
+        targets: int32 [N], float32 [N, K] or tags.
         parents: {label: parent}.
         without: bool [N], items whose label was dropped; never with tags, which may be none.
     """
 
     task: str
     names: tuple[str, ...]
-    labels: np.ndarray
+    targets: Targets
     parents: Mapping[str, str]
     without: np.ndarray
 
@@ -100,7 +102,7 @@ def read(taxonomy: str | os.PathLike | Mapping[str, Any]) -> Taxonomy:
 
 def apply(
     taxonomy: Taxonomy,
-    labels: np.ndarray,
+    targets: Targets,
     names: tuple[str, ...],
     *,
     task: str,
@@ -115,7 +117,7 @@ def apply(
 
     Args:
         taxonomy: what to do.
-        labels: int [N], or float [N, K] with NaN where unobserved.
+        targets: int [N], or float [N, K] or tags with NaN where unobserved.
         names: [K].
         task: one of `data.base.source.TASKS`.
         labelled: bool [N]; the label of other items means nothing.
@@ -140,23 +142,28 @@ def apply(
     position = {name: k for k, name in enumerate(kept)}
     target = np.array([position.get(new_name[name], -1) for name in names])  # pyright: ignore
     if task == "single_label":
-        old = np.where(labelled, labels, 0)
+        old = np.where(labelled, targets[:], 0)
         new = np.where(labelled, target[old], 0)
         without = new < 0
         new = np.maximum(new, 0).astype(np.int32)
         if not tree:
             return Relabelled(task, kept, new, {}, without)
-        columns = np.eye(len(kept), dtype=np.float32)[new]
-        columns[~labelled | without] = np.nan
+        entries = target_lib.positives(new, num_labels=len(kept)).astype(np.float32)
+        tags = Tags(entries, np.zeros(len(new), np.float32))
+        blocks = target_lib.blocks(target_lib.without(tags, ~labelled | without))
     else:
-        without = np.zeros(len(labels), bool)
-        columns = np.stack(
-            [_union(labels[:, target == k]) for k in range(len(kept))], axis=1
-        ).astype(np.float32)
+        without = np.zeros(len(targets), bool)
+        of_new = [np.flatnonzero(target == k) for k in range(len(kept))]
+        blocks = (
+            np.stack([_union(block[:, old]) for old in of_new], axis=1).astype(np.float32)
+            for block in target_lib.blocks(targets)
+        )
     if task == "regression":
-        return Relabelled(task, kept, columns, {}, without)
-    closed, all_names = _close(columns, kept, tree)
-    return Relabelled("multi_label", all_names, closed, tree, without)
+        return Relabelled(task, kept, np.concatenate(list(blocks)), {}, without)
+    all_names = tuple(dict.fromkeys((*kept, *tree.values())))
+    closed = (_close(block, kept, tree, all_names) for block in blocks)
+    tags = target_lib.compact(closed, num_labels=len(all_names))
+    return Relabelled("multi_label", all_names, tags, tree, without)
 
 
 def with_taxonomy(source: Source, taxonomy: str | os.PathLike | Mapping[str, Any]) -> View:
@@ -173,7 +180,7 @@ def with_taxonomy(source: Source, taxonomy: str | os.PathLike | Mapping[str, Any
     Raises:
         ValueError: the taxonomy does not fit the labels, or leaves nothing to train on.
     """
-    info, old = source.info, source.labels
+    info, old = source.info, source.targets
     chosen = read(taxonomy)
     labelled = np.ones(len(source), bool)
     labelled[np.asarray(info.splits.get(UNLABELLED, ()), np.int64)] = False
@@ -186,7 +193,9 @@ def with_taxonomy(source: Source, taxonomy: str | os.PathLike | Mapping[str, Any
     if len(left_out):
         note += f"; {len(left_out)} items of dropped labels are left out"
     if new.task == info.task == "multi_label":
-        emptied = (old > 0).any(axis=1) & ~(new.labels > 0).any(axis=1)
+        had = target_lib.positives(old, num_labels=len(info.labels)).sum(axis=1) > 0
+        has = target_lib.positives(new.targets, num_labels=len(new.names)).sum(axis=1) > 0
+        emptied = had & ~has
         if emptied.any():
             note += f"; {emptied.sum()} items have none of the remaining tags"
     if new.task != info.task:
@@ -195,7 +204,7 @@ def with_taxonomy(source: Source, taxonomy: str | os.PathLike | Mapping[str, Any
     skipped = [(source.item_id(int(i)), why.format(info.labels[old[i]])) for i in left_out]
     return derived(
         source,
-        new.labels,
+        new.targets,
         settings=["taxonomy", dataclasses.asdict(chosen)],
         note=note,
         splits=splits,
@@ -215,10 +224,12 @@ def _union(columns: np.ndarray) -> np.ndarray:
 
 
 def _close(
-    columns: np.ndarray, names: tuple[str, ...], tree: Mapping[str, str]
-) -> tuple[np.ndarray, tuple[str, ...]]:
+    columns: np.ndarray,
+    names: tuple[str, ...],
+    tree: Mapping[str, str],
+    all_names: tuple[str, ...],
+) -> np.ndarray:
     """Adds a column for each parent that has none, and to each what its descendants say."""
-    all_names = tuple(dict.fromkeys((*names, *tree.values())))
     column = {name: columns[:, k] for k, name in enumerate(names)}
     children: dict[str, list[str]] = {}
     for child, parent in tree.items():
@@ -230,7 +241,7 @@ def _close(
     for name in sorted(children, key=depth, reverse=True):  # from what is finished
         below = _union(np.stack([column[child] for child in children[name]], axis=1))
         column[name] = np.where(below > 0, 1, column.get(name, below))
-    return np.stack([column[name] for name in all_names], axis=1).astype(np.float32), all_names
+    return np.stack([column[name] for name in all_names], axis=1).astype(np.float32)
 
 
 def _new_names(taxonomy: Taxonomy, names: tuple[str, ...]) -> dict[str, str | None]:

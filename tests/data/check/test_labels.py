@@ -25,7 +25,7 @@ def test_counts_by_split_and_pair():
     assert counts.splits == ("train", "valid", "test")
     np.testing.assert_array_equal(counts.positives, [[2, 1, 0], [0, 1, 1], [1, 1, 1]])
     np.testing.assert_array_equal(counts.observed, [[2, 2, 1], [1, 1, 1], [1, 1, 1]])
-    np.testing.assert_array_equal(counts.together, [[3, 2, 1], [2, 3, 2], [1, 2, 2]])
+    np.testing.assert_array_equal(counts.together.toarray(), [[3, 2, 1], [2, 3, 2], [1, 2, 2]])
     np.testing.assert_allclose(counts.share()[0], [1.0, 0.5, 0.0])
 
 

@@ -87,11 +87,11 @@ def test_order_of_items_and_seed():
 def test_unobserved_is_no_stratum():
     nan = np.nan
     np.testing.assert_array_equal(
-        strata(np.array([[1, 0], [nan, 1], [0, 0]]), num_items=3),
+        strata(np.array([[1, 0], [nan, 1], [0, 0]]), num_items=3).dense(),
         # has the first, has the second, is known not to have the first
-        [[True, False, False], [False, True, False], [False, False, True]],
+        [[1, 0, 0], [0, 1, 0], [0, 0, 1]],
     )
-    quarters = strata(np.array([[4.0], [nan], [1.5], [2], [3]]), num_items=5)
+    quarters = strata(np.array([[4.0], [nan], [1.5], [2], [3]]), num_items=5).dense()
     np.testing.assert_array_equal(quarters.argmax(axis=1)[[2, 3, 4, 0]], range(4))
     assert not quarters[1].any()
 

@@ -34,8 +34,8 @@ def test_rename_merge_and_drop_keep_the_order():
         [[1, 0, 0, 0, 1], [0, 1, 1, 0, 0], [0, 0, 0, 1, 0], [0, 0, 1, 1, 0]],
     )
     assert new.names == ("rock", "Metal", "vocals")
-    np.testing.assert_array_equal(new.labels, [[1, 0, 0], [0, 1, 1], [0, 0, 1], [0, 0, 1]])
-    assert new.labels.dtype == np.float32
+    np.testing.assert_array_equal(new.targets[:], [[1, 0, 0], [0, 1, 1], [0, 0, 1], [0, 0, 1]])
+    assert new.targets[:].dtype == np.float32
     assert not new.without.any()
 
 
@@ -44,8 +44,8 @@ def test_merging_what_is_unobserved():
         {"merge": {"vocal": ["voice", "vocals"]}},
         [[0, 0, 1, NAN, 0], [0, 0, 0, NAN, 0], [0, 0, NAN, NAN, 0], [NAN, 0, 0, 0, 0]],
     )
-    np.testing.assert_array_equal(new.labels[:, 2], [1, NAN, NAN, 0])
-    np.testing.assert_array_equal(new.labels[:, 0], [0, 0, 0, NAN])
+    np.testing.assert_array_equal(new.targets[:][:, 2], [1, NAN, NAN, 0])
+    np.testing.assert_array_equal(new.targets[:][:, 0], [0, 0, 0, NAN])
 
 
 @given(
@@ -57,13 +57,13 @@ def test_labels_are_closed_under_parents(rows):
     form = {"parents": {"metal": "rock", "rock": "music", "voice": "music"}}
     new = _apply(form, rows)
     assert new.names == (*NAMES, "music")
-    column = dict(zip(new.names, new.labels.T, strict=True))
+    column = dict(zip(new.names, new.targets[:].T, strict=True))
     for child, parent in new.parents.items():
         assert (column[parent][column[child] == 1] == 1).all()
     # What was known stays known, except that a child can overrule that its parent is not there.
     old = np.array(rows)
-    changed = ~np.isclose(new.labels[:, :5], old, equal_nan=True)
-    assert (new.labels[:, :5][changed] == 1).all()
+    changed = ~np.isclose(new.targets[:][:, :5], old, equal_nan=True)
+    assert (new.targets[:][:, :5][changed] == 1).all()
     # A parent of its own is known to be absent only where all its children are.
     absent = column["music"] == 0
     below = np.stack([column[name] for name in ("rock", "voice")])
@@ -98,8 +98,8 @@ def test_one_label_of_many():
     form = {"merge": {"vocal": ["voice", "vocals"]}, "drop": ["weird"]}
     new = _apply(form, labels, task="single_label", labelled=labelled)
     assert (new.task, new.names) == ("single_label", ("rock", "metal", "vocal"))
-    np.testing.assert_array_equal(new.labels[:4], [0, 1, 2, 2])
-    assert new.labels.dtype == np.int32
+    np.testing.assert_array_equal(new.targets[:][:4], [0, 1, 2, 2])
+    assert new.targets[:].dtype == np.int32
     np.testing.assert_array_equal(new.without, [False] * 4 + [True, False])
 
 
@@ -109,7 +109,9 @@ def test_one_label_of_many_becomes_tags_with_parents():
     new = _apply(form, labels, task="single_label", labelled=labelled)
     assert (new.task, new.names) == ("multi_label", ("rock", "metal", "voice"))
     nothing = [NAN] * 3
-    np.testing.assert_array_equal(new.labels, [[1, 0, 0], [1, 1, 0], [0, 0, 1], nothing, nothing])
+    np.testing.assert_array_equal(
+        new.targets[:], [[1, 0, 0], [1, 1, 0], [0, 0, 1], nothing, nothing]
+    )
     np.testing.assert_array_equal(new.without, [False, False, False, True, False])
 
 
@@ -117,7 +119,7 @@ def test_targets_of_regression():
     form = {"rename": {"v": "valence"}, "drop": ["a"]}
     new = _apply(form, [[0.5, 2], [NAN, 1]], names=("v", "a"), task="regression")
     assert new.names == ("valence",)
-    np.testing.assert_array_equal(new.labels, np.float32([[0.5], [NAN]]))
+    np.testing.assert_array_equal(new.targets[:], np.float32([[0.5], [NAN]]))
     for wrong in ({"merge": {"both": ["v", "a"]}}, {"parents": {"v": "mood"}}):
         with pytest.raises(ValueError, match="renamed and dropped"):
             _apply(wrong, [[0.5, 2]], names=("v", "a"), task="regression")
