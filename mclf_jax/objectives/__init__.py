@@ -19,7 +19,16 @@ if TYPE_CHECKING:
 
     from mclf_jax.objectives.context import Context
 
-__all__ = ["OBJECTIVES", "Loss", "Objective", "Traits", "arguments_of", "build", "traits"]
+__all__ = [
+    "OBJECTIVES",
+    "Loss",
+    "Objective",
+    "Traits",
+    "arguments_of",
+    "build",
+    "method_of",
+    "traits",
+]
 
 _LEARNS_LABELS = {"needs_labels": True, "predicts_labels": True, "reloads_best": True}
 _SEMI_SUPERVISED = {"takes_unlabelled": True, **_LEARNS_LABELS}
@@ -37,6 +46,7 @@ OBJECTIVES = {
         against_collapse="raise objective.args.num_negatives, take them from other songs too "
         "(objective.args.negatives='batch'), or make objective.args.criterion 'nce' where it is "
         "'binary'",
+        methods={"vq_cpc": {"score": "scaled_dot"}, "wav2vec": {"predictor": "affine"}},
     ),
     "moco": Traits(
         module="self_supervised.moco",
@@ -48,12 +58,24 @@ OBJECTIVES = {
         module="pase.objective",
         against_collapse="have workers that tell songs apart among objective.args.workers (lim, "
         "gim), or raise train.batch_size",
+        methods={"pase_plus": {"num_deltas": 2}},
     ),
     "simclr": Traits(
         module="self_supervised.simclr",
         against_collapse="raise train.batch_size, or lower objective.args.temperature",
+        methods={"cola": {"similarity": "bilinear"}},
     ),
-    "consistency": Traits(module="semi_supervised.consistency", **_SEMI_SUPERVISED),
+    "consistency": Traits(
+        module="semi_supervised.consistency",
+        methods={
+            "mean_teacher": {"teacher": "ema"},
+            "pi_model": {"unlabelled_loss": "squared_error"},
+            "uda": {"targets": "sharpened"},
+            "fixmatch": {"targets": "hard", "labelled_view": "clean"},
+            "pseudo_label": {"targets": "hard"},
+        },
+        **_SEMI_SUPERVISED,
+    ),
     "entropy_minimization": Traits(
         module="semi_supervised.entropy_minimization", **_SEMI_SUPERVISED
     ),
@@ -100,6 +122,16 @@ def traits(name: str) -> Traits:
     if name in OBJECTIVES:
         return OBJECTIVES[name]
     return getattr(sys.modules[_function(name).__module__], "TRAITS", Traits())
+
+
+def method_of(config: ConfigDict) -> str:
+    """What people call that by which a config trains: of `Traits.methods`, or the objective."""
+    name = config.objective.name
+    has = arguments_of(name) | dict(config.objective.args)
+    for method, needed in traits(name).methods.items():
+        if all(has[key] == value for key, value in needed.items()):
+            return method
+    return name
 
 
 def arguments_of(name: str) -> dict[str, Any]:

@@ -31,6 +31,8 @@ class Traits:
         whole_batches: arguments, with their defaults, which must be multiples of
             `train.batch_size`.
         against_collapse: what keeps its embeddings apart, for people; "" if they cannot collapse.
+        methods: published methods that it is with some arguments, {name: these}; the first one
+            whose arguments a config has is what people call it.
     """
 
     module: str = ""
@@ -42,6 +44,7 @@ class Traits:
     reloads_best: bool = False
     whole_batches: Mapping[str, int] = dataclasses.field(default_factory=dict)
     against_collapse: str = ""
+    methods: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
 
 
 class Loss(NamedTuple):

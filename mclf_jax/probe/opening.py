@@ -151,6 +151,6 @@ def _heard_unlabelled(own: Experiment) -> set[str]:
 
 
 def method_of(config: ConfigDict) -> str:
-    """What a run was trained by: its objective, and its pretext task where it has one."""
-    target = config.data.target
-    return f"{config.objective.name}, {target}" if target else config.objective.name
+    """What a run was trained by: its method, and its pretext task where it has one."""
+    target, method = config.data.target, objectives.method_of(config)
+    return f"{method}, {target}" if target else method

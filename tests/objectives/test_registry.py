@@ -5,7 +5,9 @@ import sys
 
 import pytest
 
+from mclf_jax import config as config_lib
 from mclf_jax import objectives
+from mclf_jax.objectives.semi_supervised.consistency import METHODS
 from tests import ROOT
 
 
@@ -25,3 +27,21 @@ def test_unknown_objectives_are_named():
 def test_traits_are_there_without_jax():
     code = "import sys, mclf_jax.config, mclf_jax.objectives; assert 'jax' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, timeout=300)
+
+
+@pytest.mark.parametrize(
+    "file, called",
+    [
+        ("clmr.py", "simclr"),
+        ("cola.py", "cola"),
+        ("cpc.py", "cpc"),
+        ("pase.py:version=plus", "pase_plus"),
+        ("quickstart.py", "supervised"),
+        ("vq_cpc.py", "vq_cpc"),
+        ("wav2vec.py", "wav2vec"),
+        *((f"small_pretraining.py:method={name}", name) for name in ("simclr", "cola", "vq_cpc")),
+        *((f"semi_supervised.py:method={name}", name) for name in METHODS),
+    ],
+)
+def test_a_method_is_called_by_its_name(file, called):
+    assert objectives.method_of(config_lib.load(f"configs/{file}")) == called
