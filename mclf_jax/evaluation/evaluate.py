@@ -238,6 +238,30 @@ def evaluate_once(
     return report
 
 
+def check_defined(name: str, parts: Experiment, *, split: str) -> None:
+    """Raise a ValueError if the labels of a split leave `eval.metric` undefined.
+
+    They do or do not whatever is predicted, so that it is known before anything is trained.
+    """
+    info, targets = parts.source.info, parts.labels(split)
+    needs = {
+        "single_label": "songs of a label and songs of another",
+        "multi_label": "a label that some of its songs have and some have not",
+        "regression": "numbers that differ",
+    }[info.task]
+    if name == "loss":
+        needs, value = "a label that is known", np.nan if np.isnan(targets).all() else 0.0
+    else:
+        scores = np.full((len(targets), len(info.labels)), 1 / len(info.labels))
+        value = metrics_of(info, scores, targets).values.get(name, 0.0)
+    if np.isnan(value):
+        raise ValueError(
+            f"eval.metric is {name!r}, which is undefined for the {len(targets)} songs of the "
+            f"split {split}, whatever is predicted: it needs {needs}; choose another metric, or "
+            "give the split other songs"
+        )
+
+
 def check_metric(
     name: str, *, task: str, parents: Mapping[str, str], others: Sequence[str] = ()
 ) -> None:

@@ -23,7 +23,13 @@ from mclf_jax import config as config_lib
 from mclf_jax.common import checks, parallel
 from mclf_jax.common.clock import Clock
 from mclf_jax.common.interrupt import any_process, stop_requests
-from mclf_jax.evaluation.evaluate import LAST, check_metric, compute_metrics, score_songs
+from mclf_jax.evaluation.evaluate import (
+    LAST,
+    check_defined,
+    check_metric,
+    compute_metrics,
+    score_songs,
+)
 from mclf_jax.evaluation.judge import make_judge
 from mclf_jax.metrics import outside
 from mclf_jax.objectives.diagnostics import collapse_message
@@ -255,6 +261,8 @@ def _validation(run: Training, mesh: Mesh) -> Callable[[TrainState], dict[str, f
         check_metric(
             config.eval.metric, task=info.task, parents=info.parents, others=config.eval.metrics
         )
+        if len(info.splits.get("valid", ())):
+            check_defined(config.eval.metric, parts, split="valid")
         parallel.check_batch_size(config.eval.batch_size, mesh, field="eval.batch_size")
 
         def metrics_of(state):
