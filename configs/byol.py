@@ -1,6 +1,6 @@
 """BYOL (Grill et al. 2020) on music: one view predicts another, without negatives.
 
-mclf train --config configs/byol.py:data=mtat,path=DIR --workdir runs/byol
+mclf train --config byol:data=mtat,path=DIR --workdir runs/byol
 mclf probe runs/byol
 
 Projector and predictor of 4,096 and 256 with batch norm, a target that follows with momentum .99,

@@ -1,6 +1,6 @@
 """CLMR (Spijkervet and Burgoyne 2021): contrastive learning of musical representations.
 
-mclf train --config configs/clmr.py:data=mtat,path=DIR --workdir runs/clmr
+mclf train --config clmr:data=mtat,path=DIR --workdir runs/clmr
 mclf probe runs/clmr
 
 Two windows of a clip, each through the published chain of augmentations, are to be nearer to each

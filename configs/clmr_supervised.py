@@ -1,6 +1,6 @@
 """SampleCNN without pre-training: what CLMR (Spijkervet and Burgoyne 2021) is compared with.
 
-mclf train --config configs/clmr_supervised.py:data=gtzan,path=DIR --workdir runs/supervised
+mclf train --config clmr_supervised:data=gtzan,path=DIR --workdir runs/supervised
 
 DIR holds the data set as it is distributed or as `mclf data prepare` wrote it. With
 `layout=manifest` it has a manifest.csv instead (`data.readers.folder`), with path; label, or labels

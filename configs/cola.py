@@ -1,6 +1,6 @@
 """COLA (Saeed et al. 2021): two crops of one clip are recognised as such, without augmentation.
 
-mclf train --config configs/cola.py:data=mtat,path=DIR --workdir runs/cola
+mclf train --config cola:data=mtat,path=DIR --workdir runs/cola
 mclf probe runs/cola
 
 Crops of .96 s as 64 mel bands at 16 kHz (25 ms every 10 ms), a projector of 512 with layer norm and

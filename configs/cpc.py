@@ -1,6 +1,6 @@
 """CPC (van den Oord et al. 2018) on music: the latents to come are told from others.
 
-mclf train --config configs/cpc.py:data=mtat,path=DIR --workdir runs/cpc
+mclf train --config cpc:data=mtat,path=DIR --workdir runs/cpc
 mclf probe runs/cpc
 
 Sizes of the first version of CLMR's code: seven convolutions of 512 channels with a hop of 480

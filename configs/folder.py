@@ -1,6 +1,6 @@
 """Your own songs: a folder with manifest.csv, or with one subfolder per label.
 
-mclf train --config configs/folder.py:path=DIR --workdir runs/mine
+mclf train --config folder:path=DIR --workdir runs/mine
 
 A recipe for small sets (tens to a few thousand songs): short training on many random windows,
 strong augmentation, averaged weights. Arguments: `window_s`, the length of a window, at most

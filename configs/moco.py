@@ -1,6 +1,6 @@
 """MoCo (He et al. 2020; Chen et al. 2020): contrast with a queue of earlier clips, on music.
 
-mclf train --config configs/moco.py:data=mtat,path=DIR --workdir runs/moco
+mclf train --config moco:data=mtat,path=DIR --workdir runs/moco
 mclf probe runs/moco
 
 The queue, key encoder, temperature, head and optimiser are those of the papers (ImageNet): 65,536

@@ -1,6 +1,6 @@
 """Music Tagging Transformer (Won et al. 2021), supervised: the teacher, and its student alone.
 
-mclf train --config configs/music_tagging_transformer.py:data=msd,path=DIR --workdir runs/mtt
+mclf train --config music_tagging_transformer:data=msd,path=DIR --workdir runs/mtt
 
 Adam at 1e-4, batches of 32, one random window of 10 s of each clip an epoch, until the validation
 loss has not fallen for 40 epochs, at most 200. `size=student` is the compact network, attention

@@ -1,6 +1,6 @@
 """The VGG of musicnn (Pons and Serra 2019), trained as in jordipons/musicnn-training.
 
-mclf train --config configs/musicnn_training.py:data=mtat,path=DIR --workdir runs/vgg_mtat
+mclf train --config musicnn_training:data=mtat,path=DIR --workdir runs/vgg_mtat
 
 Adam at 1e-3, L2 of 1e-5 on kernels, batches of 32, one random window of 3 s of each clip an epoch,
 600 epochs; the lowest validation loss decides. Windows that do not overlap stand for a clip, and

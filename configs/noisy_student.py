@@ -1,8 +1,8 @@
 """Noisy student training of the Music Tagging Transformer (Won et al. 2021).
 
-mclf train --config configs/music_tagging_transformer.py:data=msd,path=DIR --workdir runs/teacher
-mclf train --config configs/noisy_student.py:path=DIR,teacher=runs/teacher --workdir runs/expanded
-mclf train --config configs/noisy_student.py:path=DIR,teacher=runs/teacher,student=compact \\
+mclf train --config music_tagging_transformer:data=msd,path=DIR --workdir runs/teacher
+mclf train --config noisy_student:path=DIR,teacher=runs/teacher --workdir runs/expanded
+mclf train --config noisy_student:path=DIR,teacher=runs/teacher,student=compact \\
     --workdir runs/distilled
 
 Batches of 16 labelled and 16 unlabelled clips of MSD: the 163,504 training clips of the CALS split

@@ -1,7 +1,7 @@
 """PASE (Pascual et al. 2019) and PASE+ (Ravanelli et al. 2020) on music: many workers, one encoder.
 
-mclf train --config configs/pase.py:data=mtat,path=DIR --workdir runs/pase
-mclf train --config configs/pase.py:data=mtat,path=DIR,version=plus --workdir runs/pase_plus
+mclf train --config pase:data=mtat,path=DIR --workdir runs/pase
+mclf train --config pase:data=mtat,path=DIR,version=plus --workdir runs/pase_plus
 mclf probe runs/pase
 
 The encoder's latents must tell waveform, spectra, cepstra and prosody of the window, and which

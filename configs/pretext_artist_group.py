@@ -1,6 +1,6 @@
 """Transfer learning from groups of artists: whose kind of music is this? (after Kim et al. 2018)
 
-mclf train --config configs/pretext_artist_group.py:data=msd,path=DIR --workdir runs/groups
+mclf train --config pretext_artist_group:data=msd,path=DIR --workdir runs/groups
 mclf probe runs/groups
 
 Where artists are too many, or have too few songs each, groups of similar artists are the labels:

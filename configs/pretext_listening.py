@@ -1,7 +1,7 @@
 r"""Transfer learning from listening: who would like this song? (van den Oord et al. 2013)
 
 pip install 'mclf-jax[listening]'
-mclf train --config configs/pretext_listening.py:path=DIR,plays=train_triplets.txt,key=song_id \
+mclf train --config pretext_listening:path=DIR,plays=train_triplets.txt,key=song_id \
     --workdir runs/listening
 mclf probe runs/listening
 

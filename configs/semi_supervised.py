@@ -1,8 +1,8 @@
 """A few labelled songs and many others: semi-supervised learning at a size for two CPU cores.
 
-mclf train --config configs/semi_supervised.py:method=fixmatch,path=DIR --workdir runs/fixmatch
-mclf train --config configs/semi_supervised.py:path=DIR,songs_per_label=3 --workdir runs/teacher
-mclf train --config configs/semi_supervised.py:method=noisy_student,path=DIR,songs_per_label=3 \\
+mclf train --config semi_supervised:method=fixmatch,path=DIR --workdir runs/fixmatch
+mclf train --config semi_supervised:path=DIR,songs_per_label=3 --workdir runs/teacher
+mclf train --config semi_supervised:method=noisy_student,path=DIR,songs_per_label=3 \\
     --config.objective.args.teacher=runs/teacher --workdir runs/student
 
 DIR is a folder of songs as in `configs/folder.py`; those without a label are learnt from too.

@@ -1,8 +1,8 @@
 """Self-supervised learning at a size for two CPU cores: any folder of songs, labelled or not.
 
-mclf train --config configs/small_pretraining.py:method=simclr,path=DIR --workdir runs/simclr
+mclf train --config small_pretraining:method=simclr,path=DIR --workdir runs/simclr
 mclf probe runs/simclr
-mclf train --config configs/folder.py:path=DIR --config.init.path=runs/simclr --workdir runs/tuned
+mclf train --config folder:path=DIR --config.init.path=runs/simclr --workdir runs/tuned
 
 `method` is simclr, moco, byol, cola, cpc, wav2vec, vq_cpc or pase. The first four share the small
 network of `configs/folder.py`, which can start from them, and its augmentation of spectrograms:

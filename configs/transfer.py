@@ -1,8 +1,8 @@
 """Transfer: a network that was trained on other music, a new head for the labels of your songs.
 
 mclf convert best_model.pth --model musicnn --labels mtat --out runs/musicnn_mtat
-mclf train --config configs/transfer.py:run=runs/musicnn_mtat,path=DIR --workdir runs/tuned
-mclf sweep --config configs/transfer.py:run=runs/musicnn_mtat,path=DIR --workdir runs/transfer
+mclf train --config transfer:run=runs/musicnn_mtat,path=DIR --workdir runs/tuned
+mclf sweep --config transfer:run=runs/musicnn_mtat,path=DIR --workdir runs/transfer
 
 RUN is any run directory: converted, supervised or pretrained. Its network, features and windows
 are used, with the data, augmentation and training of `configs/folder.py` on DIR; where it takes

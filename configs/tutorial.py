@@ -1,6 +1,6 @@
 """The first network of the tutorial (chapter 9): five convolutions learn the genres of GTZAN.
 
-mclf train --config configs/tutorial.py:path=DIR --workdir runs/tutorial
+mclf train --config tutorial:path=DIR --workdir runs/tutorial
 
 Adam at 1e-3, batches of 16, one random window of 29 s of each clip an epoch, changed by the
 tutorial's own chain (polarity, noise, gain, filters, delay, pitch, reverb), 30 epochs; the lowest

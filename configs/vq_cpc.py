@@ -1,6 +1,6 @@
 """VQ-CPC (van Niekerk et al. 2020) on music: CPC on latents from a codebook.
 
-mclf train --config configs/vq_cpc.py:data=mtat,path=DIR --workdir runs/vq_cpc
+mclf train --config vq_cpc:data=mtat,path=DIR --workdir runs/vq_cpc
 mclf probe runs/vq_cpc
 
 512 codes of 64 numbers, which follow the latents they stand for; six steps ahead, 17 negatives of

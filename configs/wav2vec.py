@@ -1,6 +1,6 @@
 """wav2vec (Schneider et al. 2019) on music: CPC with a context of causal convolutions.
 
-mclf train --config configs/wav2vec.py:data=mtat,path=DIR --workdir runs/wav2vec
+mclf train --config wav2vec:data=mtat,path=DIR --workdir runs/wav2vec
 mclf probe runs/wav2vec
 
 Sizes and loss as published: 12 steps ahead, each with an affine map of its own, 10 negatives of the

@@ -1,6 +1,6 @@
 """The evaluation of Won et al. 2020 (SMC): nine networks, three data sets, one training recipe.
 
-mclf train --config configs/won2020.py:model=fcn,data=mtat,path=DIR --workdir runs/fcn_mtat
+mclf train --config won2020:model=fcn,data=mtat,path=DIR --workdir runs/fcn_mtat
 
 Adam at 1e-4 for 80 epochs, then SGD at 1e-3, 1e-4 and 1e-5 from epochs 80, 100 and 120, each from
 the best weights so far; L2 of 1e-4 on everything, batches of 16, one random window of each clip an

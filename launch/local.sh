@@ -5,7 +5,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/env.sh"
 install ""
 
 run="${1:-runs/quickstart}"
-mclf train --config configs/quickstart.py --workdir "$run"
+mclf train --config quickstart --workdir "$run"
 mclf evaluate "$run" --split test
 page=$(mclf report "$run")
 
@@ -13,8 +13,8 @@ cat <<END
 
 Look at      $page
 Tag songs    mclf predict $run SONG.mp3 --top 3
-Your songs   mclf train --config configs/folder.py:path=DIR --workdir runs/mine
-Tags         mclf train --config configs/quickstart.py:task=instruments --workdir runs/tags
-Ablation     mclf sweep --config configs/ablations/frontend.py --workdir runs/frontend
+Your songs   mclf train --config folder:path=DIR --workdir runs/mine
+Tags         mclf train --config quickstart:task=instruments --workdir runs/tags
+Ablation     mclf sweep --config ablations/frontend --workdir runs/frontend
 (the command is in $venv/bin: source $venv/bin/activate)
 END

@@ -29,6 +29,10 @@ __all__ = sorted(_PUBLIC)
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("mclf-jax")
     if name not in _PUBLIC:
         raise AttributeError(f"module 'mclf_jax' has no attribute {name!r}")
     module, _, attribute = _PUBLIC[name].partition(":")

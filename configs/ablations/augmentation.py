@@ -1,7 +1,7 @@
 """Ablation: what does each kind of augmentation do for few songs? Three seeds each.
 
-mclf sweep --config configs/ablations/augmentation.py --workdir runs/augmentation
-mclf data listen --config configs/ablations/augmentation.py --config.augment.waveform=clmr
+mclf sweep --config ablations/augmentation --workdir runs/augmentation
+mclf data listen --config ablations/augmentation --config.augment.waveform=clmr
 
 Waveform chains, masks of spectrograms and mixup, on a set so small that the network learns its
 songs by heart without them. The argument `songs=N` changes the number of songs.

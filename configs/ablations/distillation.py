@@ -1,6 +1,6 @@
 """Ablation: what does a small network learn from a large one, beside what it learns alone?
 
-mclf sweep --config configs/ablations/distillation.py:path=DIR --workdir runs/distillation
+mclf sweep --config ablations/distillation:path=DIR --workdir runs/distillation
 python benchmarks/predict_speed.py runs/distillation/large,seed=0 runs/distillation/small,seed=0
 
 DIR is a folder of songs, as in `configs/folder.py`. The large network is that of

@@ -1,7 +1,7 @@
 """Ablation: what do songs without labels add to a few labelled ones? Methods, labels, seeds.
 
-mclf sweep --config configs/ablations/few_labels.py:path=DIR --workdir runs/few_labels
-mclf sweep --config configs/ablations/few_labels.py:data=synthetic,steps=300 \\
+mclf sweep --config ablations/few_labels:path=DIR --workdir runs/few_labels
+mclf sweep --config ablations/few_labels:data=synthetic,steps=300 \\
     --config.data.args.num_songs=4500 --config.eval.num_windows=2 --workdir runs/one_percent
 
 DIR is a folder of songs and `window_s` a length, as in `configs/folder.py`. `songs` is how many

@@ -1,6 +1,6 @@
 """Ablation: how fine must the spectrogram be? Mel bands and hop, three seeds each.
 
-mclf sweep --config configs/ablations/frontend.py --workdir runs/frontend
+mclf sweep --config ablations/frontend --workdir runs/frontend
 
 The argument `songs=N` changes the number of songs, to try the machinery quickly.
 """

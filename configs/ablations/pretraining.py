@@ -1,7 +1,7 @@
 """Ablation: what do methods without labels learn from the same songs in the same number of steps?
 
-mclf sweep --config configs/ablations/pretraining.py:path=DIR --workdir runs/pretraining
-mclf sweep --config configs/ablations/pretraining.py:path=DIR,probe=OTHER,songs=unlabelled \\
+mclf sweep --config ablations/pretraining:path=DIR --workdir runs/pretraining
+mclf sweep --config ablations/pretraining:path=DIR,probe=OTHER,songs=unlabelled \\
     --workdir runs/pretraining
 
 DIR is a folder of songs, as in `configs/folder.py`. Every run is probed on five folds of the

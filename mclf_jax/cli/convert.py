@@ -8,7 +8,15 @@ from mclf_jax.cli import flags
 
 def add_commands(commands: Any) -> None:
     """Declare it."""
-    command = flags.add_command(commands, _convert, fields="taken")
+    command = flags.add_command(
+        commands,
+        _convert,
+        examples=(
+            "mclf convert best_model.pth --model musicnn --labels mtat --out runs/musicnn",
+            "mclf convert runs/musicnn --to torch --out musicnn.safetensors",
+        ),
+        fields="taken",
+    )
     command.add_argument(
         "source", help="file of weights (.pth .pt .ckpt .safetensors .npz), or run"
     )

@@ -15,10 +15,20 @@ def add_commands(commands: Any) -> None:
     data = commands.add_parser("data", help=about, description=about)
     subcommands = data.add_subparsers(dest="subcommand", required=True)
 
-    listing = flags.add_command(subcommands, _list)
+    listing = flags.add_command(
+        subcommands, _list, examples=("mclf data list", "mclf data list gtzan")
+    )
     listing.add_argument("name", nargs="?", help="of one of them, to see all that is known of it")
 
-    prepare = flags.add_command(subcommands, _prepare, goes_on="yes")
+    prepare = flags.add_command(
+        subcommands,
+        _prepare,
+        examples=(
+            "mclf data prepare gtzan --from DIR --out prepared",
+            "mclf data prepare folder --from SONGS --out prepared --encoding flac",
+        ),
+        goes_on="yes",
+    )
     prepare.add_argument("name", help="of the data set (`mclf data list`), or folder: your own")
     prepare.add_argument("--from", dest="path", required=True, help="where it is on disk")
     prepare.add_argument("--out", required=True, help="directory of prepared data sets")
@@ -37,7 +47,11 @@ def add_commands(commands: Any) -> None:
     )
     flags.add_reader_options(prepare)
 
-    check = flags.add_command(subcommands, _check)
+    check = flags.add_command(
+        subcommands,
+        _check,
+        examples=("mclf data check prepared", "mclf data check SONGS --out check.html"),
+    )
     check.add_argument("path", help="a prepared data set, or where one is on disk")
     check.add_argument("--name", help="of the data set, if it is not prepared; default: folder")
     check.add_argument("--out", metavar="PAGE", help="write a page with pictures too")
@@ -49,12 +63,26 @@ def add_commands(commands: Any) -> None:
     check.add_argument("--workers", type=int, help="threads that listen; one for each core")
     flags.add_reader_options(check)
 
-    listen = flags.add_command(subcommands, _listen)
+    listen = flags.add_command(
+        subcommands,
+        _listen,
+        examples=(
+            "mclf data listen --config clmr:data=folder --from SONGS",
+            "mclf data listen --config quickstart --songs 5 --out hear.html",
+        ),
+    )
     flags.add_config(listen)
     listen.add_argument("--out", default="listen.html", help="the page to write")
     listen.add_argument("--songs", type=int, default=3, help="how many, from the training split")
 
-    agreement = flags.add_command(subcommands, _agreement)
+    agreement = flags.add_command(
+        subcommands,
+        _agreement,
+        examples=(
+            "mclf data agreement votes.csv",
+            "mclf data agreement votes.csv --ties absent --out manifest.csv",
+        ),
+    )
     agreement.add_argument("table", help="CSV with the columns path, annotator, label or labels")
     agreement.add_argument("--out", help="the manifest.csv to write")
     agreement.add_argument(

@@ -9,15 +9,35 @@ from mclf_jax.cli import flags
 
 def add_commands(commands: Any) -> None:
     """Declare them."""
-    evaluate = flags.add_command(commands, _evaluate, fields="taken")
+    evaluate = flags.add_command(
+        commands,
+        _evaluate,
+        examples=("mclf evaluate runs/mine", "mclf evaluate runs/mine --split valid --from DIR"),
+        fields="taken",
+    )
     evaluate.add_argument("run", help="run directory")
+    flags.add_from(evaluate)
     flags.add_data_change(evaluate)
     evaluate.add_argument("--split", default="test", choices=flags.SPLITS, help=flags.HIDDEN)
 
-    report = flags.add_command(commands, _report, fields="taken")
+    report = flags.add_command(
+        commands,
+        _report,
+        examples=("mclf report runs/mine", "mclf report runs/mine --from DIR"),
+        fields="taken",
+    )
     report.add_argument("run", help="run directory")
+    flags.add_from(report)
 
-    probe = flags.add_command(commands, _probe, goes_on="yes")
+    probe = flags.add_command(
+        commands,
+        _probe,
+        examples=(
+            "mclf probe runs/clmr",
+            "mclf probe runs/clmr --data gtzan --from DIR --kind linear knn --fraction .1 1",
+        ),
+        goes_on="yes",
+    )
     probe.add_argument("run", help="run directory")
     probe.add_argument("--data", help="data set with labels (`mclf data list`); default: the run's")
     probe.add_argument("--from", dest="path", help="where it is on disk")
@@ -43,8 +63,8 @@ def add_commands(commands: Any) -> None:
 
 
 def _evaluate(arguments: argparse.Namespace) -> None:
-    """Score a split with a run's best checkpoint. Where the data are now, and how songs are
-    cut, is said by --config.data.args.path=DIR, --config.eval.X=..."""
+    """Score a split with a run's best checkpoint. How songs are cut is said by
+    --config.eval.X=..."""
     from mclf_jax.evaluation.evaluate import evaluate
 
     report = evaluate(
@@ -65,8 +85,7 @@ def _evaluate(arguments: argparse.Namespace) -> None:
 
 
 def _report(arguments: argparse.Namespace) -> None:
-    """Write the page of a run, evaluating what has not been yet. Where the data are now is
-    said by --config.data.args.path=DIR."""
+    """Write the page of a run, evaluating what has not been yet."""
     from mclf_jax.report.run import report_run
 
     print(report_run(arguments.run, config=flags.config_of_run(arguments)))

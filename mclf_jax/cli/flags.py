@@ -12,10 +12,42 @@ HIDDEN = "hidden: training songs whose labels are not used (data.fraction, data.
 _OLD_SPELLING = re.compile(r"--[a-z]+(_[a-z]+)+(?==|$)")
 
 
+class _Help(argparse.HelpFormatter):
+    """Help with the default of every flag that has one, and with examples as they are written."""
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        default = action.default
+        shown = action.option_strings and default not in (None, False, argparse.SUPPRESS, [], ())
+        if not shown or action.nargs == 0 or "default" in (action.help or ""):
+            return action.help
+        words = " ".join(map(str, default)) if isinstance(default, list | tuple) else default
+        return f"{action.help or ''} (default: {words})".lstrip().replace("%", "%%")
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        return text if text.startswith("examples:") else super()._fill_text(text, width, indent)
+
+
+class _ShowHelp(argparse.Action):
+    """--help, which after --config NAME shows what that config says of itself, too."""
+
+    def __call__(self, parser, namespace, values, option_string=None):
+        parser.print_help()
+        if name := getattr(namespace, "config", None):
+            from mclf_jax.config import library
+
+            print(f"\nconfig {name}:\n")
+            try:
+                print(library.describe(name.partition(":")[0]))
+            except ValueError as error:
+                parser.exit(1, f"{parser.prog}: {error}\n")
+        parser.exit()
+
+
 def add_command(
     commands: Any,
     run: Callable[[argparse.Namespace], int | None],
     *,
+    examples: Sequence[str],
     fields: str = "refused",
     goes_on: str = "no",
 ) -> argparse.ArgumentParser:
@@ -25,16 +57,36 @@ def add_command(
         commands: what it is one of, of `add_subparsers`.
         run: does what is asked for, and returns the exit code if it is not 0. `_train` is what a
             user calls by `train`; its docstring is the help.
+        examples: command lines that work.
         fields: "taken" where it has use for --config.FIELD=VALUE, in `arguments.overrides`.
         goes_on: "yes" where the same command goes on from where it was interrupted.
     """
     help_text = " ".join(run.__doc__.split())
     name = run.__name__.removeprefix("_")
-    command = commands.add_parser(name, help=help_text, description=help_text)
+    command = commands.add_parser(
+        name,
+        help=re.split(r"(?<=[.]) ", help_text)[0],
+        description=help_text,
+        epilog="examples:\n" + "\n".join(f"  {line}" for line in examples),
+        formatter_class=_Help,
+        add_help=False,
+    )
+    command.add_argument("-h", "--help", action=_ShowHelp, nargs=0, help="show this")
     command.add_argument(
         "--debug", action="store_true", help="show where in the code an error comes from"
     )
-    command.set_defaults(run_command=run, title=command.prog, fields=fields, goes_on=goes_on)
+    said = command.add_mutually_exclusive_group()
+    for flag, what in (
+        ("-q", "say results and errors only"),
+        ("-v", "say what libraries log, too"),
+    ):
+        level = {"-q": "quiet", "-v": "verbose"}[flag]
+        said.add_argument(
+            flag, f"--{level}", dest="level", action="store_const", const=level, help=what
+        )
+    command.set_defaults(
+        run_command=run, title=command.prog, fields=fields, goes_on=goes_on, level="usual"
+    )
     return command
 
 
@@ -56,6 +108,18 @@ def with_dashes(words: Sequence[str]) -> list[str]:
     return spelled
 
 
+def joined_fields(words: Sequence[str]) -> list[str]:
+    """The command line with "--config.FIELD VALUE" as "--config.FIELD=VALUE"."""
+    joined: list[str] = []
+    for word in words:
+        last = joined[-1] if joined else ""
+        if last.startswith("--config.") and "=" not in last and not word.startswith("--"):
+            joined[-1] = f"{last}={word}"
+        else:
+            joined.append(word)
+    return joined
+
+
 def add_config(command: argparse.ArgumentParser) -> None:
     """--config FILE, which the command cannot do without, and changes of any of its fields."""
     command.set_defaults(fields="taken")
@@ -63,7 +127,17 @@ def add_config(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--config",
         required=True,
-        help="config file, with its argument after a colon: configs/quickstart.py:task=style",
+        help="name (`mclf configs`) or file, with its arguments after a colon: folder:path=DIR; "
+        "--config NAME --help shows what it takes",
+    )
+    add_from(command)
+
+
+def add_from(command: argparse.ArgumentParser) -> None:
+    """--from DIR: where the data are, which is the field data.args.path."""
+    command.set_defaults(fields="taken")
+    command.add_argument(
+        "--from", dest="data_path", metavar="DIR", help="where the data are (data.args.path)"
     )
 
 

@@ -7,7 +7,7 @@ import sys
 import traceback
 from collections.abc import Sequence
 
-from mclf_jax.cli import convert, data, evaluate, flags, predict, train
+from mclf_jax.cli import about, convert, data, evaluate, flags, predict, train
 from mclf_jax.common import interrupt
 
 
@@ -32,11 +32,22 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(arguments: argparse.Namespace, words: Sequence[str]) -> int:
     """Read the words of the command line into `arguments`, and do what they say."""
     parser = make_parser()
-    _, rest = parser.parse_known_args(flags.with_dashes(words), arguments)
+    words = flags.joined_fields(flags.with_dashes(words))
+    _, rest = parser.parse_known_args(words, arguments)
+    if arguments.command is None:
+        parser.print_help()
+        return 0
+    arguments.parser = parser
     # "--config.optim.learning_rate=1e-3" cannot be declared: which fields there are is up
     # to the config.
     taken = arguments.fields == "taken"
     arguments.overrides = [word for word in rest if taken and word.startswith("--config.")]
+    if taken and arguments.__dict__.get("data_path"):
+        arguments.overrides.append(f"--config.data.args.path={arguments.data_path}")
+    if arguments.level != "usual":
+        from mclf_jax.common import progress
+
+        progress.set_level(arguments.level)
     if unknown := [word for word in rest if word not in arguments.overrides]:
         parser.error(f"unrecognised arguments: {' '.join(unknown)}")
     try:
@@ -66,12 +77,33 @@ def _run(arguments: argparse.Namespace, words: Sequence[str]) -> int:
 def make_parser() -> argparse.ArgumentParser:
     """All commands with their flags, none of which costs an import."""
     parser = argparse.ArgumentParser(
-        prog="mclf", description="Music classification, from audio files to a tagger in use."
+        prog="mclf",
+        description="Music classification, from audio files to a tagger in use.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    commands = parser.add_subparsers(dest="command", required=True)
-    for group in (train, evaluate, predict, convert, data):
+    parser.add_argument("--version", action=_Version, nargs=0, help="show the version")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
+    for group in (train, evaluate, predict, convert, data, about):
         group.add_commands(commands)
     return parser
+
+
+class _Version(argparse.Action):
+    def __call__(self, parser, namespace, values, option_string=None):
+        from importlib.metadata import version
+
+        print(f"mclf {version('mclf-jax')}")
+        parser.exit()
+
+
+_EXAMPLES = """examples:
+  mclf train --config quickstart --workdir runs/first     # no data needed
+  mclf train --config folder:path=DIR --workdir runs/mine # a folder of songs for each label
+  mclf report runs/mine                                   # a page with scores and mistakes
+  mclf predict runs/mine SONG.mp3
+
+`mclf COMMAND --help` shows its flags and examples, `mclf configs` the experiments that ship."""
 
 
 if __name__ == "__main__":

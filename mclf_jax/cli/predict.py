@@ -15,7 +15,14 @@ _SHOW_PROGRESS_FROM = 10  # songs
 
 def add_commands(commands: Any) -> None:
     """Declare them."""
-    predict = flags.add_command(commands, _predict)
+    predict = flags.add_command(
+        commands,
+        _predict,
+        examples=(
+            "mclf predict runs/mine SONG.mp3 --top 3",
+            "mclf predict runs/mine DIR --format json --hop-s 1.5",
+        ),
+    )
     _add_songs(predict)
     predict.add_argument("--top", type=int, default=5, help="labels to show")
     predict.add_argument("--format", default="text", choices=("text", "json"))
@@ -26,7 +33,14 @@ def add_commands(commands: Any) -> None:
         "a window",
     )
 
-    embed = flags.add_command(commands, _embed)
+    embed = flags.add_command(
+        commands,
+        _embed,
+        examples=(
+            "mclf embed runs/mine DIR --out embeddings.npz",
+            "mclf embed runs/clmr A.wav B.flac --out two.npz",
+        ),
+    )
     _add_songs(embed)
     embed.add_argument("--out", required=True, help="the .npz file to write")
 

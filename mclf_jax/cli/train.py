@@ -11,7 +11,15 @@ from mclf_jax.common import interrupt
 
 def add_commands(commands: Any) -> None:
     """Declare them."""
-    train = flags.add_command(commands, _train, goes_on="yes")
+    train = flags.add_command(
+        commands,
+        _train,
+        examples=(
+            "mclf train --config folder:path=DIR --workdir runs/mine",
+            "mclf train --config cola --from DIR --workdir runs/cola --config.train.batch_size 48",
+        ),
+        goes_on="yes",
+    )
     flags.add_config(train)
     train.add_argument("--workdir", required=True, help="run directory, new or to be continued")
     flags.add_data_change(train)
@@ -27,10 +35,25 @@ def add_commands(commands: Any) -> None:
         "--distributed", action="store_true", help="join the other processes of this run first"
     )
 
-    inspect = flags.add_command(commands, _inspect)
+    inspect = flags.add_command(
+        commands,
+        _inspect,
+        examples=(
+            "mclf inspect --config folder:path=DIR",
+            "mclf inspect --config won2020:model=fcn --from MTAT",
+        ),
+    )
     flags.add_config(inspect)
 
-    sweep = flags.add_command(commands, _sweep, goes_on="yes")
+    sweep = flags.add_command(
+        commands,
+        _sweep,
+        examples=(
+            "mclf sweep --config ablations/frontend --workdir runs/frontend",
+            "mclf sweep --config ablations/few_labels:path=DIR --workdir runs/few --dry-run",
+        ),
+        goes_on="yes",
+    )
     flags.add_config(sweep)
     sweep.add_argument("--workdir", required=True, help="folder of the runs and of the table")
     sweep.add_argument(

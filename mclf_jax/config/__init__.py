@@ -2,13 +2,13 @@
 
 from mclf_jax.config.check import validate
 from mclf_jax.config.fields import base, flatten
+from mclf_jax.config.library import load_module
 from mclf_jax.config.load import (
     apply_overrides,
     differences,
     format_arg,
     from_json,
     load,
-    load_module,
     override,
     parse_arg,
     to_json,

@@ -3,13 +3,10 @@
 import ast
 import copy
 import difflib
-import importlib.util
 import inspect
 import json
 import re
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 from ml_collections import ConfigDict
@@ -17,6 +14,7 @@ from ml_collections import ConfigDict
 from mclf_jax.common import plugins
 from mclf_jax.config.check import validate
 from mclf_jax.config.fields import base, flatten
+from mclf_jax.config.library import Asked, load_module
 
 # Arguments of which nobody knows before the thing is made which there are.
 _LOOKED_UP_LATER = ("unlabelled.args", "features.args", "optim.args", "optim.schedule_args")
@@ -26,8 +24,8 @@ def load(path: str, *, overrides: Sequence[str] = ()) -> ConfigDict:
     """The config of a file, with overrides, locked and checked.
 
     Args:
-        path: "configs/x.py" or "configs/x.py:key=value,flag", where what follows the colon
-            is the argument of the file's `get_config`.
+        path: "x.py" or "x.py:key=value,flag", where what follows the colon is the argument of the
+            file's `get_config`. One that ships goes by its name, "folder:path=songs".
         overrides: "--config.optim.learning_rate=1e-3" and the like.
 
     Raises:
@@ -61,7 +59,7 @@ def apply_overrides(config: ConfigDict, overrides: Sequence[str], *, origin: str
     known, argv = flatten(config), ["mclf"]
     for text, (field, _, value) in zip(overrides, pairs, strict=True):
         if field not in known:
-            close = difflib.get_close_matches(field, known)
+            close = _likely(field, known)
             hint = f"; did you mean {' or '.join(close)}?" if close else ""
             raise ValueError(f"{text}: {origin} has no field {field!r}{hint}")
         if value == "None":  # which config_flags cannot read
@@ -93,10 +91,11 @@ def _with_arguments(config: ConfigDict, changes: Mapping[str, Any]) -> ConfigDic
             with config.unlocked():
                 config.optim[arguments] = ConfigDict()
     for field in changes.keys() - flatten(config).keys():
-        section, arguments, *argument = field.split(".", 2)
-        if argument and f"{section}.{arguments}" in _LOOKED_UP_LATER:
-            with config.unlocked():
-                config[section][arguments][argument[0]] = None
+        for known in _LOOKED_UP_LATER:
+            if field.startswith(f"{known}."):
+                section, arguments, argument = field.split(".", 2)
+                with config.unlocked():
+                    config[section][arguments][argument] = None
     for section in ("model", "objective"):
         name = changes.get(f"{section}.name", config[section].name)
         with config.unlocked():
@@ -122,27 +121,65 @@ def _with_arguments(config: ConfigDict, changes: Mapping[str, Any]) -> ConfigDic
     return config
 
 
+# What other projects call it: the last word of a field -> that of ours.
+_SYNONYMS = {
+    "lr": "learning_rate",
+    "wd": "weight_decay",
+    "bs": "batch_size",
+    "batch": "batch_size",
+    "epochs": "num_epochs",
+    "max_epochs": "num_epochs",
+    "steps": "num_steps",
+    "max_steps": "num_steps",
+    "workers": "num_workers",
+    "gpus": "num_devices",
+    "devices": "num_devices",
+    "optimizer": "optim.name",
+    "optimiser": "optim.name",
+    "scheduler": "schedule",
+    "lr_schedule": "schedule",
+    "warmup": "warmup_steps",
+    "clip": "grad_clip_norm",
+    "grad_clip": "grad_clip_norm",
+    "ema": "ema_decay",
+    "arch": "model.name",
+    "network": "model.name",
+    "loss": "objective.name",
+    "method": "objective.name",
+    "dataset": "data.name",
+    "path": "data.args.path",
+    "sr": "sample_rate_hz",
+    "sample_rate": "sample_rate_hz",
+    "mels": "n_mels",
+    "hop": "hop_length",
+    "fmin": "f_min_hz",
+    "fmax": "f_max_hz",
+    "precision": "dtype",
+    "pretrained": "init.path",
+    "checkpoint": "init.path",
+    "early_stopping": "patience",
+    "monitor": "eval.metric",
+    "mixup": "mixup_alpha",
+    "random_seed": "seed",
+    "window": "window_s",
+}
+
+
+def _likely(field: str, known: Mapping[str, Any]) -> list[str]:
+    """Fields that somebody may have meant, the likeliest first."""
+    section, _, last = field.rpartition(".")
+    meant = _SYNONYMS.get(last.lower(), last)
+    found = [name for name in known if name == meant or name.endswith(f".{meant}")]
+    found.sort(key=lambda name: not name.startswith(f"{section}."))
+    return found[:3] or difflib.get_close_matches(field, known)
+
+
 def _literal(text: str) -> Any:
     """Of an argument whose default does not say what it may be: a Python literal, or a word."""
     try:
         return ast.literal_eval(text)
     except (ValueError, SyntaxError):
         return text
-
-
-def load_module(file: str) -> ModuleType:
-    """The Python module of a config file.
-
-    Raises:
-        ValueError: there is no such file.
-    """
-    if not Path(file).is_file():
-        raise ValueError(f"--config {file}: no such file")
-    plugins.note_file(file)
-    spec = importlib.util.spec_from_file_location("mclf_config", file)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def parse_arg(arg: str | None, **defaults: Any) -> ConfigDict:
@@ -155,7 +192,10 @@ def parse_arg(arg: str | None, **defaults: Any) -> ConfigDict:
 
     Raises:
         ValueError: an unknown key, or a value of another type or none of the choice.
+        Asked: `arg` is "?".
     """
+    if arg == "?":
+        raise Asked(defaults)
     choices = {key: value for key, value in defaults.items() if isinstance(value, tuple)}
     defaults |= {key: words[0] for key, words in choices.items()}
     values = ConfigDict(defaults)

@@ -10,6 +10,7 @@ from typing import Any
 from tqdm import tqdm
 
 from mclf_jax.common import files
+from mclf_jax.common import progress as screen
 from mclf_jax.run.writers import Writers
 
 # On a screen that is no terminal (a batch job's log) a line at most this often.
@@ -50,6 +51,8 @@ class Logbook:
         _drop_after(path, first_step)
         self._file = path.open("a", encoding="utf-8")
         self._writers = open_writers(say=self.say)
+        if screen.level() == "quiet":
+            progress = "off"
         bar = progress == "on" or (progress == "auto" and sys.stderr.isatty())
         self._lines = progress == "auto" and not bar
         if bar:
@@ -87,7 +90,7 @@ class Logbook:
     def say(self, text: str) -> None:
         """A line on the screen that does not tear the bar."""
         if self._file is not None:
-            tqdm.write(text, file=sys.stderr)
+            screen.say(text)
 
     def close(self) -> None:
         """Flush and close everything; may be called twice."""

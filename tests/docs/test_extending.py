@@ -21,7 +21,7 @@ PAGE = (ROOT / "docs" / "extending.md").read_text(encoding="utf-8")
 
 def mclf(folder, *words):
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    command = [sys.executable, "-m", "mclf_jax.cli", *words]
+    command = [sys.executable, "-m", "mclf_jax", *words]
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
 
 

@@ -13,6 +13,7 @@ from tests import ROOT
 
 PAGES = (
     "README.md",
+    "docs/command_line.md",
     "docs/data.md",
     "docs/few_labels.md",
     "docs/measured.md",
@@ -47,14 +48,16 @@ PAGES = (
     "configs/won2020.py",
 )
 COMMANDS = [
-    (page, match.group(0).partition("#")[0].strip())
+    (page, re.split("#| > ", match.group(0))[0].strip())
     for page in PAGES
     for match in re.finditer(
-        r"\bmclf (?:train|evaluate|predict|embed|report|inspect|sweep|convert|data|probe) [^`\n]*",
+        r"\bmclf (?:train|evaluate|predict|embed|report|inspect|sweep|convert|data|probe|configs"
+        r"|completion) [^`\n]*",
         re.sub(r"\\+\n\s*", "", (ROOT / page).read_text()),  # commands of several lines
     )
     # So some are called in the midst of a sentence.
     if match.group(0) not in ("mclf data prepare", "mclf convert --to torch")
+    and "--help" not in match.group(0)
 ]
 
 

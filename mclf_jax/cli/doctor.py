@@ -1,0 +1,144 @@
+"""What this machine has of what the package can use, found by trying it."""
+
+import importlib.metadata
+import importlib.util
+import io
+import json
+import os
+import platform
+import shutil
+from pathlib import Path
+from typing import Any
+
+from mclf_jax.common import files
+
+_PACKAGES = (
+    "mclf-jax jax jaxlib flax optax orbax-checkpoint grain numpy scipy scikit-learn soundfile soxr "
+    "librosa tensorflow-datasets array-record ml-collections clu"
+)
+_FORMATS = {"WAV": "PCM_16", "FLAC": "PCM_16", "OGG": "VORBIS", "MP3": "MPEG_LAYER_III"}
+# What needs a package that is not installed with the others: feature, module, extra.
+_EXTRAS = (
+    ("weights of PyTorch (mclf convert x.pth)", "torch", "torch"),
+    ("safetensors (mclf convert x.safetensors)", "safetensors", "torch"),
+    ("NVIDIA GPUs", "jax_cuda13_plugin", "cuda"),
+    ("TPUs", "libtpu", "tpu"),
+    ("collaborative filtering (pretext_listening)", "implicit", "listening"),
+    ("mclf data prepare --beam", "apache_beam", "beam"),
+    ("preparing TensorFlow Datasets' own audio", "tensorflow", "tfds"),
+    ("runtime.writers wandb", "wandb", "wandb"),
+    ("runtime.writers mlflow", "mlflow", "mlflow"),
+)
+_VARIABLES = (
+    "CUDA_VISIBLE_DEVICES JAX_PLATFORMS JAX_COMPILATION_CACHE_DIR JAX_COORDINATOR_ADDRESS "
+    "JAX_NUM_PROCESSES JAX_PROCESS_ID XLA_FLAGS XLA_PYTHON_CLIENT_MEM_FRACTION XDG_CACHE_HOME "
+    "WANDB_MODE WANDB_PROJECT MLFLOW_TRACKING_URI MLFLOW_EXPERIMENT_NAME"
+)
+
+
+def examine() -> dict[str, Any]:
+    """Everything that `as_text` shows, of JSON types; what failed is a text under "error"."""
+    cache = files.cache_folder()
+    return {
+        "python": f"{platform.python_version()} ({platform.platform()})",
+        "packages": {name: _version(name) for name in _PACKAGES.split()},
+        "cores": {"usable": _usable_cores(), "of": os.cpu_count()},
+        "devices": _devices(),
+        "audio": {name: _try_format(name, subtype) for name, subtype in _FORMATS.items()},
+        "cache": {"path": str(cache), "megabytes": _megabytes(cache)},
+        "free_gigabytes": {
+            where: round(shutil.disk_usage(where).free / 1e9, 1)
+            for where in (str(Path.cwd()), "/dev/shm")
+            if os.path.isdir(where)
+        },
+        "extras": {
+            feature: "installed" if importlib.util.find_spec(module) else f"mclf-jax[{extra}]"
+            for feature, module, extra in _EXTRAS
+        },
+        "environment": {n: os.environ[n] for n in _VARIABLES.split() if n in os.environ},
+    }
+
+
+def is_well(found: dict[str, Any]) -> bool:
+    """Whether all that training and prediction need works."""
+    parts = (found["devices"], *found["audio"].values())
+    return None not in found["packages"].values() and not any("error" in part for part in parts)
+
+
+def as_json(found: dict[str, Any]) -> str:
+    """For a bug report that a program reads."""
+    return json.dumps(found, indent=2)
+
+
+def as_text(found: dict[str, Any]) -> str:
+    """For people."""
+    cores, devices = found["cores"], found["devices"]
+    lines = [f"python      {found['python']}"]
+    lines += [
+        f"{'packages' if i == 0 else '':<12}{name} {version or 'MISSING'}"
+        for i, (name, version) in enumerate(found["packages"].items())
+    ]
+    lines.append(f"cores       {cores['usable']} of {cores['of']} may be used")
+    seen = devices.get("error") or f"{devices['count']} x {devices['kind']} ({devices['platform']})"
+    lines.append(f"devices     {seen}")
+    for i, (name, one) in enumerate(found["audio"].items()):
+        says = one.get("error") or f"written and read, {one['decoder']}"
+        lines.append(f"{'audio' if i == 0 else '':<12}{name:<5} {says}")
+    lines.append(f"cache       {found['cache']['path']} ({found['cache']['megabytes']:.1f} MB)")
+    for i, (where, free) in enumerate(found["free_gigabytes"].items()):
+        lines.append(f"{'free disk' if i == 0 else '':<12}{free} GB at {where}")
+    for i, (feature, state) in enumerate(found["extras"].items()):
+        says = state if state == "installed" else f"pip install '{state}'"
+        lines.append(f"{'extras' if i == 0 else '':<12}{feature:<46}{says}")
+    for i, (name, value) in enumerate(found["environment"].items()):
+        lines.append(f"{'environment' if i == 0 else '':<12}{name}={value}")
+    well = "everything that training and prediction need works"
+    lines.append(well if is_well(found) else "something above does not work")
+    return "\n".join(lines)
+
+
+def _version(name: str) -> str | None:
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _usable_cores() -> int | None:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count()
+
+
+def _devices() -> dict[str, Any]:
+    try:
+        import jax
+        import jax.numpy as jnp
+
+        devices = jax.devices()
+        jnp.ones(2).sum().block_until_ready()
+    except Exception as error:  # whatever a driver says
+        return {"error": f"{type(error).__name__}: {error}".splitlines()[0]}
+    first = devices[0]
+    return {"count": len(devices), "kind": first.device_kind, "platform": first.platform}
+
+
+def _try_format(name: str, subtype: str) -> dict[str, Any]:
+    try:
+        import numpy as np
+        import soundfile
+
+        sound = np.sin(np.arange(22050) / 10).astype(np.float32)
+        file = io.BytesIO()
+        soundfile.write(file, sound, 22050, format=name, subtype=subtype)
+        file.seek(0)
+        read, _ = soundfile.read(file, dtype="float32")
+        if len(read) < len(sound):
+            return {"error": f"{len(read)} of {len(sound)} samples came back"}
+        return {"decoder": soundfile.__libsndfile_version__}
+    except Exception as error:  # also of a library that cannot be loaded
+        return {"error": f"{type(error).__name__}: {error}".splitlines()[0]}
+
+
+def _megabytes(folder: Path) -> float:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) / 1e6
