@@ -18,7 +18,7 @@ from mclf_jax.data.views import hidden
 from mclf_jax.evaluation.result import Report, load_report, saved_splits
 from mclf_jax.evaluation.windows import average, make_step, song_rows
 from mclf_jax.metrics import outside
-from mclf_jax.run import checkpoint, experiment
+from mclf_jax.run import experiment, restore
 from mclf_jax.run.directory import check_data, read_config
 from mclf_jax.run.experiment import Experiment
 from mclf_jax.run.weights import load_variables, open_run, why_unfit
@@ -227,7 +227,7 @@ def evaluate_once(
     if split in saved_splits(run / "report"):
         report = load_report(run / "report", split)
         wanted = {
-            "step": checkpoint.best_step(run / "checkpoints"),
+            "step": restore.best_step(run / "checkpoints"),
             "asked": _asked(config_of(run, config)),
             "same_data_as_trained_on": True,
         }

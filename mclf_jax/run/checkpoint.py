@@ -2,7 +2,8 @@
 
 `checkpoints/latest` holds whole training states and the progress of the run, written in
 the background; `checkpoints/best` holds the variables that evaluation loads. The position
-in the data is the step, so nothing else is needed to continue exactly.
+in the data is the step, so nothing else is needed to continue exactly. Each checkpoint has
+checksums of its files, which are there when it is; `restore` reads them.
 """
 
 import dataclasses
@@ -12,7 +13,23 @@ from typing import Any
 import jax
 import orbax.checkpoint as ocp
 
+from mclf_jax.common import checksums
+
 PyTree = Any
+
+
+def _sealed(handler: ocp.CheckpointHandler) -> ocp.CheckpointHandler:
+    """The same handler of orbax; an item gets checksums after its last file, before its name."""
+    finalize = handler.finalize
+
+    def finalize_and_seal(directory):
+        finalize(directory)
+        if jax.process_index() == 0:  # of what all processes wrote
+            checksums.seal(Path(directory))
+
+    # Not a class of its own, whose name would be in every checkpoint.
+    handler.finalize = finalize_and_seal
+    return handler
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,12 +43,23 @@ class Checkpoints:
 def open_checkpoints(directory: Path) -> Checkpoints:
     """Open, and create if need be, the checkpoints of a run; half-written ones are cleared."""
 
-    def manager(name, keep):
+    def manager(name, keep, handlers):
         options = ocp.CheckpointManagerOptions(max_to_keep=keep, cleanup_tmp_directories=True)
-        return ocp.CheckpointManager(Path(directory).absolute() / name, options=options)
+        path = Path(directory).absolute() / name
+        return ocp.CheckpointManager(path, options=options, item_handlers=handlers)
 
     # Two states, so that one is whole at whatever moment the process is killed.
-    return Checkpoints(manager("latest", 2), manager("best", 1))
+    return Checkpoints(
+        manager(
+            "latest",
+            2,
+            {
+                "state": _sealed(ocp.StandardCheckpointHandler()),
+                "progress": _sealed(ocp.JsonCheckpointHandler()),
+            },
+        ),
+        manager("best", 1, _sealed(ocp.StandardCheckpointHandler())),
+    )
 
 
 def save(
@@ -67,56 +95,13 @@ def save(
 
 def save_best(checkpoints: Checkpoints, step: int, variables: PyTree) -> None:
     """Save what evaluation shall load from now on; it is on disk when this returns."""
-    # A killed run may have saved this step's best without its state: write it again.
-    if step in checkpoints.best.all_steps():
-        checkpoints.best.delete(step)
+    # A killed run may have saved this step's best without its state: write it again. Later ones
+    # are of a run that fell back further, and orbax writes none before them.
+    for other in checkpoints.best.all_steps():
+        if other >= step:
+            checkpoints.best.delete(other)
     checkpoints.best.save(step, args=ocp.args.StandardSave(variables))
     checkpoints.best.wait_until_finished()
-
-
-def restore_latest(checkpoints: Checkpoints, abstract_state: PyTree) -> dict[str, Any] | None:
-    """{"step", "state", "progress"} of the last whole checkpoint, or None without one.
-
-    Args:
-        checkpoints: of `open_checkpoints`.
-        abstract_state: `jax.ShapeDtypeStruct`s with the shardings that are wanted; the run
-            may have been saved on any other number of devices.
-    """
-    step = checkpoints.latest.latest_step()
-    if step is None:
-        return None
-    restored = checkpoints.latest.restore(
-        step,
-        args=ocp.args.Composite(
-            state=ocp.args.StandardRestore(abstract_state), progress=ocp.args.JsonRestore()
-        ),
-    )
-    return {"step": step, "state": restored["state"], "progress": restored["progress"]}
-
-
-def best_step(directory: Path) -> int:
-    """The step of the best checkpoint below a run's `checkpoints` folder.
-
-    Raises:
-        FileNotFoundError: nothing was saved there yet.
-    """
-    best = Path(directory).absolute() / "best"
-    steps = ocp.utils.checkpoint_steps(best) if best.is_dir() else []
-    if not steps:
-        raise FileNotFoundError(
-            f"no checkpoint in {best}: the run has not been evaluated yet; "
-            "start its `mclf train` command again"
-        )
-    return max(steps)
-
-
-def restore_best(directory: Path, abstract_variables: PyTree) -> dict[str, Any]:
-    """{"step", "variables"} of the best checkpoint; arguments and errors as above."""
-    step = best_step(directory)
-    path = Path(directory).absolute() / "best" / str(step) / "default"
-    with ocp.StandardCheckpointer() as checkpointer:
-        variables = checkpointer.restore(path, abstract_variables)
-    return {"step": step, "variables": variables}
 
 
 def close(checkpoints: Checkpoints) -> None:

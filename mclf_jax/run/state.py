@@ -1,5 +1,6 @@
 """What a training step changes, and all that a checkpoint must hold."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import flax.struct
@@ -28,8 +29,7 @@ class TrainState(flax.struct.PyTreeNode):
 
     def variables(self) -> PyTree:
         """What evaluation uses, as variables of the model's module."""
-        source = self.ema or {"params": self.params, "model_state": self.model_state}
-        return {"params": source["params"]["model"], **source["model_state"]["model"]}
+        return variables_of(vars(self))
 
     def with_variables(self, variables: PyTree) -> "TrainState":
         """The same with other `variables()` of the model; for states without an average."""
@@ -38,3 +38,21 @@ class TrainState(flax.struct.PyTreeNode):
             params={**self.params, "model": variables["params"]},
             model_state={**self.model_state, "model": model_state},
         )
+
+
+def variables_of(state: Mapping[str, PyTree]) -> PyTree:
+    """`TrainState.variables` of the fields of a state, or of those that `part_with` names."""
+    source = state.get("ema") or state
+    return {"params": source["params"]["model"], **source["model_state"]["model"]}
+
+
+def part_with(variables: PyTree, *, averaged: bool) -> dict[str, PyTree]:
+    """The part of a state that `variables_of` takes, with such variables in it.
+
+    Args:
+        variables: of the model.
+        averaged: whether the state has a moving average.
+    """
+    model_state = {name: tree for name, tree in variables.items() if name != "params"}
+    part = {"params": {"model": variables["params"]}, "model_state": {"model": model_state}}
+    return {"ema": part} if averaged else part

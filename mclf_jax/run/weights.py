@@ -15,7 +15,7 @@ from mclf_jax import objectives
 from mclf_jax.audio.features import to_json
 from mclf_jax.common import parallel
 from mclf_jax.models import Model
-from mclf_jax.run import checkpoint
+from mclf_jax.run import checkpoint, restore
 from mclf_jax.run.directory import read_config, read_meta, read_model
 
 PyTree = Any
@@ -66,7 +66,7 @@ def reload_variables(run: str | Path, variables: PyTree) -> dict[str, Any]:
 
 def _load(run: str | Path, like: PyTree, shardings: PyTree) -> dict[str, Any]:
     abstract = checkpoint.abstract_like(like, shardings)
-    return checkpoint.restore_best(Path(run) / "checkpoints", abstract)
+    return restore.restore_best(Path(run) / "checkpoints", abstract)
 
 
 def why_unfit(run: Run, *, task: str | None = None, labels: Sequence[str] | None = None) -> str:

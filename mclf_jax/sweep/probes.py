@@ -13,7 +13,7 @@ from mclf_jax.common import checks
 from mclf_jax.common.files import write_text
 from mclf_jax.probe import ProbeResult, compare, load_result, probe
 from mclf_jax.probe.opening import open_parts
-from mclf_jax.run import checkpoint
+from mclf_jax.run import restore
 from mclf_jax.sweep.settings import without_seed
 
 # Where results go is not up to the config.
@@ -60,7 +60,7 @@ def probe_once(run: Path, name: str, arguments: Mapping[str, Any]) -> ProbeResul
             hop_s=arguments.get("hop_s"),
         )
         same_songs = result.fingerprint == parts.source.info.fingerprint
-        if same_songs and result.step == checkpoint.best_step(run / "checkpoints"):
+        if same_songs and result.step == restore.best_step(run / "checkpoints"):
             return result
     kept.unlink(missing_ok=True)  # until the new result is there
     shared = {"scratch_dir": run.parent / "probe_baselines"}

@@ -3,8 +3,10 @@
 import dataclasses
 import math
 from collections.abc import Mapping
+from typing import Any
 
 from mclf_jax import metrics
+from mclf_jax.common import checks, documents
 from mclf_jax.evaluation.evaluate import LAST
 
 
@@ -12,12 +14,15 @@ class TrainingError(ArithmeticError):
     """Training cannot go on; the message says where and what to change."""
 
 
+STATUSES = ("running", "finished", "stopped_early")
+
+
 @dataclasses.dataclass(frozen=True)
 class Progress:
     """Saved as JSON under these names; what a checkpoint of an earlier version lacks is as here.
 
     Attributes:
-        status: "running", "finished" or "stopped_early".
+        status: one of `STATUSES`.
         best_step, best_value: of the best checkpoint; None before the first evaluation, and no
             value where there is nothing to compare by.
         since_best: evaluations since then.
@@ -30,6 +35,28 @@ class Progress:
     since_best: int = 0
     trained_s: float = 0.0
     waited_s: float = 0.0
+
+
+_LIKE = {
+    "status": str,
+    "best_step": (int, None),
+    "best_value": (float, None),
+    "since_best": int,
+    "trained_s": float,
+    "waited_s": float,
+}
+
+
+def from_json(content: Mapping[str, Any], *, name: str) -> Progress:
+    """The progress that was saved in a file of this name.
+
+    Raises:
+        ValueError: it holds something else; names the field.
+    """
+    checks.only_known(name, content, _LIKE, of="the progress of a run")
+    documents.check(content, {field: _LIKE[field] for field in content}, name=name)
+    checks.choice(f"{name}: status", content.get("status", "running"), STATUSES)
+    return Progress(**content)
 
 
 def judge(

@@ -15,6 +15,7 @@ on as it was; one that had come down to zero is up again.
 
 import contextlib
 import dataclasses
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -24,12 +25,12 @@ from jax.sharding import Mesh
 
 from mclf_jax.common import keys, parallel
 from mclf_jax.common.files import write_text
-from mclf_jax.run import checkpoint
+from mclf_jax.run import checkpoint, restore
 from mclf_jax.run.checkpoint import Checkpoints
 from mclf_jax.run.directory import lock_run, start_run
 from mclf_jax.run.state import TrainState
 from mclf_jax.train import transfer
-from mclf_jax.train.progress import Progress
+from mclf_jax.train.progress import Progress, from_json
 from mclf_jax.train.setup import Training
 
 
@@ -82,14 +83,21 @@ def begin(
         shardings = parallel.param_shardings(
             abstract, mesh, strategy=run.parts.config.parallel.params
         )
+        restored = restore.restore_latest(
+            workdir / "checkpoints", checkpoint.abstract_like(abstract, shardings)
+        )
+        best_lost = restore.set_aside_damaged_best(workdir / "checkpoints")
         checkpoints = checkpoint.open_checkpoints(workdir / "checkpoints")
         held.callback(checkpoint.close, checkpoints)
-        restored = checkpoint.restore_latest(
-            checkpoints, checkpoint.abstract_like(abstract, shardings)
-        )
         if restored:
             step, state = restored["step"], restored["state"]
-            progress = Progress(**restored["progress"])
+            progress = from_json(restored["progress"], name=f"{restored['path']}/progress/metadata")
+            if progress.best_step == step and best_lost:
+                checkpoint.save_best(checkpoints, step, state.variables())
+            elif progress.best_step is not None and best_lost:
+                told = f"{workdir}: {best_lost}; the next evaluation makes another"
+                warnings.warn(told, stacklevel=2)
+                progress = dataclasses.replace(progress, best_value=None)
             if config_change == "extend" and step < run.total_steps:
                 progress = dataclasses.replace(progress, status="running", since_best=0)
         else:

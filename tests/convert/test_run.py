@@ -14,7 +14,7 @@ import mclf_jax as mclf
 from mclf_jax.cli import main as cli
 from mclf_jax.convert.from_torch import from_torch
 from mclf_jax.convert.weights import read_weights, write_weights
-from mclf_jax.run import checkpoint
+from mclf_jax.run import restore
 from mclf_jax.run.directory import read_config, read_meta, read_model
 from mclf_jax.train import train
 from tests import ROOT
@@ -199,7 +199,7 @@ def test_a_conversion_that_was_killed_is_done_again(folder, tmp_path, monkeypatc
     with pytest.raises(FileNotFoundError, match="is not a run directory"):
         mclf.load(out)
     assert convert(folder / "weights.npz", "musicnn", labels, out) == 0
-    assert checkpoint.best_step(out / "checkpoints") == 0
+    assert restore.best_step(out / "checkpoints") == 0
     mclf.load(out)
 
 

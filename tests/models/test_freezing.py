@@ -16,7 +16,7 @@ from mclf_jax.models import freezing
 from mclf_jax.models.freezing import NEVER, Freezing
 from mclf_jax.objectives.self_supervised.byol import byol
 from mclf_jax.objectives.supervised import supervised
-from mclf_jax.run import checkpoint
+from mclf_jax.run import checkpoint, restore
 from mclf_jax.train import optim
 from mclf_jax.train.step import init_state, make_train_step
 from tests.objectives.material import made
@@ -242,10 +242,8 @@ def test_unfreezing_step_by_step(tmp_path, quick_compiles):
     checkpoints = checkpoint.open_checkpoints(tmp_path)
     checkpoint.save(checkpoints, 3, state=states[3], progress={})
     shardings = parallel.param_shardings(states[3], parallel.make_mesh(1), strategy="replicated")
-    restored = checkpoint.restore_latest(
-        checkpoints, checkpoint.abstract_like(states[3], shardings)
-    )
     checkpoint.close(checkpoints)
+    restored = restore.restore_latest(tmp_path, checkpoint.abstract_like(states[3], shardings))
     jax.tree.map(np.testing.assert_array_equal, restored["state"], states[3])
 
 

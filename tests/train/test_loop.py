@@ -15,11 +15,11 @@ import numpy as np
 import pytest
 
 from mclf_jax import metrics
-from mclf_jax.common import parallel
+from mclf_jax.common import checksums, parallel
 from mclf_jax.config import override
 from mclf_jax.evaluation.evaluate import evaluate
 from mclf_jax.evaluation.judge import make_judge
-from mclf_jax.run import checkpoint
+from mclf_jax.run import checkpoint, restore
 from mclf_jax.run.directory import lock_run, read_config, read_meta
 from mclf_jax.train import loop as train_module
 from mclf_jax.train import setup as training
@@ -171,7 +171,7 @@ def test_the_last_weights_can_be_the_ones_that_are_used(tmp_path, monkeypatch, c
         tiny_config(eval__metric="last", train__num_steps=4, eval__every_steps=2), workdir=tmp_path
     )
     assert outcome == Outcome("finished", step=4, best_step=4, best_value=None)
-    assert checkpoint.best_step(tmp_path / "checkpoints") == 4
+    assert restore.best_step(tmp_path / "checkpoints") == 4
     assert "step 4/4: valid loss 2.0000\n" in capsys.readouterr().err
     with pytest.raises(ValueError, match="eval.patience is 2, but eval.metric='last'"):
         override(tiny_config(), {"eval.metric": "last", "eval.patience": 2})
@@ -282,6 +282,7 @@ def test_resumed_equals_straight(tmp_path, straight, monkeypatch, capsys):
     told = json.loads(saved.read_text())
     assert 0 <= told["waited_s"] < told["trained_s"]
     saved.write_text(json.dumps(told | {"waited_s": 1000.0, "trained_s": 2000.0}))
+    checksums.seal(saved.parent)
     assert train(tiny_config(), workdir=tmp_path).status == "finished"
     assert re.search(r"20 steps in 0:3\d:\d\d, (49|50)% of that waiting", capsys.readouterr().err)
     for a, b in zip(final_arrays(tmp_path), final_arrays(workdir), strict=True):

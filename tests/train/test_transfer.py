@@ -14,7 +14,7 @@ from mclf_jax.convert.weights import write_weights
 from mclf_jax.data.catalogue.label_lists import LabelList
 from mclf_jax.models.names import rename
 from mclf_jax.objectives.self_supervised.byol import byol
-from mclf_jax.run import checkpoint
+from mclf_jax.run import restore
 from mclf_jax.run.directory import read_model
 from mclf_jax.train import train, transfer
 from tests.convert.networks import SMALL, small_weights
@@ -150,7 +150,7 @@ def test_a_self_supervised_run_goes_on_with_labels(tmp_path, quick_compiles):
     train(config, workdir=tmp_path / "run")
     model = read_model(tmp_path / "run")
     fresh, loaded = start(tmp_path / "run", model, task="single_label", labels=("low", "high"))
-    best = checkpoint.restore_best(tmp_path / "run" / "checkpoints", fresh)["variables"]
+    best = restore.restore_best(tmp_path / "run" / "checkpoints", fresh)["variables"]
     assert_equal(without_head(loaded.variables), without_head(dict(best)))
     assert_equal(loaded.variables["params"]["dense2"], fresh["params"]["dense2"])
     assert loaded.text().splitlines()[-1].endswith("new: it was trained by simclr, without labels")
