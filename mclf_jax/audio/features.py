@@ -202,4 +202,8 @@ def from_json(settings: Mapping[str, Any]) -> Features:
     """
     settings = dict(settings)
     # Runs of version 0.1 have no kind: there was only one.
-    return kind_class(settings.pop("kind", LogMel.kind))(**settings)
+    kind = settings.pop("kind", LogMel.kind)
+    made = kind_class(kind)
+    known = [field.name for field in dataclasses.fields(made)]
+    checks.only_known("features", settings, known, of=kind)
+    return made(**settings)

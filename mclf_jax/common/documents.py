@@ -60,8 +60,8 @@ def check(content: Any, like: Any, *, name: str, field: str = "") -> None:
     Args:
         content: what was read.
         like: a type (`float` takes whole numbers too, `object` everything), or None for null; a
-            tuple of these, one of which it must be; [like] for a list; {name: like} for an object
-            that has at least these fields; {str: like} for one with any.
+            tuple of these, one of which it must be; [like] for a list, [like, like] for one of two;
+            {name: like} for an object with at least these fields; {str: like} for one with any.
         name: of the file.
         field: that the content is of.
     """
@@ -74,8 +74,13 @@ def check(content: Any, like: Any, *, name: str, field: str = "") -> None:
             check(content[key], like.get(key, like.get(str)), name=name, field=inner)
     elif isinstance(like, list):
         _must(isinstance(content, list), list, content, name, field)
+        if len(like) > 1 and len(content) != len(like):
+            raise ValueError(
+                f"{name}: {field} has {len(content)} entries; it must have {len(like)}"
+            )
         for number, each in enumerate(content):
-            check(each, like[0], name=name, field=f"{field}[{number}]")
+            inner = like[number] if len(like) > 1 else like[0]
+            check(each, inner, name=name, field=f"{field}[{number}]")
     else:
         kinds = like if isinstance(like, tuple) else (like,)
         _must(any(_is(content, kind) for kind in kinds), like, content, name, field)

@@ -6,8 +6,7 @@ import json
 import math
 import os
 import secrets
-import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -91,13 +90,32 @@ def cache_folder() -> Path:
     return Path(home) / "mclf_jax"
 
 
+def load_arrays(path: Path, names: Collection[str]) -> dict[str, np.ndarray]:
+    """The arrays of these names in an .npz file.
+
+    Raises:
+        ValueError: it is damaged, or lacks one of them.
+    """
+    try:
+        # numpy leaves a file open that turns out to be damaged.
+        with path.open("rb") as handle, np.load(handle, allow_pickle=False) as file:
+            found = {name: file[name] for name in names if name in file.files}
+    except Exception as error:  # numpy and zipfile have a dozen for damage
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
+        raise ValueError(f"{path} is damaged; restore it from a copy") from error
+    if lacking := [name for name in names if name not in found]:
+        raise ValueError(f"{path} lacks {', '.join(lacking)}; restore it from a copy")
+    return found
+
+
 def read_arrays(path: Path, identity: Mapping[str, Any]) -> dict[str, np.ndarray] | None:
     """What `write_arrays` wrote under this identity; None if it is another one, or damaged."""
     try:
         # numpy leaves a file open that turns out to be damaged.
         with path.open("rb") as handle, np.load(handle, allow_pickle=False) as file:
             found = dict(file)
-    except (OSError, ValueError, KeyError, EOFError, RuntimeError, TypeError, zipfile.BadZipFile):
+    except Exception:  # as above
         return None
     return found if str(found.pop("identity", "")) == _text(identity) else None
 
@@ -113,7 +131,7 @@ def read_cache(path: Path, identity: Any) -> Any:
     """What `write_cache` wrote under this identity; None if it is another one, or damaged."""
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
     same = isinstance(found, dict) and found.get("identity") == identity
     return found.get("content") if same else None

@@ -11,9 +11,9 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from mclf_jax.common import plugins
+from mclf_jax.common import documents, plugins
 from mclf_jax.config.check import validate
-from mclf_jax.config.fields import base, flatten
+from mclf_jax.config.fields import CHECKS, base, flatten
 from mclf_jax.config.library import Asked, load_module
 
 # Arguments of which nobody knows before the thing is made which there are.
@@ -259,15 +259,41 @@ def to_json(config: ConfigDict) -> str:
     return json.dumps(config.to_dict(), indent=2, sort_keys=True) + "\n"
 
 
-def from_json(text: str) -> ConfigDict:
+def from_json(text: str | bytes, *, name: str = "config.json") -> ConfigDict:
     """The config that `to_json` wrote.
 
     A field that the text lacks came after it, and its default is what the run was made with.
+
+    Args:
+        text: what was written.
+        name: of its file, for messages.
+
+    Raises:
+        ValueError: it is damaged, or a field holds what it cannot; names file and field.
     """
     config = base()  # whose placeholders know the types of fields that are None
+    named = {"name": str}
+    content = documents.parse(text, {"data": named, "model": named, "objective": named}, name=name)
+    documents.check(content, _like(config, content), name=name)
     with config.unlocked():
-        config.update(json.loads(text))
+        config.update(content)
+    flat = flatten(config)
+    for field, check in CHECKS.items():
+        check(f"{name}: {field}", flat[field])
     return config
+
+
+def _like(config: ConfigDict, content: Mapping[str, Any]) -> dict[str, Any]:
+    """What those fields of `content` must look like that `config` knows."""
+    like: dict[str, Any] = {}
+    for field in content.keys() & config.keys():
+        kind, inside = config.get_type(field), content[field]
+        if kind is ConfigDict:
+            like[field] = _like(config[field], inside) if isinstance(inside, dict) else dict
+        else:
+            kind = list if kind is tuple else kind
+            like[field] = kind if config[field] is not None else (kind, None)
+    return like
 
 
 def differences(old: ConfigDict, new: ConfigDict) -> dict[str, dict[str, Any]]:

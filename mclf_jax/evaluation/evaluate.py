@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -225,14 +226,18 @@ def evaluate_once(
     """
     run = Path(run)
     if split in saved_splits(run / "report"):
-        report = load_report(run / "report", split)
         wanted = {
             "step": restore.best_step(run / "checkpoints"),
             "asked": _asked(config_of(run, config)),
             "same_data_as_trained_on": True,
         }
-        if all(report.meta.get(name) == value for name, value in wanted.items()):
-            return report
+        try:
+            report = load_report(run / "report", split)
+        except ValueError as error:
+            warnings.warn(f"{error}; {split} is evaluated again", stacklevel=2)
+        else:
+            if all(report.meta.get(name) == value for name, value in wanted.items()):
+                return report
     report = evaluate(run, split=split, config=config)
     report.save(run / "report")
     return report

@@ -6,7 +6,6 @@ N songs, K labels. Three files hold a report, so that each can be read by what r
 """
 
 import dataclasses
-import json
 import math
 import os
 import re
@@ -14,7 +13,25 @@ from pathlib import Path
 
 import numpy as np
 
-from mclf_jax.common import files, tables
+from mclf_jax.common import checks, documents, files, tables
+from mclf_jax.data.base.source import TASKS
+
+_ARRAYS = ("scores", "targets", "items")
+_NUMBERS = {str: (float, None)}
+_LIKE = {
+    "run_name": str,
+    "dataset": str,
+    "split": str,
+    "task": str,
+    "labels": [str],
+    "metrics": _NUMBERS,
+    "per_label": {str: _NUMBERS},
+    "undefined": [str],
+    "intervals": {str: _NUMBERS},
+    "num_windows": int,
+    "skipped": [[str, str]],
+    "meta": dict,
+}
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -83,17 +100,18 @@ class Report:
         directory = Path(directory)
         directory.mkdir(parents=True, exist_ok=True)
         path = _json_path(directory, self.split)
-        np.savez_compressed(
-            directory / f"{self.split}_scores.npz",
-            scores=self.scores,
-            targets=self.targets,
-            items=np.array(self.items, dtype=np.str_),
-        )
-        self._write_csv(directory / f"{self.split}_per_label.csv")
         fields = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
-        for name in ("scores", "targets", "items"):
-            del fields[name]
-        files.write_json(path, fields)
+        arrays = {name: fields.pop(name) for name in _ARRAYS}
+        arrays["items"] = np.array(self.items, dtype=np.str_)
+        # All are complete before the first takes its place, as the disk may be full.
+        with (
+            files.replacing(path) as json_path,
+            files.replacing(directory / f"{self.split}_scores.npz") as scores_path,
+            files.replacing(directory / f"{self.split}_per_label.csv") as csv_path,
+        ):
+            np.savez_compressed(scores_path, **arrays)
+            self._write_csv(csv_path)
+            files.write_json(json_path, fields)
         return path
 
     def _write_csv(self, path: Path) -> None:
@@ -112,6 +130,7 @@ def load_report(directory: str | os.PathLike, split: str) -> Report:
 
     Raises:
         FileNotFoundError: the split has no report there; names those that have.
+        ValueError: one of its files is damaged, or not of the others.
     """
     directory = Path(directory)
     path = _json_path(directory, split)
@@ -120,10 +139,23 @@ def load_report(directory: str | os.PathLike, split: str) -> Report:
         raise FileNotFoundError(
             f"no report of split {split!r} in {directory} (there: {there}); evaluate it first"
         )
-    fields = json.loads(path.read_text(encoding="utf-8"))
-    with np.load(directory / f"{split}_scores.npz", allow_pickle=False) as arrays:
-        fields |= {"scores": arrays["scores"], "targets": arrays["targets"]}
-        fields["items"] = tuple(arrays["items"].tolist())
+    fields = documents.read(path, _LIKE)
+    known = {field.name for field in dataclasses.fields(Report)} - set(_ARRAYS)
+    checks.only_known(str(path), fields, known, of="a report")
+    checks.choice(f"{path}: task", fields["task"], TASKS)
+    per_label = dict.fromkeys(fields["labels"], _NUMBERS)
+    documents.check(fields["per_label"], per_label, name=str(path), field="per_label")
+    scores_path = directory / f"{split}_scores.npz"
+    arrays = files.load_arrays(scores_path, _ARRAYS)
+    shape, num_items = (len(arrays["items"]), len(fields["labels"])), arrays["targets"].shape[:1]
+    if arrays["scores"].shape != shape or num_items != shape[:1]:
+        raise ValueError(
+            f"{scores_path} has scores {arrays['scores'].shape} and targets "
+            f"{arrays['targets'].shape}; {path} is of {shape[0]} items and {shape[1]} labels: "
+            "evaluate the split again"
+        )
+    fields |= {"scores": arrays["scores"], "targets": arrays["targets"]}
+    fields["items"] = tuple(arrays["items"].tolist())
     for name in ("labels", "undefined"):
         fields[name] = tuple(fields[name])
     fields["skipped"] = tuple((item, reason) for item, reason in fields["skipped"])

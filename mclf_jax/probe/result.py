@@ -2,14 +2,14 @@
 
 import dataclasses
 import io
-import json
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from mclf_jax import metrics
-from mclf_jax.common import files, tables
+from mclf_jax.common import checks, documents, files, tables
+from mclf_jax.data.base.source import TASKS
 from mclf_jax.metrics.interval import mean_interval
 
 END_TO_END = "end-to-end"
@@ -114,6 +114,34 @@ class ProbeResult:
         return mean_interval(differences, num_folds=self.num_folds)
 
 
+_NUMBERS = {str: (float, None)}
+_LIKE = {
+    "run": str,
+    "method": str,
+    "step": int,
+    "data": str,
+    "fingerprint": str,
+    "task": str,
+    "labels": [str],
+    "num_folds": int,
+    "notes": [str],
+    "records": [
+        {
+            "encoder": str,
+            "kind": str,
+            "fraction": float,
+            "seed": int,
+            "fold": int,
+            "num_train": int,
+            "num_test": int,
+            "values": _NUMBERS,
+            "intervals": {str: _NUMBERS},
+            "setting": dict,
+        }
+    ],
+}
+
+
 def write_records(result: ProbeResult, directory: str | Path) -> Path:
     """Write probe.csv (a line a fit) and probe.json, which `load_result` reads; the directory."""
     directory = Path(directory)
@@ -128,11 +156,17 @@ def load_result(directory: str | Path) -> ProbeResult:
 
     Raises:
         FileNotFoundError: there is no probe.json.
+        ValueError: it is damaged; names the field.
     """
     path = Path(directory) / "probe.json"
     if not path.is_file():
         raise FileNotFoundError(f"{directory} has no probe.json: probe the run first")
-    content = json.loads(path.read_text(encoding="utf-8"))
+    content = documents.read(path, _LIKE)
+    for kind, entries in ((ProbeResult, [content]), (Record, content["records"])):
+        known = [field.name for field in dataclasses.fields(kind)]
+        for entry in entries:
+            checks.only_known(str(path), entry, known, of=kind.__name__)
+    checks.choice(f"{path}: task", content["task"], TASKS)
     records = tuple(
         Record(**r | {name: files.with_nan(r[name]) for name in ("values", "intervals")})
         for r in content.pop("records")

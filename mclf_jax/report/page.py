@@ -46,7 +46,7 @@ def settings(run_dir: Path) -> str | None:
     text = path.read_text(encoding="utf-8", errors="replace")
     try:
         return json.dumps(json.loads(text), indent=2, sort_keys=True, ensure_ascii=False)
-    except json.JSONDecodeError:
+    except (ValueError, RecursionError):
         return f"{text}\n(not valid JSON: shown as it is)"
 
 

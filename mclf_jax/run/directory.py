@@ -10,7 +10,6 @@ report/         evaluations and the page
 
 import contextlib
 import importlib.metadata
-import json
 import platform
 import subprocess
 from collections.abc import Iterator, Sequence
@@ -21,8 +20,8 @@ from ml_collections import ConfigDict
 
 from mclf_jax import config as config_lib
 from mclf_jax.audio import features
-from mclf_jax.common import checks, files, tables
-from mclf_jax.data.base.source import Info, Source
+from mclf_jax.common import checks, documents, files, tables
+from mclf_jax.data.base.source import TASKS, Info, Source
 from mclf_jax.models import Model, build
 
 _PACKAGES = (
@@ -30,6 +29,14 @@ _PACKAGES = (
 )
 
 
+_DATA_LIKE = {"name": str, "fingerprint": str, "splits": {str: int}}
+_META_LIKE = {
+    "task": str,
+    "labels": [str],
+    "model": {"name": str, "window_samples": int},
+    "features": dict,
+    "data": _DATA_LIKE,
+}
 DATA_CHANGES = ("refuse", "allow")
 CONFIG_CHANGES = ("refuse", "extend")
 # What may be other in a run that is extended: how long it is, and how it is watched meanwhile.
@@ -213,18 +220,38 @@ def _describe_data(info: Info) -> dict[str, Any]:
 
 def read_config(workdir: Path) -> ConfigDict:
     """The config of a run."""
-    return config_lib.from_json(_read(workdir, "config.json"))
+    path = _path_of(workdir, "config.json")
+    return config_lib.from_json(path.read_bytes(), name=str(path))
 
 
 def read_meta(workdir: Path) -> dict[str, Any]:
     """What `describe_run` said when the run started."""
-    return json.loads(_read(workdir, "meta.json"))
+    path = _path_of(workdir, "meta.json")
+    meta = documents.read(path, _META_LIKE)
+    checks.choice(f"{path}: task", meta["task"], TASKS)
+    checks.at_least(f"{path}: model.window_samples", meta["model"]["window_samples"], 1)
+    return meta
 
 
 def read_model(workdir: Path) -> Model:
     """The network of a run with its features, from the run directory alone."""
     config, meta = read_config(workdir), read_meta(workdir)
-    settings = features.from_json(meta["features"])
+    with _naming(Path(workdir) / "meta.json"):
+        settings = features.from_json(meta["features"])
+    with _naming(Path(workdir) / "config.json"):
+        return _network(config, meta, settings)
+
+
+@contextlib.contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """Name the file whose settings were refused."""
+    try:
+        yield
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{path}: {error}") from error
+
+
+def _network(config: ConfigDict, meta: dict[str, Any], settings: features.Features) -> Model:
     return build(
         config.model.name,
         num_labels=max(1, len(meta["labels"])),
@@ -257,8 +284,8 @@ def git_revision() -> str | None:
     return result.stdout.strip()
 
 
-def _read(workdir: Path, name: str) -> str:
+def _path_of(workdir: Path, name: str) -> Path:
     path = Path(workdir) / name
     if not path.is_file():
         raise FileNotFoundError(f"{workdir} is not a run directory: it has no {name}")
-    return path.read_text(encoding="utf-8")
+    return path

@@ -3,6 +3,7 @@
 import json
 import math
 from pathlib import Path
+from typing import Any
 
 
 def read(path: Path) -> dict[str, dict[str, list[float]]]:
@@ -16,13 +17,20 @@ def read(path: Path) -> dict[str, dict[str, list[float]]]:
         return {}
     rows: dict[str, dict[float, dict]] = {}
     for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
-        try:
-            record = json.loads(line)
-        except json.JSONDecodeError:
-            continue
-        if isinstance(record, dict) and "kind" in record and "step" in record:
+        if record := parse(line):
             rows.setdefault(record["kind"], {})[record["step"]] = record
     return {kind: _columns(by_step) for kind, by_step in rows.items()}
+
+
+def parse(line: str) -> dict[str, Any] | None:
+    """What a line says, with its "kind" and "step"; None if it is none, or damaged."""
+    try:
+        record = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    if isinstance(record, dict) and isinstance(record.get("kind"), str):
+        return record if _is_number(record.get("step")) else None
+    return None
 
 
 def _columns(by_step: dict[float, dict]) -> dict[str, list[float]]:

@@ -11,6 +11,7 @@ from tqdm import tqdm
 
 from mclf_jax.common import files
 from mclf_jax.common import progress as screen
+from mclf_jax.run import history
 from mclf_jax.run.writers import Writers
 
 # On a screen that is no terminal (a batch job's log) a line at most this often.
@@ -104,10 +105,9 @@ class Logbook:
 
 def _drop_after(path: Path, step: int) -> None:
     kept = []
-    for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else ():
-        try:
-            if json.loads(line)["step"] <= step:
-                kept.append(line + "\n")
-        except json.JSONDecodeError:
-            continue  # a line that a kill cut off
+    text = path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
+    for line in text.splitlines():
+        # A line that a kill cut off is dropped too.
+        if (record := history.parse(line)) and record["step"] <= step:
+            kept.append(line + "\n")
     files.write_text(path, "".join(kept))

@@ -210,7 +210,7 @@ def _damage_for(path: Path) -> Iterator[None]:
         # What TensorStore and JSON say of it helps nobody.
         why = "is whole but not of this network: are config.json and meta.json its own?"
         if not checksums.are_there(path):
-            why = f"cannot be read ({type(error).__name__})"
+            why = "cannot be read, or is of another network than config.json and meta.json"
         raise DamageError(f"{path.name} {why}") from error
     sys.unraisablehook = hook  # not after an error, as they may come at any time
 

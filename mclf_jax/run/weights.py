@@ -53,8 +53,16 @@ def load_variables(run: str | Path, model: Model, mesh: Mesh) -> dict[str, Any]:
 
     Raises:
         FileNotFoundError: nothing was trained in it yet.
+        ValueError: its files are damaged.
     """
-    abstract = jax.eval_shape(model.init, jax.random.key(0))
+    try:
+        abstract = jax.eval_shape(model.init, jax.random.key(0))
+    except (ValueError, TypeError) as error:
+        first = str(error).partition("\n")[0]
+        raise ValueError(
+            f"{run}: model.args of {Path(run) / 'config.json'} and features of "
+            f"{Path(run) / 'meta.json'} make no network: {first}"
+        ) from error
     shardings = jax.tree.map(lambda _: parallel.replicated(mesh), abstract)
     return _load(run, abstract, shardings)
 

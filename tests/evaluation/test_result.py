@@ -1,6 +1,8 @@
 """A report on disk is the report in memory, to the last bit."""
 
 import dataclasses
+import errno
+import itertools
 import json
 
 import numpy as np
@@ -8,8 +10,10 @@ import pytest
 from sklearn import metrics as sk
 
 from mclf_jax import metrics
+from mclf_jax.common import files
 from mclf_jax.evaluation.result import Report, load_report, saved_splits
 from mclf_jax.report import mistakes
+from tests.damaged_json import changed_fields, whole_files
 from tests.reports import PARENTS, partial, report_of
 
 
@@ -67,3 +71,35 @@ def test_confusion_is_that_of_scikit_learn():
     pairs = mistakes.confused_pairs(report, count=100)
     assert sum(p["songs"] for p in pairs) == report.confusion.sum() - report.confusion.trace()
     assert pairs[0]["songs"] == max(p["songs"] for p in pairs)
+
+
+def test_a_damaged_report_names_file_and_field(tmp_path):
+    path = report_of("single_label", num_songs=12).save(tmp_path)
+    text, split = path.read_text(), path.stem
+    for what, content in (*whole_files(text), *itertools.islice(changed_fields(text), 0, None, 7)):
+        path.write_bytes(content)
+        try:
+            load_report(tmp_path, split)
+        except ValueError as error:
+            assert str(path) in str(error), what
+    path.write_text(text)
+    scores = tmp_path / f"{split}_scores.npz"
+    content = scores.read_bytes()
+    for damaged in (b"", content[:-30], content[: len(content) // 2], bytes(len(content))):
+        scores.write_bytes(damaged)
+        with pytest.raises(ValueError, match="_scores.npz is damaged; restore it from a copy"):
+            load_report(tmp_path, split)
+
+
+def test_a_full_disk_leaves_the_report_that_was_there(tmp_path, monkeypatch):
+    report = report_of("single_label", num_songs=12)
+    report.save(tmp_path)
+    before = {file.name: file.read_bytes() for file in tmp_path.iterdir()}
+
+    def full(*args, **kwargs):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(files, "write_json", full)
+    with pytest.raises(OSError, match="No space"):
+        dataclasses.replace(report, scores=report.scores / 2).save(tmp_path)
+    assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == before

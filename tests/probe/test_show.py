@@ -10,6 +10,7 @@ from scipy import stats
 
 from mclf_jax.metrics.interval import mean_interval
 from mclf_jax.probe import ProbeResult, Record, compare, load_result, show
+from tests.damaged_json import changed_fields, whole_files
 
 
 def record(encoder="trained", kind="linear", value=0.5, *, fraction=1.0, seed=0, fold=0):
@@ -117,6 +118,13 @@ def test_what_is_saved_is_what_is_loaded(tmp_path):
     assert (directory / "probe.md").read_text() == show.markdown(made)
     with pytest.raises(FileNotFoundError, match="probe the run first"):
         load_result(tmp_path)
+    kept, text = directory / "probe.json", (directory / "probe.json").read_text()
+    for what, content in (*whole_files(text), *changed_fields(text)):
+        kept.write_bytes(content)
+        try:
+            load_result(directory)
+        except ValueError as error:
+            assert str(kept) in str(error), what
 
 
 def test_the_picture_has_a_line_for_each_encoder_and_probe():

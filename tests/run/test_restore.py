@@ -226,7 +226,7 @@ def test_without_checksums_of_an_earlier_version_it_is_loaded_as_before(copy):
     (data_file(copy / "best" / "15", "default")).unlink()
     cut(copy / "latest" / "15" / "progress" / "metadata", random.Random(0))
     told = assert_right(copy)
-    assert "default cannot be read (" in told[0] and "latest/15 is used" in told[0]
+    assert "default cannot be read" in told[0] and "latest/15 is used" in told[0]
     assert "progress/metadata is" in told[1] and "goes on from latest/10" in told[1]
 
 
