@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,15 @@ import jax
 import numpy as np
 import soxr
 
-from mclf_jax.audio.decode import AudioError, audio_info, read_windows, resampled_length
+from mclf_jax.audio.decode import (
+    AudioError,
+    check_samples,
+    hear,
+    read_windows,
+    resampled_length,
+    too_loud,
+)
+from mclf_jax.audio.files.sound import HIGHEST_RATE_HZ, LOWEST_RATE_HZ
 from mclf_jax.common import checks, parallel
 from mclf_jax.data.base.windows import fit_length
 from mclf_jax.evaluation.windows import Rows, average, check_cut, cut, make_step, pack, rows_of
@@ -205,14 +214,18 @@ class _Song:
         self._rate, self._path, self._array = rate, None, None
         if isinstance(audio, str | os.PathLike):
             self.name = self._path = os.fspath(audio)
-            info = audio_info(audio)
+            heard = hear(audio)
             self.length = resampled_length(
-                info.num_frames, source_rate_hz=info.sample_rate_hz, sample_rate_hz=rate
+                heard.info.num_frames, source_rate_hz=heard.info.sample_rate_hz, sample_rate_hz=rate
             )
+            part, peak = heard.info.part, heard.peak
         else:
             self.name = "the array"
             self._array = _as_samples(audio, sample_rate_hz, rate)
             self.length = len(self._array)
+            part, peak = "", float(np.abs(self._array).max(initial=0))
+        for said in filter(None, (part and f"used in part: {part}", too_loud(peak))):
+            warnings.warn(f"{self.name}: {said}", stacklevel=4)
         if self.length < 1:
             raise AudioError(self.name, "it has no samples")
 
@@ -225,7 +238,7 @@ class _Song:
         else:
             clips = (self._array[start : start + window] for start in starts)
         for number, audio in enumerate(clips):
-            if len(audio):  # a truncated file ends before its header says
+            if len(audio):
                 yield number, fit_length(audio, window, short=short)
 
 
@@ -258,8 +271,8 @@ def _as_samples(audio: Any, sample_rate_hz: int | None, rate: int) -> np.ndarray
             f"expected a float array [T] of mono audio in -1..1, got {array.dtype} "
             f"{list(array.shape)}; average the channels, and divide integers by their largest value"
         )
-    if not np.isfinite(array).all():
-        raise AudioError("the array", "it holds NaN or infinity")
+    checks.within("sample_rate_hz", sample_rate_hz, LOWEST_RATE_HZ, HIGHEST_RATE_HZ)
+    check_samples(array, path="the array", at_s=lambda sample: sample / sample_rate_hz)
     array = array.astype(np.float32, copy=False)
     return array if sample_rate_hz == rate else soxr.resample(array, sample_rate_hz, rate, "HQ")
 

@@ -7,14 +7,14 @@ target rate, and a window is the same samples as that slice of the whole file.
 import contextlib
 import dataclasses
 import os
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 
 import numpy as np
 import soundfile
 import soxr
 
 from mclf_jax.audio.files.errors import AudioError
-from mclf_jax.audio.files.sound import BLOCK_FRAMES, Sound, open_sound
+from mclf_jax.audio.files.sound import BLOCK_FRAMES, Sound, is_plain, open_sound
 from mclf_jax.audio.resample import QUALITY, resampled_window
 
 # RAW has no header. What libsndfile cannot read is looked at too, so that it is listed as left out
@@ -28,8 +28,9 @@ AUDIO_SUFFIXES = frozenset(
     | _UNREADABLE
 )
 
-LOUD = 4.0
-"""Full scale is 1. MP3 goes a little beyond; a peak above this is no audio in -1..1."""
+# Full scale is 1. MP3 and loud mixes go beyond; what peaks above this is no audio in -1..1.
+_LOUD = 10.0
+_INTEGERS = {128: "8", 1 << 15: "16", 1 << 23: "24", 1 << 31: "32"}  # bits of whole numbers
 
 # Whole numbers of 32 bits that were taken for floats lie below; nothing that was sound is above,
 # and a spectrum of it has no place in float32.
@@ -62,16 +63,54 @@ class Heard:
     Attributes:
         info: how much.
         lowest, highest: of the samples, mean of the channels.
+        is_plain: whether libsndfile finds all of it by itself, so that nobody has to look again.
     """
 
     info: AudioInfo
     lowest: float
     highest: float
+    is_plain: bool
 
     @property
     def peak(self) -> float:
         """The largest magnitude."""
         return max(-self.lowest, self.highest)
+
+
+def too_loud(peak: float) -> str:
+    """What is to be said of samples so far outside -1..1, and why they may be; "" if they are not.
+
+    >>> too_loud(1.3)
+    ''
+    >>> too_loud(16000)
+    'its samples reach 16000, where full scale is 1: perhaps 16-bit integers that were not divided \
+by 32768'
+    """
+    if peak <= _LOUD:
+        return ""
+    said = f"its samples reach {peak:.5g}, where full scale is 1"
+    for scale, bits in _INTEGERS.items():
+        if scale / 256 < peak <= scale:
+            return f"{said}: perhaps {bits}-bit integers that were not divided by {scale}"
+    return said
+
+
+def check_samples(samples: np.ndarray, *, path: str | os.PathLike, at_s: Callable[[int], float]):
+    """Raises an AudioError, saying where, if samples [T, ...] are not finite or beyond all sense.
+
+    Args:
+        samples: as decoded.
+        path: of what they are of.
+        at_s: from the place in `samples` to that in seconds.
+    """
+    good = np.abs(samples) <= _LARGEST
+    if good.all():
+        return
+    bad = int(np.argmin(good.reshape(len(good), -1).all(axis=1)))
+    what = "NaN or infinity"
+    if np.isfinite(samples[bad]).all():
+        what = f"a sample of {np.abs(samples[bad]).max():.0e}, where full scale is 1,"
+    raise AudioError(path, f"contains {what} at {at_s(bad):.3f} s")
 
 
 def audio_info(path: str | os.PathLike) -> AudioInfo:
@@ -107,7 +146,7 @@ def hear(path: str | os.PathLike) -> Heard:
             duration_s=num_frames / rate_hz,
             part="; ".join(filter(None, (info.part, lack))),
         )
-    return Heard(info, lowest, highest)
+    return Heard(info, lowest, highest, is_plain(sound))
 
 
 def _info(sound: Sound) -> AudioInfo:
@@ -131,6 +170,7 @@ def read_audio(
     sample_rate_hz: int,
     start_sample: int = 0,
     num_samples: int | None = None,
+    layout: str = "unknown",
 ) -> np.ndarray:
     """Decodes a window of a file, resamples it and averages its channels.
 
@@ -139,6 +179,7 @@ def read_audio(
         sample_rate_hz: of the result.
         start_sample: first sample, counted at `sample_rate_hz`.
         num_samples: at most so many, counted at `sample_rate_hz`; None is up to the end.
+        layout: "plain" if `hear` has found it so before: then the file is not looked through first.
 
     Returns:
         Float32 [<= num_samples]: shorter where the file ends, empty beyond its end.
@@ -153,7 +194,7 @@ def read_audio(
             "start_sample and num_samples count from the start of the file and cannot be negative,"
             f" got start_sample={start_sample}, num_samples={num_samples}"
         )
-    sound = open_sound(path)
+    sound = open_sound(path, layout=layout)
 
     def read_frames(start_frame: int, stop_frame: int | None) -> np.ndarray:
         blocks = list(_mono_blocks(sound, start_frame=start_frame, stop_frame=stop_frame))
@@ -280,11 +321,7 @@ def _mono_blocks(
     """Float32 [<= block_frames] of the frames from start to stop, at the file's own rate."""
     blocks = sound.blocks(start_frame=start_frame, stop_frame=stop_frame, block_frames=block_frames)
     for position, block in blocks:
-        if not (np.abs(block) <= _LARGEST).all():
-            bad = int(np.argmin((np.abs(block) <= _LARGEST).all(axis=1)))
-            at_s = (position + bad) / sound.sample_rate_hz
-            what = "NaN or infinity"
-            if np.isfinite(block[bad]).all():
-                what = f"a sample of {np.abs(block[bad]).max():.0e} (full scale is 1)"
-            raise AudioError(sound.path, f"contains {what} at {at_s:.3f} s")
+        check_samples(
+            block, path=sound.path, at_s=lambda n, at=position: (at + n) / sound.sample_rate_hz
+        )
         yield block[:, 0] if block.shape[1] == 1 else block.mean(axis=1)

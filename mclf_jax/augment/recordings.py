@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from mclf_jax.audio.decode import AUDIO_SUFFIXES, read_audio
+from mclf_jax.common import walk
 
 
 def read_recordings(path: str | Path, *, sample_rate_hz: int) -> list[np.ndarray]:
@@ -16,8 +17,7 @@ def read_recordings(path: str | Path, *, sample_rate_hz: int) -> list[np.ndarray
     path = Path(path)
     files = [path]
     if path.is_dir():
-        below = sorted(file for file in path.rglob("*") if file.is_file())
-        files = [file for file in below if file.suffix.lower() in AUDIO_SUFFIXES]
+        files = sorted(walk.files(path, suffixes=AUDIO_SUFFIXES))
         if not files:
             raise ValueError(f"{path}: no audio files in this folder")
     return [read_audio(file, sample_rate_hz=sample_rate_hz) for file in files]

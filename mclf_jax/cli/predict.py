@@ -3,12 +3,15 @@
 import argparse
 import itertools
 import json
+import os
 import sys
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from mclf_jax.cli import flags
+from mclf_jax.common import walk
 
 _SHOW_PROGRESS_FROM = 10  # songs
 
@@ -68,10 +71,10 @@ def _predict(arguments: argparse.Namespace) -> int:
         if arguments.taggram is not None:
             drawn = _draw(tagger, path, folder=arguments.taggram, taken=taken)
         if arguments.format == "json":
-            line = {"path": path, "scores": {name: scores[name] for name in best}}
+            line = {"path": walk.shown(path), "scores": {name: scores[name] for name in best}}
             print(json.dumps(line | {kind: str(file) for kind, file in drawn.items()}))
         else:
-            print(path)
+            print(walk.shown(path))
             for name in best:
                 print(f"  {scores[name]:.3f}  {name}")
             for file in drawn.values():
@@ -118,13 +121,14 @@ def _for_each_song(arguments: argparse.Namespace, function: Callable) -> int:
     from mclf_jax.audio.decode import AUDIO_SUFFIXES, AudioError
     from mclf_jax.common import progress
 
-    paths = []
+    paths, skipped = [], []
     for given in arguments.audio:
-        if Path(given).is_dir():
-            below = sorted(str(path) for path in Path(given).rglob("*") if path.is_file())
-            paths += [path for path in below if Path(path).suffix.lower() in AUDIO_SUFFIXES]
+        if os.path.isdir(given):
+            paths += sorted(walk.files(given, suffixes=AUDIO_SUFFIXES, skipped=skipped))
         else:
             paths.append(given)
+    for path, reason in skipped:
+        print(f"skipped: {walk.shown(path)}: {reason}", file=sys.stderr)
     if not paths:
         raise ValueError(f"no audio files in {', '.join(arguments.audio)}")
     tagger = load(
@@ -133,16 +137,20 @@ def _for_each_song(arguments: argparse.Namespace, function: Callable) -> int:
         num_windows=arguments.num_windows,
         hop_s=arguments.hop_s,
     )
-    code = 0
+    code = 1 if skipped else 0
     shown = "off" if len(paths) < _SHOW_PROGRESS_FROM else "auto"
     with progress.bar(
         total=len(paths), title=arguments.command, unit="song", progress=shown, leave=True
     ) as bar:
         for path in paths:
-            try:
-                function(tagger, path)
-            except AudioError as error:
-                code = 1
-                print(f"skipped: {error}", file=sys.stderr)
+            with warnings.catch_warnings(record=True) as said:
+                warnings.simplefilter("always", UserWarning)
+                try:
+                    function(tagger, path)
+                except AudioError as error:
+                    code = 1
+                    print(f"skipped: {error}", file=sys.stderr)
+            for note in dict.fromkeys(str(each.message) for each in said):
+                print(f"note: {note}", file=sys.stderr)
             bar.update()
     return code

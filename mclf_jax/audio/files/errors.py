@@ -1,8 +1,9 @@
 """What is wrong with a file that is no audio, in words."""
 
 import os
-import stat
 from pathlib import Path
+
+from mclf_jax.common import walk
 
 # What a file that does not open seems to be: its first bytes, where they stand, the kind.
 _SIGNATURES = (
@@ -27,13 +28,6 @@ _DAMAGED = {
     b"ID3": "MP3",
     b"\xff\xfb": "MP3",
 }
-_SPECIAL = (
-    (stat.S_ISDIR, "a directory"),
-    (stat.S_ISFIFO, "a named pipe (fifo), not a file"),
-    (stat.S_ISSOCK, "a socket, not a file"),
-    (stat.S_ISBLK, "a device, not a file"),
-    (stat.S_ISCHR, "a device, not a file"),
-)
 
 
 class AudioError(ValueError):
@@ -49,7 +43,7 @@ class AudioError(ValueError):
         self.path, self.reason = self.args
 
     def __str__(self) -> str:
-        return f"{self.path}: {self.reason}"
+        return f"{walk.shown(self.path)}: {self.reason}"
 
 
 def identity(path: str | os.PathLike) -> tuple[int, int, int]:
@@ -65,9 +59,8 @@ def identity(path: str | os.PathLike) -> tuple[int, int, int]:
         raise AudioError(path, _unreadable(error)) from error
     except ValueError as error:  # a zero byte in the name
         raise AudioError(path, f"no such file ({error})") from error
-    for is_it, kind in _SPECIAL:
-        if is_it(status.st_mode):
-            raise AudioError(path, f"it is {kind}")
+    if kind := walk.special(status.st_mode):
+        raise AudioError(path, f"it is {kind}")
     return status.st_size, status.st_mtime_ns, status.st_ino
 
 

@@ -146,19 +146,30 @@ class Sound:
             )
 
 
-def open_sound(path: str | os.PathLike) -> Sound:
+def is_plain(sound: Sound) -> bool:
+    """Whether all of it is decoded as one file, as libsndfile finds it."""
+    return [piece.ranges for piece in sound.pieces] == [None]
+
+
+def open_sound(path: str | os.PathLike, *, layout: str = "unknown") -> Sound:
     """Finds out what is in a file; little is decoded, and what was found is remembered.
+
+    Args:
+        path: of the file.
+        layout: "unknown", or "plain" where it is known that libsndfile finds all by itself.
 
     Raises:
         AudioError: the file is missing, empty, no audio or a special file; or its rate or length
             are beyond sense.
     """
-    found = _find(os.fspath(path), identity(path))
+    found = _find(os.fspath(path), identity(path), layout)
     return dataclasses.replace(found, path=path) if found.path != path else found
 
 
 @functools.lru_cache(maxsize=_REMEMBERED)
-def _find(path: str, identity: tuple[int, int, int]) -> Sound:
+def _find(path: str, identity: tuple[int, int, int], layout: str) -> Sound:
+    if layout == "plain":
+        return _plain(path)
     try:
         with open(path, "rb", buffering=0) as file:
             data = Bytes(file)

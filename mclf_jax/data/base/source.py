@@ -50,6 +50,7 @@ class Info:
         parents: of labels in a hierarchy, {label: parent}; an item has its labels' ancestors too.
         group_kind: what groups are: "artist", "album", "track", ...
         columns: what else is known of each item, by name, "" where it is not.
+        parts: (path, reason) of everything of which only a part can be used.
     """
 
     name: str
@@ -69,6 +70,7 @@ class Info:
     parents: Mapping[str, str] = dataclasses.field(default_factory=dict)
     group_kind: str = "group"
     columns: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
+    parts: tuple[tuple[str, str], ...] = ()
 
 
 class Source(abc.ABC):

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from mclf_jax.audio.decode import AUDIO_SUFFIXES
+from mclf_jax.common import walk
 from mclf_jax.data.catalogue.items import Catalogue, Facts, Item
 
 _SHOWN = 8
@@ -153,15 +154,6 @@ def make_catalogue(
     )
 
 
-def walk_audio(root: Path) -> Iterator[str]:
-    """All audio below a folder, by name; links are followed, and no folder is read twice."""
-    seen = set()
-    for folder, subfolders, names in os.walk(root, followlinks=True):
-        subfolders.sort()
-        if (real := os.path.realpath(folder)) in seen:  # a link back up
-            subfolders.clear()
-            continue
-        seen.add(real)
-        for name in sorted(names):
-            if not name.startswith(".") and os.path.splitext(name)[1].lower() in AUDIO_SUFFIXES:
-                yield os.path.join(folder, name)
+def walk_audio(root: Path, *, skipped: list[tuple[str, str]] | None = None) -> Iterator[str]:
+    """All audio below a folder, see `walk.files`."""
+    return walk.files(root, suffixes=AUDIO_SUFFIXES, skipped=skipped)

@@ -8,7 +8,7 @@ import unicodedata
 from collections.abc import Mapping
 from pathlib import Path
 
-from mclf_jax.common import checks, tables
+from mclf_jax.common import checks, tables, walk
 from mclf_jax.data.base.source import TASKS
 from mclf_jax.data.catalogue import layout, twins
 from mclf_jax.data.catalogue.items import UNLABELLED, Item
@@ -94,14 +94,16 @@ def _is_inside(file: str | os.PathLike, root: Path) -> bool:
 
 
 def _list_subfolders(root: Path, *, outside: str) -> Listing:
-    rows, skipped = [], []
-    for file in layout.walk_audio(root):
+    rows, skipped, unread = [], [], []
+    for file in layout.walk_audio(root, skipped=unread):
         relative = Path(file).relative_to(root)
+        item_id = walk.shown(relative.as_posix())
         if outside == "skip" and not _is_inside(file, root):
-            skipped.append((relative.as_posix(), _OUTSIDE))
+            skipped.append((item_id, _OUTSIDE))
             continue
-        labels = relative.parts[:1] if len(relative.parts) > 1 else ()
-        rows.append(Item(item_id=relative.as_posix(), file=file, labels=labels))
+        labels = (walk.shown(relative.parts[0]),) if len(relative.parts) > 1 else ()
+        rows.append(Item(item_id=item_id, file=file, labels=labels))
+    skipped += [(walk.shown(os.path.relpath(path, root)), reason) for path, reason in unread]
     if not rows and not skipped:
         raise ValueError(
             f"{root} has no {FILE_NAME} and no audio in it: put one subfolder for each label there,"

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from mclf_jax.audio import decode
 from mclf_jax.data.base.source import Info, Source
 from mclf_jax.data.check.finding import Finding, by_size, plural
 from mclf_jax.data.check.labels import Labels
@@ -21,17 +22,20 @@ _GAIN = 0.1  # in accuracy, by which formats tell labels
 
 
 def check_files(info: Info) -> list[Finding]:
-    """What was left out when the data set was opened, and what else was said of it then."""
-    notes = [Finding("files", "note", note) for note in info.notes]
+    """What was left out when the data set was opened or is used in part, and what else was said."""
+    findings = []
+    for items, what in ((info.skipped, "left out"), (info.parts, "used in part")):
+        if items:
+            reasons = collections.Counter(_kind_of(reason) for _, reason in items)
+            listed = ", ".join(f"{reason} ({n})" for reason, n in reasons.most_common(4))
+            text = f"{plural(len(items), 'item')} {what}: {listed}"
+            lines = tuple(f"{path}: {reason}" for path, reason in items)
+            findings.append(Finding("files", "warning", text, lines))
     if not info.skipped:
         # A note may be on what is no item at all: seconds that were cut off, songs of no split.
-        said = "no item was skipped" if notes else "nothing was left out"
-        return [Finding("files", "passed", said), *notes]
-    reasons = collections.Counter(_kind_of(reason) for _, reason in info.skipped)
-    listed = ", ".join(f"{reason} ({n})" for reason, n in reasons.most_common(4))
-    text = f"{plural(len(info.skipped), 'item')} left out: {listed}"
-    lines = tuple(f"{path}: {reason}" for path, reason in info.skipped)
-    return [Finding("files", "warning", text, lines), *notes]
+        said = "no item was skipped" if info.parts or info.notes else "nothing was left out"
+        findings.insert(0, Finding("files", "passed", said))
+    return [*findings, *(Finding("files", "note", note) for note in info.notes)]
 
 
 def _kind_of(reason: str) -> str:
@@ -123,6 +127,12 @@ def _quality(source: Source, heard: dict[int, Measured]) -> list[Finding]:
             f"clipped: more than {MAX_CLIPPED:.1%} of the samples in runs at {FULL_SCALE:g} or more"
             " of full scale",
             "no item is clipped",
+        ),
+        (
+            listed(lambda m: m.peak, lambda m: bool(decode.too_loud(m.peak)), "up to {:.5g}"),
+            "far outside -1..1, where full scale is 1: perhaps integers that were not divided by"
+            " their largest value",
+            "no item is far outside -1..1",
         ),
         (
             listed(lambda m: abs(m.dc_offset), lambda m: abs(m.dc_offset) >= MAX_OFFSET, "{:.3f}"),

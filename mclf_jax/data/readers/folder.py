@@ -24,7 +24,7 @@ import dataclasses
 import os
 from pathlib import Path
 
-from mclf_jax.common import checks
+from mclf_jax.common import checks, walk
 from mclf_jax.data.catalogue import manifest, twins
 from mclf_jax.data.catalogue.items import UNLABELLED, Catalogue, Facts
 from mclf_jax.data.catalogue.label_lists import label_list
@@ -86,7 +86,7 @@ def catalogue(
     if alike and merge_labels == "twins":
         items = twins.merge(items, alike)
     found = Catalogue(
-        facts=dataclasses.replace(FACTS, title=str(root)),
+        facts=dataclasses.replace(FACTS, title=walk.shown(root)),
         task=listing.task,
         items=items,
         labels=target_names or None,

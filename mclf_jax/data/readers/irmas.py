@@ -12,6 +12,7 @@ import os
 import re
 from pathlib import Path
 
+from mclf_jax.common import walk
 from mclf_jax.data.catalogue import layout
 from mclf_jax.data.catalogue.items import Catalogue, Facts, Item
 
@@ -114,7 +115,7 @@ def catalogue(path: str | os.PathLike) -> Catalogue:
 
 def _files(folder: Path, *, suffix: str) -> list[Path]:
     """All of a folder and those in it, without companion files of macOS."""
-    return sorted(file for file in folder.rglob(f"*{suffix}") if not file.name.startswith("."))
+    return sorted(Path(file) for file in walk.files(folder, suffixes=(suffix,)))
 
 
 def _codes(annotation: Path) -> list[str]:

@@ -4,6 +4,7 @@ import dataclasses
 import hashlib
 import json
 import os
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -26,6 +27,8 @@ class Files(Kept):
         targets: see `Plan`.
         starts: int64 [N], the first sample in the file at `info.sample_rate_hz`.
         lengths: int64 [N], samples at `info.sample_rate_hz`.
+        plain: bool [N], files that need not be looked through before a window of them is decoded,
+            see `decode.read_audio`; None: all others are.
     """
 
     info: Info
@@ -34,6 +37,7 @@ class Files(Kept):
     targets: Targets = dataclasses.field()
     starts: np.ndarray
     lengths: np.ndarray
+    plain: np.ndarray | None = None
 
     def read(self, index: int, *, start_sample: int, num_samples: int) -> np.ndarray:
         left = max(0, self.num_samples(index) - start_sample)
@@ -42,6 +46,7 @@ class Files(Kept):
             sample_rate_hz=self.info.sample_rate_hz,
             start_sample=int(self.starts[index]) + start_sample,
             num_samples=min(num_samples, left),
+            layout="plain" if self.plain is not None and self.plain[index] else "unknown",
         )
 
     def num_samples(self, index: int) -> int:
@@ -79,6 +84,7 @@ def open_catalogue(
         progress=progress,
     )
     items, starts, lengths, silent = [], [], [], []
+    parts, loud, plain = [], [], []
     skipped = list(catalogue.skipped)
     for item, result in zip(catalogue.items, results, strict=True):
         start, length = part_of_file(item, length=result.num_samples, sample_rate_hz=sample_rate_hz)
@@ -96,11 +102,17 @@ def open_catalogue(
         items.append(item)
         starts.append(start)
         lengths.append(length)
+        plain.append(result.is_plain)
+        if result.part:
+            parts.append((item.item_id, result.part))
+        if said := decode.too_loud(result.peak):
+            loud.append((item.item_id, said))
     if silent:
         notes.append(
             f"{scan.SILENT}, but kept because the label is {silent_label!r}: {len(silent)} of"
             f" {len(items)} files, such as {silent[0]}"
         )
+    notes += part_notes(parts, loud, total=len(items))
     if not items:
         title = catalogue.facts.title
         raise ValueError(f"nothing in {title} is usable: {first_reasons(skipped)}")
@@ -114,17 +126,41 @@ def open_catalogue(
         usable, planned, sample_rate_hz=sample_rate_hz, min_duration_s=min_duration_s
     )
     return Files(
-        info=make_info(usable, planned, sample_rate_hz=sample_rate_hz, fingerprint=fingerprint),
+        info=make_info(
+            usable,
+            planned,
+            sample_rate_hz=sample_rate_hz,
+            fingerprint=fingerprint,
+            parts=tuple(sorted(parts)),
+        ),
         files=tuple(item.file for item in items),
         item_ids=tuple(item.item_id for item in items),
         targets=planned.targets,
         starts=np.array(starts, np.int64),
         lengths=np.array(lengths, np.int64),
+        plain=np.array(plain, bool),
     )
 
 
+def part_notes(
+    parts: Sequence[tuple[str, str]], loud: Sequence[tuple[str, str]], *, total: int
+) -> list[str]:
+    """Sentences for `Info.notes` on (item, reason) of what is used in part or far too loud."""
+    said = (("used in part", parts), ("far outside -1..1", loud))
+    return [
+        f"{what}: {len(found)} of {total} files, such as {found[0][0]} ({found[0][1]})"
+        for what, found in said
+        if found
+    ]
+
+
 def make_info(
-    catalogue: Catalogue, planned: Plan, *, sample_rate_hz: int, fingerprint: str
+    catalogue: Catalogue,
+    planned: Plan,
+    *,
+    sample_rate_hz: int,
+    fingerprint: str,
+    parts: tuple[tuple[str, str], ...] = (),
 ) -> Info:
     """What a source of the planned items of a catalogue tells its users."""
     facts, items = catalogue.facts, planned.items
@@ -148,6 +184,7 @@ def make_info(
         parents=catalogue.parents,
         group_kind=facts.group,
         columns={name: tuple(item.columns.get(name, "") for item in items) for name in columns},
+        parts=parts,
     )
 
 

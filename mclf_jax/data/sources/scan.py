@@ -21,8 +21,7 @@ SILENT = "silent to the last sample"
 # Peak to peak. A third of the last bit of 16: silence that went through a lossy codec, dither of
 # 24 bits and a constant offset lie below, any sound in a 16-bit file lies above.
 _SILENCE_SPAN = 1e-5
-_BLOCK_FRAMES = 1 << 16
-_FORMAT = f"1, libsndfile {soundfile.__libsndfile_version__}"
+_FORMAT = f"2, libsndfile {soundfile.__libsndfile_version__}"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,11 +32,17 @@ class ScanResult:
         path: as given.
         num_samples: length at the rate asked for, of what can be decoded; 0 where nothing can.
         reason: why the file is not usable, in words; None where it is.
+        part: why only a part of what it should hold is used, in words; "" where all is.
+        peak: the largest magnitude in it; 1 is full scale.
+        is_plain: see `decode.Heard`.
     """
 
     path: str
     num_samples: int
     reason: str | None
+    part: str = ""
+    peak: float = 0.0
+    is_plain: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,6 +50,12 @@ class _Measured:
     num_frames: int
     source_rate_hz: int
     silent: bool
+    peak: float
+    is_plain: bool
+    part: str
+
+
+_KINDS = (int, int, int, int, bool, float, bool, str)  # of size, time and these
 
 
 def scan(
@@ -128,21 +139,24 @@ def _result(
         reason = too_short(duration_s, min_duration_s)
     elif found.silent:
         reason = SILENT
-    return ScanResult(path, num_samples, reason)
+    return ScanResult(path, num_samples, reason, found.part, found.peak, found.is_plain)
 
 
 def _measure(path: str) -> _Measured | str:
-    num_frames = 0
-    lowest, highest = float("inf"), float("-inf")
     try:
-        rate_hz = decode.audio_info(path).sample_rate_hz
-        for block in decode.stream_audio(path, sample_rate_hz=rate_hz, block_samples=_BLOCK_FRAMES):
-            num_frames += len(block)
-            lowest = min(lowest, float(block.min()))
-            highest = max(highest, float(block.max()))
+        heard = decode.hear(path)
     except decode.AudioError as error:
         return error.reason
-    return _Measured(num_frames, rate_hz, silent=is_silent(lowest, highest))
+    except OSError as error:
+        return f"it cannot be read ({error.strerror})"
+    return _Measured(
+        num_frames=heard.info.num_frames,
+        source_rate_hz=heard.info.sample_rate_hz,
+        silent=is_silent(heard.lowest, heard.highest),
+        peak=heard.peak,
+        is_plain=heard.is_plain,
+        part=heard.info.part,
+    )
 
 
 def _stamp(path: str) -> list[int] | None:
@@ -171,10 +185,11 @@ def _load(cache_file: Path) -> dict[str, list]:
 
 
 def _is_entry(entry: object) -> bool:
-    """Whether it is [size, mtime_ns, num_frames, source_rate_hz, silent]."""
+    """Whether it is [size, mtime_ns, and the fields of `_Measured`]."""
     return (
         isinstance(entry, list)
-        and len(entry) == 5
-        and all(isinstance(value, int) and value >= 0 for value in entry)
+        and len(entry) == len(_KINDS)
+        and all(map(isinstance, entry, _KINDS))
+        and min(entry[:3]) >= 0
         and entry[3] > 0
     )

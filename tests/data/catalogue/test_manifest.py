@@ -123,7 +123,8 @@ def test_files_outside_of_the_folder(server, outside):
 
 def test_subfolders_and_manifests_that_are_links_out_of_the_folder(server):
     found = _read(server, outside="skip")
-    assert {path for path, _ in found.skipped} == {"link.wav", "linked/a.wav"}
+    assert {path for path, _ in found.skipped} == {"link.wav", "linked/a.wav", "inner.wav"}
+    assert dict(found.skipped)["inner.wav"].startswith("a link to nothing")
     (server / "manifest.csv").symlink_to("../passwords.csv")
     (server.parent / "passwords.csv").write_text("root:x,secret\n")
     with pytest.raises(ValueError, match="is a link out of the folder") as error:

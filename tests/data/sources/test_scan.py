@@ -8,6 +8,7 @@ import pytest
 import soundfile
 
 from mclf_jax.data.sources import scan
+from tests.audio.broken import encoded
 
 
 def _write(path, seconds=1.0, rate_hz=8000, gain=0.1):
@@ -151,3 +152,18 @@ def test_progress_bar(tmp_path, capsys):
 
 def test_nothing_to_scan(tmp_path):
     assert _scan([], tmp_path / "cache.json") == []
+
+
+def test_what_is_used_in_part_and_what_is_too_loud_is_told(tmp_path):
+    whole = encoded("mp3", duration_s=2)
+    (tmp_path / "cut.mp3").write_bytes(whole[: len(whole) // 2])
+    (tmp_path / "whole.mp3").write_bytes(whole)
+    paths = [tmp_path / "cut.mp3", tmp_path / "whole.mp3", _write(tmp_path / "loud.wav", gain=9000)]
+    cache_file = tmp_path / "scan.json"
+    cut, sound, loud = _scan(paths, cache_file)
+    assert cut.part == "cut off: 1.0 s of the 2.0 s that its header promises"
+    assert cut.num_samples == pytest.approx(16000, abs=1200)
+    assert not cut.is_plain
+    assert sound.is_plain and not sound.part
+    assert 20000 < loud.peak < 50000
+    assert _scan(paths, cache_file) == [cut, sound, loud]
