@@ -248,7 +248,7 @@ def check_defined(name: str, parts: Experiment, *, split: str) -> None:
 
     They do or do not whatever is predicted, so that it is known before anything is trained.
     """
-    info, targets = parts.source.info, parts.labels(split)
+    info, targets = parts.source.info, parts.source.targets[parts.indices(split)]
     needs = {
         "single_label": "songs of a label and songs of another",
         "multi_label": "a label that some of its songs have and some have not",
