@@ -135,7 +135,7 @@ def make_catalogue(
 
     Args:
         facts: of the data set.
-        items: that are listed.
+        items: that are listed; of those of one name the first counts, and the others are skipped.
         looked_in: the folder of audio, for an error.
         skipped, notes: what else there is to tell.
         **others: fields of `Catalogue`.
@@ -144,14 +144,26 @@ def make_catalogue(
         ValueError: not one is there, see `keep_existing`.
     """
     hint = others.get("split_hint", "")
-    kept, missing = keep_existing(items, title=facts.title, looked_in=looked_in, hint=hint)
+    once, again = first_of_each(items)
+    kept, missing = keep_existing(once, title=facts.title, looked_in=looked_in, hint=hint)
     return Catalogue(
         facts=facts,
         items=kept,
-        skipped=(*skipped, *missing),
+        skipped=(*skipped, *again, *missing),
         notes=(*missing_note(missing, kept=len(kept)), *notes),
         **others,
     )
+
+
+def first_of_each(items: Iterable[Item]) -> tuple[list[Item], list[tuple[str, str]]]:
+    """The first item of each name, and (item, reason) of the others."""
+    once: dict[str, Item] = {}
+    again = []
+    for item in items:
+        if (first := once.setdefault(item.item_id, item)) is not item:
+            where = f" in line {item.line}: line {first.line} counts" if item.line else ""
+            again.append((item.item_id, f"listed again{where}"))
+    return list(once.values()), again
 
 
 def walk_audio(root: Path, *, skipped: list[tuple[str, str]] | None = None) -> Iterator[str]:

@@ -30,14 +30,18 @@ def read_table(
         dialect: how it is written.
 
     Raises:
-        ValueError: a column is missing, or an id is not a number.
+        ValueError: a column is missing, an id is not a number, or a song is there twice with
+            different cells.
     """
+    seen: dict[int, Mapping[str, str]] = {}
     for line, row in tables.read(file, columns=columns, dialect=dialect).rows:
         cells = {name: cell.strip() for name, cell in row.items()}
         try:
             song = int(cells[columns[0]])
         except ValueError as error:
             raise ValueError(f"{file}, line {line}: {columns[0]}: {error}") from error
+        if seen.setdefault(song, cells) != cells:
+            raise ValueError(f"{file}, line {line}: song {song} is there twice; got {cells}")
         yield line, song, cells
 
 
@@ -48,9 +52,12 @@ def number(cell: str, *, where: str) -> float:
         ValueError: it is something else.
     """
     try:
-        return float(cell) if cell else math.nan
+        found = float(cell) if cell else math.nan
     except ValueError as error:
         raise ValueError(f"{where}: {error}") from error
+    if math.isinf(found):
+        raise ValueError(f"{where}: {cell!r} is not a finite number")
+    return found
 
 
 def read_series(file: Path) -> dict[int, dict[int, float]]:

@@ -14,6 +14,7 @@ name may begin with Y, as a file name must not begin with -, and the audio may b
 
 import functools
 import json
+import math
 import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -93,6 +94,7 @@ def catalogue(
     audio = _audio_by_stem(root)
     items, skipped, num_unknown = [], [], 0
     for part in (*_TRAIN[train], "eval"):
+        listed: set[str] = set()
         for line, video, times_s, ids in _read_segments(_find(root, f"{part}_segments.csv")):
             found = tuple(names[mid] for mid in ids if mid in names)
             num_unknown += branch == "all" and len(found) < len(ids)
@@ -100,6 +102,10 @@ def catalogue(
                 continue
             start_s, end_s = (f"{time_s:g}" for time_s in times_s)
             item_id = f"{video}_{start_s}_{end_s}"
+            if item_id in listed:
+                skipped.append((item_id, f"listed again in line {line}"))
+                continue
+            listed.add(item_id)
             file = next((audio[stem] for stem in _stems(video, times_s) if stem in audio), None)
             if file is None:
                 skipped.append((item_id, "no such file"))
@@ -169,8 +175,11 @@ def _read_ontology(file: Path) -> dict[str, Mapping]:
         entries = json.loads(file.read_text(encoding="utf-8"))
         ontology = {entry["id"]: entry for entry in entries}
         for entry in entries:
-            if not set(entry["child_ids"]) <= ontology.keys() or not entry["name"]:
-                raise ValueError(f"entry {entry['id']} has no name, or children without an entry")
+            known = set(entry["child_ids"]) <= ontology.keys()
+            if not known or not entry["name"] or "restrictions" not in entry:
+                raise ValueError(
+                    f"entry {entry['id']} has no name or restrictions, or children without an entry"
+                )
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{file} is not the ontology of {FACTS.title}: {error!r}") from error
     return ontology
@@ -220,6 +229,8 @@ def _read_segments(file: Path) -> Iterator[tuple[int, str, tuple[float, float], 
         try:
             video, start_s, end_s, ids = cells
             times_s = float(start_s), float(end_s)
+            if not 0 <= times_s[0] < times_s[1] < math.inf:
+                raise ValueError("a segment must end after its beginning")
         except ValueError as error:
             raise ValueError(
                 f"{file}, line {line}: needed are video, start, end and the labels between quotes,"

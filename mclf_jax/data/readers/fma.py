@@ -7,6 +7,7 @@ The folder, as its archives unpack:
     fma_small/000/000002.mp3    also fma_medium, fma_large: clips of 30 s; fma_full: whole tracks
 """
 
+import collections
 import dataclasses
 import json
 import os
@@ -101,6 +102,9 @@ def catalogue(
 
     items, short = [], []
     for line, row in _read_tracks(table):
+        checks.choice(
+            f"{table}, line {line}: set.subset", row["set", "subset"], _SUBSETS["full"][0]
+        )
         if row["set", "subset"] not in values:
             continue
         item = _item(row, labels, genres=genres, audio=audio, where=f"{table}, line {line}")
@@ -132,19 +136,25 @@ def catalogue(
 def _read_genres(file: Path) -> dict[int, tuple[str, str | None]]:
     """{genre id: (name, name of its parent)}, in the order of the file."""
     table = tables.read(file, columns=("genre_id", "title", "parent"))
-    rows = [row for _, row in table.rows]
-    titles = [row["title"] for row in rows]
+    genres: dict[int, tuple[str, int]] = {}
+    for line, row in table.rows:
+        try:
+            genre, parent = int(row["genre_id"]), int(row["parent"])
+        except ValueError as error:
+            raise ValueError(f"{file}, line {line}: genre_id or parent: {error}") from error
+        if genre in genres or not row["title"]:
+            raise ValueError(
+                f"{file}, line {line}: genre {genre} is there twice, or has no title; got {row}"
+            )
+        genres[genre] = row["title"], parent
+    titles = collections.Counter(title for title, _ in genres.values())
     # A name must say which genre it is: where two have one title, their ids are added.
     names = {
-        int(row["genre_id"]): row["title"]
-        if titles.count(row["title"]) == 1
-        else f"{row['title']} ({row['genre_id']})"
-        for row in rows
+        genre: title if titles[title] == 1 else f"{title} ({genre})"
+        for genre, (title, _) in genres.items()
     }
-    return {
-        int(row["genre_id"]): (names[int(row["genre_id"])], names.get(int(row["parent"])))
-        for row in rows
-    }  # parent 0: a root
+    # Parent 0: a root.
+    return {genre: (names[genre], names.get(parent)) for genre, (_, parent) in genres.items()}
 
 
 def _read_tracks(file: Path) -> Iterator[tuple[int, Mapping[tuple[str, str], str]]]:

@@ -121,7 +121,12 @@ def _read_relevance(file: Path, names: tuple[str, ...]) -> dict[str, dict[str, f
                 f" {row['relevance']!r}; needed are a number in [0, 1] and one of"
                 f" {', '.join(names)}"
             )
-        found.setdefault(row["sample_key"], {})[row["instrument"]] = value
+        known = found.setdefault(row["sample_key"], {})
+        if known.setdefault(row["instrument"], value) != value:
+            raise ValueError(
+                f"{file}, line {line}: {row['instrument']} of {row['sample_key']} is {value}, and"
+                f" {known[row['instrument']]} above"
+            )
     return found
 
 
