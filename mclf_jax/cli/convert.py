@@ -33,6 +33,11 @@ def add_commands(commands: Any) -> None:
         choices=("single_label", "multi_label", "regression"),
         help="that of the list, or multi_label for a file, when not given",
     )
+    command.add_argument(
+        "--preset",
+        help="of a published version whose strides and the like do not show in weights: large of "
+        "wav2vec and musicnn, speech of cpc, plus of pase",
+    )
     command.add_argument("--licence", help="of the weights, to keep with them")
 
 
@@ -49,7 +54,7 @@ def _convert(arguments: argparse.Namespace) -> None:
 def _weights_from_run(arguments: argparse.Namespace) -> None:
     from mclf_jax.convert import run
 
-    of_runs = ("model", "labels", "task", "licence")
+    of_runs = ("model", "labels", "task", "preset", "licence")
     given = [f"--{name}" for name in of_runs if getattr(arguments, name) is not None]
     if given := given + arguments.overrides:
         raise ValueError(f"--to torch takes a run as it is, not {', '.join(given)}")
@@ -63,6 +68,7 @@ def _weights_from_run(arguments: argparse.Namespace) -> None:
 
 
 def _run_from_weights(arguments: argparse.Namespace) -> None:
+    from mclf_jax import models
     from mclf_jax.convert import run
 
     if arguments.model is None:
@@ -79,6 +85,7 @@ def _run_from_weights(arguments: argparse.Namespace) -> None:
         labels=labels,
         out=arguments.out,
         overrides=arguments.overrides,
+        preset=arguments.preset or models.PUBLISHED,
         licence=arguments.licence or "unknown",
     )
     _say_what_was_made(made, arguments)

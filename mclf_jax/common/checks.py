@@ -5,6 +5,8 @@ import math
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
+import numpy as np
+
 
 def choice(field: str, value: Any, allowed: Collection[Any]) -> None:
     """Raise a ValueError unless `value` is one of `allowed`.
@@ -60,6 +62,32 @@ def within(field: str, value: float, low: float, high: float, *, ends: str = "[]
         inside = above and below
     if not inside:
         raise ValueError(f"{field} is {value}; it must be in {ends[0]}{low}, {high}{ends[1]}")
+
+
+def finite(what: str, arrays: Mapping[str, Any]) -> None:
+    """Raise a ValueError that names the arrays with numbers that are not finite.
+
+    >>> finite("w.npz", {"a": np.ones(2), "b": np.array([1, np.nan, np.inf])})
+    Traceback (most recent call last):
+    ValueError: not finite in w.npz: b (2 of 3 numbers)
+    """
+    bad = []
+    for name, array in arrays.items():
+        flat = np.asarray(array)
+        if count := flat.size - np.count_nonzero(np.isfinite(flat)):
+            bad.append(f"{name} ({count} of {flat.size} numbers)")
+    if bad:
+        raise ValueError(f"not finite in {what}: {few(bad)}")
+
+
+def few(names: Collection[str], *, shown: int = 5) -> str:
+    """The first few of some names, and how many more there are, for messages.
+
+    >>> few(["a", "b", "c"], shown=2)
+    'a, b and 1 more'
+    """
+    more = f" and {len(names) - shown} more" if len(names) > shown else ""
+    return ", ".join(list(names)[:shown]) + more
 
 
 def only_known(field: str, given: Iterable[str], known: Iterable[str], *, of: str) -> None:

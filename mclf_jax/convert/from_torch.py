@@ -15,12 +15,14 @@ from mclf_jax.common import checks
 from mclf_jax.convert.keys import torch_key, torch_shape, turn
 from mclf_jax.convert.shapes import sizes_of
 from mclf_jax.convert.unwrap import has_last_layer, unwrap
+from mclf_jax.models.names import path_of
 
 # Constants of the front end, which this project computes from its settings, and counters.
 _CONSTANT = re.compile(
     r"(.*\.)?((spec|melspec|amplitude_to_db|to_db)\..+|num_batches_tracked)", re.DOTALL
 )
 LAST_LAYERS = ("required", "fresh")
+_SHOWN = 12
 # Of the largest weight: filter banks for other settings differ by about 1, those of other
 # PyTorch versions by 1e-5.
 _FILTER_BANK_TOLERANCE = 1e-2
@@ -32,14 +34,15 @@ def from_torch(
     *,
     num_labels: int | None = None,
     last_layer: str = "required",
+    preset: str = models.PUBLISHED,
     **arguments: Any,
 ) -> dict[str, Any]:
     """Variables of the model `name` from PyTorch weights under their public keys.
 
-    Prefixes of training code ("network.", "model.", "module.", "encoder.") are taken off, and
-    a teacher or a projector beside them is left out, see `unwrap`. So are the network's own
-    constants, windows and mel filter banks; but a filter bank that is there must be the one
-    that `features` describes.
+    Dictionaries and prefixes of training code ("state_dict", "network.", "module.", any other) are
+    taken off, and a teacher or a projector beside them is left out, see `unwrap`. So are the
+    network's own constants, windows and mel filter banks; but a filter bank that is there must be
+    the one that `features` describes.
 
     Args:
         name: one of `models.ARCHITECTURES`.
@@ -47,6 +50,7 @@ def from_torch(
         num_labels: K that the last layer must have; read off it when not given.
         last_layer: "required", or "fresh": where there is none, as in encoders that were trained
             without labels, it is initialised, for embeddings or to be trained.
+        preset: one of `models.PRESETS[name]`, for what does not show in shapes, such as strides.
         **arguments: of `models.build`, such as `features` and attributes of the module. Widths
             and depths that are not given are read off the shapes.
 
@@ -55,8 +59,8 @@ def from_torch(
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: another number of labels, other features, or keys that are unknown or
-            missing or have another shape; all of them are listed.
+        ValueError: another number of labels, other features, keys that are unknown or missing or
+            have another shape, or numbers that are not finite; the arrays are named.
     """
     checks.choice("last_layer", last_layer, LAST_LAYERS)
     arrays = unwrap(name, weights).arrays
@@ -68,23 +72,19 @@ def from_torch(
             f"these weights have {outputs} outputs ({head}) and {num_labels} labels were asked "
             "for; give the labels that they were trained on, in that order"
         )
-    model = models.build(
-        name, num_labels=outputs or num_labels or 1, **sizes_of(name, arrays) | arguments
-    )
+    arguments = models.preset(name, preset) | sizes_of(name, arrays) | arguments
+    model = models.build(name, num_labels=outputs or num_labels or 1, **arguments)
     check_filter_bank(arrays, model.features)
     arrays = without_constants(arrays)
     is_encoder = not has_last_layer(name, arrays)
     fresh = is_encoder and last_layer == "fresh"
 
-    key = jax.random.key(0)
-    expected = jax.jit(model.init)(key) if fresh else jax.eval_shape(model.init, key)
-    leaves, tree = jax.tree_util.tree_flatten_with_path(expected)
-    found, problems = [], []
-    for parts, leaf in leaves:
-        path = tuple(part.key for part in parts)
+    leaves, tree = jax.tree_util.tree_flatten_with_path(_shapes(model, preset=preset))
+    given, found, problems = len(arrays), {}, []
+    for parts, leaf in sorted(leaves, key=lambda item: item[0][0].key != "params"):
+        path = path_of(parts)
         key = torch_key(path)
         if fresh and key.startswith(f"{head}."):
-            found.append(leaf)
             continue
         array = arrays.pop(key, None)
         if array is None:
@@ -92,9 +92,16 @@ def from_torch(
             continue
         if array.shape != torch_shape(path, leaf.shape):
             problems.append(f"{key}: got {array.shape}, need {torch_shape(path, leaf.shape)}")
-        found.append(jnp.asarray(turn(path, array)))
+        elif not jnp.issubdtype(array.dtype, jnp.floating):
+            problems.append(f"{key}: got {array.dtype}, need floating point")
+        found[path] = turn(path, array)
     problems += [f"unknown: {key}" for key in sorted(arrays)]
     if problems:
+        if len(problems) > _SHOWN:
+            problems[_SHOWN:] = [
+                f"and {len(problems) - _SHOWN} more; it has {len(leaves)} keys, and {given} were "
+                "given"
+            ]
         hint = ""
         if is_encoder and all(problem.startswith(f"missing: {head}.") for problem in problems):
             hint = (
@@ -104,7 +111,25 @@ def from_torch(
         elif models.architecture(name).length == "fixed":
             hint = f"\nThe size of {head} depends on features and model.window_s."
         raise ValueError(f"these weights do not fit {name!r}:\n  " + "\n  ".join(problems) + hint)
-    return jax.tree_util.tree_unflatten(tree, found)
+    # Only now, as sizes in a file may be beyond sense.
+    loaded = {path: jnp.asarray(array) for path, array in found.items()}
+    checks.finite("these weights", {torch_key(path): array for path, array in loaded.items()})
+    if fresh:
+        made = jax.tree_util.tree_leaves_with_path(jax.jit(model.init)(jax.random.key(0)))
+        loaded = {path_of(parts): leaf for parts, leaf in made} | loaded
+    return jax.tree_util.tree_unflatten(tree, [loaded[path_of(parts)] for parts, _ in leaves])
+
+
+def _shapes(model: models.Model, *, preset: str) -> Any:
+    """Of its variables, as far as sizes read off weights go together."""
+    try:
+        return jax.eval_shape(model.init, jax.random.key(0))
+    except (ValueError, TypeError, ZeroDivisionError, OverflowError) as error:
+        others = [name for name in models.PRESETS.get(model.name, {}) if name != preset]
+        hint = f" Perhaps it is of the preset {' or '.join(others)}." if others else ""
+        raise ValueError(
+            f"{model.name!r} cannot be made in the sizes that these weights show: {error}.{hint}"
+        ) from error
 
 
 def without_constants(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -21,6 +21,7 @@ from mclf_jax.convert.unwrap import has_last_layer, unwrap
 from mclf_jax.convert.weights import write_weights
 from mclf_jax.data.catalogue.label_lists import LABEL_LISTS, LabelList, label_list
 from mclf_jax.models import Model, architecture
+from mclf_jax.models.taggers import musicnn
 from mclf_jax.objectives.views import embedding_size
 from mclf_jax.run import checkpoint, experiment
 from mclf_jax.run.directory import describe_run, write_run
@@ -45,6 +46,7 @@ def run_from_weights(
     labels: LabelList | None,
     out: str | Path,
     overrides: Sequence[str] = (),
+    preset: str = models.PUBLISHED,
     licence: str = "unknown",
 ) -> dict[str, Any]:
     """Make a run directory of a file of weights, which `load`, predict and embed work on.
@@ -59,6 +61,7 @@ def run_from_weights(
             encoder.
         out: the directory to make.
         overrides: "--config.model.args.num_heads=4", "--config.features.n_mels=128" and the like.
+        preset: one of `models.PRESETS[model]`, for what does not show in shapes.
         licence: of the weights, kept in meta.json.
 
     Returns:
@@ -77,7 +80,7 @@ def run_from_weights(
         raise ValueError(f"{weights} is a folder; to write the weights of a run, take --to torch")
     arrays, left_out, projector_inputs = unwrap(model, weights)
     head, is_tagger = architecture(model).head, has_last_layer(model, arrays)
-    config = _config(model, arrays, overrides)
+    config = _config(model, arrays, overrides, preset=preset)
     if not is_tagger:
         labels = LabelList((), "multi_label", f"none, as there is no last layer ({head})")
         config.objective.name = "simclr" if projector_inputs else "supervised"
@@ -91,6 +94,7 @@ def run_from_weights(
         arrays,
         num_labels=len(labels.labels) or None,
         last_layer="fresh",
+        preset=preset,
         features=network.features,
         window_s=network.window_s,
         **config.model.args,
@@ -203,7 +207,9 @@ def weights_from_run(run: str | Path, out: str | Path) -> dict[str, Any]:
     }
 
 
-def _config(name: str, arrays: dict[str, np.ndarray], overrides: Sequence[str]) -> ConfigDict:
+def _config(
+    name: str, arrays: dict[str, np.ndarray], overrides: Sequence[str], *, preset: str
+) -> ConfigDict:
     for text in overrides:
         field = text.removeprefix("--config.").partition("=")[0]
         if not field.startswith(_USED_FIELDS) or field == "features.on":
@@ -214,9 +220,15 @@ def _config(name: str, arrays: dict[str, np.ndarray], overrides: Sequence[str]) 
     config = config_lib.base()
     config.data.name = "none"
     config.model.name = name
-    config.model.args = ConfigDict(models.arguments_of(name) | sizes_of(name, arrays))
+    arguments = models.arguments_of(name) | models.preset(name, preset) | sizes_of(name, arrays)
+    config.model.args = ConfigDict(arguments)
     config = config_lib.apply_overrides(config, overrides, origin=f"--model {name}")
-    return config_lib.validate(config)
+    config = config_lib.validate(config)
+    if name == "musicnn":  # what it takes by itself need not be set
+        bands = experiment.build_model(config, num_labels=1).input_shape[-1]
+        if tuple(config.model.args.heights) == musicnn.usual_heights(bands):
+            config.model.args.heights = ()
+    return config
 
 
 def _check_embedding(model: Model, weights: Path, *, size: int) -> None:
@@ -232,8 +244,8 @@ def _check_embedding(model: Model, weights: Path, *, size: int) -> None:
 def _changes(config: ConfigDict, model: Model, arrays: dict[str, np.ndarray]) -> list[str]:
     """Overrides for what is neither published nor to be seen in the weights."""
     published = models.architecture(model.name)
-    arguments = models.arguments_of(model.name) | sizes_of(model.name, arrays)
-    used = {name: getattr(model.module, name) for name in arguments}
+    arguments, shown = models.arguments_of(model.name), sizes_of(model.name, arrays)
+    used = {name: getattr(model.module, name) for name in arguments if name not in shown}
     changes = {f"model.args.{k}": v for k, v in used.items() if v != arguments[k]}
     features, used = to_json(published.features), to_json(model.features)
     changes |= {f"features.{k}": v for k, v in used.items() if v != features.get(k)}

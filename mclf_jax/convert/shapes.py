@@ -1,13 +1,14 @@
 """What the shapes of published weights tell about the network: its widths and its depth."""
 
+import itertools
 import re
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
-# Argument of the module -> where it is seen: (key, axis), a list of these for a tuple, or a
-# pattern whose matches are counted.
+# Argument of the module -> where it is seen: (key, axis), a list of these for a tuple, a key with
+# {} for a tuple of as many as there are, or a pattern whose matches are counted.
 _EVIDENCE: dict[str, dict[str, Any]] = {
     "clmr_sample_cnn": {
         "n_channels": ("sequential.0.0.weight", 0),
@@ -19,6 +20,7 @@ _EVIDENCE: dict[str, dict[str, Any]] = {
     },
     "cpc": {
         "n_channels": ("encoder.seq.layer-0.0.weight", 0),
+        "kernel_sizes": ("encoder.seq.layer-{}.0.weight", 2),
         "context_dim": ("autoregressor.autoregressor.weight_hh_l0", 1),
         "num_codes": ("codebook.embedding", 0),
         "code_dim": ("codebook.embedding", 1),
@@ -42,6 +44,7 @@ _EVIDENCE: dict[str, dict[str, Any]] = {
         "n_channels": ("layers.2.conv.weight", 0),
         "backend_channels": ("layer1.conv.weight", 0),
         "dense_units": ("dense1.weight", 0),
+        "heights": [("layers.0.conv.weight", 2), ("layers.1.conv.weight", 2)],
     },
     "pase": {
         "n_channels": ("blocks.0.conv.low_hz_", 0),
@@ -59,29 +62,40 @@ _EVIDENCE: dict[str, dict[str, Any]] = {
     },
     "tutorial_cnn": {"n_channels": ("layer1.conv.weight", 0)},
     "vgg_ish": {"n_channels": ("layer1.conv.weight", 0)},
-    "wav2vec": {"n_channels": ("feature_extractor.conv_layers.0.0.weight", 0)},
+    "wav2vec": {
+        "n_channels": ("feature_extractor.conv_layers.0.0.weight", 0),
+        "kernel_sizes": ("feature_extractor.conv_layers.{}.0.weight", 2),
+        "context_kernel_sizes": ("feature_aggregator.conv_layers.{}.1.weight", 2),
+    },
 }
 
 
 def sizes_of(name: str, arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
     """Arguments of the module `name` as far as its weights show them.
 
-    Numbers of attention heads do not show, nor do the sizes of poolings.
+    Numbers of attention heads do not show, nor do strides and the sizes of poolings.
 
     Args:
         name: one of `models.ARCHITECTURES`.
         arrays: under the network's own keys, see `keys`.
     """
     found = {}
-    for argument, evidence in _EVIDENCE[name].items():
+    for argument, evidence in _EVIDENCE.get(name, {}).items():
         if isinstance(evidence, str):
             found[argument] = sum(bool(re.fullmatch(evidence, key)) for key in arrays)
         elif isinstance(evidence, list):
             sizes = [_size(arrays, *where) for where in evidence]
             found[argument] = None if None in sizes else tuple(sizes)
+        elif "{}" in evidence[0]:
+            found[argument] = _sizes(arrays, *evidence)
         else:
             found[argument] = _size(arrays, *evidence)
     return {argument: value for argument, value in found.items() if value}
+
+
+def _sizes(arrays: Mapping[str, np.ndarray], pattern: str, axis: int) -> tuple[int, ...]:
+    sizes = (_size(arrays, pattern.format(i), axis) for i in itertools.count())
+    return tuple(itertools.takewhile(lambda size: size is not None, sizes))
 
 
 def _size(arrays: Mapping[str, np.ndarray], key: str, axis: int) -> int | None:

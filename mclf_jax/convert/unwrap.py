@@ -1,5 +1,6 @@
 """The network in a checkpoint: training code wraps it, and keeps more beside it."""
 
+import functools
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,14 +11,24 @@ import numpy as np
 
 from mclf_jax import models
 from mclf_jax.convert.keys import torch_key
-from mclf_jax.convert.weights import Checkpoint, read_checkpoint, unpack
+from mclf_jax.convert.locate import follows
+from mclf_jax.convert.weights import read_checkpoint, unpack
+from mclf_jax.models.names import path_of
 
-# What training code wraps a network in: Lightning, DataParallel, CLMR, torch.compile.
-_WRAPPERS = re.compile(r"((network|model|module|encoder|_orig_mod)\.)*")
 # The head of CLMR and SimCLR, which is of no use once they are trained.
-_PROJECTOR = re.compile(r"(.*\.)?projector\.\d+\..+")
-# What CLMR trains on top of an encoder that stays as it is.
-_CLASSIFIER = re.compile(r"model\.\d+\.(weight|bias)")
+_PROJECTOR = re.compile(r"(.*\.)?projector\.\d+\..+", re.DOTALL)
+# Heads of pretext tasks in the public code of a network: name for people -> its keys.
+_PRETEXT_HEADS = {
+    "cpc": {"loss.predictor.*": r"loss\.predictor\..+"},  # Spijkervet
+    "wav2vec": {  # fairseq; features are projected for the loss alone
+        "wav2vec_predictions.*": r"wav2vec_predictions\..+",
+        "project_features.*": r"project_features\..+",
+    },
+    "pase": {  # santi-pdp
+        "*_workers.*": r"(regression|classification|regularizer)_workers\..+",
+        "minions.*": r"minions\..+",
+    },
+}
 
 
 class Unwrapped(NamedTuple):
@@ -38,23 +49,30 @@ class Unwrapped(NamedTuple):
 def unwrap(name: str, weights: Mapping[str, Any] | str | Path) -> Unwrapped:
     """Find the weights of the network `name`, whatever they were wrapped in.
 
-    Prefixes are taken off; what belongs to a teacher or to a projector is left out, and so is an
-    encoder that is there a second time, as in checkpoints of CLMR. What CLMR calls linear
-    evaluation, an encoder and one layer on it, is a network with its last layer. Other keys stay
-    as they are.
+    Dictionaries and prefixes of any name are taken off; what belongs to a teacher, to a projector
+    or to another head of a pretext task is left out, and so is an encoder that is there a second
+    time, as in checkpoints of CLMR. What CLMR calls linear evaluation, an encoder and one layer on
+    it, is a network with its last layer. Other keys stay as they are.
 
     Args:
         name: one of `models.ARCHITECTURES`.
         weights: a state_dict, a checkpoint that holds one, or the path of a file of these.
 
     Raises:
-        FileNotFoundError, ValueError: as `weights.read_checkpoint`.
+        FileNotFoundError, ValueError: as `weights.read_checkpoint`; also an unknown name.
     """
-    models.features_of(name)  # an unknown name is an error before a file is read
-    found = unpack(weights) if isinstance(weights, Mapping) else read_checkpoint(weights)
+    keys = expected_keys(name)  # an unknown name is an error before a file is read
+    if isinstance(weights, Mapping):
+        found = unpack(weights, keys=keys)
+    else:
+        found = read_checkpoint(weights, keys=keys)
     left_out: list[str] = []
-    prefix, *others = _prefixes(name, found)
-    arrays = {key.removeprefix(prefix): array for key, array in found.arrays.items()}
+    prefix = found.prefix
+    arrays: dict[str, np.ndarray] = {}
+    for key, array in found.arrays.items():
+        own = key.removeprefix(prefix)
+        is_other = own == key and prefix and prefix + key in found.arrays
+        arrays[f"{key} (outside of {prefix})" if is_other else own] = array
 
     def leave_out(keys: set[str], what: str) -> None:
         if keys:
@@ -62,22 +80,27 @@ def unwrap(name: str, weights: Mapping[str, Any] | str | Path) -> Unwrapped:
             for key in keys:
                 del arrays[key]
 
-    if prefix:
-        aside = f"teacher_{prefix}"
-        leave_out({key for key in arrays if key.startswith(aside)}, f"{aside}*")
-    for other in others:
-        again = {key for key in arrays if other and _same(arrays, key, key.removeprefix(other))}
-        leave_out(again, f"{other}* (the same weights again)")
+    for other in found.again:
+        if follows(other):
+            leave_out({key for key in arrays if key.startswith(other)}, f"{other}*")
+        else:
+            again = {key for key in arrays if other and _same(arrays, key, key.removeprefix(other))}
+            leave_out(again, f"{other}* (the same weights again)")
+    for what, pattern in _PRETEXT_HEADS.get(name, {}).items():
+        leave_out({key for key in arrays if re.fullmatch(pattern, key, re.DOTALL)}, what)
     projector = {key for key in arrays if _PROJECTOR.fullmatch(key)}
     first = [arrays[key] for key in projector if key.endswith("projector.0.weight")]
     projector_inputs = first[0].shape[-1] if first and first[0].ndim == 2 else None
     leave_out(projector, "projector.*")
-    if prefix == "encoder." and not has_last_layer(name, arrays):
-        classifier = {key for key in arrays if _CLASSIFIER.fullmatch(key)}
-        if classifier == {"model.0.weight", "model.0.bias"}:
+    # What CLMR trains on top of an encoder that stays as it is.
+    if prefix.endswith("encoder.") and not has_last_layer(name, arrays):
+        layer = f"{prefix.removesuffix('encoder.')}model.0."
+        beside = f"{re.escape(layer.removesuffix('0.'))}[0-9]+[.](weight|bias)"
+        classifier = {key for key in arrays if re.fullmatch(beside, key)}
+        if classifier == {f"{layer}weight", f"{layer}bias"}:
             head = models.architecture(name).head
             for leaf in ("weight", "bias"):
-                arrays[f"{head}.{leaf}"] = arrays.pop(f"model.0.{leaf}")
+                arrays[f"{head}.{leaf}"] = arrays.pop(f"{layer}{leaf}")
         else:
             leave_out(classifier, "model.* (a classifier of more than one layer)")
     return Unwrapped(arrays, (*left_out, *found.beside), projector_inputs)
@@ -89,15 +112,16 @@ def has_last_layer(name: str, arrays: Mapping[str, np.ndarray]) -> bool:
     return any(key.startswith(f"{head}.") for key in arrays)
 
 
-def _prefixes(name: str, found: Checkpoint) -> list[str]:
-    """Those of all keys, the one of the network first."""
-    prefixes = sorted({_WRAPPERS.match(key).group() for key in found.arrays} | {""}, key=len)
-    if len(prefixes) > 1:
-        model = models.build(name, num_labels=1)
-        leaves = jax.tree_util.tree_leaves_with_path(jax.eval_shape(model.init, jax.random.key(0)))
-        keys = [torch_key([part.key for part in parts]) for parts, _ in leaves]
-        prefixes.sort(key=lambda prefix: -sum(prefix + key in found.arrays for key in keys))
-    return prefixes
+@functools.cache
+def expected_keys(name: str) -> frozenset[str]:
+    """Keys of a network in its published size; deeper ones have more.
+
+    Raises:
+        ValueError: an unknown name.
+    """
+    model = models.build(name, num_labels=1)
+    leaves = jax.tree_util.tree_leaves_with_path(jax.eval_shape(model.init, jax.random.key(0)))
+    return frozenset(torch_key(path_of(parts)) for parts, _ in leaves)
 
 
 def _same(arrays: Mapping[str, np.ndarray], key: str, other: str) -> bool:

@@ -1,30 +1,22 @@
 """Files of weights: name -> array, read and written without running anything that is in them."""
 
 import importlib
+import math
+import zipfile
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from mclf_jax.common import files
+from mclf_jax.convert import kinds
+from mclf_jax.convert.locate import Located, locate
 
 SUFFIXES = (".pth", ".pt", ".ckpt", ".safetensors", ".npz")
-# What training scripts call the state_dict when they save it beside other things.
-_NESTINGS = ("state_dict", "model_state_dict", "model")
-
-
-class Checkpoint(NamedTuple):
-    """What a training script has saved.
-
-    Attributes:
-        arrays: of the state_dict, under their own names.
-        beside: names of what was saved with it: "epoch", "optimizer_states".
-    """
-
-    arrays: dict[str, np.ndarray]
-    beside: tuple[str, ...]
+# What a file may take in memory: so many times its bytes, and so many more.
+_EXPANSION, _ALLOWANCE = 20, 64 << 20
 
 
 def read_weights(path: str | Path) -> dict[str, np.ndarray]:
@@ -32,24 +24,30 @@ def read_weights(path: str | Path) -> dict[str, np.ndarray]:
     return read_checkpoint(path).arrays
 
 
-def read_checkpoint(path: str | Path) -> Checkpoint:
+def read_checkpoint(path: str | Path, *, keys: Collection[str] = ()) -> Located:
     """Read a file of weights.
 
+    Sizes are read before data: what would take far more memory than the file has bytes is refused.
+
     Args:
-        path: .pth, .pt or .ckpt of PyTorch (a state_dict, or a Lightning checkpoint that holds
-            one), .safetensors, or .npz.
+        path: .pth, .pt or .ckpt of PyTorch (a state_dict, or a checkpoint that holds one),
+            .safetensors, or .npz.
+        keys: of the network that is looked for, see `locate`.
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: another suffix, a broken file, or something else than arrays in it.
+        ValueError: another suffix, a broken file, one that is something else than its suffix says,
+            one that expands beyond sense, or something else than arrays in it.
         ImportError: the library for this suffix is not installed.
     """
     path = Path(path)
     suffix = _suffix(path)
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such file")
-    read = {".npz": _read_npz, ".safetensors": _read_safetensors}.get(suffix, _read_torch)
-    return unpack(read(path), origin=str(path))
+    wanted = {".npz": "npz", ".safetensors": "safetensors"}.get(suffix, "torch")
+    kinds.check(path, wanted=wanted)
+    read = {"npz": _read_npz, "safetensors": _read_safetensors, "torch": _read_torch}[wanted]
+    return unpack(read(path), origin=str(path), keys=keys, most_bytes=_most_bytes(path))
 
 
 def write_weights(path: str | Path, arrays: Mapping[str, np.ndarray]) -> None:
@@ -77,38 +75,65 @@ def write_weights(path: str | Path, arrays: Mapping[str, np.ndarray]) -> None:
             torch.save(tensors, temporary)
 
 
-def unpack(weights: Mapping[str, Any], *, origin: str = "weights") -> Checkpoint:
+def unpack(
+    weights: Mapping[Any, Any],
+    *,
+    origin: str = "weights",
+    keys: Collection[str] = (),
+    most_bytes: int | None = None,
+) -> Located:
     """A state_dict, or a checkpoint that holds one, apart from what was saved with it.
 
     Args:
-        weights: name -> numpy or jax array or PyTorch tensor.
+        weights: name -> numpy or jax array or PyTorch tensor, in dictionaries of any depth.
         origin: where they are from, for messages.
+        keys: of the network that is looked for, see `locate`.
+        most_bytes: that the arrays may have.
 
     Raises:
-        ValueError: there are other things than arrays.
+        ValueError: see `locate`; or an array that is not a plain one, or too much of them.
     """
-    nested = [name for name in _NESTINGS if isinstance(weights.get(name), Mapping)]
-    beside = tuple(str(key) for key in weights if key != nested[0]) if nested else ()
-    weights = weights[nested[0]] if nested else weights
-    others = {key: type(value).__name__ for key, value in weights.items() if not _is_array(value)}
-    if others or not weights:
-        got = ", ".join(f"{key} ({kind})" for key, kind in others.items()) or "none (a module?)"
-        raise ValueError(
-            f"{origin}: expected a state_dict, name -> array, or a checkpoint that holds one as "
-            f"{' or '.join(_NESTINGS)}; got {got}"
-        )
-    return Checkpoint({key: _as_array(value) for key, value in weights.items()}, beside)
+    found = locate(weights, keys, origin=origin)
+    # A tensor may repeat few numbers without end.
+    size = sum(8 * math.prod(value.shape) for value in found.arrays.values())
+    if most_bytes and size > most_bytes:
+        raise ValueError(_too_large(origin, size, most_bytes))
+    arrays = {key: _as_array(value, name=f"{origin}: {key}") for key, value in found.arrays.items()}
+    return found._replace(arrays=arrays)
 
 
 def _read_npz(path: Path) -> dict[str, np.ndarray]:
+    _check_size(path)
     try:
         with path.open("rb") as file:
             found = np.load(file, allow_pickle=False)
-            if isinstance(found, np.ndarray):
-                raise ValueError("it is one array, without a name")
-            return dict(found)
+            if len(set(found.files)) != len(found.files):
+                raise ValueError("arrays are in it twice")
+            return {key: found[key] for key in found.files}
     except Exception as error:  # of zipfile, zlib, struct and numpy, whatever is broken
         raise ValueError(f"{path} cannot be read as .npz: {_reason(error)}") from error
+
+
+def _most_bytes(path: Path) -> int:
+    return _ALLOWANCE + _EXPANSION * path.stat().st_size
+
+
+def _check_size(path: Path) -> None:
+    """Raise a ValueError if an archive says that it expands beyond sense."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            size = sum(member.file_size for member in archive.infolist())
+    except Exception:  # whatever is broken: the reader says what
+        return
+    if size > (most := _most_bytes(path)):
+        raise ValueError(_too_large(str(path), size, most))
+
+
+def _too_large(origin: str, size: int, most: int) -> str:
+    return (
+        f"{origin} would take {size / 1e6:,.0f} MB of memory, far more than it has bytes; weights "
+        f"do not shrink like that, so at most {most / 1e6:,.0f} MB are read"
+    )
 
 
 def _read_safetensors(path: Path) -> dict[str, np.ndarray]:
@@ -123,6 +148,7 @@ def _read_safetensors(path: Path) -> dict[str, np.ndarray]:
 
 def _read_torch(path: Path) -> Mapping[str, Any]:
     torch = _library("torch")
+    _check_size(path)
     try:
         # Lightning saves hyper-parameters and callbacks beside the weights, objects of classes
         # that need not even exist here: stand-ins take their places, and no code of theirs runs.
@@ -186,16 +212,15 @@ def _library(name: str) -> Any:
         ) from error
 
 
-def _is_array(value: Any) -> bool:
-    return hasattr(value, "shape") and hasattr(value, "dtype")
-
-
-def _as_array(value: Any) -> np.ndarray:
-    if hasattr(value, "detach"):  # a tensor; no need to import torch to know
-        value = value.detach().cpu()
-        # numpy has no bfloat16 of its own.
-        return (value.float() if "bfloat16" in str(value.dtype) else value).numpy()
-    array = np.asarray(value)
+def _as_array(value: Any, *, name: str) -> np.ndarray:
+    try:
+        if hasattr(value, "detach"):  # a tensor; no need to import torch to know
+            value = value.detach().cpu()
+            # numpy has no bfloat16 of its own.
+            return (value.float() if "bfloat16" in str(value.dtype) else value).numpy()
+        array = np.asarray(value)
+    except Exception as error:  # of a sparse, quantised or other tensor without plain memory
+        raise ValueError(f"{name} is not a plain array: {_reason(error)}") from error
     return array.astype(np.float32) if array.dtype.name == "bfloat16" else array
 
 

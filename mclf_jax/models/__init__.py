@@ -105,6 +105,14 @@ ARCHITECTURES = {
     "wav2vec": _entry(wav2vec.Wav2Vec, "fc", "any"),
     "pase": _entry(pase.PASE, "fc", "any"),
 }
+PUBLISHED = "published"
+PRESETS: dict[str, dict[str, dict[str, Any]]] = {
+    "cpc": {"speech": cpc.SPEECH},
+    "musicnn": {"large": musicnn.LARGE},
+    "pase": {"plus": pase.PLUS},
+    "wav2vec": {"large": wav2vec.LARGE},
+}
+"""Arguments of other versions that were published, by network and name."""
 DTYPES = ("float32", "bfloat16")
 REMATS = ("none", "blocks")
 # Attributes of modules that have a place of their own in a config.
@@ -314,3 +322,15 @@ def arguments_of(name: str) -> dict[str, Any]:
     """The arguments that `build` passes on to a network, with their published values."""
     fields = dataclasses.fields(architecture(name).module)
     return {field.name: field.default for field in fields if field.name not in _NOT_ARGUMENTS}
+
+
+def preset(name: str, version: str = PUBLISHED) -> dict[str, Any]:
+    """Arguments of a version of a network in `PRESETS`; none for `PUBLISHED`, the usual one.
+
+    Raises:
+        ValueError: an unknown name or version.
+    """
+    architecture(name)
+    versions = {PUBLISHED: {}} | PRESETS.get(name, {})
+    checks.choice(f"preset of {name}", version, versions)
+    return dict(versions[version])

@@ -13,8 +13,9 @@ from ml_collections import ConfigDict
 
 from mclf_jax import objectives
 from mclf_jax.audio.features import to_json
-from mclf_jax.common import parallel
+from mclf_jax.common import checks, parallel
 from mclf_jax.models import Model
+from mclf_jax.models.names import name_of, path_of
 from mclf_jax.run import checkpoint, restore
 from mclf_jax.run.directory import read_config, read_meta, read_model
 
@@ -53,7 +54,7 @@ def load_variables(run: str | Path, model: Model, mesh: Mesh) -> dict[str, Any]:
 
     Raises:
         FileNotFoundError: nothing was trained in it yet.
-        ValueError: its files are damaged.
+        ValueError: its files are damaged, or numbers are not finite; the variables are named.
     """
     try:
         abstract = jax.eval_shape(model.init, jax.random.key(0))
@@ -74,7 +75,11 @@ def reload_variables(run: str | Path, variables: PyTree) -> dict[str, Any]:
 
 def _load(run: str | Path, like: PyTree, shardings: PyTree) -> dict[str, Any]:
     abstract = checkpoint.abstract_like(like, shardings)
-    return restore.restore_best(Path(run) / "checkpoints", abstract)
+    best = restore.restore_best(Path(run) / "checkpoints", abstract)
+    leaves = jax.tree_util.tree_leaves_with_path(best["variables"])
+    arrays = {name_of(path_of(key_path)[1:]): leaf for key_path, leaf in leaves}
+    checks.finite(f"the best checkpoint of {run}", arrays)
+    return best
 
 
 def why_unfit(run: Run, *, task: str | None = None, labels: Sequence[str] | None = None) -> str:

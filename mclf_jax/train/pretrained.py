@@ -52,7 +52,7 @@ def read(path: str | Path, *, model: Model, other_features: str = "refuse") -> P
 
     Raises:
         FileNotFoundError: there is nothing, or no checkpoint in the run yet.
-        ValueError: of another architecture, or other features.
+        ValueError: of another architecture, other features, or numbers that are not finite.
     """
     checks.choice("init.other_features", other_features, OTHER_FEATURES)
     path = Path(path)
@@ -117,6 +117,7 @@ def _other_arguments(trained: Model, model: Model) -> list[str]:
 
 def _read_weights(path: Path, *, model: Model, other_features: str) -> Pretrained:
     arrays, left_out, _ = unwrap(model.name, path)
+    checks.finite(f"init.path, {path}", without_constants(arrays))
     notes = ["the file does not say which features it was trained on"]
     if any(key.endswith("mel_scale.fb") for key in arrays):
         notes = []

@@ -88,6 +88,7 @@ def test_the_run_is_a_tagger_with_these_weights(folder):
         "backend_channels": 5,
         "dense_units": 6,
         "dropout_rate": 0.5,
+        "heights": [],  # the usual ones
     }
     assert (folder / "run" / "skipped.csv").read_text().splitlines() == ["path,reason"]
 
@@ -162,7 +163,7 @@ def test_errors_are_one_message_and_leave_nothing_behind(folder, tmp_path, capsy
     assert "is not a run directory" in not_a_run
     assert "got '.onnx'" in error(folder / "run", "--to", "torch", "--out", tmp_path / "x.onnx")
     monkeypatch.setitem(sys.modules, "torch", None)
-    (tmp_path / "x.pth").write_text("")
+    (tmp_path / "x.pth").write_bytes(b"\x80")
     install = "pip install 'mclf-jax[torch]'"
     assert install in error(tmp_path / "x.pth", *given, "--labels", labels)
     (tmp_path / "x.pth").unlink()

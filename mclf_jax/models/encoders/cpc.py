@@ -4,8 +4,7 @@ Sizes are those of CLMR's first version, which reads 59,049 samples at 22,050 Hz
 convolutions make a latent of every 480 samples, 124 in all, and a GRU sums up the latents so far.
 6,380,082 parameters for 50 tags, 5,775,872 of them in the convolutions.
 
-For speech at 16 kHz the paper has strides (5, 4, 2, 2, 2), kernel_sizes (10, 8, 4, 4, 4) and, in
-public code, paddings (2, 2, 2, 2, 1).
+For speech at 16 kHz, in the paper and its public code: `SPEECH`.
 """
 
 import flax.linen as nn
@@ -27,6 +26,12 @@ from mclf_jax.models.taggers.crnn import GRU
 
 FEATURES = Waveform(sample_rate_hz=22050)
 WINDOW_SAMPLES = 3**10
+SPEECH = {
+    "kernel_sizes": (10, 8, 4, 4, 4),
+    "strides": (5, 4, 2, 2, 2),
+    "paddings": (2, 2, 2, 2, 1),
+}
+"""Arguments of the network for speech, which hears features.sample_rate_hz=16000."""
 NORMS = ("none", "layer", "batch")
 
 
