@@ -11,7 +11,8 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from mclf_jax.common import documents, plugins
+from mclf_jax.common import plugins
+from mclf_jax.common.text import documents
 from mclf_jax.config.check import validate
 from mclf_jax.config.fields import CHECKS, base, flatten
 from mclf_jax.config.library import Asked, load_module

@@ -13,7 +13,8 @@ from ml_collections import ConfigDict
 from mclf_jax import config as config_lib
 from mclf_jax import models
 from mclf_jax.audio.features import to_json
-from mclf_jax.common import parallel, tables
+from mclf_jax.common import parallel
+from mclf_jax.common.text import tables
 from mclf_jax.convert.from_torch import from_torch
 from mclf_jax.convert.shapes import sizes_of
 from mclf_jax.convert.to_torch import to_torch

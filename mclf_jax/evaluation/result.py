@@ -13,7 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
-from mclf_jax.common import checks, documents, files, tables
+from mclf_jax.common import checks, files
+from mclf_jax.common.text import documents, tables
 from mclf_jax.data.base.source import TASKS
 
 _ARRAYS = ("scores", "targets", "items")

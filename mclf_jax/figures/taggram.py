@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from mclf_jax.common import files, tables
+from mclf_jax.common import files
+from mclf_jax.common.text import tables
 from mclf_jax.figures.axes import colour_bar, time_axis
 from mclf_jax.figures.layout import single
 from mclf_jax.figures.style import INK, short, styled

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from mclf_jax import metrics
-from mclf_jax.common import checks, documents, files, tables
+from mclf_jax.common import checks, files
+from mclf_jax.common.text import documents, tables
 from mclf_jax.data.base.source import TASKS
 from mclf_jax.metrics.interval import mean_interval
 

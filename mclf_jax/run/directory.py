@@ -20,7 +20,8 @@ from ml_collections import ConfigDict
 
 from mclf_jax import config as config_lib
 from mclf_jax.audio import features
-from mclf_jax.common import checks, documents, files, tables
+from mclf_jax.common import checks, files
+from mclf_jax.common.text import documents, tables
 from mclf_jax.data.base.source import TASKS, Info, Source
 from mclf_jax.models import Model, build
 

@@ -11,8 +11,9 @@ from typing import Any
 import jax
 import orbax.checkpoint as ocp
 
-from mclf_jax.common import checksums, documents
+from mclf_jax.common import checksums
 from mclf_jax.common.interrupt import any_process
+from mclf_jax.common.text import documents
 from mclf_jax.run import state as state_lib
 
 PyTree = Any

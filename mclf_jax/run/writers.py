@@ -20,11 +20,12 @@ import secrets
 import traceback
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import jax
 
 from mclf_jax.common import files, plugins
+from mclf_jax.common.text import tables
 
 
 class TensorBoard:
@@ -60,7 +61,7 @@ class Csv:
             self._rewrite(kind, [*self._read(kind), row])
             return
         with self._path(kind).open("a", encoding="utf-8", newline="") as file:
-            csv.DictWriter(file, self._columns[kind]).writerow(row)
+            self._write(file, kind, [row])
 
     def _path(self, kind: str) -> Path:
         return self._workdir / f"{kind}.csv"
@@ -69,7 +70,9 @@ class Csv:
         if not self._path(kind).exists():
             return []
         with self._path(kind).open(encoding="utf-8", newline="") as file:
-            return list(csv.DictReader(file))
+            table = csv.reader(file)
+            names = list(map(tables.unescaped, next(table, ())))
+            return [dict(zip(names, cells, strict=False)) for cells in table]
 
     def _rewrite(self, kind: str, rows: list[dict[str, Any]]) -> None:
         if not rows:
@@ -80,9 +83,12 @@ class Csv:
             files.replacing(self._path(kind)) as path,
             path.open("w", encoding="utf-8", newline="") as file,
         ):
-            table = csv.DictWriter(file, self._columns[kind])
-            table.writeheader()
-            table.writerows(rows)
+            names = dict(zip(self._columns[kind], self._columns[kind], strict=True))
+            self._write(file, kind, [names, *rows])
+
+    def _write(self, file: TextIO, kind: str, rows: Iterable[Mapping[str, Any]]) -> None:
+        cells = ([row.get(name, "") for name in self._columns[kind]] for row in rows)
+        tables.write_rows(file, cells, line_end="\r\n")
 
 
 class WeightsAndBiases:

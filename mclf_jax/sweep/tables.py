@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from mclf_jax import metrics, objectives
-from mclf_jax.common import tables
 from mclf_jax.common.files import write_text
+from mclf_jax.common.text import tables
 from mclf_jax.data.views.hidden import HIDDEN
 from mclf_jax.sweep.probes import compare_all
 from mclf_jax.sweep.settings import RunOf, grid, without_seed

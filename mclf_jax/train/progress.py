@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from mclf_jax import metrics
-from mclf_jax.common import checks, documents
+from mclf_jax.common import checks
+from mclf_jax.common.text import documents
 from mclf_jax.evaluation.evaluate import LAST
 
 

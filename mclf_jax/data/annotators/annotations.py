@@ -16,7 +16,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from mclf_jax.common import checks, files, tables
+from mclf_jax.common import checks, files
+from mclf_jax.common.text import tables
 
 TIES = ("unknown", "absent", "present")
 _OF_ITEM = ("split", "group", "licence")
@@ -58,8 +59,8 @@ def read_annotations(path: str | os.PathLike) -> Annotations:
     Rows of one item and annotator are one annotation: tags add up, labels must be the same.
 
     Raises:
-        ValueError: it is not such a table (`common.tables.read`), one annotator says two things, or
-            rows contradict each other on an item; the message names the line.
+        ValueError: it is not such a table (`common.text.tables.read`), one annotator says two
+            things, or rows contradict each other on an item; the message names the line.
     """
     path = Path(path).expanduser()
     if not path.is_file():

@@ -8,7 +8,8 @@ import unicodedata
 from collections.abc import Mapping
 from pathlib import Path
 
-from mclf_jax.common import checks, tables, walk
+from mclf_jax.common import checks, walk
+from mclf_jax.common.text import tables
 from mclf_jax.data.base.source import TASKS
 from mclf_jax.data.catalogue import layout, twins
 from mclf_jax.data.catalogue.items import UNLABELLED, Item
@@ -56,8 +57,8 @@ def read(root: Path, *, task: str, targets: tuple[str, ...], outside: str = "fol
 
     Raises:
         ValueError: columns are missing or contradict `task`, a split has an unknown name, the
-            manifest is not such a table (`common.tables.read`), there are two, or there is neither
-            a manifest nor audio.
+            manifest is not such a table (`common.text.tables.read`), there are two, or there is
+            neither a manifest nor audio.
     """
     checks.choice("task", task, ("auto", *TASKS))
     checks.choice("outside", outside, ("follow", "skip"))

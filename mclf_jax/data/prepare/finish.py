@@ -15,7 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from mclf_jax.common import files, tables
+from mclf_jax.common import files
+from mclf_jax.common.text import tables
 from mclf_jax.data.base import targets as target_lib
 from mclf_jax.data.base.source import Info
 from mclf_jax.data.base.targets import Targets

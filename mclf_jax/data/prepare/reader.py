@@ -12,7 +12,8 @@ import soundfile
 
 from mclf_jax.audio import decode
 from mclf_jax.audio.resample import resampled_window
-from mclf_jax.common import checks, tables
+from mclf_jax.common import checks
+from mclf_jax.common.text import tables
 from mclf_jax.data.base.array_record import Payload, from_int16, open_shard, read_span
 from mclf_jax.data.base.source import Info, Kept
 from mclf_jax.data.base.targets import Targets

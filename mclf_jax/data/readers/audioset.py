@@ -19,7 +19,8 @@ import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from mclf_jax.common import checks, tables
+from mclf_jax.common import checks
+from mclf_jax.common.text import tables
 from mclf_jax.data.catalogue import layout
 from mclf_jax.data.catalogue.items import Catalogue, Facts, Item
 

@@ -16,7 +16,7 @@ import dataclasses
 import os
 from pathlib import Path
 
-from mclf_jax.common import tables
+from mclf_jax.common.text import tables
 from mclf_jax.data.catalogue import layout, valence_arousal
 from mclf_jax.data.catalogue.items import Catalogue, Facts, Item
 

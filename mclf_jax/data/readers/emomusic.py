@@ -12,7 +12,7 @@ The folder, as its archives unpack:
 import os
 from pathlib import Path
 
-from mclf_jax.common import tables
+from mclf_jax.common.text import tables
 from mclf_jax.data.catalogue import layout, valence_arousal
 from mclf_jax.data.catalogue.items import Catalogue, Facts, Item
 

@@ -16,7 +16,7 @@ columns, in any order and case. Others than these are kept as metadata:
 A file without a label is in the split "unlabelled". The labels are those of the files, sorted, or
 those of a public data set (the argument `labels`). A file that is listed twice counts once, as its
 first row says. Whatever is left out stands in `info.skipped` with the reason; a table that only a
-guess could read is refused (`mclf_jax.common.tables`).
+guess could read is refused (`mclf_jax.common.text.tables`).
 """
 
 import collections

@@ -26,7 +26,8 @@ from pathlib import Path
 
 import numpy as np
 
-from mclf_jax.common import checks, tables
+from mclf_jax.common import checks
+from mclf_jax.common.text import tables
 from mclf_jax.data.catalogue import layout
 from mclf_jax.data.catalogue.items import UNLABELLED, Catalogue, Facts, Item
 from mclf_jax.data.catalogue.label_lists import label_list

@@ -16,7 +16,8 @@ import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from mclf_jax.common import checks, tables
+from mclf_jax.common import checks
+from mclf_jax.common.text import tables
 from mclf_jax.data.catalogue import layout
 from mclf_jax.data.catalogue.items import Catalogue, Facts, Item
 from mclf_jax.data.catalogue.label_lists import label_list

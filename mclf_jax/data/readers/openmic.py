@@ -17,7 +17,8 @@ import json
 import os
 from pathlib import Path
 
-from mclf_jax.common import checks, tables
+from mclf_jax.common import checks
+from mclf_jax.common.text import tables
 from mclf_jax.data.catalogue import layout
 from mclf_jax.data.catalogue.items import Catalogue, Facts, Item
 

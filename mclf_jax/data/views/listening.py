@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mclf_jax.common import tables
+from mclf_jax.common.text import tables
 
 COLUMNS = ("user", "item", "count")
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from mclf_jax.common import documents
+from mclf_jax.common.text import documents
 
 LIKE = {"name": str, "sizes": [(int, None)], "by_label": {str: {"mean": float}}}
 RIGHT = '{"name": "a", "sizes": [1, null], "by_label": {"rock": {"mean": 1}}, "more": 3}'
