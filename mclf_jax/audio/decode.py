@@ -6,6 +6,7 @@ target rate, and a window is the same samples as that slice of the whole file.
 
 import contextlib
 import dataclasses
+import functools
 import os
 from collections.abc import Callable, Generator, Iterator, Sequence
 
@@ -13,7 +14,7 @@ import numpy as np
 import soundfile
 import soxr
 
-from mclf_jax.audio.files.errors import AudioError
+from mclf_jax.audio.files.errors import AudioError, identity
 from mclf_jax.audio.files.sound import BLOCK_FRAMES, Sound, is_plain, open_sound
 from mclf_jax.audio.resample import QUALITY, resampled_window
 
@@ -125,9 +126,16 @@ def audio_info(path: str | os.PathLike) -> AudioInfo:
 def hear(path: str | os.PathLike) -> Heard:
     """Decodes all of a file, in bounded memory: its length is what this finds, for every command.
 
+    What was found of the last files is remembered, for those that hold several songs.
+
     Raises:
         AudioError: as `read_audio` of the whole file.
     """
+    return _hear(path, identity(path))
+
+
+@functools.lru_cache(maxsize=64)
+def _hear(path: str | os.PathLike, _identity: tuple[int, int, int]) -> Heard:
     sound = open_sound(path)
     num_frames, lowest, highest = 0, float("inf"), float("-inf")
     for block in _mono_blocks(sound):

@@ -52,3 +52,23 @@ def mp3_frames(data):
         else:
             at += 1
     return found
+
+
+def damaged_songs(root):
+    """Songs of the labels a and b in subfolders of `root`; most of them are damaged."""
+    whole = encoded("vbr.mp3", duration_s=3)
+    frames = mp3_frames(whole)
+    contents = {
+        "a/whole.mp3": whole,
+        "a/no_count.mp3": whole[frames[1] :],
+        "a/cut.mp3": whole[: len(whole) // 2],
+        "b/joined.mp3": 2 * whole[frames[1] :],
+        "b/junk.mp3": whole[: frames[40]] + b"\0AB\xff\xfe" * 400 + whole[frames[40] :],
+        "b/chained.ogg": 2 * encoded("ogg", duration_s=2),
+        "b/lost.flac": encoded("flac", duration_s=2)[:-9000] + bytes(9000),
+    }
+    for name, content in contents.items():
+        (root / name).parent.mkdir(exist_ok=True)
+        (root / name).write_bytes(content)
+    loud = 16000 * np.sin(np.arange(32000) / 6)
+    soundfile.write(root / "a" / "loud.wav", loud, 16000, subtype="FLOAT")

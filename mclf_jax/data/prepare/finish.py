@@ -36,7 +36,7 @@ from mclf_jax.data.prepare.meta import (
 )
 from mclf_jax.data.prepare.shard import tfds_features
 from mclf_jax.data.prepare.state import Work
-from mclf_jax.data.sources.files import make_info
+from mclf_jax.data.sources.files import make_info, part_notes
 
 
 def finish(work: Work, *, version: str, previous: Path | None) -> None:
@@ -68,18 +68,28 @@ def finish(work: Work, *, version: str, previous: Path | None) -> None:
             f"{first_reasons(skipped)}"
         )
     numbers = [entry["number"] for entry in entries]
+    parts, loud = (
+        sorted(
+            (items[number].item_id, said) for shard in shards for number, said in shard.get(key, ())
+        )
+        for key in ("parts", "loud")
+    )
     kept = Plan(
         items=tuple(items[number] for number in numbers),
         labels=work.plan.labels,
         targets=target_lib.take(work.plan.targets, numbers),
         splits=splits,
-        notes=_notes(work, numbers, num_unusable=len(unusable)),
+        notes=(
+            *_notes(work, numbers, num_unusable=len(unusable)),
+            *part_notes(parts, loud, total=len(numbers)),
+        ),
     )
     info = make_info(
         dataclasses.replace(work.catalogue, skipped=tuple(skipped)),
         kept,
         sample_rate_hz=work.settings.sample_rate_hz,
         fingerprint=_fingerprint(work, kept, entries),
+        parts=tuple(parts),
     )
     info = dataclasses.replace(info, name=work.request["name"], version=version)
 

@@ -143,6 +143,7 @@ def prepared(*, path: str | os.PathLike, sample_rate_hz: int, checksums: str = "
         parents=meta["parents"],
         group_kind=meta["group_kind"],
         columns={name: tuple(column) for name, column in items["columns"].items()},
+        parts=tuple((item, reason) for item, reason in meta.get("parts", ())),
     )
     return Prepared(
         info=info,

@@ -29,7 +29,8 @@ ENCODINGS = ("int16", "flac")
 LOWEST_LEVEL_DB = -120.0  # digital silence
 
 _BLOCK_SAMPLES = 1 << 18
-_MAX_RECORD_BYTES = (1 << 31) - (1 << 20)  # protobuf's limit, and room for the other fields
+# Of the samples of an item, several copies of which are in memory while it is written.
+_MAX_BYTES = 1 << 29
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,18 +80,36 @@ class Task:
 
 @dataclasses.dataclass(frozen=True)
 class Audio:
-    """An item's samples, int16 [T]; their level, and how many were beyond full scale."""
+    """An item's samples, and what is to be told of them.
+
+    Attributes:
+        samples: int16 [T].
+        level_db: of them.
+        num_clipped: how many were beyond full scale.
+        part: why they are not all that the file should hold, in words; "" where they are.
+        loud: what is to be said of their peak, see `decode.too_loud`.
+    """
 
     samples: np.ndarray
     level_db: float
     num_clipped: int
+    part: str
+    loud: str
 
 
 def read_item(item: Item, settings: Settings) -> Audio | str:
     """Decodes the part of the file that is the item; or why it is left out."""
     lowest, highest = math.inf, -math.inf
     pieces, square_sum, num_clipped = [], 0.0, 0
+    is_part = item.start_s > 0 or item.duration_s is not None
     try:
+        info = decode.audio_info(item.file)
+        if reason := _too_long(item, settings, duration_s=info.duration_s):
+            return reason
+        if is_part:  # of a file that is as usable as when all of it is the item
+            heard = decode.hear(item.file)
+            if scan.is_silent(heard.lowest, heard.highest) and not _may_be_silent(item, settings):
+                return scan.SILENT
         for block in _blocks(item, settings):
             pieces.append(to_int16(block))
             square_sum += float(np.square(block, dtype=np.float64).sum())
@@ -101,29 +120,46 @@ def read_item(item: Item, settings: Settings) -> Audio | str:
     except decode.AudioError as error:
         return error.reason
     samples = np.concatenate(pieces) if pieces else np.zeros(0, "<i2")
+    pieces.clear()
     duration_s = len(samples) / settings.sample_rate_hz
-    is_part = item.start_s > 0 or item.duration_s is not None
     if not len(samples) and is_part:
         return f"the file ends before {item.start_s:g} s, where the item begins"
     if not len(samples) or duration_s < settings.min_duration_s:
         return scan.too_short(duration_s, settings.min_duration_s)
-    if samples.nbytes > _MAX_RECORD_BYTES:
-        longest_s = _MAX_RECORD_BYTES // 2 // settings.sample_rate_hz
-        return f"too long: {duration_s:.0f} s, more than {longest_s} s; set max_duration_s"
     # A quiet moment of a song is as it should be; a file without sound is broken.
     silent = scan.is_silent(lowest, highest) and not is_part
-    if silent and settings.silent_label not in item.labels:
+    if silent and not _may_be_silent(item, settings):
         return scan.SILENT
     power = square_sum / len(samples)
     level_db = max(LOWEST_LEVEL_DB, 10 * math.log10(power)) if power else LOWEST_LEVEL_DB
-    return Audio(samples, round(level_db, 3), num_clipped)
+    loud = decode.too_loud(max(-lowest, highest))
+    return Audio(samples, round(level_db, 3), num_clipped, info.part, loud)
+
+
+def _may_be_silent(item: Item, settings: Settings) -> bool:
+    return settings.silent_label in item.labels
+
+
+def _limit_s(item: Item, settings: Settings) -> float | None:
+    """Seconds that an item may have; None if nothing says."""
+    limits_s = (item.duration_s, settings.max_duration_s)
+    return min((limit for limit in limits_s if limit is not None), default=None)
+
+
+def _too_long(item: Item, settings: Settings, *, duration_s: float) -> str:
+    """Why an item of a file of this length is left out before it is decoded; "" if it is not."""
+    left_s, limit_s = max(0.0, duration_s - item.start_s), _limit_s(item, settings)
+    wanted_s = left_s if limit_s is None else min(left_s, limit_s)
+    longest_s = _MAX_BYTES // 2 / settings.sample_rate_hz
+    if wanted_s <= longest_s:
+        return ""
+    return f"too long: {wanted_s:.0f} s, more than {longest_s:.0f} s; set max_duration_s"
 
 
 def _blocks(item: Item, settings: Settings) -> Iterator[np.ndarray]:
     """Float32 blocks of the item, at the rate of the settings."""
     rate_hz = settings.sample_rate_hz
-    durations_s = (item.duration_s, settings.max_duration_s)
-    limit_s = min((limit for limit in durations_s if limit is not None), default=None)
+    limit_s = _limit_s(item, settings)
     left = None if limit_s is None else round(limit_s * rate_hz)
     if item.start_s or item.duration_s is not None:
         audio = decode.read_audio(
@@ -163,7 +199,7 @@ def write_task(
         settings: how.
         on_item: called after each item.
     """
-    written, skipped = [], []
+    written, skipped, parts, loud = [], [], [], []
 
     def records() -> Iterator[tuple[bytes, int]]:
         for number, item, label in zip(task.numbers, task.items, task.targets, strict=True):
@@ -179,9 +215,13 @@ def write_task(
                     "num_bytes": len(payload),
                     "level_db": audio.level_db,
                     "num_clipped": audio.num_clipped,
-                    "sha256": hashlib.sha256(audio.samples.tobytes()).hexdigest(),
+                    "sha256": hashlib.sha256(audio.samples).hexdigest(),
                 }
                 written.append(entry)
+                if audio.part:
+                    parts.append([number, audio.part])
+                if audio.loud:
+                    loud.append([number, audio.loud])
                 yield record, record.index(payload)
             on_item()
 
@@ -195,6 +235,8 @@ def write_task(
         "sha256": shard.sha256,
         "items": written,
         "skipped": skipped,
+        "parts": parts,
+        "loud": loud,
     }
     files.write_text(results / f"{task.file_name}.json", json.dumps(result))
 

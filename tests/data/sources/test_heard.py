@@ -5,33 +5,18 @@ import warnings
 
 import numpy as np
 import pytest
-import soundfile
 
 from mclf_jax import data
 from mclf_jax.audio.decode import read_audio, stream_audio
 from mclf_jax.data.check import check
-from tests.audio.broken import encoded, mp3_frames
+from mclf_jax.data.prepare.reader import prepared
+from mclf_jax.data.prepare.run import prepare
+from tests.audio.broken import damaged_songs, encoded
 
 
 @pytest.fixture
 def folder(tmp_path):
-    """Songs of two labels, some of them damaged."""
-    whole = encoded("vbr.mp3", duration_s=3)
-    frames = mp3_frames(whole)
-    contents = {
-        "a/whole.mp3": whole,
-        "a/no_count.mp3": whole[frames[1] :],
-        "a/cut.mp3": whole[: len(whole) // 2],
-        "b/joined.mp3": 2 * whole[frames[1] :],
-        "b/junk.mp3": whole[: frames[40]] + b"\0AB\xff\xfe" * 400 + whole[frames[40] :],
-        "b/chained.ogg": 2 * encoded("ogg", duration_s=2),
-        "b/lost.flac": encoded("flac", duration_s=2)[:-9000] + bytes(9000),
-    }
-    for name, content in contents.items():
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).write_bytes(content)
-    loud = 16000 * np.sin(np.arange(32000) / 6)
-    soundfile.write(tmp_path / "a" / "loud.wav", loud, 16000, subtype="FLOAT")
+    damaged_songs(tmp_path)
     os.mkfifo(tmp_path / "b" / "pipe.mp3")
     with open(os.fsencode(tmp_path) + b"/a/caf\xe9.wav", "wb") as file:
         file.write(encoded("wav", duration_s=1))
@@ -81,3 +66,27 @@ def test_data_check_lists_them(folder):
     assert "a/cut.mp3: cut off: 1.4 s" in said
     assert "far outside -1..1" in said
     assert "a named pipe" in said
+
+
+@pytest.mark.parametrize("encoding", ["int16", "flac"])
+def test_what_is_prepared_is_what_is_heard(folder, tmp_path_factory, encoding):
+    found = data.catalogue("folder", path=folder)
+    raw = data.build("folder", sample_rate_hz=16000, path=folder)
+    out = prepare(
+        found,
+        tmp_path_factory.mktemp("out"),
+        sample_rate_hz=16000,
+        encoding=encoding,
+        num_workers=1,
+        progress="off",
+    )
+    source = prepared(path=out, sample_rate_hz=16000)
+    assert source.item_ids == raw.item_ids
+    assert source.info.parts == raw.info.parts
+    assert source.info.skipped == raw.info.skipped
+    assert [note for note in raw.info.notes if "files, such as" in note]
+    assert {note for note in raw.info.notes if "files, such as" in note} <= set(source.info.notes)
+    for i, name in enumerate(raw.item_ids):
+        assert source.num_samples(i) == raw.num_samples(i)
+        if name != "a/loud.wav":  # which is clipped
+            np.testing.assert_allclose(source[i]["audio"], raw[i]["audio"], atol=1e-4)
