@@ -1,4 +1,4 @@
-"""JSON files that we wrote, read so that what is wrong with them names file and field."""
+"""JSON files, ours and others', read so that what is wrong with them names file and field."""
 
 import json
 import math
@@ -19,37 +19,38 @@ _WORDS = {
 }
 
 
-def read(path: str | os.PathLike, like: Any = object) -> Any:
+def read(path: str | os.PathLike, like: Any = object, *, origin: str = "ours") -> Any:
     """The content of a JSON file.
 
     Args:
         path: of the file.
         like: what it must look like, see `check`.
+        origin: "ours", of which there may be a copy, or "theirs".
 
     Raises:
         ValueError: it is no JSON, holds a key twice or no finite number, or is not like that.
         OSError: it cannot be read.
     """
     path = Path(path)
-    return parse(path.read_bytes(), like, name=str(path))
+    return parse(path.read_bytes(), like, name=str(path), origin=origin)
 
 
-def parse(text: str | bytes, like: Any = object, *, name: str) -> Any:
+def parse(text: str | bytes, like: Any = object, *, name: str, origin: str = "ours") -> Any:
     """The same of text; `name` is what to call it."""
-    hint = f"restore {Path(name).name} from a copy"
+    hint = f"; restore {Path(name).name} from a copy" if origin == "ours" else ""
     try:
         # Bytes would be taken for UTF-16 or 32 where they look like it.
-        text = text.decode("utf-8") if isinstance(text, bytes) else text
+        text = text.decode("utf-8-sig") if isinstance(text, bytes) else text
         content = json.loads(text, object_pairs_hook=_once, parse_constant=_refuse)
     except json.JSONDecodeError as error:
         what = "is empty" if not text.strip() else f"is no JSON or was cut short: {error}"
-        raise ValueError(f"{name} {what}; {hint}") from error
+        raise ValueError(f"{name} {what}{hint}") from error
     except UnicodeDecodeError as error:
-        raise ValueError(f"{name} is no text in UTF-8; {hint}") from error
+        raise ValueError(f"{name} is no text in UTF-8{hint}") from error
     except RecursionError as error:
-        raise ValueError(f"{name} is nested deeper than any file of ours; {hint}") from error
+        raise ValueError(f"{name} is nested deeper than any file of its kind{hint}") from error
     except ValueError as error:
-        raise ValueError(f"{name}: {error}; {hint}") from error
+        raise ValueError(f"{name}: {error}{hint}") from error
     check(content, like, name=name)
     return content
 

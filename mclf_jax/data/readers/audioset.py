@@ -13,14 +13,13 @@ name may begin with Y, as a file name must not begin with -, and the audio may b
 """
 
 import functools
-import json
 import math
 import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from mclf_jax.common import checks
-from mclf_jax.common.text import tables
+from mclf_jax.common.text import documents, tables
 from mclf_jax.data.catalogue import layout
 from mclf_jax.data.catalogue.items import Catalogue, Facts, Item
 
@@ -173,7 +172,7 @@ def _find(root: Path, name: str) -> Path:
 
 def _read_ontology(file: Path) -> dict[str, Mapping]:
     try:
-        entries = json.loads(file.read_text(encoding="utf-8"))
+        entries = documents.read(file, origin="theirs")
         ontology = {entry["id"]: entry for entry in entries}
         for entry in entries:
             known = set(entry["child_ids"]) <= ontology.keys()

@@ -190,7 +190,7 @@ def _item(
             found = (row["track", "genre_top"],) if row["track", "genre_top"] else ()
         else:
             found = tuple(genres[genre][0] for genre in json.loads(row["track", "genres"]))
-    except (KeyError, ValueError) as error:
+    except (KeyError, ValueError, TypeError, RecursionError) as error:
         raise ValueError(f"{where}: id, split or genres are not understood: {error!r}") from error
     if labels == "hierarchy":
         found = _with_ancestors(found, dict(genres.values()))

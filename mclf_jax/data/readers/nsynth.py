@@ -120,7 +120,7 @@ def _read(listing: Path, *, split: str, target: str) -> list[Item]:
             )
             for note_id, note in sorted(notes.items())
         ]
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError(
             f"{listing} is not a list of notes as NSynth distributes it: {error!r}"
         ) from error

@@ -13,12 +13,11 @@ sample keys unpickled.
 """
 
 import dataclasses
-import json
 import os
 from pathlib import Path
 
 from mclf_jax.common import checks
-from mclf_jax.common.text import tables
+from mclf_jax.common.text import documents, tables
 from mclf_jax.data.catalogue import layout
 from mclf_jax.data.catalogue.items import Catalogue, Facts, Item
 
@@ -99,7 +98,7 @@ def catalogue(path: str | os.PathLike, *, threshold: float = 0.5) -> Catalogue:
 
 def _read_names(file: Path) -> tuple[str, ...]:
     try:
-        index_of = json.loads(file.read_text(encoding="utf-8"))
+        index_of = documents.read(file, origin="theirs")
         names = tuple(sorted(index_of, key=index_of.__getitem__))
         if sorted(index_of.values()) != list(range(len(names))):
             raise ValueError("its numbers are not 0, 1, 2, ...")

@@ -12,7 +12,6 @@ The first three name labels of the data set, each at most once; `parents` names 
 
 import dataclasses
 import difflib
-import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from mclf_jax.common import checks
+from mclf_jax.common.text import documents
 from mclf_jax.data.base import targets as target_lib
 from mclf_jax.data.base.source import Source
 from mclf_jax.data.base.targets import Tags, Targets
@@ -77,7 +77,7 @@ def read(taxonomy: str | os.PathLike | Mapping[str, Any]) -> Taxonomy:
     if not isinstance(taxonomy, Mapping):
         where = os.fspath(taxonomy)
         try:
-            taxonomy = json.loads(Path(where).expanduser().read_text(encoding="utf-8"))
+            taxonomy = documents.read(Path(where).expanduser(), origin="theirs")
         except OSError as error:
             raise ValueError(f"taxonomy {where!r} cannot be read: {error.strerror}") from error
         except ValueError as error:

@@ -166,3 +166,13 @@ def test_files_that_cannot_be_read(tmp_path):
     (tmp_path / "list.json").write_text("[1]")
     with pytest.raises(ValueError, match="must be a dict of rename, merge, drop, parents, got"):
         read(tmp_path / "list.json")
+
+
+def test_files_of_other_people(tmp_path):
+    path = tmp_path / "mine.json"
+    path.write_text('{"drop": ["rock"]}', encoding="utf-8-sig")  # as Notepad saves it
+    assert read(path).drop == ("rock",)
+    for text in ('{"drop": ["a"], "drop": ["b"]}', "[" * 100_000, "NaN"):
+        path.write_text(text)
+        with pytest.raises(ValueError, match="mine.json' is not JSON"):
+            read(path)
