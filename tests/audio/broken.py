@@ -72,3 +72,32 @@ def damaged_songs(root):
         (root / name).write_bytes(content)
     loud = 16000 * np.sin(np.arange(32000) / 6)
     soundfile.write(root / "a" / "loud.wav", loud, 16000, subtype="FLOAT")
+
+
+def damaged(content, *, others, rng):
+    """One or two of: bytes changed at the start or anywhere, cut off or out, doubled, junk put in,
+    another file joined, zeroed."""
+    content = bytearray(content)
+    for _ in range(rng.integers(1, 3)):
+        size = max(1, len(content))
+        position = int(rng.integers(size))
+        match rng.integers(9):
+            case 0 | 1:
+                for at in rng.integers(min(100, size), size=rng.integers(1, 6)):
+                    content[at : at + 1] = bytes([rng.integers(256)])
+            case 2:
+                for at in rng.integers(size, size=rng.integers(1, 30)):
+                    content[at : at + 1] = bytes([rng.integers(256)])
+            case 3:
+                del content[position:]
+            case 4:
+                del content[position : position + int(rng.integers(1, 2000))]
+            case 5:
+                content[position:position] = content[position : position + 500]
+            case 6:
+                content[position:position] = rng.bytes(int(rng.integers(1, 5000)))
+            case 7:
+                content += others[rng.integers(len(others))]
+            case 8:
+                content[position : position + 500] = bytes(500)
+    return bytes(content)
