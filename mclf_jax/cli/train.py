@@ -50,7 +50,8 @@ def add_commands(commands: Any) -> None:
         _sweep,
         examples=(
             "mclf sweep --config ablations/frontend --workdir runs/frontend",
-            "mclf sweep --config ablations/few_labels:path=DIR --workdir runs/few --dry-run",
+            "mclf sweep --config folder:path=DIR --workdir runs/sizes --jobs 2 --seeds 3 "
+            "--vary model.args.n_channels=16,32 optim.learning_rate=1e-3,3e-4",
         ),
         goes_on="yes",
     )
@@ -62,6 +63,16 @@ def add_commands(commands: Any) -> None:
         default=("test",),
         choices=flags.SPLITS,
         help=f"of songs to score, with a table each; {flags.HIDDEN}",
+    )
+    sweep.add_argument(
+        "--vary",
+        nargs="+",
+        metavar="FIELD=V,V",
+        help="in place of the config's sweep(): every combination of these values",
+    )
+    sweep.add_argument("--seeds", type=int, help="of each combination of --vary (default: 1)")
+    sweep.add_argument(
+        "--jobs", type=int, default=1, help="settings at a time, each on its share of the cores"
     )
     sweep.add_argument(
         "--dry-run",
@@ -103,24 +114,36 @@ def _inspect(arguments: argparse.Namespace) -> None:
 
 
 def _sweep(arguments: argparse.Namespace) -> int:
-    """Train and evaluate every setting of a config's sweep(), stages in their order, and probe
-    those without labels by its probes()."""
+    """Train and evaluate every setting of a config's sweep(), or of --vary, stages in their
+    order, and probe those without labels by its probes()."""
     from mclf_jax import config as config_lib
     from mclf_jax.sweep import commands, probes_of, settings_of
+    from mclf_jax.sweep.settings import vary
 
     where = {"workdir": arguments.workdir}
-    settings = settings_of(arguments.config)
+    config = config_lib.load(arguments.config, overrides=arguments.overrides)
+    if arguments.vary:
+        settings = vary(arguments.vary, config=config, num_seeds=arguments.seeds or 1)
+    elif arguments.seeds is not None:
+        raise ValueError("--seeds is for --vary; a config's sweep() has seeds of its own")
+    else:
+        settings = settings_of(arguments.config)
     for field, count in commands.count_overruled(settings, arguments.overrides).items():
         own = f"{count} of {len(settings)} settings have a value of their own"
         print(f"--config.{field}: {own}", file=sys.stderr)
+    if arguments.dry_run or arguments.jobs != 1:
+        made = {"overrides": arguments.overrides, **where}
+        jobs = commands.make_jobs(arguments.config, settings, **made)
     if arguments.dry_run:
-        lines = commands.make_commands(arguments.config, overrides=arguments.overrides, **where)
-        for line in lines:
+        for line in commands.make_commands(jobs):
             print(line)
         return 0
+    if arguments.jobs != 1:
+        from mclf_jax.sweep.jobs import run_jobs
+
+        run_jobs(jobs, workdir=Path(arguments.workdir), at_a_time=arguments.jobs)
     from mclf_jax.sweep.run import run
 
-    config = config_lib.load(arguments.config, overrides=arguments.overrides)
     probes = probes_of(arguments.config)
     results = run(config, settings, splits=arguments.split, probes=probes, **where)
     if results:

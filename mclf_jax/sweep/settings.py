@@ -15,6 +15,7 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from mclf_jax import config as config_lib
+from mclf_jax.common import checks
 
 Setting = tuple[str, dict[str, Any]]
 
@@ -46,8 +47,49 @@ def grid(fields: Mapping[str, Sequence[Any]]) -> Iterator[Setting]:
     """
     for values in itertools.product(*fields.values()):
         changes = dict(zip(fields, values, strict=True))
-        name = ",".join(f"{field.rpartition('.')[2]}={value}" for field, value in changes.items())
-        yield name, changes
+        parts = [f"{field.rpartition('.')[2]}={value}" for field, value in changes.items()]
+        yield ",".join(parts).replace("/", "_"), changes
+
+
+def vary(words: Sequence[str], *, config: ConfigDict, num_seeds: int) -> list[Setting]:
+    """The grid of "optim.learning_rate=1e-3,3e-4" and the like, with seeds from 0.
+
+    Args:
+        words: a field and its values each; a comma within brackets separates no values.
+        config: whose fields and types decide what is taken.
+        num_seeds: repetitions.
+
+    Raises:
+        ValueError: no field or no value, or a field is unknown or of another type.
+    """
+    checks.whole("--seeds", num_seeds, lowest=1)
+    fields: dict[str, Sequence[Any]] = {}
+    for word in words:
+        field, equals, text = word.removeprefix("--config.").partition("=")
+        values = _split(text)
+        if not equals or not all(values):
+            raise ValueError(f"--vary {word}: it must be FIELD=VALUE,VALUE")
+        fields[field] = [
+            config_lib.flatten(
+                config_lib.apply_overrides(config, [f"--config.{field}={one}"], origin="--vary")
+            )[field]
+            for one in values
+        ]
+    if "seed" not in fields:
+        fields["seed"] = range(num_seeds)
+    return list(grid(fields))
+
+
+def _split(text: str) -> list[str]:
+    """What commas separate, but those within brackets."""
+    parts, depth = [""], 0
+    for letter in text:
+        depth += (letter in "([{") - (letter in ")]}")
+        if letter == "," and depth == 0:
+            parts.append("")
+        else:
+            parts[-1] += letter
+    return parts
 
 
 def without_seed(name: str) -> str:

@@ -8,7 +8,8 @@ import pytest
 
 from mclf_jax import config as config_lib
 from mclf_jax.cli import main as cli
-from mclf_jax.sweep.commands import make_commands
+from mclf_jax.sweep import settings_of
+from mclf_jax.sweep.commands import make_commands, make_jobs
 from tests import ROOT
 
 PAGES = (
@@ -81,7 +82,9 @@ def test_command_is_understood(page, command, monkeypatch, tmp_path):
             (run / "config.json").write_text(config_lib.to_json(config_lib.base()))
         config_lib.load(arguments.config, overrides=rest)
     if arguments.command == "sweep":
-        assert list(make_commands(arguments.config, workdir="runs", overrides=rest))
+        settings = settings_of(arguments.config)
+        jobs = make_jobs(arguments.config, settings, workdir="runs", overrides=rest)
+        assert list(make_commands(jobs))
 
 
 @pytest.mark.parametrize("page", ["README.md", "docs/measured.md"])

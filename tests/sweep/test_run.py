@@ -3,6 +3,7 @@
 import csv
 import re
 import shlex
+import subprocess
 
 import pytest
 
@@ -11,9 +12,10 @@ from mclf_jax import sweep
 from mclf_jax.run.directory import read_config
 from mclf_jax.sweep import RunOf, grid, run_of
 from mclf_jax.sweep import tables as sweep_table
-from mclf_jax.sweep.commands import make_commands
+from mclf_jax.sweep.commands import Job, make_commands, make_jobs
+from mclf_jax.sweep.jobs import run_jobs
 from mclf_jax.sweep.run import run
-from mclf_jax.sweep.settings import without_seed
+from mclf_jax.sweep.settings import vary, without_seed
 from tests.tiny import tiny_config
 
 FILE = """
@@ -90,7 +92,16 @@ def test_commands_train_what_the_sweep_would(tmp_path):
         "--config.model.args.dropout_rate=0.25",
         "--config.model.dtype=bfloat16",
     ]
-    lines = list(make_commands(f"{path}:1", workdir="runs/x", overrides=overrides))
+    lines = list(
+        make_commands(
+            make_jobs(
+                f"{path}:1",
+                sweep.settings_of(f"{path}:1"),
+                workdir="runs/x",
+                overrides=overrides,
+            )
+        )
+    )
     words = shlex.split(lines[0])
     start = ["mclf", "train", "--config", f"{path}:1", "--workdir", "runs/x/teacher,seed=0"]
     assert words[:6] == start
@@ -267,3 +278,53 @@ def test_stages_of_other_tasks_have_columns_of_their_own(tmp_path):
         "| artists (predicts artist) | 1 | 0.500 | 0.250 | - | - |",
         "| tags | 1 | - | - | 0.750 | 0.500 |",
     ]
+
+
+def test_values_of_vary_are_typed_and_named():
+    config = tiny_config()
+    words = ["optim.learning_rate=1e-3,3e-4", "augment.chain=(('noise',1.0,{}),),()"]
+    settings = vary(words, config=config, num_seeds=2)
+    assert len(settings) == 8 and settings[0][0].startswith("learning_rate=0.001,chain=")
+    assert settings[0][1]["augment.chain"] == (("noise", 1.0, {}),)
+    assert settings[-1][1] == {"optim.learning_rate": 3e-4, "augment.chain": (), "seed": 1}
+    assert [c["seed"] for _, c in vary(["seed=3,4"], config=config, num_seeds=1)] == [3, 4]
+    for word, message in (
+        ("optim.lr=1,2", "--vary has no field 'optim.lr'; did you mean optim.learning_rate"),
+        ("optim.learning_rate", "--vary optim.learning_rate: it must be FIELD=VALUE,VALUE"),
+        ("optim.learning_rate=", "must be FIELD=VALUE"),
+        ("train.batch_size=8,x", "--config of --vary"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            vary([word], config=config, num_seeds=1)
+
+
+def job(name, text, *after):
+    return Job(name, [["-c", text]], frozenset(after))
+
+
+def test_jobs_run_side_by_side_and_after_what_they_build_on(tmp_path, monkeypatch, capfd):
+    """With Python in place of commands: what a stage does is not what this is about."""
+
+    def popen(words, **more):
+        return original([words[0], *words[3:]], **more)
+
+    original = subprocess.Popen
+    monkeypatch.setattr(subprocess, "Popen", popen)
+    mark = "import os, pathlib, time; pathlib.Path({!r}, '{}').write_text(str(time.time()))"
+    (tmp_path / "times").mkdir()
+    note = {n: mark.format(str(tmp_path / "times"), n) for n in ("a", "b", "c", "d", "e")}
+    jobs = [
+        job("a", "import time; time.sleep(1);" + note["a"]),
+        job("fails", "print('why'); raise SystemExit(3)"),
+        job("b", note["b"], "a"),
+        job("c", note["c"], "fails"),
+        job("d", note["d"], "c"),
+        Job("e", [["-c", "pass"], ["-c", note["e"]]], frozenset()),
+    ]
+    assert run_jobs(jobs, workdir=tmp_path, at_a_time=2) == {"fails": 3, "e": 0, "a": 0, "b": 0}
+    times = {p.name: float(p.read_text()) for p in (tmp_path / "times").iterdir()}
+    assert set(times) == {"a", "b", "e"} and times["e"] < times["a"] < times["b"]
+    assert (tmp_path / "fails.log").read_text() == "why\n"
+    assert "fails: failed, see" in capfd.readouterr().out
+    with pytest.raises(ValueError, match="--jobs is 0"):
+        run_jobs(jobs, workdir=tmp_path, at_a_time=0)
