@@ -2,10 +2,11 @@
 
 import dataclasses
 import os
+import tempfile
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import jax
 import numpy as np
@@ -26,7 +27,10 @@ from mclf_jax.evaluation.windows import Rows, average, check_cut, cut, make_step
 from mclf_jax.models import Model
 from mclf_jax.run.weights import load_variables, open_run, why_unfit
 
-Audio = str | os.PathLike | np.ndarray
+# Bytes and open files hold what a file on disk would; arrays are [T], [T, C] or [C, T].
+Audio = str | os.PathLike | bytes | BinaryIO | np.ndarray
+# More than these are no channels.
+_MOST_CHANNELS = 16
 
 
 def load(
@@ -112,13 +116,25 @@ class Tagger:
 
         self._step = make_step(self.model, outputs=("scores", "embedding"), task=task)
 
+    def __repr__(self) -> str:
+        rate, window_s = self.model.features.sample_rate_hz, self.model.window_s
+        shown = ", ".join(self.labels[:3]) + (", ..." if len(self.labels) > 3 else "")
+        learnt = f"{len(self.labels)} labels ({shown})" if self.labels else "no labels"
+        cut = f"every {self._hop_s:g} s" if self._hop_s else f"{self._num_windows} a song"
+        return (
+            f"Tagger({self.model.name}, {self.task}, {learnt}, windows of {window_s:.4g} s at "
+            f"{rate} Hz, {cut})"
+        )
+
     def predict(
         self, audio: Audio | Sequence[Audio], *, sample_rate_hz: int | None = None
     ) -> dict[str, float] | list[dict[str, float]]:
         """{label: score} of a song, or a list of them for a list of songs.
 
         Args:
-            audio: path or float [T] array, or a list of these.
+            audio: a song, or a list of songs: path; the bytes of a file, or a file that is open
+                for reading them; or an array [T], [T, C] or [C, T], whose channels are averaged:
+                floating point with full scale 1, or integers with the full scale of their type.
             sample_rate_hz: of arrays; they are resampled to the model's rate.
 
         Raises:
@@ -149,7 +165,7 @@ class Tagger:
         """Scores along a song.
 
         Args:
-            audio: path or float [T] array.
+            audio: a song, see `predict`.
             hop_s: seconds between windows; when not given that of the tagger, or half a window.
             sample_rate_hz: of an array.
 
@@ -212,9 +228,16 @@ class _Song:
 
     def __init__(self, audio: Audio, *, rate: int, sample_rate_hz: int | None):
         self._rate, self._path, self._array = rate, None, None
-        if isinstance(audio, str | os.PathLike):
+        if not isinstance(audio, str | os.PathLike) and not hasattr(audio, "shape"):
+            self.name, self._kept = "the file", _as_file(audio)
+            self._path = self._kept.name
+        elif isinstance(audio, str | os.PathLike):
             self.name = self._path = os.fspath(audio)
-            heard = hear(audio)
+        if self._path is not None:
+            try:
+                heard = hear(self._path)
+            except AudioError as error:
+                raise AudioError(self.name, error.reason) from None
             self.length = resampled_length(
                 heard.info.num_frames, source_rate_hz=heard.info.sample_rate_hz, sample_rate_hz=rate
             )
@@ -266,17 +289,51 @@ def _as_samples(audio: Any, sample_rate_hz: int | None, rate: int) -> np.ndarray
     array = np.asarray(audio)
     if sample_rate_hz is None:
         raise ValueError("sample_rate_hz is needed for arrays: it cannot be read off them")
-    if array.ndim != 1 or not np.issubdtype(array.dtype, np.floating):
-        raise ValueError(
-            f"expected a float array [T] of mono audio in -1..1, got {array.dtype} "
-            f"{list(array.shape)}; average the channels, and divide integers by their largest value"
-        )
     checks.within("sample_rate_hz", sample_rate_hz, LOWEST_RATE_HZ, HIGHEST_RATE_HZ)
+    array = _mono(array)
     check_samples(array, path="the array", at_s=lambda sample: sample / sample_rate_hz)
     array = array.astype(np.float32, copy=False)
     return array if sample_rate_hz == rate else soxr.resample(array, sample_rate_hz, rate, "HQ")
 
 
+def _mono(array: np.ndarray) -> np.ndarray:
+    """Floating point [T] in -1..1 of samples of any type, the channels averaged."""
+    channels = array.ndim == 2 and min(array.shape) <= _MOST_CHANNELS
+    if not (array.ndim == 1 or channels) or array.dtype.kind not in "fiu":
+        raise ValueError(
+            f"got {array.dtype} {list(array.shape)}; an array of audio is [T], [T, C] or [C, T] "
+            f"with at most {_MOST_CHANNELS} channels, of floating point numbers in -1..1 or of "
+            "integers with the full scale of their type"
+        )
+    if array.dtype.kind in "iu":
+        # Unsigned samples lie around the middle of their range.
+        half = 2.0 ** (8 * array.dtype.itemsize - 1)
+        array = array / half - (array.dtype.kind == "u")
+    if array.ndim == 2:
+        # Time is the longer axis; of as many samples as channels, the first.
+        array = array.mean(axis=1 if array.shape[0] >= array.shape[1] else 0)
+    return array
+
+
+def _as_file(audio: bytes | BinaryIO) -> Any:
+    """A file on disk of bytes, or of what is left of an open file; it goes with the object."""
+    if hasattr(audio, "read"):
+        audio = audio.read()
+    if not isinstance(audio, bytes | bytearray | memoryview):
+        raise ValueError(
+            f"audio is a {type(audio).__name__}; it must be a path, bytes, a file that is open in "
+            "binary mode, an array, or a list of these"
+        )
+    # It is decoded by the same code as every file, so that the same windows are heard.
+    file = tempfile.NamedTemporaryFile(prefix="mclf-")  # noqa: SIM115 - it goes with its song
+    file.write(audio)
+    file.flush()
+    return file
+
+
 def _as_list(audio: Audio | Sequence[Audio]) -> tuple[list[Audio], bool]:
-    single = isinstance(audio, str | os.PathLike | np.ndarray | jax.Array)
+    many = isinstance(audio, Iterable) and not isinstance(
+        audio, str | os.PathLike | bytes | bytearray | memoryview | np.ndarray | jax.Array
+    )
+    single = not many or hasattr(audio, "read")
     return ([audio], True) if single else (list(audio), False)

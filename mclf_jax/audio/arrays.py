@@ -1,6 +1,7 @@
 """numpy or jax.numpy, decided by the array: what audio code needs of both and they differ in."""
 
 import dataclasses
+import difflib
 import functools
 import math
 import sys
@@ -45,9 +46,57 @@ def as_floating(waveform: Array) -> Array:
     return waveform.astype(xp.float32) if waveform.dtype.itemsize < 4 else waveform
 
 
+# What other software calls a field of ours.
+_OTHER_NAMES = {
+    "sr": "sample_rate_hz",
+    "fs": "sample_rate_hz",
+    "sample_rate": "sample_rate_hz",
+    "hop": "hop_length",
+    "hop_size": "hop_length",
+    "win_size": "win_length",
+    "window_size": "n_fft",
+    "fmin": "f_min_hz",
+    "fmax": "f_max_hz",
+    "f_min": "f_min_hz",
+    "f_max": "f_max_hz",
+    "num_mels": "n_mels",
+    "n_mel": "n_mels",
+    "n_bins": "num_bins",
+    "htk": "mel_scale",
+}
+
+
 def replaced(settings: Any, changes: Mapping[str, Any]) -> Any:
-    """`dataclasses.replace`, which checks all fields again, only if there is something to do."""
+    """`dataclasses.replace`, which checks all fields again, only if there is something to do.
+
+    Raises:
+        TypeError: there is no such field; the message has the one that was meant.
+    """
+    fields = [field.name for field in dataclasses.fields(settings)]
+    for name in changes:
+        if name not in fields:
+            close = difflib.get_close_matches(name, fields, 1)
+            meant = _OTHER_NAMES.get(name) or next(iter(close), None)
+            hint = f"did you mean {meant}? " if meant in fields else ""
+            kind = type(settings).__name__
+            raise TypeError(f"{kind} has no {name!r}; {hint}its fields are {', '.join(fields)}")
     return dataclasses.replace(settings, **changes) if changes else settings
+
+
+def settings_of(kind: type, settings: Any, changes: Mapping[str, Any], *, of: str) -> Any:
+    """Settings, or the defaults of their kind, with changes.
+
+    Raises:
+        TypeError: neither they nor the changes say a sample rate, without which hertz and
+            seconds mean nothing, or there is no such field.
+    """
+    made = replaced(kind() if settings is None else settings, changes)
+    if settings is None and "sample_rate_hz" not in changes:
+        raise TypeError(
+            f"{of} needs the sample rate of the waveform: {of}(waveform, sample_rate_hz=...), or "
+            f"settings such as {kind.__name__}(sample_rate_hz=...)"
+        )
+    return made
 
 
 def constant(make: Callable[..., np.ndarray], *args: Any, like: Array) -> Array:

@@ -28,6 +28,7 @@ from mclf_jax.audio.arrays import (
     check_positive,
     rfft,
     safe_sqrt,
+    settings_of,
 )
 from mclf_jax.audio.compress import power_to_db
 from mclf_jax.audio.stft import COSINE_SUMS, PAD_MODES
@@ -130,7 +131,8 @@ def cqt(waveform: Array, settings: CQT | None = None, **changes: Any) -> Array:
 
     Args:
         waveform: floating point [..., T], a numpy or a jax array; T may be anything from 1 on.
-        settings: the convention; `CQT()` when not given. Its compression is not applied here.
+        settings: the convention; `CQT()` when not given, of which `sample_rate_hz` must be.
+            Its compression is not applied here.
         **changes: fields of `CQT` to replace, such as `bins_per_octave=36`.
 
     Returns:
@@ -138,12 +140,12 @@ def cqt(waveform: Array, settings: CQT | None = None, **changes: Any) -> Array:
         with F = 1 + T // hop_length.
 
     Raises:
-        TypeError: the waveform is not floating point.
+        TypeError: the waveform is not floating point, or there is no sample rate.
 
-    >>> cqt(np.ones(22050)).shape
+    >>> cqt(np.ones(22050), sample_rate_hz=22050).shape
     (87, 84)
     """
-    settings = dataclasses.replace(settings or CQT(), **changes)
+    settings = settings_of(CQT, settings, changes, of="cqt")
     waveform = as_floating(waveform)
     xp = array_module(waveform)
     num_frames = settings.num_frames(waveform.shape[-1])

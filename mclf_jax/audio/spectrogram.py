@@ -16,6 +16,7 @@ from mclf_jax.audio.arrays import (
     matmul,
     replaced,
     safe_sqrt,
+    settings_of,
 )
 from mclf_jax.audio.compress import amplitude_to_db, min_max, pcen, power_to_db, standardize
 from mclf_jax.audio.mel import MEL_NORMS, MEL_SCALES, apply_mel_filters, cosine_transform
@@ -197,10 +198,10 @@ def mel_spectrogram(waveform: Array, settings: LogMel | None = None, **changes: 
     """Mel spectrogram before any logarithm; as `log_mel`.
 
     >>> import numpy as np
-    >>> mel_spectrogram(np.ones(16000), n_mels=40).shape
+    >>> mel_spectrogram(np.ones(16000), sample_rate_hz=16000, n_mels=40).shape
     (63, 40)
     """
-    settings = replaced(settings or LogMel(), changes)
+    settings = settings_of(LogMel, settings, changes, of="mel_spectrogram")
     return apply_mel_filters(_energies(waveform, settings), settings)
 
 
@@ -209,17 +210,20 @@ def log_mel(waveform: Array, settings: LogMel | None = None, **changes: Any) -> 
 
     Args:
         waveform: floating point [..., T], a numpy or a jax array.
-        settings: the convention; `LogMel()` when not given.
+        settings: the convention; `LogMel()` when not given, of which `sample_rate_hz` must be.
         **changes: fields of `LogMel` to replace, such as `n_mels=128`.
 
     Returns:
         [..., F, M] as from `spectrogram`, with F = 1 + T // hop_length for centred frames.
 
+    Raises:
+        ValueError, TypeError: as `spectrogram`; also without a sample rate.
+
     >>> import numpy as np
     >>> log_mel(np.ones((2, 16000)), sample_rate_hz=16000, n_mels=40).shape
     (2, 63, 40)
     """
-    settings = replaced(settings or LogMel(), changes)
+    settings = settings_of(LogMel, settings, changes, of="log_mel")
     return _normalize(_compress(mel_spectrogram(waveform, settings), settings), settings)
 
 
@@ -228,17 +232,17 @@ def mfcc(waveform: Array, settings: Mfcc | None = None, **changes: Any) -> Array
 
     Args:
         waveform: floating point [..., T], a numpy or a jax array.
-        settings: the convention; `Mfcc()` when not given.
+        settings: the convention; `Mfcc()` when not given, of which `sample_rate_hz` must be.
         **changes: fields of `Mfcc` to replace.
 
     Returns:
         [..., F, n_mfcc].
 
     >>> import numpy as np
-    >>> mfcc(np.ones(16000)).shape
+    >>> mfcc(np.ones(16000), sample_rate_hz=16000).shape
     (63, 20)
     """
-    s = replaced(settings or Mfcc(), changes)
+    s = settings_of(Mfcc, settings, changes, of="mfcc")
     logarithms = _compress(mel_spectrogram(waveform, s), s)
     transform = constant(cosine_transform, s.n_mels, s.n_mfcc, s.lifter, like=logarithms)
     return _normalize(matmul(logarithms, transform), s)

@@ -1,5 +1,6 @@
 """An experiment's settings: the fields with their defaults, overrides, and checks in words."""
 
+from mclf_jax.common.callable import make_callable
 from mclf_jax.config.check import validate
 from mclf_jax.config.fields import base, flatten
 from mclf_jax.config.library import load_module
@@ -9,6 +10,7 @@ from mclf_jax.config.load import (
     format_arg,
     from_json,
     load,
+    named,
     override,
     parse_arg,
     to_json,
@@ -25,6 +27,7 @@ __all__ = [
     "from_json",
     "load",
     "load_module",
+    "named",
     "override",
     "parse_arg",
     "phase_steps",
@@ -33,3 +36,5 @@ __all__ = [
     "unfreeze_steps",
     "validate",
 ]
+
+make_callable(__name__, named)

@@ -40,6 +40,23 @@ def load(path: str, *, overrides: Sequence[str] = ()) -> ConfigDict:
     return validate(_with_whole_paths(config))
 
 
+def named(name: str, *, overrides: Mapping[str, Any] | None = None, **arguments: Any) -> ConfigDict:
+    """The config of a name or file, locked and checked, as `mclf.config("folder", path="songs")`.
+
+    A field that there is not is refused when it is set.
+
+    Args:
+        name: see `library.names`, or a file.
+        overrides: fields to change, {"model.args.n_channels": 8}; `override` does it later, too.
+        **arguments: of the config, which `mclf configs NAME` lists.
+
+    Raises:
+        ValueError: there is no such config, field or argument, or one is of another type.
+    """
+    config = load(f"{name}:{format_arg(**arguments)}" if arguments else name)
+    return override(config, overrides).lock() if overrides else config
+
+
 def apply_overrides(config: ConfigDict, overrides: Sequence[str], *, origin: str) -> ConfigDict:
     """The config with "--config.optim.learning_rate=1e-3" and the like, locked, not checked yet.
 

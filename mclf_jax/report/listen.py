@@ -1,23 +1,19 @@
 """`mclf data listen`: the augmentations of a config as players and pictures, before they train."""
 
-import base64
-import io
-import math
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import soundfile
 from ml_collections import ConfigDict
 
 from mclf_jax import augment
 from mclf_jax.audio.decode import AudioError
-from mclf_jax.audio.features import LogMel, log_mel, mel_frequencies_hz
-from mclf_jax.augment import Augmentation, RandomApply, compose
+from mclf_jax.augment import Augmentation
 from mclf_jax.common import checks
 from mclf_jax.data.base.windows import fit_length
 from mclf_jax.figures.spectrogram import plot_spectrogram
 from mclf_jax.report import page
+from mclf_jax.report.players import add_players, alone
 from mclf_jax.run import experiment
 from mclf_jax.run.experiment import Experiment
 
@@ -122,7 +118,7 @@ def _song(
     draws = range(1, NUM_DRAWS + 1)
     heard = {
         "The window itself": [{"title": "Original", "caption": "", "audio": window}],
-        "Each augmentation alone": [_alone(each, rng, window) for each in chain.augmentations],
+        "Each augmentation alone": [alone(each, rng, window) for each in chain.augmentations],
         f"The whole chain, drawn {NUM_DRAWS} times": [
             {"title": f"Draw {i}", "caption": "", "audio": chain(rng, window)} for i in draws
         ],
@@ -130,7 +126,9 @@ def _song(
     found = {
         "name": parts.source.item_id(index),
         "label": _label(parts, index),
-        "turned_down_db": _add_players(sum(heard.values(), []), parts, shown),
+        "turned_down_db": add_players(
+            sum(heard.values(), []), rate_hz=parts.source.info.sample_rate_hz, shown=shown
+        ),
         "groups": heard,
     }
     if (masks := parts.chains.spectrogram) is not None:
@@ -145,42 +143,6 @@ def _song(
             for name, values in pictures.items()
         ]
     return found
-
-
-def _alone(member: Augmentation, rng: np.random.Generator, window: np.ndarray) -> dict[str, Any]:
-    members, often = (member,), "In every window"
-    if isinstance(member, RandomApply):
-        members, often = member.augmentations, f"In {100 * member.p:.3g} % of windows"
-    return {
-        "title": " → ".join(type(one).__name__ for one in members),
-        "caption": f"{often}: {', '.join(map(repr, members))}",
-        "audio": compose(members)(rng, window),
-    }
-
-
-def _add_players(clips: list[dict[str, Any]], parts: Experiment, shown: int) -> float:
-    """Give each clip its "sound" and "picture"; by how many dB all of them are turned down."""
-    rate_hz = parts.source.info.sample_rate_hz
-    settings = LogMel(sample_rate_hz=rate_hz, n_fft=1024, hop_length=256)
-    audio = [clip["audio"][:shown] for clip in clips]
-    decibels = [log_mel(each, settings) for each in audio]
-    loudest = max(1.0, *(float(np.abs(each).max()) for each in audio))
-    scale = {
-        "duration_s": shown / rate_hz,
-        "mel_centre_hz": mel_frequencies_hz(settings),
-        "peak_db": max(float(each.max()) for each in decibels),
-    }
-    for clip, samples, values in zip(clips, audio, decibels, strict=True):
-        clip["sound"] = _flac(samples / loudest, rate_hz)
-        clip["picture"] = plot_spectrogram(values, **scale)
-    return 20 * math.log10(loudest)
-
-
-def _flac(audio: np.ndarray, rate_hz: int) -> str:
-    """The bytes of a FLAC file, in base64."""
-    buffer = io.BytesIO()
-    soundfile.write(buffer, audio, rate_hz, format="FLAC", subtype="PCM_16")
-    return base64.b64encode(buffer.getvalue()).decode("ascii")
 
 
 def _label(parts: Experiment, index: int) -> str:

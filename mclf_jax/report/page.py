@@ -30,12 +30,17 @@ def write(path: str | os.PathLike, template: str, **values: Any) -> Path:
         template: of `templates`, without its suffix.
         values: what the template uses, all of it: one that is missing is an error.
     """
-    page = _TEMPLATES.get_template(f"{template}.html").render(values)
+    page = render(template, **values)
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     # A file name need not be valid Unicode.
     files.write_text(path, page.encode(errors="backslashreplace").decode())
     return path
+
+
+def render(template: str, **values: Any) -> str:
+    """The HTML of a template; arguments as in `write`."""
+    return _TEMPLATES.get_template(f"{template}.html").render(values)
 
 
 def settings(run_dir: Path) -> str | None:

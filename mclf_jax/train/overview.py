@@ -22,6 +22,11 @@ from mclf_jax.train.start import load_weights
 _BARS = " ▁▂▃▄▅▆▇█"
 
 
+def overview(config: ConfigDict) -> str:
+    """All sections of `describe` as one text."""
+    return "\n".join(describe(config))
+
+
 def describe(config: ConfigDict) -> Iterator[str]:
     """The sections of an overview, each a printable text, quick ones first.
 

@@ -16,6 +16,8 @@ from mclf_jax.audio.decode import read_audio
 from mclf_jax.audio.features import Waveform
 from mclf_jax.models import Model
 
+# A ramp of places is far out of -1..1.
+pytestmark = pytest.mark.filterwarnings("ignore:the array. its samples reach")
 RATE_HZ = 1000
 SMALL = {
     "musicnn": {"n_channels": 2, "backend_channels": 2, "dense_units": 4},

@@ -1,5 +1,8 @@
 """The tagger: songs of any length, files and arrays, and the same scores as evaluation."""
 
+import inspect
+import io
+
 import numpy as np
 import pytest
 import soundfile
@@ -103,10 +106,14 @@ def test_arrays_at_another_rate_are_resampled(tagger):
 def test_bad_input(tagger, tmp_path):
     with pytest.raises(ValueError, match="sample_rate_hz is needed"):
         tagger.predict(np.zeros(10, np.float32))
-    with pytest.raises(ValueError, match=r"mono audio.*\[2, 10\]"):
-        tagger.predict(np.zeros((2, 10), np.float32), sample_rate_hz=RATE_HZ)
-    with pytest.raises(ValueError, match="int16"):
-        tagger.predict(np.zeros(10, np.int16), sample_rate_hz=RATE_HZ)
+    with pytest.raises(ValueError, match=r"float32 \[2, 3, 10\]; an array of audio is"):
+        tagger.predict(np.zeros((2, 3, 10), np.float32), sample_rate_hz=RATE_HZ)
+    with pytest.raises(ValueError, match="bool"):
+        tagger.predict(np.zeros(10, bool), sample_rate_hz=RATE_HZ)
+    with pytest.raises(ValueError, match="audio is a float; it must be a path, bytes"):
+        tagger.predict(0.5)
+    with pytest.raises(AudioError, match="the file: not audio"):
+        tagger.predict(b"not audio at all")
     with pytest.raises(AudioError, match="no samples"):
         tagger.predict(np.zeros(0, np.float32), sample_rate_hz=RATE_HZ)
     with pytest.raises(AudioError, match="NaN"):
@@ -115,6 +122,63 @@ def test_bad_input(tagger, tmp_path):
         tagger.predict(tmp_path / "absent.wav")
     with pytest.raises(FileNotFoundError, match="is not a run directory: it has no config.json"):
         mclf.load(tmp_path)
+
+
+@pytest.mark.parametrize("dtype", ["int16", "int32", "uint8", "float32", "float64"])
+@pytest.mark.parametrize("layout", ["mono", "channels last", "channels first"])
+def test_arrays_of_any_type_and_layout(tagger, dtype, layout):
+    half = {"int16": 2**15, "int32": 2**31, "uint8": 2**7}.get(dtype, 1)
+    middle = half if dtype == "uint8" else 0
+    array = (0.5 * np.sin(np.arange(1500) / 7) * half + middle).astype(dtype)
+    song = (array.astype(np.float64) - middle) / half
+    if layout != "mono":
+        silent = np.full_like(array, middle)
+        array = np.stack([array, silent], axis=1 if layout == "channels last" else 0)
+        song = song / 2
+    expected = tagger.embed(song.astype(np.float32), sample_rate_hz=RATE_HZ)
+    found = tagger.embed(array, sample_rate_hz=RATE_HZ)
+    np.testing.assert_allclose(found, expected, atol=1e-4, rtol=1e-4)
+
+
+def test_bytes_and_open_files_are_heard_as_files(tagger, tmp_path):
+    path = tmp_path / "song.wav"
+    soundfile.write(path, 0.5 * np.sin(np.arange(3000) / 7), 2 * RATE_HZ)
+    data = path.read_bytes()
+    expected = tagger.predict(path)
+    with path.open("rb") as file:
+        assert tagger.predict([data, file, io.BytesIO(data)]) == [expected] * 3
+
+
+def test_a_tagger_says_what_it_is(tagger):
+    says = repr(tagger)
+    assert says.startswith("Tagger(short_chunk_cnn, single_label, 2 labels (low, high), windows")
+
+
+def test_names_of_folders_are_functions_too(tmp_path):
+    """`mclf.train` is a folder of the package, and what users call."""
+    config = mclf.config("quickstart", overrides={"train.num_epochs": 1.0}, task="style")
+    assert config.train.num_epochs == 1.0
+    with pytest.raises(AttributeError, match="learning_rate"):
+        config.optim.learning_rat = 1.0
+    with pytest.raises(TypeError, match="learning_rate"):
+        config.optim.learning_rate = "high"
+    with pytest.raises(ValueError, match="config argument 'tsk'"):
+        mclf.config("quickstart", tsk="style")
+    for function in (mclf.train, mclf.probe, mclf.sweep, mclf.config):
+        assert inspect.signature(function).parameters
+    config.eval.every_steps = 3  # beside every_epochs
+    with pytest.raises(ValueError, match="one of eval.every_steps and eval.every_epochs"):
+        mclf.train(config, workdir=tmp_path / "run")
+
+
+def test_a_notebook_hears_a_chain(tmp_path):
+    audio = 0.5 * np.sin(np.arange(8000) / 7)
+    heard = mclf.listen(audio, mclf.augment.presets.clmr(8000), sample_rate_hz=8000, draws=1)
+    members = len(mclf.augment.presets.clmr(8000).augmentations)
+    assert heard._repr_html_().count("<audio") == 1 + members + 1
+    assert heard.save(tmp_path / "heard.html").read_text().count("<svg") == 1 + members + 1
+    with pytest.raises(ValueError, match=r"int64 \[3\]; it must be floating point"):
+        mclf.listen(np.arange(3), sample_rate_hz=8000)
 
 
 def test_a_run_without_a_checkpoint_says_so(run, tmp_path):

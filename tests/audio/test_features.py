@@ -9,6 +9,7 @@ import librosa
 import numpy as np
 import pytest
 
+from mclf_jax.audio.cqt import cqt
 from mclf_jax.audio.features import (
     KINDS,
     PRESETS,
@@ -99,14 +100,22 @@ def test_equals_librosa(settings):
 
 def test_the_other_compressions_are_what_they_say():
     audio = noise(16000)
-    mel = mel_spectrogram(audio)
-    np.testing.assert_array_equal(log_mel(audio, compression="none"), mel)
-    np.testing.assert_allclose(log_mel(audio, compression="log", amin=0.01), np.log(mel + 0.01))
+    mel = mel_spectrogram(audio, sample_rate_hz=16000)
+    np.testing.assert_array_equal(log_mel(audio, sample_rate_hz=16000, compression="none"), mel)
+    np.testing.assert_allclose(
+        log_mel(audio, sample_rate_hz=16000, compression="log", amin=0.01), np.log(mel + 0.01)
+    )
     expected = np.log10(1 + 10000 * mel)
-    np.testing.assert_allclose(log_mel(audio, compression="log10_10000"), expected, rtol=1e-6)
-    fixed = log_mel(audio, compression="log", normalization="fixed", mean=-3.0, std=2.0)
-    np.testing.assert_allclose(fixed, (log_mel(audio, compression="log") + 3) / 2, rtol=1e-6)
-    assert log_mel(audio, normalization="min_max").max() == 1
+    np.testing.assert_allclose(
+        log_mel(audio, sample_rate_hz=16000, compression="log10_10000"), expected, rtol=1e-6
+    )
+    fixed = log_mel(
+        audio, sample_rate_hz=16000, compression="log", normalization="fixed", mean=-3.0, std=2.0
+    )
+    np.testing.assert_allclose(
+        fixed, (log_mel(audio, sample_rate_hz=16000, compression="log") + 3) / 2, rtol=1e-6
+    )
+    assert log_mel(audio, sample_rate_hz=16000, normalization="min_max").max() == 1
     np.testing.assert_allclose(
         spectrogram(audio, power=1.0, compression="none"), magnitude_spectrogram(audio), rtol=1e-6
     )
@@ -173,13 +182,15 @@ def test_numpy_equals_jax(settings):
 
 @pytest.mark.parametrize("audio", [np.zeros(4000), np.ones(4000), np.full(1, 0.5), noise(700)])
 def test_odd_inputs_stay_finite(audio):
-    spectrogram = log_mel(audio.astype(np.float32))
+    spectrogram = log_mel(audio.astype(np.float32), sample_rate_hz=16000)
     assert spectrogram.shape == (1 + len(audio) // 256, 96)
     assert np.isfinite(spectrogram).all()
 
 
 def test_silence_is_at_the_floor():
-    np.testing.assert_allclose(log_mel(np.zeros(4000, np.float32)), -100, atol=1e-4)
+    np.testing.assert_allclose(
+        log_mel(np.zeros(4000, np.float32), sample_rate_hz=16000), -100, atol=1e-4
+    )
 
 
 def test_a_tone_peaks_at_its_band():
@@ -269,3 +280,14 @@ def test_gradients_are_finite(settings):
     gradient = jax.grad(lambda x: settings(x).sum())
     for audio in (jnp.asarray(noise(4000)), jnp.zeros(4000), jnp.ones(4000)):
         assert np.isfinite(gradient(audio)).all()
+
+
+def test_the_rate_must_be_said():
+    audio = np.ones(16000, np.float32)
+    for function in (log_mel, mel_spectrogram, mfcc, cqt):
+        with pytest.raises(TypeError, match="needs the sample rate of the waveform"):
+            function(audio)
+        with pytest.raises(TypeError, match="no 'sr'; did you mean sample_rate_hz"):
+            function(audio, sr=16000)
+    with pytest.raises(TypeError, match="no 'fmax'; did you mean f_max_hz"):
+        log_mel(audio, LogMel(), fmax=8000.0)
