@@ -3,7 +3,7 @@
 import dataclasses
 import json
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +14,12 @@ from ml_collections import ConfigDict
 from mclf_jax import config as config_lib
 from mclf_jax import metrics
 from mclf_jax.common import parallel
+from mclf_jax.data.base import targets as target_lib
 from mclf_jax.data.base.source import Info
+from mclf_jax.data.base.targets import Targets
 from mclf_jax.data.views import hidden
 from mclf_jax.evaluation.result import Report, load_report, saved_splits
-from mclf_jax.evaluation.windows import average, make_step, song_rows
+from mclf_jax.evaluation.windows import Rows, average, make_step, song_batches
 from mclf_jax.metrics import outside
 from mclf_jax.run import experiment, restore
 from mclf_jax.run.directory import check_data, read_config
@@ -53,7 +55,7 @@ class SongScores:
 def score_songs(
     parts: Experiment, songs: np.ndarray, variables: PyTree, *, mesh: Mesh
 ) -> SongScores:
-    """Scores of songs and the loss by their labels; arguments and engine: `windows.song_rows`.
+    """Scores of songs and the loss by their labels; arguments and engine: `windows.song_batches`.
 
     Whatever the length of the songs, windows go through the network in batches of
     `eval.batch_size`, and every process gets the scores of all of them.
@@ -68,23 +70,27 @@ def score_songs(
         distance=parts.config.objective.distance,
         mesh=mesh,
     )
-    rows = song_rows(parts, songs, variables, step=step, mesh=mesh)
-    order = np.argsort(songs)
-    rows["index"] = order[np.searchsorted(songs, rows["index"], sorter=order)]
-    found = average([rows], "scores", num_songs=len(songs))
+    order, heard, losses = np.argsort(songs), [], []
+
+    def batches() -> Iterator[Rows]:
+        for rows in song_batches(parts, songs, variables, step=step, mesh=mesh):
+            heard.append(order[np.searchsorted(songs, rows["index"], sorter=order)])
+            losses.append(rows["loss"])
+            yield {"index": heard[-1], "scores": rows["scores"]}
+
+    found = average(batches(), "scores", num_songs=len(songs))
     readable = found["counts"] > 0
     if not readable.any():
         raise ValueError("not one song of the split could be read")
-    targets = parts.source.targets[songs]
     # A song of which nothing is known has loss 0, which would only thin out the mean.
-    labelled = np.asarray(~np.isnan(targets).reshape(len(songs), -1).all(axis=1))
-    judged = rows["loss"][labelled[rows["index"]]].astype(np.float64)
+    labelled = target_lib.any_known(target_lib.take(parts.source.targets, songs))
+    judged = np.concatenate(losses)[labelled[np.concatenate(heard)]].astype(np.float64)
     return SongScores(
         indices=np.asarray(songs)[readable],
-        scores=found["means"][readable],
-        targets=targets[readable],
+        scores=found["means"] if readable.all() else found["means"][readable],
+        targets=parts.source.targets[np.asarray(songs)[readable]],
         loss=float(judged.mean()) if len(judged) else float("nan"),
-        num_windows=len(rows["index"]),
+        num_windows=sum(map(len, heard)),
         skipped=tuple(int(i) for i in np.asarray(songs)[~readable]),
     )
 
@@ -248,23 +254,41 @@ def check_defined(name: str, parts: Experiment, *, split: str) -> None:
 
     They do or do not whatever is predicted, so that it is known before anything is trained.
     """
-    info, targets = parts.source.info, parts.source.targets[parts.indices(split)]
+    info, targets = parts.source.info, parts.targets(split)
     needs = {
         "single_label": "songs of a label and songs of another",
         "multi_label": "a label that some of its songs have and some have not",
         "regression": "numbers that differ",
     }[info.task]
     if name == "loss":
-        needs, value = "a label that is known", np.nan if np.isnan(targets).all() else 0.0
+        needs = "a label that is known"
+        value = 0.0 if target_lib.any_known(targets).any() else np.nan
     else:
-        scores = np.full((len(targets), len(info.labels)), 1 / len(info.labels))
-        value = metrics_of(info, scores, targets).values.get(name, 0.0)
+        labels, few = _few_songs(info, targets)
+        scores = np.full((len(few), len(labels)), 1 / len(labels))
+        few_labels = dataclasses.replace(info, labels=labels)
+        value = metrics_of(few_labels, scores, few).values.get(name, 0.0)
     if np.isnan(value):
         raise ValueError(
             f"eval.metric is {name!r}, which is undefined for the {len(targets)} songs of the "
             f"split {split}, whatever is predicted: it needs {needs}; choose another metric, or "
             "give the split other songs"
         )
+
+
+def _few_songs(info: Info, targets: Targets) -> tuple[tuple[str, ...], np.ndarray]:
+    """Labels and targets of a few songs for which the same metrics are undefined."""
+    if info.task == "regression":
+        return info.labels, targets[:]
+    num_with = target_lib.count_positives(targets, num_labels=len(info.labels))
+    if info.task == "single_label":
+        kept = np.argsort(-num_with, kind="stable")[:2]
+        return tuple(info.labels[k] for k in kept), np.flatnonzero(num_with[kept])
+    num_without = target_lib.count_observed(targets, num_labels=len(info.labels)) - num_with
+    # A song with the labels that any has, and one without those that any is known not to have.
+    found, kept = np.unique([num_with > 0, num_without > 0], axis=1, return_index=True)
+    few = np.where(found, np.float32([[1], [0]]), np.float32(np.nan))
+    return tuple(info.labels[k] for k in kept), few
 
 
 def check_metric(

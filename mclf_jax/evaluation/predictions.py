@@ -17,7 +17,7 @@ from mclf_jax.data.base.source import Source
 from mclf_jax.data.views.base import View
 from mclf_jax.data.views.pseudo_labelled import PseudoLabelled, pseudo_labelled
 from mclf_jax.evaluation.teacher import Teacher
-from mclf_jax.evaluation.windows import average, make_step, song_rows
+from mclf_jax.evaluation.windows import average, make_step, song_batches
 from mclf_jax.run.experiment import Experiment
 
 
@@ -151,7 +151,7 @@ def _compute(
     settings.eval.batch_size = config.eval.batch_size
     settings.runtime = config.runtime
     mesh = parallel.make_mesh(config.runtime.num_devices)
-    rows = song_rows(
+    batches = song_batches(
         Experiment(settings, source, teacher.model),
         indices,
         jax.device_put(teacher.variables, parallel.replicated(mesh)),
@@ -160,8 +160,8 @@ def _compute(
         title="teacher's predictions",
         progress=config.runtime.progress,
     )
-    rows["index"] = np.searchsorted(indices, rows["index"])
-    found = average([rows], "scores", num_songs=len(indices))
+    placed = (rows | {"index": np.searchsorted(indices, rows["index"])} for rows in batches)
+    found = average(placed, "scores", num_songs=len(indices))
     readable = found["counts"] > 0
     if not readable.any():
         raise ValueError("not one song of the split could be read")

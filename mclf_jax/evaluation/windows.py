@@ -83,7 +83,7 @@ def rows_of(
         yield {name: values[good] for name, values in found.items()}
 
 
-def song_rows(
+def song_batches(
     parts: Experiment,
     songs: np.ndarray,
     variables: PyTree,
@@ -92,8 +92,10 @@ def song_rows(
     mesh: Mesh,
     title: str = "",
     progress: str = "auto",
-) -> Rows:
+) -> Iterator[Rows]:
     """Rows of the windows of songs of a data set, cut as `eval` says; "index" is the song's.
+
+    A batch of them at a time: scores of thousands of labels of all windows may not fit in memory.
 
     All processes of a run must call it; they share the work, and each gets all rows.
 
@@ -116,15 +118,19 @@ def song_rows(
         process_index=jax.process_index(),
         process_count=jax.process_count(),
     )
-    found = []
     shown = progress if title and jax.process_index() == 0 else "off"
     with (
         contextlib.closing(parts.iterate(batches)) as stream,
         progress_lib.bar(total=len(batches), title=title, unit="batch", progress=shown) as bar,
     ):
         for rows in rows_of(step, variables, stream, mesh=mesh):
-            found.append(rows)
             bar.update()
+            yield rows
+
+
+def song_rows(parts: Experiment, songs: np.ndarray, variables: PyTree, **how: Any) -> Rows:
+    """Those of all windows at once; arguments as of `song_batches`."""
+    found = list(song_batches(parts, songs, variables, **how))
     return {name: np.concatenate([rows[name] for rows in found]) for name in found[0]}
 
 
@@ -204,4 +210,4 @@ def average(batches: Iterable[Rows], name: str, *, num_songs: int) -> dict[str, 
         counts += np.bincount(rows["index"], minlength=num_songs)
     sums = np.zeros((num_songs, 0)) if sums is None else sums
     with np.errstate(invalid="ignore"):
-        return {"means": sums / counts[:, None], "counts": counts}
+        return {"means": np.divide(sums, counts[:, None], out=sums), "counts": counts}

@@ -107,15 +107,21 @@ def compute(task: str, scores, targets, *, labels: Sequence[str]) -> Metrics:
     {'r2': 0.5, 'mae': 0.5, 'rmse': 0.7071067811865476}
     """
     scores, targets = validate(task, scores, targets, labels)
-    columns = {
-        name: counted.per_label(name, task, scores, targets)[:, 0] for name in _PER_LABEL[task]
-    }
+    columns = {name: counted.per_label(name, task, scores, targets) for name in _PER_LABEL[task]}
     per_label = {
-        label: {name: float(column[k]) for name, column in columns.items()}
+        label: {name: float(column[k, 0]) for name, column in columns.items()}
         for k, label in enumerate(labels)
     }
+    values = {}
+    for name in NAMES[task]:
+        of_labels = columns.get(name.removesuffix("_macro"))
+        if of_labels is None:
+            value = counted.value(name, task, scores, targets)
+        else:
+            value = counted.macro(of_labels)
+        values[name] = float(value[0])
     return Metrics(
-        values={name: float(counted.value(name, task, scores, targets)[0]) for name in NAMES[task]},
+        values=values,
         per_label=per_label,
         undefined=tuple(
             label for label in labels if np.isnan(list(per_label[label].values())).any()

@@ -10,6 +10,8 @@ a target that was not observed.
 
 import numpy as np
 
+_MOST_FLOATS = 1 << 23
+
 
 def value(
     metric: str,
@@ -35,10 +37,10 @@ def value(
         eps = np.finfo(scores.dtype).eps  # of sklearn.metrics.log_loss
         return _mean(-np.log(np.clip(likelihood, eps, 1 - eps)), counts)
     if task == "regression":
-        return _macro(per_label(metric, task, scores, targets, counts=counts))
+        return macro(per_label(metric, task, scores, targets, counts=counts))
     name, _, kind = metric.rpartition("_")
     if kind == "macro":
-        return _macro(per_label(name, task, scores, targets, counts=counts))
+        return macro(per_label(name, task, scores, targets, counts=counts))
     positive, predicted, observed = _decide(task, scores, targets)
     if kind == "micro":
         return _ranking(name, scores, positive, counts, observed=observed)
@@ -60,7 +62,7 @@ def per_label(
         return _regression(name, scores, targets, counts)
     positive, predicted, observed = _decide(task, scores, targets)
     if name == "observed":
-        return observed.T @ counts
+        return _times(observed, counts)
     if name in ("roc_auc", "pr_auc"):
         columns = zip(scores.T, positive.T, observed.T, strict=True)
         return np.stack([_ranking(name, s, p, counts, observed=o) for s, p, o in columns])
@@ -84,8 +86,14 @@ def _decide(task: str, scores: np.ndarray, targets: np.ndarray) -> tuple[np.ndar
 
 def _count(positive: np.ndarray, predicted: np.ndarray, counts: np.ndarray) -> dict:
     """Songs [K, R] that have each label, that are said to have it, and both."""
-    hits = (positive & predicted).T.astype(np.float64) @ counts
-    return {"hits": hits, "actual": positive.T @ counts, "guessed": predicted.T @ counts}
+    flags = {"hits": positive & predicted, "actual": positive, "guessed": predicted}
+    return {name: _times(each, counts) for name, each in flags.items()}
+
+
+def _times(flags: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """Songs [K, R] with each flag of [N, K]; a few labels at a time, or their floats were large."""
+    columns = np.array_split(flags.T, -(-flags.size // _MOST_FLOATS) or 1)
+    return np.concatenate([some.astype(np.float64) @ counts for some in columns])
 
 
 def _ratio(name: str, *, hits: np.ndarray, actual: np.ndarray, guessed: np.ndarray) -> np.ndarray:
@@ -99,7 +107,7 @@ def _mean(per_song: np.ndarray, counts: np.ndarray) -> np.ndarray:
     return per_song.astype(np.float64) @ counts / counts.sum(0)
 
 
-def _macro(per_label: np.ndarray) -> np.ndarray:
+def macro(per_label: np.ndarray) -> np.ndarray:
     """Mean [R] over the labels [K, R] that are defined; NaN where none is."""
     defined = np.isfinite(per_label)
     total = np.where(defined, per_label, 0).sum(0)
@@ -122,15 +130,19 @@ def _ranking(
 
     What is ranked is the observed ones of [N] songs, or of [N, K] pairs of song and label.
     """
-    songs = np.nonzero(observed)[0]
+    num_observed = observed.reshape(len(observed), -1).sum(axis=1)
+    songs = np.repeat(np.arange(len(observed), dtype=np.int32), num_observed)
     scores, positive = scores[observed], positive[observed]
     order = np.argsort(-scores, kind="stable")
-    starts = np.flatnonzero(np.r_[True, np.diff(scores[order]) != 0])  # equal scores count as one
-    weights = counts[songs[order]]
-    ranked_positive = np.flatnonzero(positive[order])
+    scores = scores[order]
+    is_new = np.concatenate([[True], scores[1:] != scores[:-1]])
+    del scores  # of all pairs of songs and labels these are the largest arrays there are
+    starts = np.flatnonzero(is_new[: len(order)])  # equal scores count as one
+    weights, ranked_positive = counts[songs[order]], np.flatnonzero(positive[order])
+    del order, songs
     if len(ranked_positive) == 0:
         return np.full(counts.shape[1], np.nan)
-    drawn = weights if len(starts) == len(order) else np.add.reduceat(weights, starts, axis=0)
+    drawn = weights if len(starts) == len(weights) else np.add.reduceat(weights, starts, axis=0)
     # Only groups that hold a positive add to either sum: keep those rows.
     group = np.searchsorted(starts, ranked_positive, side="right") - 1
     groups, first = np.unique(group, return_index=True)

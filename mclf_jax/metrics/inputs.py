@@ -11,7 +11,8 @@ from mclf_jax.data.base.source import TASKS
 def validate(task: str, scores, targets, labels: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
     """Scores float64 [N, K] and targets that fit the task.
 
-    Targets are int64 [N] for `single_label`, else float64 [N, K] with NaN where not observed.
+    Targets are int64 [N] for `single_label`, else floats [N, K] with NaN where not observed, those
+    of `regression` in float64.
 
     Raises:
         ValueError: shapes, types or values do not fit, or something is not finite.
@@ -32,7 +33,8 @@ def validate(task: str, scores, targets, labels: Sequence[str]) -> tuple[np.ndar
         raise ValueError(
             f"targets of {task} must have shape {expected} like scores, got {targets.shape}"
         )
-    numbers = targets.astype(np.float64)
+    is_small = task == "multi_label" and np.issubdtype(targets.dtype, np.floating)
+    numbers = targets if is_small else targets.astype(np.float64)
     _check_finite("scores", np.isfinite(scores), allowed="finite")
     if task == "single_label":
         _check_finite("targets", np.isfinite(numbers), allowed="finite")
@@ -46,7 +48,7 @@ def validate(task: str, scores, targets, labels: Sequence[str]) -> tuple[np.ndar
         )
     if task == "single_label":
         return scores, _checked_classes(scores, targets)
-    if task == "multi_label" and not np.isin(numbers[~np.isnan(numbers)], (0, 1)).all():
+    if task == "multi_label" and not ((numbers == 0) | (numbers == 1) | np.isnan(numbers)).all():
         raise ValueError("targets of multi_label must be zeros and ones, or NaN where not observed")
     return scores, numbers
 

@@ -7,6 +7,7 @@ import pytest
 
 from mclf_jax.evaluation.evaluate import check_defined
 from mclf_jax.train.loop import train
+from tests.data.labelled import labelled
 from tests.songs import Songs
 from tests.tiny import tiny_config
 
@@ -32,9 +33,8 @@ NAN = np.nan
     ],
 )
 def test_a_metric_that_cannot_be_is_refused(task, metric, labels, needs):
-    info = types.SimpleNamespace(task=task, labels=("a", "b"), parents={})
-    source = types.SimpleNamespace(info=info)
-    parts = types.SimpleNamespace(source=source, labels=lambda split: np.array(labels))
+    source = labelled(labels, names=("a", "b"), task=task)
+    parts = types.SimpleNamespace(source=source, targets=lambda split: source.targets)
     if needs is None:
         check_defined(metric, parts, split="valid")
         return

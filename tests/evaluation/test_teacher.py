@@ -13,7 +13,7 @@ from mclf_jax.config import base
 from mclf_jax.data.views.base import View
 from mclf_jax.evaluation.predictions import predict, pseudo_label
 from mclf_jax.evaluation.teacher import open_teacher
-from mclf_jax.evaluation.windows import song_rows
+from mclf_jax.evaluation.windows import song_batches
 from mclf_jax.run.directory import read_config, read_meta
 from tests.small_run import LABELS, small_model, write_run
 from tests.songs import Songs
@@ -126,9 +126,9 @@ def test_predictions_are_computed_once(run, tmp_path, monkeypatch):
 
     def counted(*args, **kwargs):
         computed.append(1)
-        return song_rows(*args, **kwargs)
+        return song_batches(*args, **kwargs)
 
-    monkeypatch.setattr("mclf_jax.evaluation.predictions.song_rows", counted)
+    monkeypatch.setattr("mclf_jax.evaluation.predictions.song_batches", counted)
     teacher, source = open_teacher(run, **KIND), Songs(24, broken=(9,))
 
     def found(teacher=teacher, source=source, indices=INDICES):
