@@ -5,7 +5,7 @@ import math
 import os
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from mclf_jax.common import checks, walk
@@ -122,11 +122,13 @@ def _read_manifest(file: Path, *, task: str, targets: tuple[str, ...], outside: 
     skipped = []
     table = tables.read(file, names="lower case", needs=_NEEDED, hints=tables.TAGS)
     task, label_column = _task(table, task=task, targets=targets)
-    for line, cells in table.rows:
-        cells = {name: cell.strip() for name, cell in cells.items()}  # noqa: PLW2901
-        row = _row(file, cells, label_column, targets, line=line, outside=outside)
+    others = [name for name in table.columns if name not in (*_KNOWN, *targets)]
+    for line, found in table.rows:
+        listed = found["path"].strip()
+        cells = {name: tables.unescaped(cell.strip()) for name, cell in found.items()}
+        row = _row(file, listed, cells, label_column, targets, others, line=line, outside=outside)
         if isinstance(row, str):
-            skipped.append((cells["path"] or f"{file.name}, line {line}", row))
+            skipped.append((listed or f"{file.name}, line {line}", row))
         elif row.file in rows:
             skipped.append((row.item_id, _repeated(rows[row.file], row, file=file)))
         else:
@@ -189,16 +191,17 @@ def _task(table: tables.Table, *, task: str, targets: tuple[str, ...]) -> tuple[
 
 def _row(
     manifest: Path,
+    listed: str,
     cells: Mapping[str, str],
     label_column: str | None,
     targets: tuple[str, ...],
+    others: Sequence[str],
     *,
     line: int,
     outside: str,
 ) -> Item | str:
     """The row, or why it is left out."""
-    root, where = manifest.parent, f"{manifest.name}, line {line}"
-    listed, cells = cells["path"], {name: tables.unescaped(cell) for name, cell in cells.items()}
+    root, where = os.fspath(manifest.parent), f"{manifest.name}, line {line}"
     split = cells.get("split", "").lower()
     if split and split not in SPLITS:
         raise ValueError(
@@ -208,10 +211,14 @@ def _row(
     split = SPLITS.get(split, "")
     if not listed:
         return "no path"
-    places = _places(root, listed)
-    if outside == "skip" and not all(_is_inside(place, root) for place in places):
-        return f"{_OUTSIDE} ({where})"
-    file = next(filter(os.path.isfile, places), None)
+    file = None
+    for place in _places(root, listed):
+        # Before anything is looked for there.
+        if outside == "skip" and not _is_inside(place, manifest.parent):
+            return f"{_OUTSIDE} ({where})"
+        if os.path.isfile(place):
+            file = place
+            break
     if file is None:
         return f"no such file ({where})"
     labels, values, observed = (), (), None
@@ -230,7 +237,7 @@ def _row(
     if split in ("train", "valid", "test") and not (labels or values or observed):
         return f"in the split {split!r} but without a label ({where})"
     return Item(
-        item_id=Path(os.path.relpath(file, root)).as_posix(),
+        item_id=_relative(file, root),
         file=file,
         labels=labels,
         observed=observed,
@@ -238,9 +245,7 @@ def _row(
         split=split,
         group=cells.get("group", ""),
         licence=cells.get("licence", "") or cells.get("license", ""),
-        columns={
-            name: cell for name, cell in cells.items() if name not in (*_KNOWN, *targets) and name
-        },
+        columns={name: cells[name] for name in others},
         line=line,
     )
 
@@ -256,17 +261,22 @@ def _number(cell: str) -> float:
         return math.nan
 
 
-def _places(root: Path, listed: str) -> tuple[str, ...]:
+def _places(root: str, listed: str) -> Iterator[str]:
     """Where a file may be: with an apostrophe that is its own or a spreadsheet's, with slashes of
     Windows, and with accents that are composed in the one and decomposed in the other."""
     spelled = (listed, tables.unescaped(listed))
-    names = [form for name in spelled for form in (name, name.replace("\\", "/"))]
-    forms = [
-        form
-        for name in dict.fromkeys(names)
-        for form in (name, unicodedata.normalize("NFC", name), unicodedata.normalize("NFD", name))
-    ]
-    return tuple(dict.fromkeys(os.path.normpath(os.path.join(root, form)) for form in forms))
+    for name in dict.fromkeys((*spelled, *(text.replace("\\", "/") for text in spelled))):
+        yield os.path.normpath(os.path.join(root, name))
+        for form in ("NFC", "NFD") if not name.isascii() else ():
+            yield os.path.normpath(os.path.join(root, unicodedata.normalize(form, name)))
+
+
+def _relative(file: str, root: str) -> str:
+    """Where a file is from the folder, with slashes."""
+    prefix = os.path.join(os.path.normpath(root), "")
+    if file.startswith(prefix):
+        return file.removeprefix(prefix)
+    return Path(os.path.relpath(file, root)).as_posix()
 
 
 def _repeated(first: Item, again: Item, *, file: Path) -> str:

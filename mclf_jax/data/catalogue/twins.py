@@ -2,6 +2,7 @@
 
 import collections
 import dataclasses
+import functools
 import re
 import unicodedata
 from collections.abc import Collection, Mapping, Sequence
@@ -16,6 +17,7 @@ _INVISIBLE = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\ufe0
 _SAME_SHAPE = str.maketrans("\u2018\u2019\u02bc\u2010\u2011\u2012\u2013\u2014", "'''-----")
 
 
+@functools.lru_cache(maxsize=1 << 16)
 def seen(label: str) -> str:
     """What people see of a label: without case, forms of Unicode and what has no shape."""
     text = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", label).casefold())
@@ -32,11 +34,10 @@ def find(items: Sequence[Item], *, known: Collection[str] = ()) -> list[dict[str
     The first is the one to keep: that of `known` labels, else the most frequent one, else the first
     by name.
     """
+    labelled = [item for item in items if item.split != UNLABELLED]
     counts = collections.Counter(dict.fromkeys(known, 0))
-    for item in items:
-        if item.split != UNLABELLED:
-            counts.update(item.labels)
-            counts.update(dict.fromkeys(item.observed or (), 0))
+    counts.update(label for item in labelled for label in item.labels)
+    counts.update(dict.fromkeys({name for item in labelled for name in item.observed or ()}, 0))
     spellings: dict[str, dict[str, int]] = {}
     for label in sorted(counts, key=lambda name: (name not in known, -counts[name], name)):
         spellings.setdefault(seen(label), {})[label] = counts[label]
