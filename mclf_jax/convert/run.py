@@ -221,7 +221,10 @@ def _config(
     config = config_lib.base()
     config.data.name = "none"
     config.model.name = name
-    arguments = models.arguments_of(name) | models.preset(name, preset) | sizes_of(name, arrays)
+    version = models.preset(name, preset)
+    config.features.update(version.pop("features", {}))
+    config.model.window_s = version.pop("window_s", config.model.window_s)
+    arguments = models.arguments_of(name) | version | sizes_of(name, arrays)
     config.model.args = ConfigDict(arguments)
     config = config_lib.apply_overrides(config, overrides, origin=f"--model {name}")
     config = config_lib.validate(config)

@@ -107,12 +107,12 @@ ARCHITECTURES = {
 }
 PUBLISHED = "published"
 PRESETS: dict[str, dict[str, dict[str, Any]]] = {
-    "cpc": {"speech": cpc.SPEECH},
+    "cpc": {"speech": {**cpc.SPEECH, "features": {"sample_rate_hz": 16000}, "window_s": 1.28}},
     "musicnn": {"large": musicnn.LARGE},
-    "pase": {"plus": pase.PLUS},
+    "pase": {"plus": {**pase.PLUS, "window_s": 2.0}},
     "wav2vec": {"large": wav2vec.LARGE},
 }
-"""Arguments of other versions that were published, by network and name."""
+"""Arguments of `build` for other versions that were published, by network and name."""
 DTYPES = ("float32", "bfloat16")
 REMATS = ("none", "blocks")
 # Attributes of modules that have a place of their own in a config.
@@ -325,7 +325,7 @@ def arguments_of(name: str) -> dict[str, Any]:
 
 
 def preset(name: str, version: str = PUBLISHED) -> dict[str, Any]:
-    """Arguments of a version of a network in `PRESETS`; none for `PUBLISHED`, the usual one.
+    """Arguments of `build` for a version in `PRESETS`; none for `PUBLISHED`, the usual one.
 
     Raises:
         ValueError: an unknown name or version.

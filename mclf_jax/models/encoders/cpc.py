@@ -31,7 +31,7 @@ SPEECH = {
     "strides": (5, 4, 2, 2, 2),
     "paddings": (2, 2, 2, 2, 1),
 }
-"""Arguments of the network for speech, which hears features.sample_rate_hz=16000."""
+"""Arguments of the network for speech, which hears 1.28 s at 16 kHz."""
 NORMS = ("none", "layer", "batch")
 
 
