@@ -14,7 +14,7 @@ from collections.abc import Iterator
 import numpy as np
 import soundfile
 
-from mclf_jax.audio.files import flac, mpeg, ogg
+from mclf_jax.audio.files import flac, mpeg, ogg, riff
 from mclf_jax.audio.files.errors import AudioError, identity, why_not_audio
 from mclf_jax.audio.files.ranges import Bytes, Range, Ranges
 
@@ -22,6 +22,7 @@ BLOCK_FRAMES = 1 << 16
 LOWEST_RATE_HZ, HIGHEST_RATE_HZ = 1_000, 768_000
 LONGEST_H = 24
 
+_BEHIND_BYTES = 1 << 10  # of a WAV; less is a slip of the writer, or a tag
 _BLOCK_VALUES = 1 << 20  # of all channels
 _REMEMBERED = 1 << 14  # files
 _MPEG_SUFFIXES = (".mp1", ".mp2", ".mp3", ".mpga")
@@ -183,6 +184,22 @@ def _find(path: str, identity: tuple[int, int, int], layout: str) -> Sound:
 def _sound_of(path: str, data: Bytes) -> Sound:
     start = mpeg.skip_tags(data, 0)
     head = data.at(start, 4)
+    if head == b"RIFF" and (waves := riff.waves(data)):
+        part = _lacking_of_wave(waves[-1])
+        if len(waves) == 1 and not waves[0].is_wrong:
+            return _plain(path, part)
+        files = [
+            (((each.data[0], each.range[1]),), each.head) if each.is_wrong else ((each.range,), b"")
+            for each in waves
+            if each.data
+        ]
+        return _joined(path, files, part)
+    if head == b"FORM":
+        sound, promised = _plain(path), riff.aiff_frames(data)
+        if sound.num_frames < promised and not sound.subtype.startswith(("IMA", "GSM")):
+            part = f"cut off: {sound.num_frames} of the {promised} frames that its header promises"
+            sound = dataclasses.replace(sound, part=part)
+        return sound
     if head == b"OggS":
         links = ogg.links(data)
         part = "cut off: it ends within a page" if links.is_cut else ""
@@ -227,6 +244,23 @@ def _lost(layout: mpeg.Layout) -> str:
             " all others are used"
         )
     return "; ".join(lost)
+
+
+def _lacking_of_wave(wave: riff.Wave) -> str:
+    """What of a WAV is missing, in words."""
+    rate = wave.bytes_a_second
+    if wave.lacks and wave.data and rate:
+        start, stop = wave.data
+        return (
+            f"cut off: {(wave.range[1] - start) / rate:.1f} s of the {(stop - start) / rate:.1f} s"
+            " that its header promises"
+        )
+    if wave.num_behind >= _BEHIND_BYTES:
+        return (
+            f"{wave.num_behind} bytes behind its sound are no chunk of a WAV, and no sound by its"
+            " header"
+        )
+    return ""
 
 
 def _lacking(streams: list[flac.Stream]) -> str:

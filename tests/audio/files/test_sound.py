@@ -51,6 +51,12 @@ def _changed(content, at, byte):
     return content[:at] + bytes([content[at] ^ byte]) + content[at + 1 :]
 
 
+def _wav_that_says(num_bytes, *, behind=b""):
+    content = bytearray(_four_seconds("wav") + behind)
+    content[40:44] = num_bytes.to_bytes(4, "little")
+    return bytes(content)
+
+
 JUNK = b"\x00\x41\x42\xff\xfe" * 400
 FRAME_S = 1152 / 44100
 
@@ -109,6 +115,35 @@ HEARD = {
         lambda: _four_seconds("ogg")[: len(_four_seconds("ogg")) // 2],
         None,
         "cut off: it ends within a page",
+    ),
+    "switched_off.wav": (lambda: _wav_that_says(0), 4, ""),
+    "piped.wav": (lambda: _wav_that_says(0xFFFFFFFF), 4, ""),
+    "piped_by_sox.wav": (lambda: _wav_that_says(0x7FFFFFF0), 4, ""),
+    "joined.wav": (lambda: 2 * _four_seconds("wav"), 8, ""),
+    "half.wav": (
+        lambda: _four_seconds("wav")[:88244],
+        2,
+        "cut off: 2.0 s of the 4.0 s that its header promises",
+    ),
+    "half.float.wav": (
+        lambda: _four_seconds("float.wav")[: len(_four_seconds("float.wav")) // 2],
+        2,
+        "cut off: 2.0 s of the 4.0 s that its header promises",
+    ),
+    "says_too_little.wav": (
+        lambda: _wav_that_says(88200),
+        2,
+        "88200 bytes behind its sound are no chunk of a WAV",
+    ),
+    "with_chunks.wav": (
+        lambda: _wav_that_says(176400, behind=b"LIST\x04\0\0\0INFOid3 \x03\0\0\0ID3\0"),
+        4,
+        "",
+    ),
+    "half.aiff": (
+        lambda: _four_seconds("aiff")[: len(_four_seconds("aiff")) // 2],
+        2,
+        "of the 88200 frames that its header promises",
     ),
     "joined.flac": (lambda: 2 * _four_seconds("flac"), 8, ""),
     "piped.flac": (lambda: _flac_that_says(0), 4, ""),
