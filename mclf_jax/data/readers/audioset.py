@@ -13,6 +13,7 @@ name may begin with Y, as a file name must not begin with -, and the audio may b
 """
 
 import functools
+import graphlib
 import math
 import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -180,6 +181,7 @@ def _read_ontology(file: Path) -> dict[str, Mapping]:
                 raise ValueError(
                     f"entry {entry['id']} has no name or restrictions, or children without an entry"
                 )
+        graphlib.TopologicalSorter({m: e["child_ids"] for m, e in ontology.items()}).prepare()
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{file} is not the ontology of {FACTS.title}: {error!r}") from error
     return ontology

@@ -9,6 +9,7 @@ The folder, as its archives unpack:
 
 import collections
 import dataclasses
+import graphlib
 import json
 import os
 from collections.abc import Iterator, Mapping
@@ -148,6 +149,12 @@ def _read_genres(file: Path) -> dict[int, tuple[str, str | None]]:
                 f"{file}, line {line}: genre {genre} is there twice, or has no title; got {row}"
             )
         genres[genre] = row["title"], parent
+    try:
+        graphlib.TopologicalSorter(
+            {genre: [above] for genre, (_, above) in genres.items()}
+        ).prepare()
+    except graphlib.CycleError as error:
+        raise ValueError(f"{file}: genres above each other in a circle: {error.args[1]}") from error
     titles = collections.Counter(title for title, _ in genres.values())
     # A name must say which genre it is: where two have one title, their ids are added.
     names = {

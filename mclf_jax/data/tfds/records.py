@@ -21,6 +21,8 @@ from typing import Any
 import numpy as np
 import soundfile
 
+from mclf_jax.common.text import tables
+
 _INT16_SCALE = np.float32(1 / 32768)
 
 
@@ -85,7 +87,8 @@ def _field(feature: Mapping[str, Any], name: str, folder: Path) -> Field:
     if "classLabel" in feature:
         file = folder / f"{name.replace('/', '-')}.labels.txt"
         if file.exists():
-            return Field("class", names=tuple(file.read_text(encoding="utf-8").splitlines()))
+            names = tuple(line.strip() for _, line in tables.read_lines(file))
+            return Field("class", names=names)
         count = int(feature["classLabel"]["numClasses"])
         return Field("class", names=tuple(map(str, range(count))))
     if "text" in feature:

@@ -228,3 +228,10 @@ def test_opens(tmp_path):
     assert sorted(files.info.splits) == ["test", "train", "valid"]
     assert files[0]["audio"].shape == (RATE_HZ // 2,)
     assert list(files.labels[0]) == [1, 1, 0, 1, 1, 0]
+
+
+def test_an_ontology_in_a_circle_is_none(tmp_path):
+    circle = [("One", "/m/1", ["/m/2"], []), ("Other", "/m/2", ["/m/1"], [])]
+    tree(tmp_path, audio=ALL_AUDIO, ontology=circle)
+    with pytest.raises(ValueError, match="is not the ontology of AudioSet: CycleError"):
+        audioset.catalogue(tmp_path, branch="all", labels="hierarchy")

@@ -137,6 +137,14 @@ def test_wrong_folders_and_options_say_what_is_needed(tmp_path):
         fma.catalogue(tmp_path)
 
 
+def test_genres_above_each_other_in_a_circle(tmp_path):
+    tree(tmp_path)
+    file = tmp_path / "fma_metadata/genres.csv"
+    file.write_text(file.read_text() + "901,0,902,One,901\n902,0,901,Other,901\n")
+    with pytest.raises(ValueError, match=r"genres.csv: .* in a circle: \[90"):
+        fma.catalogue(tmp_path)
+
+
 @pytest.mark.parametrize("cell, bad", [("training", "train"), ("[12]", "[13]"), ("[12]", "12, 3")])
 def test_rows_that_are_not_understood_name_their_line(tmp_path, cell, bad):
     row = tuple(bad if value == cell else value for value in (2, 1, 1, "a", "training", "small",
