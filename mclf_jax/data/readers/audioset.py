@@ -192,8 +192,10 @@ def _label_names(root: Path, ontology: Mapping[str, Mapping], *, branch: str) ->
     name = "class_labels_indices.csv"
     listed = [file for file in (root / name, root / "metadata" / name) if file.is_file()]
     if listed:
-        table = tables.read(listed[0], columns=("index", "mid", "display_name"))
-        names = {row["mid"]: row["display_name"] for _, row in table.rows}
+        names = {}
+        for line, row in tables.read(listed[0], columns=("index", "mid", "display_name")).rows:
+            if names.setdefault(row["mid"], row["display_name"]) != row["display_name"]:
+                raise ValueError(f"{listed[0]}, line {line}: {row['mid']} again, as {row}")
     else:
         names = {mid: "" for mid, entry in ontology.items() if not entry["restrictions"]}
     names |= {mid: ontology[mid]["name"] for mid in names if mid in ontology}

@@ -267,8 +267,15 @@ def _split(text: str, *, where: str) -> str:
 
 
 def _read_paths(file: Path, audio: Path) -> dict[str, str]:
-    rows = tables.read(file, columns=("track_id", "path")).rows
-    return {row["track_id"]: str(audio / row["path"]) for _, row in rows if row["path"]}
+    found: dict[str, str] = {}
+    for line, row in tables.read(file, columns=("track_id", "path")).rows:
+        path = str(audio / row["path"])
+        if row["path"] and found.setdefault(row["track_id"], path) != path:
+            raise ValueError(
+                f"{file}, line {line}: {row['track_id']} is {path}, and"
+                f" {found[row['track_id']]} above"
+            )
+    return found
 
 
 def _index(audio: Path) -> dict[str, str]:

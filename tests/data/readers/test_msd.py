@@ -207,3 +207,10 @@ def test_audio_is_read(root):
     assert abs(source[0]["audio"]).max() > 0.3
     assert source[0]["label"].sum() == 2
     assert len(source.info.splits["unlabelled"]) == 1
+
+
+def test_a_song_that_is_listed_with_two_paths(root):
+    write_lines(root / "tracks.csv", "track_id,split,tags", f"{A},TRAIN,rock")
+    write_lines(root / "paths.csv", "track_id,path", f"{A},a.mp3", f"{A},a.mp3", f"{A},b.mp3")
+    with pytest.raises(ValueError, match="paths.csv, line 4: .*b.mp3, and .*a.mp3 above"):
+        msd.catalogue(root, audio_paths="paths.csv")
