@@ -86,14 +86,15 @@ def _train(arguments: argparse.Namespace) -> int:
     """Train what a config describes, or go on where it stopped. Exit code 75 if a signal
     stopped it: the same command goes on from there."""
     from mclf_jax import config as config_lib
-    from mclf_jax.common import parallel
+    from mclf_jax.common import parallel, peers
     from mclf_jax.train import train
 
     config = config_lib.load(arguments.config, overrides=arguments.overrides)
     if arguments.distributed:
         parallel.start()
     changes = {"data_change": arguments.data_change, "config_change": arguments.config_change}
-    outcome = train(config, workdir=arguments.workdir, **changes)
+    with peers.failing_together():
+        outcome = train(config, workdir=arguments.workdir, **changes)
     best = ""
     if outcome.best_value is not None:
         best = f"; best {config.eval.metric} {outcome.best_value:.4f} at step {outcome.best_step}"

@@ -11,6 +11,8 @@ from typing import Any
 import jax
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
+from mclf_jax.common import peers
+
 PyTree = Any
 
 # Below this an array is cheaper to keep everywhere than to gather.
@@ -20,9 +22,9 @@ _FSDP_MIN_SIZE = 2**14
 def start() -> None:
     """Join the other processes of a run; before anything else touches a device.
 
-    Where JAX detects the cluster (see `jax.distributed.initialize`: Slurm, TPU pods and more)
-    nothing else is needed. Elsewhere the environment says it: JAX_COORDINATOR_ADDRESS
-    (host:port), JAX_NUM_PROCESSES and JAX_PROCESS_ID.
+    When one of them ends too early, all do, see `peers`. Where JAX detects the cluster (see
+    `jax.distributed.initialize`: Slurm, TPU pods and more) nothing else is needed. Elsewhere the
+    environment says it: JAX_COORDINATOR_ADDRESS (host:port), JAX_NUM_PROCESSES and JAX_PROCESS_ID.
     """
     names = ("JAX_COORDINATOR_ADDRESS", "JAX_NUM_PROCESSES", "JAX_PROCESS_ID")
     given = {name: os.environ[name] for name in names if name in os.environ}
@@ -31,10 +33,10 @@ def start() -> None:
             f"for --distributed set all of {', '.join(names)}, or none; got {', '.join(given)}"
         )
     if not given:
-        jax.distributed.initialize()
+        peers.join()
         return
-    jax.distributed.initialize(
-        given["JAX_COORDINATOR_ADDRESS"],
+    peers.join(
+        coordinator_address=given["JAX_COORDINATOR_ADDRESS"],
         num_processes=int(given["JAX_NUM_PROCESSES"]),
         process_id=int(given["JAX_PROCESS_ID"]),
     )

@@ -20,7 +20,7 @@ TRAIN = ["train", "--config", "configs/quickstart.py", "--workdir", "nowhere"]
 def ended_by(number, words, *, folder):
     """Exit status and stderr of `mclf WORDS`, signalled where it makes the file `here`."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "mclf_jax.cli", *words],
+        [sys.executable, "-m", "mclf_jax", *words],
         cwd=folder,
         env=os.environ | {"PYTHONPATH": f"{folder}:{ROOT}"},
         stderr=subprocess.PIPE,

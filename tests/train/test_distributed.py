@@ -17,14 +17,15 @@ from tests.tiny import final_arrays
 CHANGES = ("model__args__dropout_rate=0.0", "optim__name=sgd", "train__num_steps=10")
 
 
-def start(*words, processes):
-    """`python -m WORDS` in so many processes that know of each other."""
+def start(*words, processes, path=ROOT):
+    """`python -m WORDS` in so many processes that know of each other; modules are in `path` too."""
     with socket.socket() as free:
         free.bind(("localhost", 0))
         address = f"localhost:{free.getsockname()[1]}"
     started = []
     for index in range(processes):
         env = {name: value for name, value in os.environ.items() if name != "XLA_FLAGS"}
+        env["PYTHONPATH"] = os.pathsep.join([str(path), env.get("PYTHONPATH", "")])
         if processes > 1:
             env |= {
                 "JAX_COORDINATOR_ADDRESS": address,
