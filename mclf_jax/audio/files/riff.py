@@ -13,6 +13,7 @@ _HEAD = 12  # RIFF, size, WAVE
 # What writers to a pipe say, who cannot know: 2 or 4 GB, or nearly.
 _UNKNOWN = 0x7FFF0000
 _MOST_CHUNKS = 1000
+_LONGEST_HEAD = 1 << 16  # it is kept in memory
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,10 +83,11 @@ def _wave(data: Bytes, start: int) -> Wave:
         stop = data.size
     if sound is None:
         return Wave((start, stop), None, bytes_a_second, False, b"", 0)
+    head = data.at(start, sound.at - start)
     is_wrong = sound.size == 0 and sound.at < stop and end == sound.at
-    head = data.at(start, sound.at - start) if sound.at - start < 1 << 20 else b""
+    is_wrong = is_wrong and len(head) <= _LONGEST_HEAD
     size = min(stop - sound.at, 0xFFFFFFFF)
-    head = head[:-4] + size.to_bytes(4, "little")
+    head = head[:-4] + size.to_bytes(4, "little") if is_wrong else b""
     behind = 0 if is_wrong else max(0, stop - end)
     promised = (sound.at, sound.at + sound.size)
     return Wave((start, stop), promised, bytes_a_second, is_wrong, head, behind)

@@ -24,7 +24,7 @@ LONGEST_H = 24
 
 _BEHIND_BYTES = 1 << 10  # of a WAV; less is a slip of the writer, or a tag
 _BLOCK_VALUES = 1 << 20  # of all channels
-_REMEMBERED = 1 << 14  # files
+_REMEMBERED = 1 << 12  # files
 _MPEG_SUFFIXES = (".mp1", ".mp2", ".mp3", ".mpga")
 
 # A page of Ogg holds at most 255 packets of Vorbis, and a packet at most 1024 frames as encoders
