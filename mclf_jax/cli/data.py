@@ -47,6 +47,19 @@ def add_commands(commands: Any) -> None:
     )
     flags.add_reader_options(prepare)
 
+    split = flags.add_command(
+        subcommands,
+        _split,
+        examples=("mclf data split SONGS", "mclf data split SONGS --fractions .8 .1 .1 --seed 1"),
+    )
+    split.add_argument("path", help="folder of songs")
+    split.add_argument(
+        "--fractions", nargs=3, type=float, metavar="F", help="of train, valid, test: .7 .15 .15"
+    )
+    split.add_argument("--rule", default="hash", help="hash, or dealt: labels in proportion")
+    split.add_argument("--seed", type=int, default=0, help="of the hash, or of the order")
+    flags.add_reader_options(split)
+
     check = flags.add_command(
         subcommands,
         _check,
@@ -125,6 +138,26 @@ def _prepare(arguments: argparse.Namespace) -> None:
         beam = [f"--{option.lstrip('-')}" for option in arguments.beam]
         made = prepare_beam(catalogue, arguments.out, pipeline_options=beam, **settings)
     print(summary(made))
+
+
+def _split(arguments: argparse.Namespace) -> None:
+    """Write the splits of a folder of songs into its manifest.csv, where they stay as they are.
+    Without this, they are made by a hash of the group (or file) each time."""
+    from mclf_jax import data
+    from mclf_jax.data.catalogue.fix_splits import fix_splits
+    from mclf_jax.data.catalogue.items import FRACTIONS
+
+    found = data.catalogue(
+        "folder", path=arguments.path, **flags.reader_options(arguments, "folder")
+    )
+    counts = fix_splits(
+        arguments.path,
+        found,
+        seed=arguments.seed,
+        split_rule=arguments.rule,
+        split_fractions=arguments.fractions or FRACTIONS,
+    )
+    print(", ".join(f"{split} {count}" for split, count in counts.items()))
 
 
 def _check(arguments: argparse.Namespace) -> int:

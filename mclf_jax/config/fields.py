@@ -29,6 +29,8 @@ def base() -> ConfigDict:
     config.data.taxonomy = (
         ""  # JSON file that merges, renames, drops labels, see `data.views.taxonomy`
     )
+    config.data.split_rule = "hash"  # of splits that are made; "dealt": labels in proportion
+    config.data.split_fractions = (0.7, 0.15, 0.15)  # of train, valid and test, if they are made
     config.data.num_folds = 0  # then the splits are made anew: fold `fold` is the test split
     config.data.fold = 0
     config.data.fold_seed = 0
@@ -188,6 +190,7 @@ def _schedule(field: str, value: Any) -> None:
 CHECKS = {
     "data.level": _one_of("window", "song"),
     "data.song_s": _positive,
+    "data.split_rule": _one_of("hash", "dealt"),
     "data.short": _one_of("tile", "pad"),
     "data.fraction_unit": _one_of("item", "group"),
     "data.tag_rule": _one_of("mean", "max"),

@@ -293,6 +293,8 @@ def from_json(text: str | bytes, *, name: str = "config.json") -> ConfigDict:
     named = {"name": str}
     content = documents.parse(text, {"data": named, "model": named, "objective": named}, name=name)
     documents.check(content, _like(config, content), name=name)
+    # What runs of earlier versions did before there was a field for it.
+    config.data.split_rule = "dealt"
     with config.unlocked():
         config.update(content)
     flat = flatten(config)

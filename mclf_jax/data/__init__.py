@@ -4,14 +4,14 @@ import functools
 import importlib
 import inspect
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from mclf_jax.common import checks, plugins
 from mclf_jax.data.base.source import Source
-from mclf_jax.data.catalogue.items import Catalogue, Facts, Item
+from mclf_jax.data.catalogue.items import FRACTIONS, Catalogue, Facts, Item
 
 READERS = (
     "gtzan",
@@ -37,7 +37,14 @@ SOURCES = {
 }
 
 
-def build(name: str, *, sample_rate_hz: int, **arguments: Any) -> Source:
+def build(
+    name: str,
+    *,
+    sample_rate_hz: int,
+    split_rule: str = "hash",
+    split_fractions: Sequence[float] = FRACTIONS,
+    **arguments: Any,
+) -> Source:
     """The data set `name`, yielding audio at `sample_rate_hz`.
 
     Args:
@@ -45,6 +52,8 @@ def build(name: str, *, sample_rate_hz: int, **arguments: Any) -> Source:
             a function from outside (`common.plugins`) that returns a `Catalogue`; or a `Source`,
             which takes `sample_rate_hz`.
         sample_rate_hz: what the model's features take.
+        split_rule, split_fractions: of splits that are made, see `catalogue.plan`; for data sets
+            that have splits of their own they say nothing.
         **arguments: `config.data.args`: the data set's own, and for files those of
             `sources.files.open_catalogue`.
 
@@ -56,12 +65,13 @@ def build(name: str, *, sample_rate_hz: int, **arguments: Any) -> Source:
             "data.name is 'none': this run was made from weights by `mclf convert` and has no "
             "data set to train on or to score; predict, embed and taggram work on it"
         )
+    splits = {"split_rule": split_rule, "split_fractions": split_fractions}
     if name.startswith("tfds:"):
         from mclf_jax.data.tfds.source import tfds
 
         of_tfds = functools.partial(tfds, name.removeprefix("tfds:"))
         _check_arguments(name, arguments, of_tfds)
-        return of_tfds(sample_rate_hz=sample_rate_hz, **arguments)
+        return of_tfds(sample_rate_hz=sample_rate_hz, **splits, **arguments)
     if name in SOURCES:
         function = getattr(importlib.import_module(SOURCES[name]), name)
     else:
@@ -78,7 +88,7 @@ def build(name: str, *, sample_rate_hz: int, **arguments: Any) -> Source:
     of_reader = {k: v for k, v in arguments.items() if k in _parameters(function)}
     of_files = {k: v for k, v in arguments.items() if k not in of_reader}
     items = _of_type(Catalogue, function(**of_reader), name)
-    return open_catalogue(items, sample_rate_hz=sample_rate_hz, **of_files)
+    return open_catalogue(items, sample_rate_hz=sample_rate_hz, **splits, **of_files)
 
 
 def catalogue(name: str, **arguments: Any) -> Catalogue:
@@ -167,8 +177,8 @@ def _reader(name: str) -> ModuleType:
 
 def _check_arguments(name: str, arguments: dict[str, Any], *functions: Callable) -> None:
     known = {parameter: p for f in functions for parameter, p in _parameters(f).items()}
-    known.pop("sample_rate_hz", None)
-    known.pop("catalogue", None)
+    for elsewhere in ("sample_rate_hz", "catalogue", "split_rule", "split_fractions"):
+        known.pop(elsewhere, None)
     checks.arguments("data.args", arguments, known, of=name)
 
 

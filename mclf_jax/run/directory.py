@@ -133,6 +133,15 @@ def start_run(
     write_run(workdir, config=config, meta=meta, skipped=skipped)
 
 
+def keep_splits(workdir: Path, config: ConfigDict) -> ConfigDict:
+    """The config, with the rule of splits that a run began with before there was a field for it."""
+    if not (workdir / "config.json").is_file() or read_config(workdir).data.split_rule != "dealt":
+        return config
+    if "split_rule" in documents.read(workdir / "config.json")["data"]:
+        return config
+    return config_lib.override(config, {"data.split_rule": "dealt"})
+
+
 def check_data(workdir: Path, meta: dict[str, Any], info: Info, *, data_change: str) -> None:
     """Make sure that data are those of a run, or may be others.
 

@@ -112,7 +112,11 @@ def build(config: ConfigDict) -> Experiment:
     """Open the data set of a config and build the network for it."""
     features = features_of(config)
     source = data.build(
-        config.data.name, sample_rate_hz=features.sample_rate_hz, **config.data.args
+        config.data.name,
+        sample_rate_hz=features.sample_rate_hz,
+        split_rule=config.data.split_rule,
+        split_fractions=config.data.split_fractions,
+        **config.data.args,
     )
     source = view.apply(source, **view.fields_of(config.data))
     if config.data.target:

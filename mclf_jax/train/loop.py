@@ -35,7 +35,7 @@ from mclf_jax.metrics import outside
 from mclf_jax.objectives.diagnostics import collapse_message
 from mclf_jax.run import checkpoint, writers
 from mclf_jax.run.checkpoint import Checkpoints
-from mclf_jax.run.directory import add_skipped
+from mclf_jax.run.directory import add_skipped, keep_splits
 from mclf_jax.run.logbook import Logbook
 from mclf_jax.run.state import TrainState
 from mclf_jax.run.weights import reload_variables
@@ -89,6 +89,7 @@ def train(
     """
     workdir = Path(workdir)
     config_lib.validate(config)
+    config = keep_splits(workdir, config)
     for name in config.runtime.writers:
         writers.function_of(name)
     run = setup.build(config)

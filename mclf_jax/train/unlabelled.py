@@ -2,8 +2,10 @@
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from ml_collections import ConfigDict
 
 from mclf_jax import data, objectives
 from mclf_jax.data.base.source import Source
@@ -51,7 +53,7 @@ def build(parts: Experiment, *, teacher: Teacher | None) -> Unlabelled | None:
         indices,
         config=config,
         open_source=lambda rate_hz: data.build(
-            settings.name, sample_rate_hz=rate_hz, **settings.args
+            settings.name, sample_rate_hz=rate_hz, **_splits(config), **settings.args
         ),
         cache_dir=Path(config.objective.args.teacher) / "predictions",
     )
@@ -63,7 +65,9 @@ def _songs(parts: Experiment) -> tuple[Source, np.ndarray]:
     if settings.name:
         rate_hz = source.info.sample_rate_hz
         try:
-            source = data.build(settings.name, sample_rate_hz=rate_hz, **settings.args)
+            source = data.build(
+                settings.name, sample_rate_hz=rate_hz, **_splits(parts.config), **settings.args
+            )
         except ValueError as error:
             raise ValueError(f"config.unlabelled: {error}") from error
     splits = source.info.splits
@@ -77,3 +81,7 @@ def _songs(parts: Experiment) -> tuple[Source, np.ndarray]:
             "(unlabelled.name)"
         )
     return source, np.concatenate(indices)
+
+
+def _splits(config: ConfigDict) -> dict[str, Any]:
+    return {key: config.data[key] for key in ("split_rule", "split_fractions")}

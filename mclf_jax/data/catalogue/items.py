@@ -6,6 +6,9 @@ from collections.abc import Mapping
 SPLITS = ("train", "valid", "test")
 UNLABELLED = "unlabelled"
 
+FRACTIONS = (0.7, 0.15, 0.15)
+"""Of train, valid and test, where no split is given."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Item:

@@ -64,7 +64,7 @@ def read(root: Path, *, task: str, targets: tuple[str, ...], outside: str = "fol
     checks.choice("outside", outside, ("follow", "skip"))
     if targets and task not in ("auto", "regression"):
         raise ValueError(f"targets={'|'.join(targets)!r} are for regression, but task is {task!r}")
-    if file := _find_manifest(root, outside=outside):
+    if file := find(root, outside=outside):
         return _read_manifest(file, task=task, targets=targets, outside=outside)
     if targets or task not in ("auto", "single_label"):
         raise ValueError(
@@ -74,8 +74,8 @@ def read(root: Path, *, task: str, targets: tuple[str, ...], outside: str = "fol
     return _list_subfolders(root, outside=outside)
 
 
-def _find_manifest(root: Path, *, outside: str) -> Path | None:
-    """The one file of that name, in any case."""
+def find(root: Path, *, outside: str = "follow") -> Path | None:
+    """The manifest of a folder, whose name may be in any case; None without one."""
     names = sorted(name for name in os.listdir(root) if name.lower() == FILE_NAME)
     if not names:
         return None

@@ -1,17 +1,20 @@
 """From a catalogue to arrays: labels in their order, what items have of them, complete splits."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from mclf_jax.common import checks
 from mclf_jax.data.base import targets as target_lib
 from mclf_jax.data.base.targets import Targets
-from mclf_jax.data.catalogue.items import SPLITS, UNLABELLED, Catalogue, Item
-from mclf_jax.data.splits import grouped as splits
+from mclf_jax.data.catalogue.items import FRACTIONS, SPLITS, UNLABELLED, Catalogue, Item
+from mclf_jax.data.splits.grouped import split_by_group
+from mclf_jax.data.splits.hashed import split_by_hash
 
 _SHOWN = 5
-_FRACTIONS = {"train": 0.7, "valid": 0.15, "test": 0.15}
+RULES = ("hash", "dealt")
+"""How splits are made: songs keep theirs as a data set changes, or labels are in proportion."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,17 +37,29 @@ class Plan:
     notes: tuple[str, ...]
 
 
-def plan(catalogue: Catalogue, *, seed: int = 0) -> Plan:
+def plan(
+    catalogue: Catalogue,
+    *,
+    seed: int = 0,
+    split_rule: str = "hash",
+    split_fractions: Sequence[float] = FRACTIONS,
+) -> Plan:
     """Labels and splits of a catalogue.
 
-    Where no split is given, items are dealt 70/15/15 to train, valid and test by group and
-    stratified by label; where all but valid is given, valid is 15 % of train, by group. With fewer
-    groups than splits, the last ones are left out and a note says so: few songs can be looked at.
+    Where no split is given, train, valid and test are made by group; where all but valid is given,
+    valid is made from train. With fewer groups than splits, the last ones are left out and a note
+    says so: few songs can be looked at.
 
     Where no item has a label, all are in the split "unlabelled".
 
+    Args:
+        catalogue: of a reader.
+        seed: of splits that are made.
+        split_rule: "hash" (`splits.hashed`), or "dealt" (`splits.grouped`), as up to version 0.1.
+        split_fractions: of train, valid and test.
+
     Raises:
-        ValueError: one label is not a choice.
+        ValueError: one label is not a choice, or there is no such rule.
     """
     items, title, notes = catalogue.items, catalogue.facts.title, list(catalogue.notes)
     if catalogue.labels is None:
@@ -64,7 +79,15 @@ def plan(catalogue: Catalogue, *, seed: int = 0) -> Plan:
     if not labelled:  # to learn from without labels
         everything = {UNLABELLED: np.arange(len(items))}
         return Plan(items, names, targets, everything, (*notes, "no item has a label"))
-    split_of = _complete_splits(catalogue, targets, notes, seed=seed)
+    checks.choice("data.split_rule", split_rule, RULES)
+    ones = len(split_fractions) == len(SPLITS) and abs(sum(split_fractions) - 1) < 1e-6
+    if not ones or min(split_fractions) < 0 or not split_fractions[0]:
+        raise ValueError(
+            f"data.split_fractions is {tuple(split_fractions)}; it must be those of train, valid "
+            "and test, 1 together, such as (0.7, 0.15, 0.15)"
+        )
+    how = {"seed": seed, "rule": split_rule, "fractions": split_fractions}
+    split_of = _complete_splits(catalogue, targets, notes, **how)
     _note_absent_labels(targets, split_of, catalogue.task, names, notes)
     found = {
         split: np.array([i for i, s in enumerate(split_of) if s == split], np.int64)
@@ -110,7 +133,13 @@ def _targets(items: tuple[Item, ...], task: str, names: tuple[str, ...]) -> Targ
 
 
 def _complete_splits(
-    catalogue: Catalogue, targets: Targets, notes: list[str], *, seed: int
+    catalogue: Catalogue,
+    targets: Targets,
+    notes: list[str],
+    *,
+    seed: int,
+    rule: str,
+    fractions: Sequence[float],
 ) -> list[str]:
     """The split of each item: as given, where it is given; the rest by group."""
     items = catalogue.items
@@ -124,13 +153,17 @@ def _complete_splits(
     _note_crossing(given, notes, kind=catalogue.facts.group)
     known = target_lib.known(targets)  # to stratify by, unknown is as good as absent
 
-    def deal(chosen: list[int], fractions: Mapping[str, float] = _FRACTIONS) -> str:
+    split_groups = {"hash": split_by_hash, "dealt": split_by_group}[rule]
+    by = {"hash": "by a hash of the group", "dealt": "by group"}[rule]
+    usual = {n: each for n, each in zip(SPLITS, fractions, strict=True) if each}
+
+    def deal(chosen: list[int], fractions: Mapping[str, float] = usual) -> str:
         groups = [group_of[i] for i in chosen]
         names = list(fractions)[: len(set(groups))]
         total = sum(fractions[name] for name in names)
         shares = {name: fractions[name] / total for name in names}
         chosen_labels = target_lib.take(known, chosen)
-        dealt = splits.split_by_group(groups, chosen_labels, fractions=shares, seed=seed)
+        dealt = split_groups(groups, chosen_labels, fractions=shares, seed=seed)
         for split, positions in dealt.items():
             for position in positions:
                 split_of[chosen[position]] = split
@@ -145,7 +178,8 @@ def _complete_splits(
     free = [i for i in open_items if group_of[i] not in given]
     if free and not given:
         counts = deal(free)
-        notes.append(f"no splits given: made 70/15/15 by group with seed {seed}: {counts}")
+        parts = "/".join(f"{100 * share:.4g}" for share in usual.values())
+        notes.append(f"no splits given: made {parts} {by} with seed {seed}: {counts}")
     elif open_items:
         if len({group_of[i] for i in free}) < len(SPLITS):
             for i in free:
@@ -156,7 +190,7 @@ def _complete_splits(
         joined = f"{len(joining)} joined the split of their group" if joining else ""
         notes.append(
             f"{len(open_items)} of {len(items)} rows had no split: "
-            + ", ".join(filter(None, (joined, counts and f"by group with seed {seed}: {counts}")))
+            + ", ".join(filter(None, (joined, counts and f"{by} with seed {seed}: {counts}")))
         )
 
     train = [i for i, split in enumerate(split_of) if split == "train"]
@@ -166,8 +200,11 @@ def _complete_splits(
             f"{', '.join(sorted(set(split_of)))}), so nothing can be trained on them{hint}"
         )
     elif "valid" not in split_of and given:
-        counts = deal(train, {"train": 0.85, "valid": 0.15})
-        notes.append(f"no valid split given: made from train by group with seed {seed}: {counts}")
+        share = usual.get("valid", 0.15) / (usual["train"] + usual.get("valid", 0.15))
+        if rule == "dealt":
+            share = 0.15
+        counts = deal(train, {"train": 1 - share, "valid": share})
+        notes.append(f"no valid split given: made from train {by} with seed {seed}: {counts}")
     if "test" not in split_of:
         instead = "evaluate on valid, or mark" if "valid" in split_of else "mark"
         notes.append(f"no test split given: {instead} rows with the split test")

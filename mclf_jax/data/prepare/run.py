@@ -99,7 +99,13 @@ def prepare(
         raise ValueError(
             f"name must be small letters, digits and _, beginning with a letter, got {name!r}"
         )
-    planned = plan(catalogue, seed=seed)
+    root = Path(out).expanduser() / name
+    version = states.valid_version(version or states.latest_version(root) or _FIRST_VERSION)
+    target, state = root / version, states.state_folder(root, version)
+    done = read_meta(target)["request"] if (target / META).exists() else None
+    # What an earlier version has prepared keeps its splits.
+    split_rule = "hash" if done is None else done.get("split_rule", "dealt")
+    planned = plan(catalogue, seed=seed, split_rule=split_rule)
     items_per_shard = items_per_shard or min(1024, max(32, -(-len(planned.items) // 256)))
     request = {
         "name": name,
@@ -114,11 +120,9 @@ def prepare(
         "decoder": f"libsndfile {soundfile.__libsndfile_version__}",
         "resampler": f"soxr {soxr.__libsoxr_version__}",
     }
-    root = Path(out).expanduser() / name
-    version = states.valid_version(version or states.latest_version(root) or _FIRST_VERSION)
-    target, state = root / version, states.state_folder(root, version)
-    if (target / META).exists():
-        done = read_meta(target)["request"]
+    if split_rule != "dealt":
+        request["split_rule"] = split_rule
+    if done is not None:
         states.refuse_other(done, request, where=target, free=_FREE_WHEN_DONE)
         shutil.rmtree(state, ignore_errors=True)  # killed between renaming and this
         return target

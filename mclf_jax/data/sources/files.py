@@ -11,7 +11,7 @@ import numpy as np
 from mclf_jax.audio import decode
 from mclf_jax.data.base.source import Info, Kept
 from mclf_jax.data.base.targets import Targets
-from mclf_jax.data.catalogue.items import UNLABELLED, Catalogue, Item
+from mclf_jax.data.catalogue.items import FRACTIONS, UNLABELLED, Catalogue, Item
 from mclf_jax.data.catalogue.plan import Plan, first, first_reasons, plan
 from mclf_jax.data.sources import scan
 
@@ -60,6 +60,8 @@ def open_catalogue(
     min_duration_s: float = 0.125,
     silent_label: str = "silence",
     seed: int = 0,
+    split_rule: str = "hash",
+    split_fractions: Sequence[float] = FRACTIONS,
     progress: str = "auto",
 ) -> Files:
     """Decodes each file of a catalogue once (`scan`), and makes it a data set.
@@ -71,6 +73,7 @@ def open_catalogue(
         silent_label: files silent to the last sample are left out, except under this label, whose
             meaning that is.
         seed: of splits that are made here, see `plan`.
+        split_rule, split_fractions: of these splits, see `plan`.
         progress: "auto", "on" or "off", while files are decoded.
 
     Raises:
@@ -121,7 +124,7 @@ def open_catalogue(
     usable = dataclasses.replace(
         catalogue, items=tuple(items), skipped=tuple(sorted(skipped)), notes=tuple(notes)
     )
-    planned = plan(usable, seed=seed)
+    planned = plan(usable, seed=seed, split_rule=split_rule, split_fractions=split_fractions)
     fingerprint = _fingerprint(
         usable, planned, sample_rate_hz=sample_rate_hz, min_duration_s=min_duration_s
     )

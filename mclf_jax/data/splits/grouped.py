@@ -46,16 +46,8 @@ def split_by_group(
         ValueError: fewer groups than splits, or fractions that are not positive or not 1 together.
     """
     fractions = dict(fractions)
-    shares = np.array(list(fractions.values()), np.float64)
-    if not len(shares) or (shares <= 0).any() or not math.isclose(shares.sum(), 1, abs_tol=1e-6):
-        raise ValueError(f"fractions must be positive and sum to 1, got {fractions}")
     names, group_of_item = np.unique(np.asarray(groups, dtype=str), return_inverse=True)
-    if len(names) < len(shares):
-        raise ValueError(
-            f"{len(shares)} splits ({', '.join(fractions)}) need at least {len(shares)} groups, got"
-            f" {len(names)} ({', '.join(names[:5]) or 'none'}) for {len(groups)} items"
-        )
-
+    shares = check_fractions(fractions, groups=names, num_items=len(groups))
     counts = strata(labels, num_items=len(groups)).by_group(group_of_item)
     split_of_group = deal(
         counts, np.bincount(group_of_item), shares=shares, rng=np.random.default_rng(seed)
@@ -64,6 +56,25 @@ def split_by_group(
         name: np.flatnonzero(split_of_group[group_of_item] == split)
         for split, name in enumerate(fractions)
     }
+
+
+def check_fractions(
+    fractions: Mapping[str, float], *, groups: Sequence[str], num_items: int
+) -> np.ndarray:
+    """The fractions [P].
+
+    Raises:
+        ValueError: they are not positive, not 1 together, or more than there are groups.
+    """
+    shares = np.array(list(fractions.values()), np.float64)
+    if not len(shares) or (shares <= 0).any() or not math.isclose(shares.sum(), 1, abs_tol=1e-6):
+        raise ValueError(f"fractions must be positive and sum to 1, got {dict(fractions)}")
+    if len(groups) < len(shares):
+        raise ValueError(
+            f"{len(shares)} splits ({', '.join(fractions)}) need at least {len(shares)} groups, got"
+            f" {len(groups)} ({', '.join(groups[:5]) or 'none'}) for {num_items} items"
+        )
+    return shares
 
 
 def deal(

@@ -15,7 +15,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,7 @@ from mclf_jax.common import progress as progress_lib
 from mclf_jax.data.base import targets as target_lib
 from mclf_jax.data.base.source import Info, Kept
 from mclf_jax.data.base.targets import Targets
-from mclf_jax.data.catalogue.items import UNLABELLED, Catalogue, Facts, Item
+from mclf_jax.data.catalogue.items import FRACTIONS, UNLABELLED, Catalogue, Facts, Item
 from mclf_jax.data.catalogue.manifest import SPLITS
 from mclf_jax.data.catalogue.plan import plan
 from mclf_jax.data.readers import gtzan
@@ -101,6 +101,8 @@ def tfds(
     min_duration_s: float = 0.125,
     silent_label: str = "silence",
     seed: int = 0,
+    split_rule: str = "hash",
+    split_fractions: Sequence[float] = FRACTIONS,
     progress: str = "auto",
 ) -> TfdsRecords:
     """Opens a data set that TensorFlow Datasets prepared; looks through it once.
@@ -120,6 +122,7 @@ def tfds(
         min_duration_s: shorter items are left out.
         silent_label: silent items are left out, except under this label.
         seed: of splits that are made here.
+        split_rule, split_fractions: of these splits, see `plan`.
         progress: "auto", "on" or "off".
 
     Raises:
@@ -181,7 +184,7 @@ def tfds(
         notes=_notes(proto, split=split),
         split_hint="give group= a field that has more values",
     )
-    planned = plan(catalogue, seed=seed)
+    planned = plan(catalogue, seed=seed, split_rule=split_rule, split_fractions=split_fractions)
     for part, indices in planned.splits.items():
         digest.update(part.encode() + indices.tobytes())
     for block in target_lib.blocks(planned.targets):

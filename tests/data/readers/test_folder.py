@@ -259,23 +259,42 @@ def test_numbers(tmp_path):
         _open(root, targets="valence", task="multi_label")
 
 
-def test_splits_made_by_group(tmp_path):
+@pytest.mark.parametrize(
+    ("rule", "says"),
+    [
+        ("hash", "by a hash of the group with seed 3: train 52, valid 20, test 8"),
+        ("dealt", "by group with seed 3: train 56, valid 12, test 12"),
+    ],
+)
+def test_splits_made_by_group(tmp_path, rule, says):
     rows = [
         {"path": f"{i}.wav", "label": "ab"[i % 2], "group": f"band {i // 4}"} for i in range(80)
     ]
     root = _songs(tmp_path, rows)
-    source = _open(root, seed=3)
-    assert source.info.notes == (
-        "no splits given: made 70/15/15 by group with seed 3: train 56, valid 12, test 12",
-    )
+    source = _open(root, seed=3, split_rule=rule)
+    assert source.info.notes == (f"no splits given: made 70/15/15 {says}",)
     members = [
         {source.info.groups[i] for i in source.info.splits[split]}
         for split in ("train", "valid", "test")
     ]
     assert sum(map(len, members)) == len(set.union(*members)) == 20
-    other = _open(root, seed=4)
+    other = _open(root, seed=4, split_rule=rule)
     assert _items(other, "test") != _items(source, "test")
     assert other.info.fingerprint != source.info.fingerprint
+
+
+def test_fractions_of_splits(tmp_path):
+    rows = [{"path": f"{i}.wav", "label": "ab"[i % 2]} for i in range(100)]
+    root = _songs(tmp_path, rows)
+    halves = _open(root, split_fractions=(0.5, 0.25, 0.25))
+    assert "made 50/25/25 by a hash" in halves.info.notes[0]
+    assert len(halves.info.splits["train"]) < len(_open(root).info.splits["train"])
+    assert set(_open(root, split_fractions=(0.8, 0, 0.2)).info.splits) == {"train", "test"}
+    for wrong in ((0.5, 0.5), (1.2, -0.1, -0.1)):
+        with pytest.raises(ValueError, match="data.split_fractions is .*; it must be those of"):
+            _open(root, split_fractions=wrong)
+    with pytest.raises(ValueError, match="data.split_rule is 'random'; allowed: hash, dealt"):
+        _open(root, split_rule="random")
 
 
 def test_valid_made_from_train(tmp_path):
@@ -283,7 +302,7 @@ def test_valid_made_from_train(tmp_path):
         {"path": f"{i}.wav", "label": "ab"[i % 2], "split": "train" if i < 40 else "test"}
         for i in range(50)
     ]
-    source = _open(_songs(tmp_path, rows))
+    source = _open(_songs(tmp_path, rows), split_rule="dealt")
     assert source.info.notes == (
         "no valid split given: made from train by group with seed 0: train 34, valid 6",
     )
@@ -297,7 +316,7 @@ def test_some_rows_without_split(tmp_path):
     ]
     for i, split in ((0, "test"), (2, "train"), (4, "valid")):
         rows[i]["split"] = split
-    source = _open(_songs(tmp_path, rows))
+    source = _open(_songs(tmp_path, rows), split_rule="dealt")
     assert source.info.notes == (
         "27 of 30 rows had no split: 3 joined the split of their group, by group with seed 0:"
         " train 16, valid 4, test 4",
