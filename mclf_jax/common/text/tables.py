@@ -4,6 +4,7 @@ What does not fit is an error that names the file, the line, what was got and wh
 nothing is dropped, and nothing is made up.
 """
 
+import collections
 import csv
 import dataclasses
 import itertools
@@ -113,11 +114,16 @@ def read(
         what = "the line" if line or os.path.getsize(path) else "the file"
         raise ValueError(
             f"{path}, line 1: {what} is empty and names the columns (none); it needs"
-            f" {needs or ', '.join(columns)}"
+            f" {needs or ', '.join(columns) or 'some'}"
+        )
+    if any(dialect.separator in cell and _LINE_END.search(cell) for cell in header):
+        raise ValueError(
+            f"{path}, line 1: a quote in the header is closed in line {line} only; got"
+            f" {', '.join(map(_shortened, header))}"
         )
     found = [name.strip().lower() if names == "lower case" else name.strip() for name in header]
-    for name in found:
-        if name and found.count(name) > 1:
+    for name, count in collections.Counter(filter(None, found)).items():
+        if count > 1:
             places = [str(k) for k, other in enumerate(found, 1) if other == name]
             raise ValueError(
                 f"{path}, line 1: the columns {' and '.join(places)} are both named {name!r};"
@@ -200,22 +206,27 @@ def separated_by(cells: Sequence[str], *, dialect: Dialect) -> str:
     )
 
 
-def _refuse_rows_in_cells(where: str, cells: Sequence[str], dialect: Dialect) -> None:
+def _refuse_rows_in_cells(path: Path, begin: int, cells: Sequence[str], dialect: Dialect) -> None:
     """Raise a ValueError if a cell of several lines is made of whole rows.
 
     A quote that was meant as a letter opens a cell, which ends at the next such quote. Then the
-    lines in between have as many separators as rows have.
+    lines in between have as many separators as rows have, or more where rows had quotes.
     """
+    line, others, separator = begin, len(cells) - 1, dialect.separator
     for k, cell in enumerate(cells):
-        counts = [piece.count(dialect.separator) for piece in _LINE_END.split(cell)]
-        inner = [len(cells) - 1] * (len(counts) - 2)
-        if len(counts) > 1 and counts == [len(cells) - 1 - k, *inner, k]:
+        first, *inner = _LINE_END.split(cell)
+        counts = [piece.count(separator) for piece in (first, *filter(str.strip, inner))]
+        of_rows = [others - k, *[others] * (len(counts) - 2), k]
+        had_quotes = f'"{separator}' in cell or f'{separator}"' in cell
+        enough = had_quotes and all(n >= m for n, m in zip(counts, of_rows, strict=False))
+        if len(counts) > 1 and (counts == of_rows or enough):
             raise ValueError(
-                f"{where}: a quote opens cell {k + 1}, {_shortened(cell)}, which goes on over"
-                f" {len(counts) - 1} ends of lines and holds what looks like whole rows: close the"
+                f"{path}, line {line}: a quote opens cell {k + 1}, {_shortened(first)}, which goes"
+                f" on to line {line + len(inner)} and holds what looks like whole rows: close the"
                 ' quote, write a quote that is a letter as "" in a quoted cell, or take the ends of'
                 " lines out of the cell"
             )
+        line += len(inner)
 
 
 def read_cells(
@@ -238,7 +249,7 @@ def read_cells(
     try:
         for cells in reader:
             if reader.line_num > begin:
-                _refuse_rows_in_cells(f"{path}, line {begin}", cells, dialect)
+                _refuse_rows_in_cells(path, begin, cells, dialect)
             if len(cells) > 1 or "".join(cells).strip():
                 yield reader.line_num, cells
             begin = reader.line_num + 1

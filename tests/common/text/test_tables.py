@@ -2,6 +2,7 @@
 
 import csv
 import io
+import itertools
 import re
 
 import pytest
@@ -72,7 +73,9 @@ SWALLOWED = 'path,title,label\n0.wav,Song,a\n1.wav,"Untitled,b\n2.wav,Song,a\n3.
         ('path,label\na,"b\nc,d\ne,"f"\n', "line 2: the quote that opens the cell '\"b' .*line 4"),
         ('path,label\na,"b"c\n', "line 2: letters follow the quote that closes .*, in '\"b\"c'"),
         ('path,label\n"a\n1","b\n2\n', "line 3: the quote that opens the cell '\"b' is not closed"),
-        (SWALLOWED, "line 3: a quote opens cell 2, .* over 2 ends of lines .* whole rows"),
+        (SWALLOWED, "line 3: a quote opens cell 2, 'Untitled,b', .* to line 5 .* whole rows"),
+        (SWALLOWED.replace("a\n3", "a\n\n3"), "line 3: a quote opens cell 2, .* to line 6 .* rows"),
+        (SWALLOWED.replace("1.wav", '"1\n2"'), "line 4: a quote opens cell 2, 'Untitled,b', .* to"),
         ('path,label\na,"' + "b" * 200_000, "line 2: more than 131072 letters in a cell.*closed"),
         ("path,label\na,\0\n", "line 2: there is a NUL byte"),
         ("path,label\na,é\n".encode("utf-16"), "line 1: the file is UTF-16, not UTF-8"),
@@ -178,3 +181,17 @@ def test_nothing_else_reads_or_writes_csv():
     }
     # Some read what the library wrote itself, in which anything may stand between quotes.
     assert users == {"mclf_jax/common/text/tables.py", *ours}
+
+
+def test_no_two_quotes_hide_a_row(tmp_path):
+    # A quote may be closed by another one, rows later: all of two in a small table are tried.
+    path = tmp_path / "table.csv"
+    whole = 'path,title,label\n0.wav,7 inch,a\n1.wav,"So, 1",b\n2.wav,x,a\n'
+    refused = 0
+    for first, second in itertools.combinations_with_replacement(range(len(whole) + 1), 2):
+        path.write_text(f'{whole[:first]}"{whole[first:second]}"{whole[second:]}')
+        try:
+            assert len(list(tables.read(path).rows)) == 3, path.read_text()
+        except ValueError:
+            refused += 1
+    assert 900 < refused < 1891
