@@ -66,7 +66,10 @@ def merge(items: Sequence[Item], found: Sequence[Mapping[str, int]]) -> tuple[It
 def describe(found: Sequence[Mapping[str, int]], *, merged: str) -> str:
     """A sentence on twins, for the notes of a data set; `merged` is one of `MERGING`."""
     groups = [
-        " and ".join(f"{_visibly(label)} ({count} files)" for label, count in spellings.items())
+        " and ".join(
+            f"{_visibly(label)} ({count} file{'s' * (count != 1)})"
+            for label, count in spellings.items()
+        )
         for spellings in found[:_SHOWN]
     ]
     if len(found) > _SHOWN:

@@ -186,7 +186,7 @@ def test_nothing_else_reads_or_writes_csv():
 def test_no_two_quotes_hide_a_row(tmp_path):
     # A quote may be closed by another one, rows later: all of two in a small table are tried.
     path = tmp_path / "table.csv"
-    whole = 'path,title,label\n0.wav,7 inch,a\n1.wav,"So, 1",b\n2.wav,x,a\n'
+    whole = 'p,t,l\n0,in,a\n1,"S, 1",b\n2,x,a\n'
     refused = 0
     for first, second in itertools.combinations_with_replacement(range(len(whole) + 1), 2):
         path.write_text(f'{whole[:first]}"{whole[first:second]}"{whole[second:]}')
@@ -194,4 +194,4 @@ def test_no_two_quotes_hide_a_row(tmp_path):
             assert len(list(tables.read(path).rows)) == 3, path.read_text()
         except ValueError:
             refused += 1
-    assert 900 < refused < 1891
+    assert 200 < refused < 496

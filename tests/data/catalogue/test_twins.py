@@ -77,8 +77,8 @@ def test_a_folder_tells_of_them_and_merges_them(tmp_path):
     root = _folder(tmp_path, ["rock", "rock", "Rock", "jazz", COMPOSED, DECOMPOSED, "\u200b"])
     found = data.catalogue("folder", path=root)
     assert found.notes == (
-        "labels that look the same and count as different: 'bohe\\u0300me' (1 files) and 'bohème'"
-        " (1 files); 'rock' (2 files) and 'Rock' (1 files). data.args.merge_labels='twins' makes"
+        "labels that look the same and count as different: 'bohe\\u0300me' (1 file) and 'bohème'"
+        " (1 file); 'rock' (2 files) and 'Rock' (1 file). data.args.merge_labels='twins' makes"
         " one of each",
     )
     assert [item.labels for item in found.items][:3] == [("rock",), ("rock",), ("Rock",)]
@@ -106,7 +106,7 @@ def test_subfolders_and_the_spelling_of_a_list(tmp_path):
         (tmp_path / folder).mkdir()
         (tmp_path / folder / "0.wav").touch()
     (note,) = data.catalogue("folder", path=tmp_path).notes
-    assert "'ROCK' (1 files) and 'Rock' (1 files) and 'rock' (1 files)" in note
+    assert "'ROCK' (1 file) and 'Rock' (1 file) and 'rock' (1 file)" in note
     kept = data.catalogue("folder", path=tmp_path, labels="gtzan")
     assert (len(kept.items), len(kept.skipped)) == (2, 2)
     assert "merge_labels='twins' takes 'ROCK', 'Rock' for labels of the list; " in kept.notes[0]
