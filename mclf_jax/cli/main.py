@@ -8,7 +8,7 @@ import traceback
 from collections.abc import Sequence
 
 from mclf_jax.cli import about, convert, data, evaluate, flags, predict, train
-from mclf_jax.common import interrupt
+from mclf_jax.common import disk, interrupt
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -51,8 +51,9 @@ def _run(arguments: argparse.Namespace, words: Sequence[str]) -> int:
     if unknown := [word for word in rest if word not in arguments.overrides]:
         parser.error(f"unrecognised arguments: {' '.join(unknown)}")
     try:
-        code = arguments.run_command(arguments) or 0
-        sys.stdout.flush()
+        with disk.explained(_written_to(arguments)):
+            code = arguments.run_command(arguments) or 0
+            sys.stdout.flush()
         return code
     except BrokenPipeError:
         output = select.poll()
@@ -72,6 +73,12 @@ def _run(arguments: argparse.Namespace, words: Sequence[str]) -> int:
             traceback.print_exception(type(error), error, where)
         print(f"{arguments.title}: {error}", file=sys.stderr)
         return 1
+
+
+def _written_to(arguments: argparse.Namespace) -> str:
+    """The folder that a command writes to, as far as its arguments say."""
+    given = (getattr(arguments, name, None) for name in ("workdir", "out", "run"))
+    return next(filter(None, given), os.curdir)
 
 
 def make_parser() -> argparse.ArgumentParser:

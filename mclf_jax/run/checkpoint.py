@@ -13,7 +13,8 @@ from typing import Any
 import jax
 import orbax.checkpoint as ocp
 
-from mclf_jax.common import checksums
+from mclf_jax.common import disk
+from mclf_jax.run import checksums
 
 PyTree = Any
 
@@ -78,7 +79,13 @@ def save(
         state: a pytree of arrays.
         progress: what the loop must remember, of JSON types.
         best_variables: what evaluation shall load from now on.
+
+    Raises:
+        DiskError: the checkpoints of the run were removed.
+        OSError: they cannot be written.
     """
+    for manager in (checkpoints.latest, checkpoints.best):
+        disk.check_there(manager.directory)
     if best_variables is not None:
         # The best so far goes, and a killed run that fell back behind the last state might
         # want it again.

@@ -11,9 +11,10 @@ from typing import Any
 import jax
 import orbax.checkpoint as ocp
 
-from mclf_jax.common import checksums
+from mclf_jax.common import disk
 from mclf_jax.common.interrupt import any_process
 from mclf_jax.common.text import documents
+from mclf_jax.run import checksums
 from mclf_jax.run import state as state_lib
 
 PyTree = Any
@@ -198,8 +199,7 @@ def _damage_for(path: Path) -> Iterator[None]:
     hook = sys.unraisablehook
 
     def without_late_answers(unraisable):
-        # TensorStore answers reads that nobody waits for any more after one that failed.
-        if str(unraisable.exc_value) != "Event loop is closed":
+        if not disk.is_late_answer(unraisable.exc_value):
             hook(unraisable)
 
     sys.unraisablehook = without_late_answers

@@ -20,8 +20,7 @@ from ml_collections import ConfigDict
 from threadpoolctl import threadpool_limits
 
 from mclf_jax import config as config_lib
-from mclf_jax.common import checks, parallel
-from mclf_jax.common.clock import Clock
+from mclf_jax.common import checks, disk, parallel
 from mclf_jax.common.interrupt import any_process, stop_requests
 from mclf_jax.evaluation.evaluate import (
     LAST,
@@ -41,6 +40,7 @@ from mclf_jax.run.state import TrainState
 from mclf_jax.run.weights import reload_variables
 from mclf_jax.run.writers import open_writers
 from mclf_jax.train import setup
+from mclf_jax.train.clock import Clock
 from mclf_jax.train.progress import Progress, TrainingError, judge
 from mclf_jax.train.setup import Training
 from mclf_jax.train.start import Start, begin
@@ -97,7 +97,7 @@ def train(
     parallel.check_batch_size(config.train.batch_size, mesh, field="train.batch_size")
     validate = _validation(run, mesh)
     changes = {"data_change": data_change, "config_change": config_change}
-    with begin(run, workdir=workdir, mesh=mesh, **changes) as start:
+    with disk.explained(workdir), begin(run, workdir=workdir, mesh=mesh, **changes) as start:
         if start.progress.status != "running":
             return _outcome(start.progress, start.step)
         with _logbook(run, start, workdir, callbacks) as logbook:

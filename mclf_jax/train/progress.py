@@ -27,7 +27,7 @@ class Progress:
         best_step, best_value: of the best checkpoint; None before the first evaluation, and no
             value where there is nothing to compare by.
         since_best: evaluations since then.
-        trained_s, waited_s: see `common.clock.Clock`.
+        trained_s, waited_s: see `clock.Clock`.
     """
 
     status: str = "running"

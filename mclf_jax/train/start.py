@@ -101,6 +101,9 @@ def begin(
             if config_change == "extend" and step < run.total_steps:
                 progress = dataclasses.replace(progress, status="running", since_best=0)
         else:
+            if not best_lost:
+                told = f"{workdir}/checkpoints/latest is empty: training starts from the beginning"
+                warnings.warn(told, stacklevel=2)
             loaded = loaded or load_weights(run)
             fresh = jax.jit(run.initial_state, out_shardings=shardings)
             step, state = 0, fresh(loaded.variables if loaded else None)

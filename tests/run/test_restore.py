@@ -9,8 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from mclf_jax.common import checksums, parallel
-from mclf_jax.run import checkpoint, restore
+from mclf_jax.common import parallel
+from mclf_jax.run import checkpoint, checksums, restore
 from mclf_jax.run.state import TrainState
 
 # What nothing is read from: a changed bit in them changes nothing.

@@ -15,11 +15,11 @@ import numpy as np
 import pytest
 
 from mclf_jax import metrics
-from mclf_jax.common import checksums, parallel
+from mclf_jax.common import parallel
 from mclf_jax.config import override
 from mclf_jax.evaluation.evaluate import evaluate
 from mclf_jax.evaluation.judge import make_judge
-from mclf_jax.run import checkpoint, restore
+from mclf_jax.run import checkpoint, checksums, restore
 from mclf_jax.run.directory import lock_run, read_config, read_meta
 from mclf_jax.train import loop as train_module
 from mclf_jax.train import setup as training

@@ -26,8 +26,9 @@ from pathlib import Path
 import soundfile
 import soxr
 
-from mclf_jax.common import checks, files
+from mclf_jax.common import checks, disk, files
 from mclf_jax.common import progress as progress_lib
+from mclf_jax.common.text import documents
 from mclf_jax.data.base import targets as target_lib
 from mclf_jax.data.catalogue.items import Catalogue
 from mclf_jax.data.catalogue.plan import Plan, plan
@@ -135,23 +136,37 @@ def prepare(
         results=state / "results",
         tasks=tuple(states.make_tasks(planned, name=name, items_per_shard=items_per_shard)),
     )
+    with disk.explained(root):
+        _fill(work, version=version, num_workers=num_workers, progress=progress, run=run)
+        os.rename(work.folder, target)
+        shutil.rmtree(state)
+    return target
+
+
+def _fill(
+    work: Work,
+    *,
+    version: str,
+    num_workers: int | None,
+    progress: str,
+    run: Callable[[Work], None] | None,
+) -> None:
+    """Write what is missing in `work.folder`."""
+    state = work.folder.parent
     work.folder.mkdir(parents=True, exist_ok=True)
     work.results.mkdir(exist_ok=True)
     with files.locked(state / "lock", refusal=f"another process is preparing {state}"):
         if (state / "request.json").exists():
-            begun = json.loads((state / "request.json").read_text("utf-8"))
-            states.refuse_other(begun, request, where=state)
+            begun = documents.read(state / "request.json", dict)
+            states.refuse_other(begun, work.request, where=state)
         _remove_partial(state)
-        files.write_text(state / "request.json", json.dumps(request))
+        files.write_text(state / "request.json", json.dumps(work.request))
         if run is None:
             _write_in_threads(work, num_workers=num_workers, progress=progress)
         else:
             run(work)
             _remove_partial(state)  # of workers that were killed and replaced
-        finish(work, version=version, previous=states.previous_version(root, version))
-        os.rename(work.folder, target)
-    shutil.rmtree(state)
-    return target
+        finish(work, version=version, previous=states.previous_version(state.parent, version))
 
 
 def _remove_partial(state: Path) -> None:

@@ -1,18 +1,25 @@
 """A preparation that has begun: what it is of, where it grows, and which shards it still lacks."""
 
 import dataclasses
-import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from mclf_jax.common.text import documents
 from mclf_jax.data.base import targets as target_lib
 from mclf_jax.data.catalogue.items import Catalogue
 from mclf_jax.data.catalogue.plan import Plan
 from mclf_jax.data.prepare.meta import META, differences
 from mclf_jax.data.prepare.shard import Settings, Task
 
+_RESULT_LIKE = {
+    "file": str,
+    "num_bytes": int,
+    "sha256": str,
+    "items": [{"number": int, "position": int, "num_bytes": int, "num_samples": int}],
+    "skipped": [[int, str]],
+}
 _INCOMPLETE = "incomplete-"
 _VERSION = re.compile(r"\d+\.\d+\.\d+")
 
@@ -44,13 +51,13 @@ class Work:
 
     def result(self, task: Task) -> dict[str, Any]:
         """What was noted of a shard when it was written, see `shard.write_task`."""
-        return json.loads((self.results / f"{task.file_name}.json").read_text("utf-8"))
+        return documents.read(self.results / f"{task.file_name}.json", _RESULT_LIKE)
 
     def _is_done(self, task: Task) -> bool:
         try:
             size = (self.folder / task.file_name).stat().st_size
             return size == self.result(task)["num_bytes"]
-        except FileNotFoundError:
+        except (FileNotFoundError, ValueError):  # not begun, or its result is damaged
             return False
 
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from mclf_jax.common import clock as clock_lib
-from mclf_jax.common.clock import Clock
+from mclf_jax.train import clock as clock_lib
+from mclf_jax.train.clock import Clock
 
 
 class Result:
