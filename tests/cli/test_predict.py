@@ -1,0 +1,79 @@
+"""`mclf predict` and `embed` of a folder as it is: each song is heard or listed, and none stops."""
+
+import json
+import os
+
+import numpy as np
+import pytest
+
+from mclf_jax.cli.main import main
+from tests.audio.broken import damaged_songs, encoded
+from tests.small_run import write_run
+from tests.songs import RATE_HZ
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    noise = np.random.default_rng(0).standard_normal((4, RATE_HZ)).astype(np.float32) / 10
+    return write_run(tmp_path_factory.mktemp("run") / "run", noise)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    root = tmp_path / "songs"
+    root.mkdir()
+    damaged_songs(root)
+    wav = encoded("wav", duration_s=1)
+    for name in (b"caf\xe9.wav", b"new\nline.wav", b".hidden.wav", b"-1.wav"):
+        with open(os.path.join(os.fsencode(root), name), "wb") as file:
+            file.write(wav)
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "linked.wav").write_bytes(wav)
+    (root / "b" / "more").symlink_to(tmp_path / "elsewhere")
+    (root / "b" / "loop").symlink_to(root)
+    (root / "text.mp3").write_text("no song\n" * 99)
+    os.mkfifo(root / "pipe.wav")
+    return root
+
+
+HEARD = [
+    "-1.wav",
+    "a/cut.mp3",
+    "a/loud.wav",
+    "a/no_count.mp3",
+    "a/whole.mp3",
+    "b/chained.ogg",
+    "b/joined.mp3",
+    "b/junk.mp3",
+    "b/lost.flac",
+    "b/more/linked.wav",
+    "caf\\xe9.wav",
+    "new\\nline.wav",
+]
+
+
+def test_predict(run, folder, capfd):
+    assert main(["predict", run, str(folder), "--format", "json"]) == 1
+    out, err = capfd.readouterr()
+    lines = [json.loads(line) for line in out.splitlines()]
+    assert [os.path.relpath(line["path"], folder) for line in lines] == HEARD
+    said = [line for line in err.splitlines() if line.startswith(("skipped: ", "note: "))]
+    assert sorted(line.replace(f"{folder}/", "")[:42] for line in said) == [
+        "note: a/cut.mp3: used in part: cut off: 1.",
+        "note: a/loud.wav: its samples reach 16000,",
+        "note: b/junk.mp3: used in part: damaged at",
+        "note: b/lost.flac: used in part: cut off: ",
+        "skipped: pipe.wav: a named pipe (fifo), no",
+        "skipped: text.mp3: not audio: it seems to ",
+    ]
+    assert main(["predict", run, str(folder), "--top", "1"]) == 1
+    assert f"{folder}/caf\\xe9.wav\n" in capfd.readouterr().out
+
+
+def test_embed(run, folder, tmp_path, capfd):
+    assert main(["embed", run, str(folder), "--out", str(tmp_path / "e.npz")]) == 1
+    with np.load(tmp_path / "e.npz") as found:
+        paths = [os.fspath(path) for path in found["paths"]]
+        assert len(found["embeddings"]) == len(HEARD)
+    assert all(os.path.isfile(path) for path in paths)  # as they are on disk
+    assert f"{len(HEARD)} embeddings" in capfd.readouterr().out
