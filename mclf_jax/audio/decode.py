@@ -33,6 +33,10 @@ AUDIO_SUFFIXES = frozenset(
 _LOUD = 10.0
 _INTEGERS = {128: "8", 1 << 15: "16", 1 << 23: "24", 1 << 31: "32"}  # bits of whole numbers
 
+# Peak to peak. A third of the last bit of 16: silence that went through a lossy codec, dither of
+# 24 bits and a constant offset lie below, any sound in a 16-bit file lies above.
+SILENCE_SPAN = 1e-5
+
 # Whole numbers of 32 bits that were taken for floats lie below; nothing that was sound is above,
 # and a spectrum of it has no place in float32.
 _LARGEST = 1e10
@@ -65,12 +69,19 @@ class Heard:
         info: how much.
         lowest, highest: of the samples, mean of the channels.
         is_plain: whether libsndfile finds all of it by itself, so that nobody has to look again.
+        cancels: whether its channels are the opposite of each other, so that their mean is silent.
     """
 
     info: AudioInfo
     lowest: float
     highest: float
     is_plain: bool
+    cancels: bool = False
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether there is nothing to hear, or only a constant."""
+        return self.highest - self.lowest < SILENCE_SPAN
 
     @property
     def peak(self) -> float:
@@ -154,7 +165,11 @@ def _hear(path: str | os.PathLike, _identity: tuple[int, int, int]) -> Heard:
             duration_s=num_frames / rate_hz,
             part="; ".join(filter(None, (info.part, lack))),
         )
-    return Heard(info, lowest, highest, is_plain(sound))
+    heard = Heard(info, lowest, highest, is_plain(sound))
+    if heard.is_silent and sound.num_channels > 1:
+        cancels = any(np.ptp(block, axis=0).max() > SILENCE_SPAN for _, block in sound.blocks())
+        heard = dataclasses.replace(heard, cancels=cancels)
+    return heard
 
 
 def _info(sound: Sound) -> AudioInfo:

@@ -107,9 +107,9 @@ def read_item(item: Item, settings: Settings) -> Audio | str:
         if reason := _too_long(item, settings, duration_s=info.duration_s):
             return reason
         if is_part:  # of a file that is as usable as when all of it is the item
-            heard = decode.hear(item.file)
-            if scan.is_silent(heard.lowest, heard.highest) and not _may_be_silent(item, settings):
-                return scan.SILENT
+            silence = scan.silence(decode.hear(item.file))
+            if silence and not _may_be_silent(item, settings, silence):
+                return silence
         for block in _blocks(item, settings):
             pieces.append(to_int16(block))
             square_sum += float(np.square(block, dtype=np.float64).sum())
@@ -127,17 +127,19 @@ def read_item(item: Item, settings: Settings) -> Audio | str:
     if not len(samples) or duration_s < settings.min_duration_s:
         return scan.too_short(duration_s, settings.min_duration_s)
     # A quiet moment of a song is as it should be; a file without sound is broken.
-    silent = scan.is_silent(lowest, highest) and not is_part
-    if silent and not _may_be_silent(item, settings):
-        return scan.SILENT
+    if not is_part and highest - lowest < decode.SILENCE_SPAN:
+        # What is behind `max_duration_s` is not heard.
+        silence = scan.silence(decode.hear(item.file)) or scan.SILENT
+        if not _may_be_silent(item, settings, silence):
+            return silence
     power = square_sum / len(samples)
     level_db = max(LOWEST_LEVEL_DB, 10 * math.log10(power)) if power else LOWEST_LEVEL_DB
     loud = decode.too_loud(max(-lowest, highest))
     return Audio(samples, round(level_db, 3), num_clipped, info.part, loud)
 
 
-def _may_be_silent(item: Item, settings: Settings) -> bool:
-    return settings.silent_label in item.labels
+def _may_be_silent(item: Item, settings: Settings, silence: str) -> bool:
+    return silence == scan.SILENT and settings.silent_label in item.labels
 
 
 def _limit_s(item: Item, settings: Settings) -> float | None:

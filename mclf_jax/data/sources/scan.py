@@ -17,11 +17,8 @@ from mclf_jax.common import checks, files, threads
 from mclf_jax.common import progress as progress_lib
 
 SILENT = "silent to the last sample"
-
-# Peak to peak. A third of the last bit of 16: silence that went through a lossy codec, dither of
-# 24 bits and a constant offset lie below, any sound in a 16-bit file lies above.
-_SILENCE_SPAN = 1e-5
-_FORMAT = f"2, libsndfile {soundfile.__libsndfile_version__}"
+_CANCELS = "silent: its channels are the opposite of each other, and their mean is nothing"
+_FORMAT = f"3, libsndfile {soundfile.__libsndfile_version__}"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,13 +46,13 @@ class ScanResult:
 class _Measured:
     num_frames: int
     source_rate_hz: int
-    silent: bool
+    silence: str
     peak: float
     is_plain: bool
     part: str
 
 
-_KINDS = (int, int, int, int, bool, float, bool, str)  # of size, time and these
+_KINDS = (int, int, int, int, str, float, bool, str)  # of size, time and these
 
 
 def scan(
@@ -115,9 +112,11 @@ def scan(
     ]
 
 
-def is_silent(lowest: float, highest: float) -> bool:
-    """Whether samples between these two are nothing to hear."""
-    return highest - lowest < _SILENCE_SPAN
+def silence(heard: decode.Heard) -> str:
+    """The reason to leave out a file without sound; "" if there is any."""
+    if not heard.is_silent:
+        return ""
+    return _CANCELS if heard.cancels else SILENT
 
 
 def too_short(duration_s: float, min_duration_s: float) -> str:
@@ -137,8 +136,8 @@ def _result(
     duration_s = found.num_frames / found.source_rate_hz
     if duration_s < min_duration_s:
         reason = too_short(duration_s, min_duration_s)
-    elif found.silent:
-        reason = SILENT
+    elif found.silence:
+        reason = found.silence
     return ScanResult(path, num_samples, reason, found.part, found.peak, found.is_plain)
 
 
@@ -152,7 +151,7 @@ def _measure(path: str) -> _Measured | str:
     return _Measured(
         num_frames=heard.info.num_frames,
         source_rate_hz=heard.info.sample_rate_hz,
-        silent=is_silent(heard.lowest, heard.highest),
+        silence=silence(heard),
         peak=heard.peak,
         is_plain=heard.is_plain,
         part=heard.info.part,

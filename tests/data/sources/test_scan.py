@@ -35,7 +35,9 @@ def test_lengths_and_reasons(tmp_path):
     soundfile.write(tmp_path / "offset.wav", offset, 8000)
     offset[4000] = np.nan
     soundfile.write(tmp_path / "nan.wav", offset, 8000, subtype="FLOAT")
-    paths += [str(tmp_path / "offset.wav"), str(tmp_path / "nan.wav")]
+    sides = np.stack([offset[:4000], -offset[:4000]], axis=1) * np.hanning(4000)[:, None]
+    soundfile.write(tmp_path / "opposite.wav", sides, 8000, subtype="FLOAT")
+    paths += [str(tmp_path / f"{name}.wav") for name in ("offset", "nan", "opposite")]
     results = _scan(paths, tmp_path / "cache.json")
     assert [result.path for result in results] == paths
     assert [(result.num_samples, result.reason) for result in results] == [
@@ -47,6 +49,7 @@ def test_lengths_and_reasons(tmp_path):
         (0, "no such file"),
         (16000, scan.SILENT),
         (0, "contains NaN or infinity at 0.500 s"),
+        (8000, "silent: its channels are the opposite of each other, and their mean is nothing"),
     ]
 
 
