@@ -38,6 +38,8 @@ class Dialect:
     Attributes:
         separator: of cells.
         quotes: "strict", or "loose" where letters may follow a quote that closes a cell.
+        breaks: of lines in a cell: "doubted", refused where the cell is made of whole rows, as
+            after a quote that nobody meant; or "trusted", of tables that a program wrote.
         blanks: "kept", or "skipped" where they may follow a separator, before a quote.
         rows: "whole": as many cells as the header; "short": they may end early, and what is missing
             is empty; "long": the last column has all further cells, between separators.
@@ -46,6 +48,7 @@ class Dialect:
 
     separator: str = ","
     quotes: str = "strict"
+    breaks: str = "doubted"
     blanks: str = "kept"
     rows: str = "whole"
     undecodable: str = "refused"
@@ -53,6 +56,7 @@ class Dialect:
     def __post_init__(self):
         checks.choice("separator", self.separator, _SEPARATORS)
         checks.choice("quotes", self.quotes, ("strict", "loose"))
+        checks.choice("breaks", self.breaks, ("doubted", "trusted"))
         checks.choice("blanks", self.blanks, ("kept", "skipped"))
         checks.choice("rows", self.rows, ("whole", "short", "long"))
         checks.choice("undecodable", self.undecodable, ("refused", "replaced"))
@@ -63,6 +67,8 @@ TAGS = {"labels": "tags are separated by |, as in rock|fast"}
 
 CSV = Dialect()
 TSV = Dialect(separator="\t")
+WRITTEN = Dialect(breaks="trusted")
+"""By a program, whose quotes are right."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -248,7 +254,7 @@ def read_cells(
     begin = 1
     try:
         for cells in reader:
-            if reader.line_num > begin:
+            if reader.line_num > begin and dialect.breaks == "doubted":
                 _refuse_rows_in_cells(path, begin, cells, dialect)
             if len(cells) > 1 or "".join(cells).strip():
                 yield reader.line_num, cells

@@ -1,6 +1,5 @@
 """A directory that `prepare` wrote, as a data set: reads a window without the rest of its song."""
 
-import csv
 import dataclasses
 import hashlib
 import json
@@ -112,9 +111,10 @@ def prepared(*, path: str | os.PathLike, sample_rate_hz: int, checksums: str = "
         _check_shard(folder, shard, checksums=checksums)
     items = json.loads((folder / ITEMS).read_text(encoding="utf-8"))
     targets, numbers = arrays.read(folder / ARRAYS, task=meta["task"])
-    with (folder / SKIPPED).open(encoding="utf-8", newline="") as file:
-        rows = [tuple(map(tables.unescaped, cells)) for cells in csv.reader(file)]
-    skipped = tuple((item, reason) for item, reason in rows[1:])
+    rows = tables.read(folder / SKIPPED, columns=("item", "reason"), dialect=tables.WRITTEN).rows
+    skipped = tuple(
+        (tables.unescaped(row["item"]), tables.unescaped(row["reason"])) for _, row in rows
+    )
     notes = tuple(meta["notes"])
     rate_hz = meta["sample_rate_hz"]
     if sample_rate_hz != rate_hz:

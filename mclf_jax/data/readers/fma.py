@@ -167,7 +167,7 @@ def _read_genres(file: Path) -> dict[int, tuple[str, str | None]]:
 
 def _read_tracks(file: Path) -> Iterator[tuple[int, Mapping[tuple[str, str], str]]]:
     """(line number, {(table, column): cell}) of each track."""
-    rows = tables.read_cells(file)
+    rows = tables.read_cells(file, dialect=tables.WRITTEN)
     first, second, third = (next(rows, (0, [""]))[1] for _ in range(3))
     header = list(zip(first, second, strict=False))
     missing = [".".join(column) for column in _COLUMNS if column not in header]

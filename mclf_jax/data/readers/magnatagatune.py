@@ -181,7 +181,7 @@ def _read_clip_info(file: Path) -> Mapping[str, Mapping[str, str]]:
     kept = ("artist", "album", "title", "track_number", "original_url")
     if not file.is_file():
         return {}
-    loose = tables.Dialect(separator="\t", quotes="loose")
+    loose = tables.Dialect(separator="\t", quotes="loose", breaks="trusted")
     return {
         row["clip_id"]: {name: row[name] for name in kept}
         for _, row in tables.read(file, columns=("clip_id", *kept), dialect=loose).rows

@@ -134,4 +134,5 @@ def _read_metadata(file: Path) -> dict[str, dict[str, str]]:
     if not file.is_file():
         return {}
     columns = ("sample_key", "artist_id", "license_title")
-    return {row["sample_key"]: row for _, row in tables.read(file, columns=columns).rows}
+    table = tables.read(file, columns=columns, dialect=tables.WRITTEN)
+    return {row["sample_key"]: row for _, row in table.rows}

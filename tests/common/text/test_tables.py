@@ -108,6 +108,11 @@ def test_dialects(tmp_path):
     assert _read(tmp_path, 'a, b\n1, "2, 3"\n', dialect=blanks) == [{"a": "1", "b": "2, 3"}]
     with pytest.raises(ValueError, match="line 3: the quote that opens the cell ' \"2' is not"):
         _read(tmp_path, 'a, b\n1, 2\n1, "2\n', dialect=blanks)
+    prose = {"p": "a", "t": "well, yes\nor, no", "l": "b"}
+    text = 'p,t,l\na,"well, yes\nor, no",b\n'
+    assert _read(tmp_path, text, dialect=tables.WRITTEN) == [prose]
+    with pytest.raises(ValueError, match="line 2: a quote opens cell 2"):
+        _read(tmp_path, text)
     replaced = tables.Dialect(undecodable="replaced")
     assert _read(tmp_path, b"a,b\n\xe9,2\n", dialect=replaced) == [{"a": "\ufffd", "b": "2"}]
 
@@ -173,14 +178,17 @@ def test_other_text_and_numbers_are_written_as_they_are(cell):
 
 def test_nothing_else_reads_or_writes_csv():
     # What writes CSV of its own forgets formulas, and what reads it drops cells.
-    ours = {"mclf_jax/data/prepare/reader.py", "mclf_jax/run/writers.py"}
     users = {
         file.relative_to(ROOT).as_posix()
         for file in (ROOT / "mclf_jax").rglob("*.py")
         if re.search(r"\bcsv\.(reader|writer|DictReader|DictWriter)", file.read_text("utf-8"))
     }
-    # Some read what the library wrote itself, in which anything may stand between quotes.
-    assert users == {"mclf_jax/common/text/tables.py", *ours}
+    # A run reads again what it wrote, and a manifest keeps the cells that its owner wrote.
+    assert users == {
+        "mclf_jax/common/text/tables.py",
+        "mclf_jax/run/writers.py",
+        "mclf_jax/data/catalogue/fix_splits.py",
+    }
 
 
 def test_no_two_quotes_hide_a_row(tmp_path):
