@@ -160,7 +160,7 @@ def evaluate(
         )
     parts = experiment.build(config)
     info = parts.source.info
-    check_data(run, meta, info, data_change=data_change)
+    check_data(run, meta, parts.source, data_change=data_change)
     if split == hidden.HIDDEN:
         parts = dataclasses.replace(parts, source=hidden.revealed(parts.source))
     mesh = parallel.make_mesh(parts.config.runtime.num_devices)

@@ -93,7 +93,7 @@ class Report:
         return counts
 
     def save(self, directory: str | os.PathLike) -> Path:
-        """Write the three files under `directory` and return the path of the JSON file.
+        """Write the four files under `directory` and return the path of the JSON file.
 
         Raises:
             ValueError: the split's name cannot be a file name.
@@ -109,9 +109,11 @@ class Report:
             files.replacing(path) as json_path,
             files.replacing(directory / f"{self.split}_scores.npz") as scores_path,
             files.replacing(directory / f"{self.split}_per_label.csv") as csv_path,
+            files.replacing(directory / f"{self.split}_predictions.csv") as predictions_path,
         ):
             np.savez_compressed(scores_path, **arrays)
             self._write_csv(csv_path)
+            self._write_predictions(predictions_path)
             files.write_json(json_path, fields)
         return path
 
@@ -124,6 +126,24 @@ class Report:
                 cells = ["" if math.isnan(values[c]) else f"{values[c]:.6g}" for c in columns]
                 rows.append([label, *cells])
             tables.write_rows(file, rows, line_end="\r\n")
+
+    def _write_predictions(self, path: Path) -> None:
+        """Song, split, what is true, what is predicted, and all scores; of regression no words."""
+        words = self.task != "regression"
+        truth = ["truth", "predicted"] if words else [f"true {label}" for label in self.labels]
+        with path.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file:
+            tables.write_rows(file, [["song", "split", *truth, *self.labels]], line_end="\r\n")
+            for item, scores, target in zip(self.items, self.scores, self.targets, strict=True):
+                if self.task == "single_label":
+                    known = [self.labels[int(target)], self.labels[int(scores.argmax())]]
+                elif words:
+                    known = [
+                        "|".join(np.array(self.labels)[each > 0.5]) for each in (target, scores)
+                    ]
+                else:
+                    known = ["" if math.isnan(value) else f"{value:.6g}" for value in target]
+                cells = [item, self.split, *known, *(f"{score:.6g}" for score in scores)]
+                tables.write_rows(file, [cells], line_end="\r\n")
 
 
 def load_report(directory: str | os.PathLike, split: str) -> Report:

@@ -109,12 +109,12 @@ def add_players(clips: list[dict[str, Any]], *, rate_hz: int, shown: int) -> flo
         "peak_db": max(float(each.max()) for each in decibels),
     }
     for clip, samples, values in zip(clips, audio, decibels, strict=True):
-        clip["sound"] = _flac(samples / loudest, rate_hz)
+        clip["sound"] = as_flac(samples / loudest, rate_hz=rate_hz)
         clip["picture"] = plot_spectrogram(values, **scale)
     return 20 * math.log10(loudest)
 
 
-def _flac(audio: np.ndarray, rate_hz: int) -> str:
+def as_flac(audio: np.ndarray, *, rate_hz: int) -> str:
     """The bytes of a FLAC file, in base64."""
     buffer = io.BytesIO()
     soundfile.write(buffer, audio, rate_hz, format="FLAC", subtype="PCM_16")

@@ -1,7 +1,9 @@
 """The page of a run: whatever has not been evaluated yet is, then everything is drawn."""
 
+import functools
 from pathlib import Path
 
+import numpy as np
 from matplotlib.figure import Figure
 from ml_collections import ConfigDict
 
@@ -9,6 +11,7 @@ from mclf_jax import objectives
 from mclf_jax.audio.features import LogMel, log_mel, mel_frequencies_hz
 from mclf_jax.evaluation.evaluate import config_of, evaluate_once
 from mclf_jax.figures.spectrogram import plot_spectrogram
+from mclf_jax.report.players import as_flac
 from mclf_jax.report.pretraining import write_pretraining_page
 from mclf_jax.report.scores import write_scores_page
 from mclf_jax.run import experiment
@@ -16,6 +19,7 @@ from mclf_jax.run.directory import read_config, read_meta
 
 # Enough to see what a song is like; a whole song would be a blur.
 _SHOWN_S = 10.0
+_HEARD_S = 5.0
 
 
 def report_run(run: str | Path, *, config: ConfigDict | None = None) -> Path:
@@ -53,13 +57,22 @@ def report_run(run: str | Path, *, config: ConfigDict | None = None) -> Path:
         # People read decibels whatever the network takes.
         features = LogMel(sample_rate_hz=features.sample_rate_hz)
 
-    def picture_of(item: str) -> Figure:
+    @functools.lru_cache(maxsize=1)
+    def read(item: str) -> np.ndarray:
         length = round(_SHOWN_S * features.sample_rate_hz)
-        audio = parts.source.read(index_of[item], start_sample=0, num_samples=length)
+        return parts.source.read(index_of[item], start_sample=0, num_samples=length)
+
+    def picture_of(item: str) -> Figure:
+        audio = read(item)
         return plot_spectrogram(
             log_mel(audio, features),
             duration_s=len(audio) / features.sample_rate_hz,
             mel_centre_hz=mel_frequencies_hz(features),
         )
 
-    return write_scores_page(run, reports=reports, picture_of=picture_of)
+    def sound_of(item: str) -> str:
+        audio = read(item)[: round(_HEARD_S * features.sample_rate_hz)]
+        audio = audio / max(1.0, np.abs(audio).max(initial=0))
+        return as_flac(audio, rate_hz=features.sample_rate_hz)
+
+    return write_scores_page(run, reports=reports, picture_of=picture_of, sound_of=sound_of)

@@ -19,6 +19,7 @@ from mclf_jax.report.svg import inline_svg
 from mclf_jax.run import history
 
 PictureOf = Callable[[str], Figure]
+SoundOf = Callable[[str], str]  # a FLAC file in base64
 
 NUM_MISTAKES = 10
 MAX_MATRIX = 60  # a larger confusion matrix cannot be read; the commonest errors can
@@ -29,6 +30,7 @@ def write_scores_page(
     *,
     reports: Sequence[Report],
     picture_of: PictureOf | None = None,
+    sound_of: SoundOf | None = None,
 ) -> Path:
     """Write `report/index.html` under a run directory and return its path.
 
@@ -39,6 +41,7 @@ def write_scores_page(
         reports: one for each evaluated split, the most important first.
         picture_of: from an item id to what is shown of the worst mistakes; what it raises is
             shown in place of the picture.
+        sound_of: the same as FLAC in base64, which is there to be played.
 
     Raises:
         ValueError: there is no report.
@@ -49,7 +52,7 @@ def write_scores_page(
     return page.write(
         run_dir / "report" / "index.html",
         "scores",
-        splits=[_split(each, f"r{i}", picture_of) for i, each in enumerate(reports)],
+        splits=[_split(each, f"r{i}", picture_of, sound_of) for i, each in enumerate(reports)],
         training=_training(reports[0], history.read(run_dir / "metrics.jsonl")),
         settings=page.settings(run_dir),
     )
@@ -73,7 +76,9 @@ def _training(report: Report, records: Mapping[str, Mapping]) -> dict[str, Any]:
     return {"facts": facts, "curves": curves, "step": step}
 
 
-def _split(report: Report, name: str, picture_of: PictureOf | None) -> dict[str, Any]:
+def _split(
+    report: Report, name: str, picture_of: PictureOf | None, sound_of: SoundOf | None
+) -> dict[str, Any]:
     """What `split.html` shows; `name` is its anchor, and keeps its figures apart from others'."""
     lead = HEADLINES[report.task]
     known = (*lead, *NAMES[report.task])
@@ -96,7 +101,9 @@ def _split(report: Report, name: str, picture_of: PictureOf | None) -> dict[str,
         "levels": hierarchy.levels(report) if report.parents else [],
         "tree": hierarchy.tree(report) if report.parents else [],
         "mistakes": [
-            _mistake(report, found, name=f"{name}-song{i}", picture_of=picture_of)
+            _mistake(
+                report, found, name=f"{name}-song{i}", picture_of=picture_of, sound_of=sound_of
+            )
             for i, found in enumerate(mistakes.worst(report, count=NUM_MISTAKES))
         ],
         "with_pictures": picture_of is not None,
@@ -145,7 +152,12 @@ def _drawn(report: Report) -> dict[str, Any]:
 
 
 def _mistake(
-    report: Report, found: mistakes.Mistake, *, name: str, picture_of: PictureOf | None
+    report: Report,
+    found: mistakes.Mistake,
+    *,
+    name: str,
+    picture_of: PictureOf | None,
+    sound_of: SoundOf | None,
 ) -> dict[str, Any]:
     item = report.items[found.index]
     shown = {"item": item, "found": found, "num_observed": report.observed[found.index].sum()}
@@ -153,6 +165,7 @@ def _mistake(
         try:
             drawn = picture_of(item)
             shown["picture"] = inline_svg(drawn, name=name, description=f"spectrogram of {item}")
+            shown["sound"] = sound_of(item) if sound_of is not None else ""
         except Exception as error:  # one unreadable song must not cost the whole page
             shown["picture"] = f"no picture: {type(error).__name__}: {error}"
     return shown

@@ -2,6 +2,7 @@
 
 config.json     the resolved config
 meta.json       labels, features, data set, versions: what the weights mean
+songs.csv       the songs with their splits and labels
 skipped.csv     audio that was skipped, with reasons
 metrics.jsonl   one JSON object per log line or evaluation
 checkpoints/    see `checkpoint`
@@ -24,6 +25,7 @@ from mclf_jax.common import checks, files
 from mclf_jax.common.text import documents, tables
 from mclf_jax.data.base.source import TASKS, Info, Source
 from mclf_jax.models import Model, build
+from mclf_jax.run import songs
 
 _PACKAGES = (
     "mclf-jax jax jaxlib flax optax orbax-checkpoint grain numpy soundfile soxr scikit-learn"
@@ -114,7 +116,7 @@ def start_run(
                 + f"\n{advice}"
             )
         old = read_meta(workdir)
-        check_data(workdir, old, info, data_change=data_change)
+        check_data(workdir, old, source, data_change=data_change)
         kinds = [kind for kind in ("data", "unlabelled") if kind in meta]
         for kind in kinds[1:]:
             _check_same(workdir, old[kind], meta[kind], data_change=data_change)
@@ -125,11 +127,13 @@ def start_run(
         if changed:
             files.write_json(workdir / "meta.json", old)
             add_skipped(workdir, skipped)
+            songs.write(workdir, source)
         if lengths:
             old["extended"] = [*old.get("extended", ()), lengths]
             files.write_json(workdir / "meta.json", old)
             files.write_text(workdir / "config.json", config_lib.to_json(config))
         return
+    songs.write(workdir, source)
     write_run(workdir, config=config, meta=meta, skipped=skipped)
 
 
@@ -142,7 +146,7 @@ def keep_splits(workdir: Path, config: ConfigDict) -> ConfigDict:
     return config_lib.override(config, {"data.split_rule": "dealt"})
 
 
-def check_data(workdir: Path, meta: dict[str, Any], info: Info, *, data_change: str) -> None:
+def check_data(workdir: Path, meta: dict[str, Any], source: Source, *, data_change: str) -> None:
     """Make sure that data are those of a run, or may be others.
 
     Raises:
@@ -150,20 +154,31 @@ def check_data(workdir: Path, meta: dict[str, Any], info: Info, *, data_change: 
             which the network's outputs stand for. The message says what differs.
     """
     checks.choice("data_change", data_change, DATA_CHANGES)
+    info = source.info
     if list(info.labels) != meta["labels"]:
         raise ValueError(
             f"the labels of {info.name} are not those that {workdir} was trained on: "
             f"{list(info.labels)} and {meta['labels']}"
         )
-    _check_same(workdir, meta["data"], _describe_data(info), data_change=data_change)
+    new = _describe_data(info)
+    told = (
+        [] if meta["data"]["fingerprint"] == new["fingerprint"] else songs.changes(workdir, source)
+    )
+    _check_same(workdir, meta["data"], new, data_change=data_change, told=told)
 
 
 def _check_same(
-    workdir: Path, old: dict[str, Any], new: dict[str, Any], *, data_change: str
+    workdir: Path,
+    old: dict[str, Any],
+    new: dict[str, Any],
+    *,
+    data_change: str,
+    told: Sequence[str] = (),
 ) -> None:
     if old["fingerprint"] == new["fingerprint"] or data_change == "allow":
         return
-    changed = [
+    # In words where they are known; else what the digests are of.
+    changed = [f"  {line}" for line in told] or [
         f"  {name}: {old.get(name)} -> {new[name]}"
         for name in ("name", "version", "splits", "num_skipped", "fingerprint")
         if old.get(name) != new[name]

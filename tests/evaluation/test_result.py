@@ -11,6 +11,7 @@ from sklearn import metrics as sk
 
 from mclf_jax import metrics
 from mclf_jax.common import files
+from mclf_jax.common.text import tables
 from mclf_jax.evaluation.result import Report, load_report, saved_splits
 from mclf_jax.report import mistakes
 from tests.damaged_json import changed_fields, whole_files
@@ -26,6 +27,7 @@ def test_report_round_trip(tmp_path, task):
     assert sorted(p.name for p in tmp_path.iterdir()) == [
         "test.json",
         "test_per_label.csv",
+        "test_predictions.csv",
         "test_scores.npz",
     ]
     assert saved_splits(tmp_path) == ["test"]
@@ -41,6 +43,15 @@ def test_report_round_trip(tmp_path, task):
     rows = (tmp_path / "test_per_label.csv").read_text().splitlines()
     assert rows[0].split(",") == ["label", *next(iter(report.per_label.values()))]
     assert len(rows) == 1 + len(report.labels)
+    table = tables.read(tmp_path / "test_predictions.csv", columns=("song", "split"))
+    found = [cells for _, cells in table.rows]
+    assert [cells["song"] for cells in found][1:] == list(report.items)[1:]
+    for n, cells in enumerate(found):
+        scores = [float(cells[label]) for label in report.labels]
+        np.testing.assert_allclose(scores, report.scores[n], rtol=1e-5)
+        if task == "single_label":
+            assert cells["truth"] == report.labels[report.targets[n]]
+            assert cells["predicted"] == report.labels[report.scores[n].argmax()]
 
 
 @pytest.mark.parametrize("task", ["multi_label", "regression"])

@@ -64,6 +64,7 @@ def test_what_a_run_leaves_behind(straight):
         "meta.json",
         "metrics.jsonl",
         "skipped.csv",
+        "songs.csv",
         "tensorboard",
     }
     valid = lines(workdir, "valid")
