@@ -124,11 +124,12 @@ def _shapes(model: models.Model, *, preset: str) -> Any:
     """Of its variables, as far as sizes read off weights go together."""
     try:
         return jax.eval_shape(model.init, jax.random.key(0))
-    except (ValueError, TypeError, ZeroDivisionError, OverflowError) as error:
+    except Exception as error:  # of flax, jax and arithmetic, whatever sizes are nonsense
         others = [name for name in models.PRESETS.get(model.name, {}) if name != preset]
         hint = f" Perhaps it is of the preset {' or '.join(others)}." if others else ""
         raise ValueError(
-            f"{model.name!r} cannot be made in the sizes that these weights show: {error}.{hint}"
+            f"{model.name!r} cannot be made in the sizes that these weights show: "
+            f"{str(error).partition(chr(10))[0].rstrip('.')}.{hint}"
         ) from error
 
 
