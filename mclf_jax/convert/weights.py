@@ -36,8 +36,8 @@ def read_checkpoint(path: str | Path, *, keys: Collection[str] = ()) -> Located:
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: another suffix, a broken file, one that is something else than its suffix says,
-            one that expands beyond sense, or something else than arrays in it.
+        ValueError: another suffix, a broken or changed file, one that is something else than its
+            suffix says, one that expands beyond sense, or something else than arrays in it.
         ImportError: the library for this suffix is not installed.
     """
     path = Path(path)
@@ -103,7 +103,7 @@ def unpack(
 
 
 def _read_npz(path: Path) -> dict[str, np.ndarray]:
-    _check_size(path)
+    _check_archive(path)
     try:
         with path.open("rb") as file:
             found = np.load(file, allow_pickle=False)
@@ -118,15 +118,25 @@ def _most_bytes(path: Path) -> int:
     return _ALLOWANCE + _EXPANSION * path.stat().st_size
 
 
-def _check_size(path: Path) -> None:
-    """Raise a ValueError if an archive says that it expands beyond sense."""
+def _check_archive(path: Path) -> None:
+    """Raise a ValueError if an archive says that it expands beyond sense, or if it has changed."""
+    if not zipfile.is_zipfile(path):  # before PyTorch 1.6, or broken: the reader says what
+        return
     try:
         with zipfile.ZipFile(path) as archive:
-            size = sum(member.file_size for member in archive.infolist())
-    except Exception:  # whatever is broken: the reader says what
-        return
-    if size > (most := _most_bytes(path)):
+            members = archive.infolist()
+            size, most = sum(member.file_size for member in members), _most_bytes(path)
+            # PyTorch writes checksums, unless it was told not to, and does not read them.
+            has_checksums = any(member.CRC for member in members)
+            damaged = archive.testzip() if size <= most and has_checksums else None
+    except Exception as error:  # of zipfile, zlib and struct, whatever is broken
+        raise ValueError(f"{path} is damaged: {_reason(error)}") from error
+    if size > most:
         raise ValueError(_too_large(str(path), size, most))
+    if damaged:
+        raise ValueError(
+            f"{path} is damaged: {damaged} in it has another checksum than when it was written"
+        )
 
 
 def _too_large(origin: str, size: int, most: int) -> str:
@@ -148,7 +158,7 @@ def _read_safetensors(path: Path) -> dict[str, np.ndarray]:
 
 def _read_torch(path: Path) -> Mapping[str, Any]:
     torch = _library("torch")
-    _check_size(path)
+    _check_archive(path)
     try:
         # Lightning saves hyper-parameters and callbacks beside the weights, objects of classes
         # that need not even exist here: stand-ins take their places, and no code of theirs runs.

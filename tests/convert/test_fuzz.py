@@ -88,7 +88,7 @@ def test_mutated_files(contents, tmp_path, fuzz_examples):
         path = tmp_path / f"w{suffix}"
         path.write_bytes(mutated(contents[suffix], edits))
         found = outcome(path)
-        if found is not None and path.suffix == ".npz":  # which has checksums
+        if found is not None and suffix != ".safetensors":  # which has no checksums
             assert are_right(found)
         elif found is not None:
             assert are_usable(found)

@@ -3,6 +3,7 @@
 import argparse
 import os
 import sys
+import zipfile
 
 import jax.numpy as jnp
 import numpy as np
@@ -162,3 +163,32 @@ def test_bfloat16_becomes_float32(tmp_path):
     write_weights(path, {"a": np.asarray(jnp.ones((2, 3), jnp.bfloat16))})
     found = read_weights(path)["a"]
     assert found.dtype == np.float32 and found.tolist() == np.ones((2, 3)).tolist()
+
+
+def test_sizes_are_read_before_data(tmp_path):
+    np.savez_compressed(tmp_path / "bomb.npz", a=np.zeros(10**7))
+    with pytest.raises(ValueError, match="would take 80 MB of memory.*at most 69 MB are read"):
+        read_weights(tmp_path / "bomb.npz")
+    # As a tensor whose one number stands for all.
+    with pytest.raises(ValueError, match="x would take 8,000,000 MB of memory"):
+        unpack({"a": np.broadcast_to(np.ones(1), 10**12)}, origin="x", most_bytes=10**6)
+    np.savez(tmp_path / "twice.npz", a=np.ones(3))
+    with pytest.warns(UserWarning), zipfile.ZipFile(tmp_path / "twice.npz", "a") as archive:
+        archive.writestr("a.npy", archive.read("a.npy"))
+    with pytest.raises(ValueError, match="arrays are in it twice"):
+        read_weights(tmp_path / "twice.npz")
+
+
+def test_damage_that_pytorch_reads_over(tmp_path):
+    torch = pytest.importorskip("torch")
+    path = tmp_path / "a.pth"
+    for checksums in (True, False):
+        torch.serialization.set_crc32_options(checksums)
+        write_weights(path, {"a": np.full(1000, 1.5, np.float32)})
+        torch.serialization.set_crc32_options(True)
+        assert (read_weights(path)["a"] == 1.5).all()
+        content = path.read_bytes()
+        path.write_bytes(content.replace(b"\0\0\xc0\x3f" * 900, b"\0\0\xc0\x3e" * 900))
+        if checksums:
+            with pytest.raises(ValueError, match="a.pth is damaged: .*data/0 in it has another"):
+                read_weights(path)
