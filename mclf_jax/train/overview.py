@@ -66,7 +66,7 @@ def _data(run: Training) -> str:
     labels = textwrap.shorten(", ".join(info.labels), 200, placeholder=" ...")
     lines = [
         f"{info.name} {info.version}, task {info.task}, licence {info.licence}",
-        f"songs: {splits}; skipped: {len(info.skipped)}",
+        f"songs: {splits}; skipped: {len(info.skipped)}, used in part: {len(info.parts)}",
         f"{len(info.labels)} labels: {labels}",
         _label_counts(parts),
         f"window: {model.window_s:.2f} s = {model.window_samples} samples "
