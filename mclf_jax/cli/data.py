@@ -167,11 +167,11 @@ def _check(arguments: argparse.Namespace) -> int:
     from mclf_jax.data.check import check
 
     name = arguments.name or ("prepared" if data.is_prepared(arguments.path) else "folder")
+    options = flags.reader_options(arguments, name)
+    if name == "prepared":
+        options = {"checksums": "verify", **options}
     source = data.build(
-        name,
-        sample_rate_hz=arguments.sample_rate_hz,
-        path=arguments.path,
-        **flags.reader_options(arguments, name),
+        name, sample_rate_hz=arguments.sample_rate_hz, path=arguments.path, **options
     )
     result = check(source, audio=arguments.audio, num_workers=arguments.workers)
     print(result.json() if arguments.format == "json" else result.text())

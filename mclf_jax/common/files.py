@@ -2,6 +2,7 @@
 
 import contextlib
 import fcntl
+import hashlib
 import json
 import math
 import os
@@ -84,10 +85,27 @@ def locked(path: Path, *, refusal: str) -> Iterator[None]:
         os.close(handle)
 
 
+def checksum(path: Path) -> str:
+    """SHA-256 of a file, as hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def cache_folder() -> Path:
     """Where findings are kept for the next start: `mclf_jax` in `$XDG_CACHE_HOME` or `~/.cache`."""
     home = os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()
     return Path(home) / "mclf_jax"
+
+
+@contextlib.contextmanager
+def naming_damage(path: Path) -> Iterator[None]:
+    """Raise a ValueError that names a file if reading it fails, but for what the system says."""
+    try:
+        yield
+    except Exception as error:  # numpy and zipfile have a dozen for damage
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
+        raise ValueError(f"{path} is damaged; restore it from a copy") from error
 
 
 def load_arrays(path: Path, names: Collection[str]) -> dict[str, np.ndarray]:
@@ -96,14 +114,13 @@ def load_arrays(path: Path, names: Collection[str]) -> dict[str, np.ndarray]:
     Raises:
         ValueError: it is damaged, or lacks one of them.
     """
-    try:
-        # numpy leaves a file open that turns out to be damaged.
-        with path.open("rb") as handle, np.load(handle, allow_pickle=False) as file:
-            found = {name: file[name] for name in names if name in file.files}
-    except Exception as error:  # numpy and zipfile have a dozen for damage
-        if isinstance(error, OSError) and error.errno is not None:
-            raise
-        raise ValueError(f"{path} is damaged; restore it from a copy") from error
+    # numpy leaves a file open that turns out to be damaged.
+    with (
+        naming_damage(path),
+        path.open("rb") as handle,
+        np.load(handle, allow_pickle=False) as file,
+    ):
+        found = {name: file[name] for name in names if name in file.files}
     if lacking := [name for name in names if name not in found]:
         raise ValueError(f"{path} lacks {', '.join(lacking)}; restore it from a copy")
     return found

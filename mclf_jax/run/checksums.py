@@ -1,21 +1,16 @@
 """Checksums of the files in a folder, as `sha256sum --check` reads them, and what they find."""
 
-import hashlib
 from pathlib import Path
 
+from mclf_jax.common import files
+
 NAME = "checksums.sha256"
-
-
-def of_file(path: Path) -> str:
-    """SHA-256 of a file, as hex."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def seal(folder: Path) -> None:
     """Write down what is in a folder and below it, which must not change any more."""
     names = sorted(name for name in _names(folder) if name != NAME)
-    write(folder, {name: of_file(folder / name) for name in names})
+    write(folder, {name: files.checksum(folder / name) for name in names})
 
 
 def write(folder: Path, checksums: dict[str, str]) -> None:
@@ -53,7 +48,7 @@ def damage(folder: Path, *, later: tuple[str, ...] = ()) -> str:
         if more := sorted(found - set(expected) - set(later)):
             return f"{more[0]} is not in {NAME}"
         for name, checksum in expected.items():
-            if of_file(folder / name) != checksum:
+            if files.checksum(folder / name) != checksum:
                 return f"{name} is not what was written: its checksum is another"
     except OSError as error:
         return f"{Path(error.filename or folder).name} cannot be read: {error.strerror}"

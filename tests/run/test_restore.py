@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from mclf_jax.common import parallel
+from mclf_jax.common import files, parallel
 from mclf_jax.run import checkpoint, checksums, restore
 from mclf_jax.run.state import TrainState
 
@@ -240,5 +240,5 @@ def test_checksums_are_those_of_sha256sum(copy):
     lines = (copy / "best" / "15" / "default" / checksums.NAME).read_text().splitlines()
     for line in lines:
         checksum, name = line.split("  ")
-        assert checksums.of_file(copy / "best" / "15" / "default" / name) == checksum
+        assert files.checksum(copy / "best" / "15" / "default" / name) == checksum
     assert len(lines) > 3

@@ -16,6 +16,7 @@ _WORDS = {
     dict: "an object",
     list: "a list",
     None: "null",
+    object: "anything",
 }
 
 

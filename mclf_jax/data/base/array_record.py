@@ -10,13 +10,14 @@ nothing else is taken for granted.
 
 import dataclasses
 import functools
-import hashlib
 import io
 import os
 from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
+
+from mclf_jax.common import files
 
 _BLOCK = 1 << 16
 _HEADER = 24
@@ -60,8 +61,7 @@ def write_shard(path: Path, records: Iterable[tuple[bytes, int]]) -> Shard:
             starts.append(start)
     finally:
         writer.close()
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    digest = files.checksum(path)
     positions, end = [], 0
     reader = ArrayRecordReader(os.fspath(path), options="readahead_buffer_size:16777216")
     with path.open("rb", buffering=0) as file:

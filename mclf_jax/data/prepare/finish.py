@@ -31,6 +31,7 @@ from mclf_jax.data.prepare.meta import (
     ITEMS,
     META,
     SKIPPED,
+    TABLES,
     differences,
     read_meta,
 )
@@ -111,10 +112,12 @@ def finish(work: Work, *, version: str, previous: Path | None) -> None:
     table = io.StringIO(newline="")
     tables.write_rows(table, [("item", "reason"), *skipped])
     files.write_text(work.folder / SKIPPED, table.getvalue())
-    lines = [f"{shard['sha256']}  {shard['file']}\n" for shard in shards]
-    files.write_text(work.folder / CHECKSUMS, "".join(lines))
     files.write_text(work.folder / CHANGELOG, _changelog(meta, previous))
     files.write_text(work.folder / META, json.dumps(meta, indent=1, ensure_ascii=False) + "\n")
+    checksums = {shard["file"]: shard["sha256"] for shard in shards}
+    checksums |= {name: files.checksum(work.folder / name) for name in TABLES}
+    lines = [f"{checksum}  {name}\n" for name, checksum in checksums.items()]
+    files.write_text(work.folder / CHECKSUMS, "".join(lines))
 
 
 def _splits(

@@ -5,14 +5,29 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from mclf_jax.common.text import documents
+
 META = "mclf.json"
 ITEMS = "items.json"
 ARRAYS = "items.npz"
 SKIPPED = "skipped.csv"
 CHECKSUMS = "checksums.sha256"
 CHANGELOG = "CHANGELOG.md"
+TABLES = (META, ITEMS, ARRAYS, SKIPPED)  # which are read whenever the data set is opened
 FORMAT = 1  # of all of these; another number cannot be read by this version
 
+_LIKE = {
+    **dict.fromkeys(("name", "version", "task", "licence", "fingerprint", "encoding"), str),
+    **dict.fromkeys(("citation", "url", "group_kind"), str),
+    **dict.fromkeys(("labels", "notes", "faults"), [str]),
+    "sample_rate_hz": int,
+    "parents": {str: str},
+    "num_skipped": int,
+    "statistics": dict,
+    "shards": [{"file": str, "num_bytes": int, "sha256": str}],
+    "request": dict,
+    "parts": [[str, str]],
+}
 _SHOWN = 60  # characters of a setting
 
 
@@ -20,14 +35,16 @@ def read_meta(folder: Path) -> dict[str, Any]:
     """The content of `META`.
 
     Raises:
-        ValueError: of another format.
+        ValueError: damaged, or of another format.
     """
-    meta = json.loads((folder / META).read_text(encoding="utf-8"))
+    meta = documents.read(folder / META, {"format": int})
     if meta.get("format") != FORMAT:
         raise ValueError(
             f"{folder / META} has format {meta.get('format')}; this version of mclf_jax reads "
             f"format {FORMAT}: prepare the data set again"
         )
+    meta = {"parts": [], **meta}  # which earlier versions have not
+    documents.check(meta, _LIKE, name=str(folder / META))
     return meta
 
 

@@ -2,22 +2,28 @@
 
 import dataclasses
 import hashlib
-import json
 import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import soundfile
 
 from mclf_jax.audio import decode
 from mclf_jax.audio.resample import resampled_window
-from mclf_jax.common import checks
-from mclf_jax.common.text import tables
+from mclf_jax.common import checks, files, threads
+from mclf_jax.common.text import documents, tables
 from mclf_jax.data.base.array_record import Payload, from_int16, open_shard, read_span
 from mclf_jax.data.base.source import Info, Kept
 from mclf_jax.data.base.targets import Targets
 from mclf_jax.data.prepare import arrays
-from mclf_jax.data.prepare.meta import ARRAYS, ITEMS, META, SKIPPED, read_meta
+from mclf_jax.data.prepare.meta import ARRAYS, CHECKSUMS, ITEMS, META, SKIPPED, TABLES, read_meta
+
+_CHANGED = (
+    "{} is not what was prepared: its checksum is another. Copy the data set again, or prepare it."
+)
+_ITEMS_LIKE = {"splits": [str], "item_ids": [str], "groups": [str], "columns": {str: [str]}}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,7 +96,13 @@ class Prepared(Kept):
         return audio
 
 
-def prepared(*, path: str | os.PathLike, sample_rate_hz: int, checksums: str = "skip") -> Prepared:
+def prepared(
+    *,
+    path: str | os.PathLike,
+    sample_rate_hz: int,
+    checksums: str = "first",
+    progress: str = "auto",
+) -> Prepared:
     """Opens a prepared data set.
 
     Args:
@@ -98,19 +110,23 @@ def prepared(*, path: str | os.PathLike, sample_rate_hz: int, checksums: str = "
             one in it.
         sample_rate_hz: of the audio that is read; another than the prepared one costs time, as
             each window is resampled.
-        checksums: "skip", or "verify" to read all shards and compare them with their checksums.
+        checksums: when to read all shards and compare them with their checksums: "first", when
+            this machine opens them for the first time, or they were changed since; "verify",
+            always; or "skip".
+        progress: of that, "auto" (where stderr is a terminal), "on" or "off".
 
     Raises:
-        ValueError: no prepared data set, or one that is not complete or of another format.
+        ValueError: no prepared data set, or one that is damaged, not complete or of another format.
     """
-    checks.choice("checksums", checksums, ("skip", "verify"))
+    checks.choice("checksums", checksums, ("first", "verify", "skip"))
     checks.positive("sample_rate_hz", sample_rate_hz, unit="Hz")
     folder = find_prepared(path)
     meta = read_meta(folder)
-    for shard in meta["shards"]:
-        _check_shard(folder, shard, checksums=checksums)
-    items = json.loads((folder / ITEMS).read_text(encoding="utf-8"))
-    targets, numbers = arrays.read(folder / ARRAYS, task=meta["task"])
+    _check_tables(folder)
+    _check_shards(folder, meta["shards"], checksums=checksums, progress=progress)
+    items = documents.read(folder / ITEMS, _ITEMS_LIKE)
+    with files.naming_damage(folder / ARRAYS):
+        targets, numbers = arrays.read(folder / ARRAYS, task=meta["task"])
     rows = tables.read(folder / SKIPPED, columns=("item", "reason"), dialect=tables.WRITTEN).rows
     skipped = tuple(
         (tables.unescaped(row["item"]), tables.unescaped(row["reason"])) for _, row in rows
@@ -143,7 +159,7 @@ def prepared(*, path: str | os.PathLike, sample_rate_hz: int, checksums: str = "
         parents=meta["parents"],
         group_kind=meta["group_kind"],
         columns={name: tuple(column) for name, column in items["columns"].items()},
-        parts=tuple((item, reason) for item, reason in meta.get("parts", ())),
+        parts=tuple((item, reason) for item, reason in meta["parts"]),
     )
     return Prepared(
         info=info,
@@ -189,17 +205,49 @@ def find_prepared(path: str | os.PathLike) -> Path:
     )
 
 
-def _check_shard(folder: Path, shard: dict, *, checksums: str) -> None:
-    path = folder / shard["file"]
-    try:
-        size = path.stat().st_size
-    except FileNotFoundError:
-        raise ValueError(f"{path} is missing: the data set was not copied completely") from None
-    if size != shard["num_bytes"]:
-        raise ValueError(
-            f"{path} has {size} bytes, not {shard['num_bytes']}: it was cut or changed"
-        )
-    if checksums == "verify":
-        with path.open("rb") as file:
-            if hashlib.file_digest(file, "sha256").hexdigest() != shard["sha256"]:
-                raise ValueError(f"{path} is not what was prepared: its checksum is another")
+def _check_tables(folder: Path) -> None:
+    """Raise a ValueError if what is known of the items is not what was prepared."""
+    if not (folder / CHECKSUMS).exists():
+        return
+    text = (folder / CHECKSUMS).read_text(encoding="utf-8", errors="replace")
+    lines = [line.partition("  ") for line in text.splitlines()]
+    expected = {name: checksum for checksum, _, name in lines}
+    for name in TABLES:  # those of earlier versions are not in it
+        if name in expected and files.checksum(folder / name) != expected[name]:
+            raise ValueError(_CHANGED.format(folder / name))
+
+
+def _check_shards(
+    folder: Path, shards: Sequence[Mapping[str, Any]], *, checksums: str, progress: str
+) -> None:
+    """Raise a ValueError that names a shard that is not what was prepared."""
+    stamps = {}
+    for shard in shards:
+        path = folder / shard["file"]
+        try:
+            stat = path.stat()
+        except FileNotFoundError:
+            raise ValueError(f"{path} is missing: the data set was not copied completely") from None
+        if stat.st_size != shard["num_bytes"]:
+            raise ValueError(
+                f"{path} has {stat.st_size} bytes, not {shard['num_bytes']}: it was cut or changed"
+            )
+        stamps[shard["file"]] = [stat.st_mtime_ns, shard["sha256"]]
+    name = hashlib.sha256(str(folder.absolute()).encode()).hexdigest()[:12]
+    cache = files.cache_folder() / f"shards-{name}.json"
+    known = files.read_cache(cache, str(folder.absolute())) if checksums == "first" else None
+    wanted = stamps if checksums != "skip" else {}
+    unknown = [file for file in wanted if not known or known.get(file) != stamps[file]]
+    compared = threads.each(
+        lambda file: files.checksum(folder / file) == stamps[file][1],
+        unknown,
+        total=len(unknown),
+        title="comparing shards with their checksums",
+        num_workers=None,
+        progress=progress,
+    )
+    if changed := sorted(file for file, same in compared if not same):
+        more = f" So are {len(changed) - 1} more." if len(changed) > 1 else ""
+        raise ValueError(_CHANGED.format(folder / changed[0]) + more)
+    if unknown:
+        files.write_cache(cache, str(folder.absolute()), stamps)

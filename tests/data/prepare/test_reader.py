@@ -1,7 +1,10 @@
 """Prepared data are read window by window, as the files would be."""
 
+import itertools
 import json
+import os
 import pickle
+import random
 import shutil
 
 import cloudpickle
@@ -12,12 +15,15 @@ import soundfile
 from mclf_jax import data
 from mclf_jax.audio.decode import AudioError
 from mclf_jax.audio.features import LogMel
+from mclf_jax.common import files
 from mclf_jax.data.catalogue.items import Catalogue, Item
 from mclf_jax.data.pipeline import Input, evaluation_batches, iterate, training_batches
+from mclf_jax.data.prepare.meta import TABLES
 from mclf_jax.data.prepare.reader import prepared
 from mclf_jax.data.prepare.run import prepare
 from mclf_jax.data.sources.files import open_catalogue
 from tests import SHARED
+from tests.damaged_json import changed_fields, whole_files
 from tests.data.mini import FACTS, genres, noise
 
 AUDIO = SHARED / "audio"
@@ -160,15 +166,16 @@ def test_damage_is_noticed(folders, tmp_path):
     folder = tmp_path / "copy"
     shutil.copytree(folders["int16"], folder)
     prepared(path=folder, sample_rate_hz=RATE_HZ, checksums="verify")
-    with pytest.raises(ValueError, match="checksums is '.*'; allowed: skip, verify"):
+    with pytest.raises(ValueError, match="checksums is '.*'; allowed: first, verify, skip"):
         prepared(path=folder, sample_rate_hz=RATE_HZ, checksums="yes")
 
     shard = sorted(folder.glob("*.array_record-*"))[0]
     content = shard.read_bytes()
     shard.write_bytes(content[:5000] + b"!!" + content[5002:])
-    prepared(path=folder, sample_rate_hz=RATE_HZ)
-    with pytest.raises(ValueError, match="its checksum is another"):
-        prepared(path=folder, sample_rate_hz=RATE_HZ, checksums="verify")
+    prepared(path=folder, sample_rate_hz=RATE_HZ, checksums="skip")
+    for when in ("first", "verify"):
+        with pytest.raises(ValueError, match=f"{shard} is not what .*its checksum is another"):
+            prepared(path=folder, sample_rate_hz=RATE_HZ, checksums=when)
     shard.write_bytes(content[:5000])
     with pytest.raises(ValueError, match=f"has 5000 bytes, not {len(content)}"):
         prepared(path=folder, sample_rate_hz=RATE_HZ)
@@ -213,3 +220,61 @@ def test_real_audio(tmp_path):
             window = {"start_sample": raw.num_samples(i) // 3, "num_samples": 30000}
             expected = np.clip(raw.read(i, **window), -1, 1 - 1 / 32768)
             np.testing.assert_allclose(source.read(i, **window), expected, atol=1.1 / 32768)
+
+
+def test_shards_are_compared_when_a_machine_opens_them_first(folders, tmp_path, monkeypatch):
+    folder = tmp_path / "copy"
+    shutil.copytree(folders["int16"], folder)
+    shards = sorted(folder.glob("*.array_record-*"))
+    compared = []
+    checksum = files.checksum
+
+    def note(path):
+        compared.append(path)
+        return checksum(path)
+
+    monkeypatch.setattr(files, "checksum", note)
+
+    def opened(**arguments):
+        compared.clear()
+        prepared(path=folder, sample_rate_hz=RATE_HZ, **arguments)
+        return sorted(path for path in compared if "array_record" in path.name)
+
+    assert opened(checksums="skip") == []
+    assert opened() == shards
+    assert opened() == []  # which this machine remembers
+    assert opened(checksums="verify") == shards
+    os.utime(shards[1])
+    assert opened() == [shards[1]]
+
+
+def test_changed_bits_anywhere_are_noticed(folders, tmp_path, fuzz_numbers):
+    folder = tmp_path / "copy"
+    shutil.copytree(folders["int16"], folder)
+    read = [path for path in sorted(folder.iterdir()) if path.name in TABLES or ".arr" in path.name]
+    for number in fuzz_numbers:
+        rng = random.Random(number)
+        path = rng.choice(read)
+        content = bytearray(path.read_bytes())
+        bit = rng.randrange(8 * len(content))
+        content[bit // 8] ^= 1 << bit % 8
+        before = path.read_bytes()
+        path.write_bytes(content)
+        with pytest.raises(ValueError, match=str(folder)):
+            prepared(path=folder, sample_rate_hz=RATE_HZ)
+        path.write_bytes(before)
+
+
+@pytest.mark.parametrize("name", ["mclf.json", "items.json"])
+def test_damaged_json_names_file_and_field(folders, tmp_path, name):
+    folder = tmp_path / "copy"
+    shutil.copytree(folders["int16"], folder)
+    (folder / "checksums.sha256").unlink()  # as of data that were prepared earlier
+    text = (folder / name).read_text()
+    changes = itertools.islice(changed_fields(text), 0, None, 5)
+    for what, content in (*whole_files(text), *changes):
+        (folder / name).write_bytes(content)
+        try:
+            prepared(path=folder, sample_rate_hz=RATE_HZ)
+        except ValueError as error:
+            assert str(folder) in str(error), (what, error)
