@@ -1,7 +1,6 @@
 """Files on disk: written whole or not at all, locked, and caches that know what they are of."""
 
 import contextlib
-import fcntl
 import hashlib
 import json
 import math
@@ -11,6 +10,7 @@ from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import filelock
 import numpy as np
 
 
@@ -65,24 +65,23 @@ def locked(path: Path, *, refusal: str) -> Iterator[None]:
     """While it lasts, no other process gets this far; it ends with the process at last.
 
     Args:
-        path: a folder, or a file that is made; locking leaves nothing behind in a folder.
+        path: a folder, which gets a file `.lock`, or a file that is made.
         refusal: of the error.
 
     Raises:
         ValueError: another process holds it.
     """
-    flags = os.O_RDONLY if path.is_dir() else os.O_RDWR | os.O_CREAT
-    handle = os.open(path, flags, 0o666)
+    lock = filelock.FileLock(path / ".lock" if path.is_dir() else path, blocking=False)
     try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise ValueError(refusal) from error
-        except OSError:  # a file system without locks
-            pass
+        lock.acquire()
+    except filelock.Timeout as error:
+        raise ValueError(refusal) from error
+    except (OSError, NotImplementedError):  # a file system without locks, or that is read only
+        pass
+    try:
         yield
     finally:
-        os.close(handle)
+        lock.release()
 
 
 def checksum(path: Path) -> str:

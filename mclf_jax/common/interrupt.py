@@ -10,7 +10,7 @@ from types import FrameType
 from typing import NoReturn
 
 NUMBERS = (signal.SIGTERM, signal.SIGINT)
-SAVED = os.EX_TEMPFAIL
+SAVED = 75  # EX_TEMPFAIL, which Windows has no name for
 """The exit status (75) of what was interrupted, has saved its state, and goes on from there."""
 
 

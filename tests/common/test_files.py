@@ -80,4 +80,4 @@ def test_another_process_is_refused(tmp_path):
     free = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert held.stderr.endswith("ValueError: somebody is here\n")
     assert free.returncode == 0, free.stderr
-    assert not list(tmp_path.iterdir())
+    assert [path.name for path in tmp_path.iterdir()] == [".lock"]

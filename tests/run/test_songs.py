@@ -23,6 +23,9 @@ class Others(Songs):
 
     labels = item_ids = None
 
+    def item_id(self, index):
+        return self.item_ids[index]
+
 
 def changed(source, *, labels=None, ids=None, splits=None):
     other = Others(12)
