@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from mclf_jax.audio import decode
 from mclf_jax.common import files
 from mclf_jax.common import progress as progress_lib
-from mclf_jax.data.sources import scan
 from mclf_jax.data.tfds import records as tfds_records
 from mclf_jax.data.tfds.records import Field
 
@@ -84,6 +84,6 @@ def _row(record: Mapping[str, Any], fields: Mapping[str, Field], audio_key: str)
         audio = tfds_records.to_audio(record[audio_key], fields[audio_key])
     except (ValueError, RuntimeError) as error:
         return row | {"reason": f"cannot be decoded: {error}"}
-    silent = not len(audio) or scan.is_silent(float(audio.min()), float(audio.max()))
+    silent = not len(audio) or float(audio.max()) - float(audio.min()) < decode.SILENCE_SPAN
     digest = hashlib.sha256(audio.tobytes()).hexdigest()
     return row | {"num_samples": len(audio), "silent": bool(silent), "digest": digest}
