@@ -14,6 +14,7 @@ from mclf_jax.cli import flags
 from mclf_jax.common import walk
 
 _SHOW_PROGRESS_FROM = 10  # songs
+_LONGEST_NAME = 200  # bytes
 
 
 def add_commands(commands: Any) -> None:
@@ -89,9 +90,11 @@ def _draw(tagger: Any, path: str, *, folder: str, taken: set[str]) -> dict[str, 
 
     # Songs of several folders may share a name: "intro", "intro_2", ...
     endings = itertools.chain([""], (f"_{i}" for i in itertools.count(2)))
-    name = next(name for end in endings if (name := Path(path).stem + end) not in taken)
+    # A name on disk may have 255 bytes, with the ending of a picture and of its partial file.
+    stem = walk.shown(Path(path).stem).encode()[:_LONGEST_NAME].decode(errors="ignore")
+    name = next(name for end in endings if (name := stem + end) not in taken)
     taken.add(name)
-    return save_taggram(tagger.taggram(path), folder, name=name, title=Path(path).name)
+    return save_taggram(tagger.taggram(path), folder, name=name, title=walk.shown(Path(path).name))
 
 
 def _embed(arguments: argparse.Namespace) -> int:

@@ -77,3 +77,14 @@ def test_embed(run, folder, tmp_path, capfd):
         assert len(found["embeddings"]) == len(HEARD)
     assert all(os.path.isfile(path) for path in paths)  # as they are on disk
     assert f"{len(HEARD)} embeddings" in capfd.readouterr().out
+
+
+def test_taggrams(run, tmp_path, capfd):
+    (tmp_path / "songs").mkdir()
+    for name in (b"caf\xe9.wav", b"x" * 251 + b".wav", b"new\nline.wav"):
+        with open(os.path.join(os.fsencode(tmp_path / "songs"), name), "wb") as file:
+            file.write(encoded("wav", duration_s=1))
+    songs, out = str(tmp_path / "songs"), tmp_path / "taggrams"
+    assert main(["predict", run, songs, "--taggram", str(out)]) == 0, capfd.readouterr().err
+    stems = ["caf\\xe9", "new\\nline", 200 * "x"]
+    assert sorted(os.listdir(out)) == [f"{stem}.{end}" for stem in stems for end in ("csv", "png")]
