@@ -50,7 +50,7 @@ def make_untrained(run: Path, parts: Experiment, *, seeds: Sequence[int]) -> dic
         chains=Chains(),
         task=task,
         label_names=parts.source.info.labels,
-        labels=lambda: np.zeros((1, 1)),
+        targets=lambda: np.zeros((1, 1)),
         total_steps=1,
     )
     objective = objectives.build(context, config)
