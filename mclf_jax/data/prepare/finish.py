@@ -49,7 +49,7 @@ def finish(work: Work, *, version: str, previous: Path | None) -> None:
         previous: that of the version before, for the change log.
 
     Raises:
-        ValueError: nothing is usable, or nothing of the split train.
+        ValueError: nothing is usable, or nothing to learn from.
     """
     shards = [work.result(task) for task in work.tasks]
     split_of_shard = [task.split for task in work.tasks]
@@ -63,9 +63,10 @@ def finish(work: Work, *, version: str, previous: Path | None) -> None:
         [*work.catalogue.skipped, *((items[number].item_id, reason) for number, reason in unusable)]
     )
     splits = _splits(entries, split_of_shard)
-    if "train" not in splits:
+    needed = "train" if "train" in work.plan.splits else UNLABELLED  # where no item has a label
+    if needed not in splits:
         raise ValueError(
-            f"nothing of the split train of {work.catalogue.facts.title} is usable: "
+            f"nothing of the split {needed} of {work.catalogue.facts.title} is usable: "
             f"{first_reasons(skipped)}"
         )
     numbers = [entry["number"] for entry in entries]

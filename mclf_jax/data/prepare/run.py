@@ -88,6 +88,8 @@ def prepare(
         OSError: the disk is full or cannot be written to.
     """
     checks.choice("progress", progress, progress_lib.MODES)
+    if num_workers is not None:
+        checks.whole("num_workers", num_workers, lowest=1)
     settings = Settings(
         sample_rate_hz=sample_rate_hz,
         encoding=encoding,

@@ -404,3 +404,15 @@ print([name for name in sys.modules if name.partition(".")[0] in ("tensorflow", 
                 else:
                     np.testing.assert_array_equal(record["label"], source.labels[i])
     assert found["genres", "int16"]["names"] == ["high", "low"]
+
+
+def test_songs_without_labels(tmp_path):
+    catalogue = genres(tmp_path / "songs")
+    items = (dataclasses.replace(item, labels=(), split="unlabelled") for item in catalogue.items)
+    source = prepared(
+        path=_prepare(dataclasses.replace(catalogue, items=tuple(items)), tmp_path / "out"),
+        sample_rate_hz=RATE_HZ,
+    )
+    assert list(source.info.splits) == ["unlabelled"] and len(source) == 20
+    with pytest.raises(ValueError, match="num_workers is 0; it must be a whole number, at least 1"):
+        _prepare(catalogue, tmp_path / "out", num_workers=0)
