@@ -23,7 +23,16 @@ from mclf_jax.audio.decode import (
 from mclf_jax.audio.files.sound import HIGHEST_RATE_HZ, LOWEST_RATE_HZ
 from mclf_jax.common import checks, parallel
 from mclf_jax.data.base.windows import fit_length
-from mclf_jax.evaluation.windows import Rows, average, check_cut, cut, make_step, pack, rows_of
+from mclf_jax.evaluation.windows import (
+    NOT_FINITE,
+    Rows,
+    average,
+    check_cut,
+    cut,
+    make_step,
+    pack,
+    rows_of,
+)
 from mclf_jax.models import Model
 from mclf_jax.run.weights import load_variables, open_run, why_unfit
 
@@ -186,6 +195,8 @@ class Tagger:
         if not found:
             raise AudioError(song.name, "nothing in it can be decoded")
         kept, scores = map(np.concatenate, zip(*found, strict=True))
+        if not np.isfinite(scores).all():
+            raise AudioError(song.name, NOT_FINITE)
         window_s = min(window, song.length) / rate
         return {
             "times_s": kept / rate + window_s / 2,
@@ -217,6 +228,8 @@ class Tagger:
         found = average(self._rows(all_windows()), name, num_songs=len(opened))
         for number in np.flatnonzero(found["counts"] == 0):
             raise AudioError(opened[number].name, "nothing in it can be decoded")
+        for number in np.flatnonzero(~np.isfinite(found["means"]).all(axis=1)):
+            raise AudioError(opened[number].name, NOT_FINITE)
         return found["means"].astype(np.float32)
 
     def _rows(self, windows: Iterable[tuple[int, np.ndarray]]) -> Iterator[Rows]:
@@ -267,7 +280,7 @@ class _Song:
 
 def _with_window(model: Model, window_s: float, variables: Any) -> Model:
     """The model for windows of another length, if its network takes them."""
-    checks.positive("window_s", window_s, unit="seconds")
+    checks.window_s("window_s", window_s)
     num_samples = round(window_s * model.features.sample_rate_hz)
     if num_samples == model.window_samples:
         return model

@@ -19,7 +19,7 @@ from mclf_jax.data.base.source import Info
 from mclf_jax.data.base.targets import Targets
 from mclf_jax.data.views import hidden
 from mclf_jax.evaluation.result import Report, load_report, saved_splits
-from mclf_jax.evaluation.windows import Rows, average, make_step, song_batches
+from mclf_jax.evaluation.windows import NOT_FINITE, Rows, average, make_step, song_batches
 from mclf_jax.metrics import outside
 from mclf_jax.run import experiment, restore
 from mclf_jax.run.directory import check_data, read_config
@@ -82,6 +82,10 @@ def score_songs(
     readable = found["counts"] > 0
     if not readable.any():
         raise ValueError("not one song of the split could be read")
+    bad = np.flatnonzero(readable & ~np.isfinite(found["means"]).all(axis=1))
+    if len(bad):
+        name = parts.source.item_id(int(np.asarray(songs)[bad[0]]))
+        raise ValueError(f"{len(bad)} of {len(songs)} songs, such as {name}: {NOT_FINITE}")
     # A song of which nothing is known has loss 0, which would only thin out the mean.
     labelled = target_lib.any_known(target_lib.take(parts.source.targets, songs))
     judged = np.concatenate(losses)[labelled[np.concatenate(heard)]].astype(np.float64)

@@ -22,6 +22,12 @@ from mclf_jax.models import Model
 from mclf_jax.objectives.supervised import task_loss, task_scores
 from mclf_jax.run.experiment import Experiment
 
+NOT_FINITE = (
+    "what the network makes of it is not finite: the weights are, or this audio is, beyond what it "
+    "can compute with"
+)
+"""The reason to give no scores or embedding of a song, where NaN or infinity came out."""
+
 PyTree = Any
 Rows = dict[str, np.ndarray]
 Step = Callable[[PyTree, Mapping[str, Any]], dict[str, jax.Array]]
