@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from mclf_jax.cli import flags
-from mclf_jax.common import walk
+from mclf_jax.common import checks, walk
 
 _SHOW_PROGRESS_FROM = 10  # songs
 _LONGEST_NAME = 200  # bytes
@@ -63,6 +63,7 @@ def _add_songs(command: argparse.ArgumentParser) -> None:
 
 def _predict(arguments: argparse.Namespace) -> int:
     """Tag songs."""
+    checks.at_least("--top", arguments.top, 1)
     taken: set[str] = set()
 
     def show(tagger, path):

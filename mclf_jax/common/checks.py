@@ -36,6 +36,13 @@ def at_least(field: str, value: float, lowest: float) -> None:
         raise ValueError(f"{field} is {value}; it must be at least {lowest}")
 
 
+def window_s(field: str, value: float | None) -> None:
+    """Raise a ValueError unless `value` is a length of a window in seconds; None passes."""
+    positive(field, value, unit="seconds")
+    if value is not None and value > 3600:
+        raise ValueError(f"{field} is {value:g}; it must be at most 3600, an hour of audio")
+
+
 def whole(field: str, value: Any, *, lowest: int) -> None:
     """Raise a ValueError unless `value` is an int and at least `lowest`."""
     if not isinstance(value, int) or value < lowest:

@@ -1,5 +1,6 @@
 """The fields of an experiment, their defaults, and what each of them may hold."""
 
+import math
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
@@ -166,6 +167,9 @@ def base() -> ConfigDict:
 
 _fraction = partial(checks.within, low=0, high=1, ends="[)")
 _whole = partial(checks.whole, lowest=1)
+_whole_or_0 = partial(checks.whole, lowest=0)
+_share = partial(checks.within, low=0, high=1)
+_at_least_0 = partial(checks.within, low=0, high=math.inf, ends="[)")
 
 
 def _one_of(*allowed: str) -> Callable[[str, Any], None]:
@@ -184,14 +188,30 @@ def _schedule(field: str, value: Any) -> None:
         checks.choice(field, value, ("constant", "cosine", "linear", "package.module:name"))
 
 
+def _folds(field: str, value: Any) -> None:
+    checks.whole(field, value, lowest=0)
+    if value in (1, 2):
+        raise ValueError(
+            f"{field} is {value}; it must be at least 3, for train, valid and test, or 0"
+        )
+
+
 # What a field holds, beside the type of its default: field -> check (field, value). Fields whose
 # default is None may hold None. What names of networks, data sets and the like there are, those who
 # look them up say; what fields mean for each other, `check` does.
 CHECKS = {
+    "seed": _whole_or_0,
     "data.level": _one_of("window", "song"),
     "data.song_s": _positive,
     "data.split_rule": _one_of("hash", "dealt"),
     "data.short": _one_of("tile", "pad"),
+    "data.num_folds": _folds,
+    "data.fold": _whole_or_0,
+    "data.fold_seed": _whole_or_0,
+    "data.fraction": partial(checks.within, low=0, high=1, ends="(]"),
+    "data.fraction_seed": _whole_or_0,
+    "data.songs_per_label": _whole_or_0,
+    "data.balance": _share,
     "data.fraction_unit": _one_of("item", "group"),
     "data.tag_rule": _one_of("mean", "max"),
     "data.view_span_s": checks.positive,
@@ -199,11 +219,26 @@ CHECKS = {
     "unlabelled.ratio": _whole,
     "features.on": _one_of("pipeline", "device"),
     "augment.on": _one_of("pipeline", "device"),
+    "augment.gain_db": _at_least_0,
+    "augment.eq_std_db": _at_least_0,
+    "augment.frame_shift_fraction": _share,
+    "augment.num_time_masks": _whole_or_0,
+    "augment.time_mask_fraction": _share,
+    "augment.num_freq_masks": _whole_or_0,
+    "augment.freq_mask_bands": _whole_or_0,
+    "augment.mixup_alpha": _at_least_0,
+    "augment.cutmix_alpha": _at_least_0,
+    "model.window_s": checks.window_s,
     "init.other_features": _one_of("refuse", "allow"),
     "objective.label_smoothing": _fraction,
     "objective.pos_weight": _one_of("none", "balanced"),
     "objective.distance": _one_of("squared_error", "cosine"),
+    "objective.num_sampled": _whole_or_0,
     "optim.learning_rate": _positive,
+    "optim.warmup_steps": _whole_or_0,
+    "optim.layer_decay": _positive,
+    "optim.weight_decay": _at_least_0,
+    "optim.grad_clip_norm": _at_least_0,
     "optim.schedule": _schedule,
     "optim.decay_mask": _one_of("kernels", "all"),
     "optim.ema_decay": _fraction,
@@ -212,10 +247,13 @@ CHECKS = {
     "train.num_epochs": checks.positive,
     "eval.every_steps": checks.positive,
     "eval.every_epochs": checks.positive,
+    "eval.patience": _whole_or_0,
     "eval.batch_size": _whole,
     "eval.num_windows": _whole,
     "eval.hop_s": checks.positive,
     "parallel.params": _one_of("replicated", "fsdp"),
+    "runtime.num_devices": _whole_or_0,
+    "runtime.num_workers": _whole_or_0,
     "runtime.num_threads": _whole,
     "runtime.prefetch": _whole,
     "runtime.log_every_steps": _whole,

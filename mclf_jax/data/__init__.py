@@ -65,6 +65,7 @@ def build(
             "data.name is 'none': this run was made from weights by `mclf convert` and has no "
             "data set to train on or to score; predict, embed and taggram work on it"
         )
+    checks.positive("sample_rate_hz", sample_rate_hz, unit="Hz")
     splits = {"split_rule": split_rule, "split_fractions": split_fractions}
     if name.startswith("tfds:"):
         from mclf_jax.data.tfds.source import tfds

@@ -221,9 +221,11 @@ def build(
     """
     found = architecture(name)
     checks.only_known("model.args", arguments, arguments_of(name), of=name)
+    for key, value in arguments.items():
+        _check_number(f"model.args.{key}", value, default=arguments_of(name)[key])
     checks.choice("model.dtype", dtype, DTYPES)
     checks.choice("model.remat", remat, REMATS)
-    checks.positive("model.window_s", window_s)
+    checks.window_s("model.window_s", window_s)
     settings = features_of(name, features)
     if n_mels is not None:
         settings = features_of(name, {**to_json(settings), "n_mels": n_mels})
@@ -273,6 +275,14 @@ def _check_contract(model: Model, *, head: str, num_labels: int) -> None:
             f"{model.name} has no part {head!r}; name its last layer so, or set HEAD in its file "
             f"to one of {', '.join(variables['params'])}"
         )
+
+
+def _check_number(field: str, value: Any, *, default: Any) -> None:
+    """Sizes and counts are whole, and as small as 0 only where a network has 0 by itself."""
+    if isinstance(default, int) and not isinstance(default, bool) and default >= 0:
+        checks.whole(field, value, lowest=min(default, 1))
+    if field.endswith("dropout_rate"):
+        checks.within(field, value, 0, 1, ends="[)")
 
 
 def features_of(name: str, changes: Features | Mapping[str, Any] | None = None) -> Features:
