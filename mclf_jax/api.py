@@ -150,6 +150,10 @@ class Tagger:
             AudioError: a file that cannot be read or an array without usable samples.
             ValueError: an array of another shape, or one without `sample_rate_hz`; or the network
                 has learnt no labels.
+
+        Warns:
+            UserWarning: once for a song of which only a part can be used, or whose samples are far
+                outside -1..1.
         """
         self._check_labels()
         songs, single = _as_list(audio)
