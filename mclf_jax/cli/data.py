@@ -164,8 +164,11 @@ def _check(arguments: argparse.Namespace) -> int:
     """Look for leaks between splits, duplicates, bad audio and doubtful labels before
     training. Exit code 1 if there is a leak."""
     from mclf_jax import data
+    from mclf_jax.common import files
     from mclf_jax.data.check import check
 
+    if arguments.out:
+        files.check_place("--out", arguments.out, kind="file")
     name = arguments.name or ("prepared" if data.is_prepared(arguments.path) else "folder")
     options = flags.reader_options(arguments, name)
     if name == "prepared":
@@ -188,8 +191,10 @@ def _listen(arguments: argparse.Namespace) -> None:
     """Write a page with training songs before and after augmentation, as players and
     spectrograms."""
     from mclf_jax import config as config_lib
+    from mclf_jax.common import files
     from mclf_jax.report.listen import PREVIEW, write_listening_page
 
+    files.check_place("--out", arguments.out, kind="file")
     config = config_lib.load(arguments.config, overrides=arguments.overrides)
     if not (config.augment.waveform or config.augment.chain):
         print(

@@ -65,7 +65,10 @@ def add_commands(commands: Any) -> None:
 def _evaluate(arguments: argparse.Namespace) -> None:
     """Score a split with a run's best checkpoint. How songs are cut is said by
     --config.eval.X=..."""
+    from mclf_jax.common import files
     from mclf_jax.evaluation.evaluate import evaluate
+
+    files.check_place("the report", Path(arguments.run) / "report", kind="folder")
 
     report = evaluate(
         arguments.run,

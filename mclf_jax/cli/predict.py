@@ -63,7 +63,11 @@ def _add_songs(command: argparse.ArgumentParser) -> None:
 
 def _predict(arguments: argparse.Namespace) -> int:
     """Tag songs."""
+    from mclf_jax.common import files
+
     checks.at_least("--top", arguments.top, 1)
+    if arguments.taggram is not None:
+        files.check_place("--taggram", arguments.taggram, kind="folder")
     taken: set[str] = set()
 
     def show(tagger, path):
@@ -102,10 +106,13 @@ def _embed(arguments: argparse.Namespace) -> int:
     """Write the embeddings of songs to an .npz of paths and embeddings."""
     import numpy as np
 
+    from mclf_jax.common import files
+
     out = Path(arguments.out)
     if out.suffix != ".npz":
         raise ValueError(f"--out is {out}; it must end in .npz")
-    out.parent.mkdir(parents=True, exist_ok=True)  # before hours of work, not after
+    files.check_place("--out", out, kind="file")
+    out.parent.mkdir(parents=True, exist_ok=True)
     paths, embeddings = [], []
 
     def keep(tagger, path):

@@ -30,6 +30,24 @@ def replacing(path: str | os.PathLike) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+def check_place(field: str, path: str | os.PathLike, *, kind: str) -> None:
+    """Raise an OSError if nothing can be written at `path`: before hours of work, not after.
+
+    Args:
+        field: its name.
+        path: of the file or folder, which may be there, and folders above it not.
+        kind: "file" or "folder".
+    """
+    path = Path(path).absolute()
+    there = next(one for one in (path, *path.parents) if one.exists())
+    if there == path and there.is_dir() != (kind == "folder"):
+        raise OSError(f"{field} is {path}, which is there and no {kind}")
+    if there != path and not there.is_dir():
+        raise OSError(f"{field} is {path}; {there} is a file and no folder")
+    if not os.access(there, os.W_OK):
+        raise OSError(f"{field} is {path}; {there} may not be written to")
+
+
 def write_text(path: str | os.PathLike, text: str) -> None:
     """Write a text file whole or not at all."""
     with replacing(path) as temporary:

@@ -162,6 +162,7 @@ def evaluate(
             f"{run}: {why}, so there is nothing to score; see what its embeddings are good for "
             "with `mclf probe`"
         )
+    restore.best_step(run / "checkpoints")  # raises, before songs are decoded
     parts = experiment.build(config)
     info = parts.source.info
     check_data(run, meta, parts.source, data_change=data_change)

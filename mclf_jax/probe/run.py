@@ -9,7 +9,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from mclf_jax import metrics
-from mclf_jax.common import checks
+from mclf_jax.common import checks, files
 from mclf_jax.common.progress import MODES
 from mclf_jax.common.progress import bar as bar_of
 from mclf_jax.data.base.source import Source
@@ -34,6 +34,7 @@ from mclf_jax.probe.opening import (
     title_of,
 )
 from mclf_jax.probe.result import ProbeResult, Record
+from mclf_jax.run import restore
 from mclf_jax.run.weights import open_run
 from mclf_jax.train.loop import TrainingError
 
@@ -99,6 +100,8 @@ def probe(
     """
     run, opened = Path(run), open_run(run)
     _check(kinds, fractions, seeds, baselines, num_folds, progress)
+    files.check_place("out", run / "probe" if out is None else out, kind="folder")
+    restore.best_step(run / "checkpoints")  # raises, before songs are decoded
     parts = open_parts(run, source, arguments, num_windows=num_windows, hop_s=hop_s)
     info, title = parts.source.info, title_of(parts)
     check_splits(info, num_folds=num_folds)

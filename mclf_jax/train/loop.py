@@ -20,7 +20,7 @@ from ml_collections import ConfigDict
 from threadpoolctl import threadpool_limits
 
 from mclf_jax import config as config_lib
-from mclf_jax.common import checks, disk, parallel
+from mclf_jax.common import checks, disk, files, parallel
 from mclf_jax.common.interrupt import any_process, stop_requests
 from mclf_jax.evaluation.evaluate import (
     LAST,
@@ -92,6 +92,7 @@ def train(
     config = keep_splits(workdir, config)
     for name in config.runtime.writers:
         writers.function_of(name)
+    files.check_place("workdir", workdir, kind="folder")
     run = setup.build(config)
     mesh = parallel.make_mesh(config.runtime.num_devices)
     parallel.check_batch_size(config.train.batch_size, mesh, field="train.batch_size")

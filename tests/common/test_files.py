@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from mclf_jax.common.files import (
+    check_place,
     locked,
     read_arrays,
     read_cache,
@@ -81,3 +82,29 @@ def test_another_process_is_refused(tmp_path):
     assert held.stderr.endswith("ValueError: somebody is here\n")
     assert free.returncode == 0, free.stderr
     assert [path.name for path in tmp_path.iterdir()] == [".lock"]
+
+
+@pytest.mark.parametrize(
+    "name, kind, why",
+    [
+        ("new/and/deep", "folder", None),
+        ("new.html", "file", None),
+        ("folder", "folder", None),
+        ("file", "file", None),
+        ("folder", "file", "is there and no file"),
+        ("file", "folder", "is there and no folder"),
+        ("file/below/it", "folder", "file is a file and no folder"),
+        ("closed/new", "file", "closed may not be written to"),
+    ],
+)
+def test_a_place_where_nothing_can_be_written_is_refused(tmp_path, monkeypatch, name, kind, why):
+    for folder in ("folder", "closed"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "file").touch()
+    # As root is allowed everything.
+    monkeypatch.setattr(os, "access", lambda path, mode: path.name != "closed")
+    if why is None:
+        check_place("--out", tmp_path / name, kind=kind)
+        return
+    with pytest.raises(OSError, match=f"^--out is .*{why}"):
+        check_place("--out", tmp_path / name, kind=kind)

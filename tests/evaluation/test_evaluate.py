@@ -47,3 +47,10 @@ def test_before_training_starts(tmp_path, monkeypatch):
     with pytest.raises(ValueError, match="undefined for the 4 songs of the split valid"):
         train(tiny_config(eval__metric="roc_auc_macro"), workdir=tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+def test_where_it_cannot_be_written_no_song_is_opened(tmp_path, monkeypatch):
+    monkeypatch.setattr(Songs, "__post_init__", lambda self: 1 / 0)
+    (tmp_path / "file").touch()
+    with pytest.raises(OSError, match="workdir is .*file/run; .*file is a file and no folder"):
+        train(tiny_config(), workdir=tmp_path / "file" / "run")

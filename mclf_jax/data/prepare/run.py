@@ -90,6 +90,7 @@ def prepare(
     checks.choice("progress", progress, progress_lib.MODES)
     if num_workers is not None:
         checks.whole("num_workers", num_workers, lowest=1)
+    files.check_place("out", Path(out).expanduser(), kind="folder")
     settings = Settings(
         sample_rate_hz=sample_rate_hz,
         encoding=encoding,
