@@ -2,7 +2,7 @@
 # From a fresh clone to a trained tagger with a report: ./launch/local.sh [RUN_DIRECTORY]
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/env.sh"
-install ""
+install "[train]"
 
 run="${1:-runs/quickstart}"
 mclf train --config quickstart --workdir "$run"

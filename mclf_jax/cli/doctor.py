@@ -12,13 +12,11 @@ from typing import Any
 
 from mclf_jax.common import files
 
-_PACKAGES = (
-    "mclf-jax jax jaxlib flax optax orbax-checkpoint grain numpy scipy scikit-learn soundfile soxr "
-    "librosa tensorflow-datasets array-record ml-collections clu"
-)
+_PACKAGES = "mclf-jax jax jaxlib flax optax orbax-checkpoint grain numpy scipy soundfile soxr"
 _FORMATS = {"WAV": "PCM_16", "FLAC": "PCM_16", "OGG": "VORBIS", "MP3": "MPEG_LAYER_III"}
 # What needs a package that is not installed with the others: feature, module, extra.
 _EXTRAS = (
+    ("training, evaluation, pages", "sklearn", "train"),
     ("weights of PyTorch (mclf convert x.pth)", "torch", "torch"),
     ("safetensors (mclf convert x.safetensors)", "safetensors", "torch"),
     ("NVIDIA GPUs", "jax_cuda13_plugin", "cuda"),

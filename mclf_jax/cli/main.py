@@ -71,7 +71,7 @@ def _run(arguments: argparse.Namespace, words: Sequence[str]) -> int:
         if arguments.debug or outside:
             where = error.__traceback__ if arguments.debug else outside
             traceback.print_exception(type(error), error, where)
-        print(f"{arguments.title}: {error}", file=sys.stderr)
+        print(f"{arguments.title}: {error}{_advice(error)}", file=sys.stderr)
         return 1
 
 
@@ -94,6 +94,20 @@ def make_parser() -> argparse.ArgumentParser:
     for group in (train, evaluate, predict, convert, data, about):
         group.add_commands(commands)
     return parser
+
+
+# Modules of the extra "train"; others are of extras that say so themselves.
+_OF_TRAINING = frozenset(
+    ("clu", "google", "jinja2", "librosa", "matplotlib", "sklearn", "tensorboardX")
+) | {"scikit-learn", "tensorflow_datasets"}
+
+
+def _advice(error: Exception) -> str:
+    """What to install, if that is what an error is about."""
+    module = (getattr(error, "name", None) or "").partition(".")[0]
+    if isinstance(error, ModuleNotFoundError) and module in _OF_TRAINING:
+        return "; this command needs the rest of the package: pip install 'mclf-jax[train]'"
+    return ""
 
 
 class _Version(argparse.Action):

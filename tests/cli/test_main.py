@@ -317,3 +317,36 @@ def test_pretrain_probe_and_fine_tune(songs, tmp_path):
     mclf("train", "--config", config_of(songs), "--workdir", tuned, *SMALL, start)
     assert "it was trained by simclr, without labels" in (tuned / "init.txt").read_text()
     assert "accuracy" in mclf("evaluate", tuned).stdout
+
+
+WITHOUT_TRAINING = """
+import sys
+from mclf_jax.cli.main import main
+
+class Refuse:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in %r:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+sys.meta_path.insert(0, Refuse())
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def test_an_installation_for_prediction_alone(run, songs, tmp_path):
+    """Without what the extra "train" brings, songs are tagged, and all else says what to do."""
+    refused = {"clu", "jinja2", "librosa", "matplotlib", "sklearn", "tensorboardX"}
+    refused |= {"tensorflow_datasets", "importlib_resources"}
+
+    def without(*words):
+        command = [sys.executable, "-c", WITHOUT_TRAINING % refused, *map(str, words)]
+        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+
+    song = songs / "low" / "0.wav"
+    assert "low" in without("predict", run, song).stdout
+    assert without("embed", run, song, "--out", tmp_path / "e.npz").returncode == 0
+    for words in (("predict", run, song, "--taggram", tmp_path), ("report", run)):
+        done = without(*words)
+        assert done.returncode == 1 and done.stderr.rstrip().endswith(
+            "this command needs the rest of the package: pip install 'mclf-jax[train]'"
+        ), done.stderr
