@@ -1,11 +1,14 @@
 """The `mclf` command: reads the command line, and turns errors into one line."""
 
 import argparse
+import functools
 import os
 import select
 import sys
 import traceback
+import warnings
 from collections.abc import Sequence
+from typing import Any
 
 from mclf_jax.cli import about, convert, data, evaluate, flags, predict, train
 from mclf_jax.common import disk, interrupt
@@ -51,7 +54,8 @@ def _run(arguments: argparse.Namespace, words: Sequence[str]) -> int:
     if unknown := [word for word in rest if word not in arguments.overrides]:
         parser.error(f"unrecognised arguments: {' '.join(unknown)}")
     try:
-        with disk.explained(_written_to(arguments)):
+        with warnings.catch_warnings(), disk.explained(_written_to(arguments)):
+            warnings.showwarning = functools.partial(_show_warning, arguments.title)
             code = arguments.run_command(arguments) or 0
             sys.stdout.flush()
         return code
@@ -73,6 +77,11 @@ def _run(arguments: argparse.Namespace, words: Sequence[str]) -> int:
             traceback.print_exception(type(error), error, where)
         print(f"{arguments.title}: {error}{_advice(error)}", file=sys.stderr)
         return 1
+
+
+def _show_warning(title: str, message: Warning | str, *where: Any, **more: Any) -> None:
+    """A line without the place in the code, which is nothing to who types commands."""
+    print(f"{title}: {message}", file=sys.stderr)
 
 
 def _written_to(arguments: argparse.Namespace) -> str:

@@ -154,7 +154,7 @@ def _first_whole(directory: Path, loads: Mapping[str, Callable[[Path], Any]]) ->
                 damaged[path] = problem or "another process found it damaged"
     raise DamageError(
         f"no checkpoint of {directory.parent} is whole:\n  {_told(damaged)}\n"
-        f"Restore {directory} from a copy; or delete it, to train from the beginning"
+        f"Restore {directory} from a copy; or delete it, and make the run again from the beginning"
     )
 
 
