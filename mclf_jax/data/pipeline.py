@@ -24,6 +24,7 @@ from mclf_jax.common import interrupt
 from mclf_jax.data import sampling
 from mclf_jax.data.base.source import Source
 from mclf_jax.data.base.windows import fit_length
+from mclf_jax.data.splits.grouped import number_groups
 
 Batch = dict[str, Any]
 
@@ -221,7 +222,7 @@ def iterate(
 
 def group_numbers(source: Source) -> np.ndarray:
     """Of each song, int32 [N]: songs of one group (artist, track) have the same."""
-    return np.unique(np.array(source.info.groups), return_inverse=True)[1].astype(np.int32)
+    return number_groups(source.info.groups).astype(np.int32)
 
 
 def draw_starts(length: int, inputs: Input, rng: np.random.Generator) -> list[int]:

@@ -10,7 +10,7 @@ FRACTIONS = (0.7, 0.15, 0.15)
 """Of train, valid and test, where no split is given."""
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, slots=True)
 class Item:
     """One recording, or a part of one.
 

@@ -165,7 +165,7 @@ def _complete_splits(
         chosen_labels = target_lib.take(known, chosen)
         dealt = split_groups(groups, chosen_labels, fractions=shares, seed=seed)
         for split, positions in dealt.items():
-            for position in positions:
+            for position in positions.tolist():
                 split_of[chosen[position]] = split
         counts = ", ".join(f"{split} {len(positions)}" for split, positions in dealt.items())
         without = [name for name in fractions if name not in names]

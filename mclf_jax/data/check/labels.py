@@ -13,6 +13,7 @@ from mclf_jax.data.base.source import Info, Source
 from mclf_jax.data.base.targets import Targets
 from mclf_jax.data.catalogue.items import SPLITS
 from mclf_jax.data.check.finding import Finding, plural
+from mclf_jax.data.splits.grouped import number_groups
 
 MIN_POSITIVES = 10
 """In a split that is scored. With n positives, the recall of a label has a standard error of up
@@ -219,7 +220,7 @@ def _hierarchy(info: Info, labels: Labels) -> list[Finding]:
 def _mismatch(info: Info, labels: Labels, counts: Counts) -> list[Finding]:
     """Whether splits differ by more than dealing out whole groups at random would make them."""
     found = []
-    groups = np.unique([info.groups[i] for i in labels.items], return_inverse=True)[1]
+    groups = number_groups([info.groups[i] for i in labels.items])
     positive = target_lib.positives(labels.targets, num_labels=len(info.labels))
     of_group = (np.ones(len(groups), np.int64), (groups, np.arange(len(groups))))
     by_group = sparse.csr_array(of_group) @ positive

@@ -30,7 +30,7 @@ from mclf_jax.common import checks, disk, files
 from mclf_jax.common import progress as progress_lib
 from mclf_jax.common.text import documents
 from mclf_jax.data.base import targets as target_lib
-from mclf_jax.data.catalogue.items import Catalogue
+from mclf_jax.data.catalogue.items import Catalogue, Item
 from mclf_jax.data.catalogue.plan import Plan, plan
 from mclf_jax.data.prepare import state as states
 from mclf_jax.data.prepare.finish import finish
@@ -180,8 +180,10 @@ def _remove_partial(state: Path) -> None:
 def _metadata_digest(planned: Plan) -> str:
     """Of all that goes into the records apart from the audio, without where the files are."""
     digest = hashlib.sha256()
+    names = [field.name for field in dataclasses.fields(Item)]
+    names = [name for name in names if name not in ("file", "line")]
     for item in planned.items:
-        fields = {key: value for key, value in vars(item).items() if key not in ("file", "line")}
+        fields = {name: getattr(item, name) for name in names}
         fields["columns"] = dict(item.columns)
         digest.update(json.dumps(fields, sort_keys=True).encode())
     for block in target_lib.blocks(planned.targets):

@@ -21,7 +21,7 @@ _CANCELS = "silent: its channels are the opposite of each other, and their mean 
 _FORMAT = f"3, libsndfile {soundfile.__libsndfile_version__}"
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, slots=True)
 class ScanResult:
     """What was found in one file.
 
@@ -42,7 +42,7 @@ class ScanResult:
     is_plain: bool = False
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, slots=True)
 class _Measured:
     num_frames: int
     source_rate_hz: int
@@ -169,7 +169,7 @@ def _stamp(path: str) -> list[int] | None:
 def _default_cache_file(absolute: list[str]) -> Path:
     # One file for each data set: small to read, and two data sets do not write the same file.
     try:
-        common = os.path.commonpath([os.path.dirname(path) for path in absolute])
+        common = os.path.commonpath({os.path.dirname(path) for path in absolute})
     except ValueError:  # several drives
         common = ""
     name = hashlib.sha256(common.encode("utf-8", "surrogateescape")).hexdigest()[:12]

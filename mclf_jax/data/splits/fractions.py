@@ -10,7 +10,7 @@ import numpy as np
 
 from mclf_jax.common import checks
 from mclf_jax.data.base.targets import Targets
-from mclf_jax.data.splits.grouped import deal
+from mclf_jax.data.splits.grouped import deal, number_groups
 from mclf_jax.data.splits.strata import Strata, strata
 
 # Of the parts that a set is cut into again and again: 10 % and 1 % are then as even as can be.
@@ -44,7 +44,7 @@ def label_fraction(
     num_items = len(labels if groups is None else groups)
     group_of_item = np.arange(num_items)
     if groups is not None:
-        group_of_item = np.unique(np.asarray(groups, dtype=str), return_inverse=True)[1]
+        group_of_item = number_groups(groups)
     counts = strata(labels, num_items=num_items).by_group(group_of_item)
     cutter = _Cutter(counts, np.bincount(group_of_item), seed=seed)
     everything = np.arange(len(counts))

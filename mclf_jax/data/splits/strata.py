@@ -45,7 +45,7 @@ class Strata:
         """Strata in which a row has items, int [n], and how many, int [n]."""
         part = slice(*self.changes.indptr[row : row + 2])
         columns, counts = self.changes.indices[part], self.changes.data[part]
-        if self.common[row] and self.usual.any():
+        if self._has_usual and self.common[row]:
             everywhere = self.common[row] * self.usual
             everywhere[columns] += counts
             columns = np.flatnonzero(everywhere)
@@ -60,6 +60,15 @@ class Strata:
         everywhere[rows] += counts
         return np.flatnonzero(everywhere)
 
+    @property
+    def most_in_a_row(self) -> int:
+        """In how many strata a row has items, at most."""
+        return len(self.usual) if self._has_usual else np.diff(self.changes.indptr).max(initial=0)
+
+    @functools.cached_property
+    def _has_usual(self) -> bool:
+        return bool(self.usual.any())
+
     @functools.cached_property
     def _by_stratum(self) -> sparse.csc_array:
         return self.changes.tocsc()
@@ -72,6 +81,11 @@ class Strata:
         """Without the strata that no row has items in."""
         kept = np.flatnonzero(self.totals)
         return Strata(self.changes[:, kept], self.common, self.usual[kept])
+
+    def beside(self, sizes: np.ndarray) -> "Strata":
+        """With one more before them: that of everything, int [N]."""
+        changes = sparse.hstack([sparse.csr_array(sizes[:, None]), self.changes], format="csr")
+        return Strata(changes, self.common, np.concatenate([[False], self.usual]))
 
     def by_group(self, group_of_item: np.ndarray) -> "Strata":
         """Added up over the items of each group, int [N] from 0."""
