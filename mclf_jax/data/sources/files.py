@@ -3,7 +3,6 @@
 import dataclasses
 import hashlib
 import json
-import os
 from collections.abc import Sequence
 
 import numpy as np
@@ -86,7 +85,7 @@ def open_catalogue(
         min_duration_s=min_duration_s,
         progress=progress,
     )
-    items, starts, lengths, silent = [], [], [], []
+    items, sizes, starts, lengths, silent = [], [], [], [], []
     parts, loud, plain = [], [], []
     skipped = list(catalogue.skipped)
     for item, result in zip(catalogue.items, results, strict=True):
@@ -103,6 +102,7 @@ def open_catalogue(
             )
             continue
         items.append(item)
+        sizes.append(result.num_bytes)
         starts.append(start)
         lengths.append(length)
         plain.append(result.is_plain)
@@ -126,7 +126,7 @@ def open_catalogue(
     )
     planned = plan(usable, seed=seed, split_rule=split_rule, split_fractions=split_fractions)
     fingerprint = _fingerprint(
-        usable, planned, sample_rate_hz=sample_rate_hz, min_duration_s=min_duration_s
+        usable, planned, sizes, sample_rate_hz=sample_rate_hz, min_duration_s=min_duration_s
     )
     return Files(
         info=make_info(
@@ -207,14 +207,18 @@ def _lost_labels(before: tuple[Item, ...], after: list[Item]) -> list[str]:
     return sorted(names(before) - names(after))
 
 
-def _fingerprint(catalogue: Catalogue, planned: Plan, **settings) -> str:
-    """Of what the items are; not of times of change, so that a copy has the same."""
-    split_of = {int(i): split for split, found in planned.splits.items() for i in found}
+def _fingerprint(catalogue: Catalogue, planned: Plan, sizes: Sequence[int], **settings) -> str:
+    """Of what the items are, with files of `sizes` bytes.
+
+    Not of times of change, so that a copy has the same.
+    """
+    split_of = {i: split for split, found in planned.splits.items() for i in found.tolist()}
     settings |= {"task": catalogue.task, "labels": planned.labels}
-    items = [
-        (
+    digest = hashlib.sha256(f"[{json.dumps(settings, sort_keys=True)}, [".encode())
+    for i, item in enumerate(planned.items):
+        fields = (
             item.item_id,
-            os.path.getsize(item.file),
+            sizes[i],
             item.labels,
             item.values,
             split_of[i],
@@ -222,7 +226,6 @@ def _fingerprint(catalogue: Catalogue, planned: Plan, **settings) -> str:
             *((item.start_s, item.duration_s) if item.duration_s is not None else ()),
             *((item.observed,) if item.observed is not None else ()),
         )
-        for i, item in enumerate(planned.items)
-    ]
-    content = json.dumps([settings, items], sort_keys=True)
-    return hashlib.sha256(content.encode()).hexdigest()
+        digest.update(f"{', ' * (i > 0)}{json.dumps(fields)}".encode())
+    digest.update(b"]]")
+    return digest.hexdigest()

@@ -29,6 +29,7 @@ class ScanResult:
         path: as given.
         num_samples: length at the rate asked for, of what can be decoded; 0 where nothing can.
         reason: why the file is not usable, in words; None where it is.
+        num_bytes: size of the file; 0 where there is none.
         part: why only a part of what it should hold is used, in words; "" where all is.
         peak: the largest magnitude in it; 1 is full scale.
         is_plain: see `decode.Heard`.
@@ -37,6 +38,7 @@ class ScanResult:
     path: str
     num_samples: int
     reason: str | None
+    num_bytes: int
     part: str = ""
     peak: float = 0.0
     is_plain: bool = False
@@ -83,16 +85,13 @@ def scan(
     checks.choice("progress", progress, progress_lib.MODES)
     if not paths:
         return []
-    absolute = [os.path.abspath(path) for path in paths]
+    paths = [os.fspath(path) for path in paths]
+    absolute = [_absolute(path) for path in paths]
     cache_file = _default_cache_file(absolute) if cache_file is None else Path(cache_file)
     cache = _load(cache_file)
     stamps = {path: _stamp(path) for path in absolute}
-    found: dict[str, _Measured | str] = {
-        path: _Measured(*cache[path][2:])
-        for path, stamp in stamps.items()
-        if stamp and path in cache and cache[path][:2] == stamp
-    }
-    todo = [path for path in stamps if path not in found]
+    todo = [path for path, stamp in stamps.items() if not _is_of(cache.get(path), stamp)]
+    found: dict[str, _Measured | str] = {}
     if todo:
         many = {"total": len(todo), "title": "checking audio", "num_workers": None}
         try:
@@ -106,8 +105,9 @@ def scan(
             }
             # Another process may have written since it was read.
             files.write_cache(cache_file, _FORMAT, _load(cache_file) | fresh)
+    wanted = {"sample_rate_hz": sample_rate_hz, "min_duration_s": min_duration_s}
     return [
-        _result(str(path), found[key], sample_rate_hz=sample_rate_hz, min_duration_s=min_duration_s)
+        _result(path, found.get(key) or _Measured(*cache[key][2:]), stamps[key], **wanted)
         for path, key in zip(paths, absolute, strict=True)
     ]
 
@@ -125,10 +125,16 @@ def too_short(duration_s: float, min_duration_s: float) -> str:
 
 
 def _result(
-    path: str, found: _Measured | str, *, sample_rate_hz: int, min_duration_s: float
+    path: str,
+    found: _Measured | str,
+    stamp: list[int] | None,
+    *,
+    sample_rate_hz: int,
+    min_duration_s: float,
 ) -> ScanResult:
+    num_bytes = stamp[0] if stamp else 0
     if isinstance(found, str):
-        return ScanResult(path, 0, found)
+        return ScanResult(path, 0, found, num_bytes)
     num_samples = decode.resampled_length(
         found.num_frames, source_rate_hz=found.source_rate_hz, sample_rate_hz=sample_rate_hz
     )
@@ -138,7 +144,7 @@ def _result(
         reason = too_short(duration_s, min_duration_s)
     elif found.silence:
         reason = found.silence
-    return ScanResult(path, num_samples, reason, found.part, found.peak, found.is_plain)
+    return ScanResult(path, num_samples, reason, num_bytes, found.part, found.peak, found.is_plain)
 
 
 def _measure(path: str) -> _Measured | str:
@@ -156,6 +162,16 @@ def _measure(path: str) -> _Measured | str:
         is_plain=heard.is_plain,
         part=heard.info.part,
     )
+
+
+def _absolute(path: str) -> str:
+    absolute = os.path.abspath(path)
+    return path if path == absolute else absolute  # one of 200,000 names is kept, not two
+
+
+def _is_of(entry: list | None, stamp: list[int] | None) -> bool:
+    """Whether an entry of the cache is of the file as it is."""
+    return stamp is not None and entry is not None and entry[:2] == stamp
 
 
 def _stamp(path: str) -> list[int] | None:
