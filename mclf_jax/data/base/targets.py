@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 import numpy as np
 from scipy import sparse
 
-_BLOCK_VALUES = 1 << 22  # of rows that are made at once
+_BLOCK_VALUES = 1 << 21  # of rows that are made at once
 
 
 @dataclasses.dataclass(frozen=True)

@@ -12,7 +12,7 @@ from mclf_jax.data.base import targets as target_lib
 from mclf_jax.data.base.targets import Targets
 
 _LABEL = "label"
-_BLOCK_VALUES = 1 << 22
+_BLOCK_VALUES = 1 << 21
 
 
 def write(path: Path, targets: Targets, **arrays: np.ndarray) -> None:
