@@ -132,7 +132,7 @@ def _deal_in_order(
 def _deal_pairs(everything: Strata, *, shares: list[float], order: np.ndarray) -> np.ndarray:
     """The same where a group has one label at most: four times as fast without arrays."""
     held = [[0.0] * len(everything.totals) for _ in shares]
-    starts, columns = everything.changes.indptr.tolist(), everything.changes.indices
+    starts, columns = [*map(int, everything.changes.indptr)], everything.changes.indices
     in_columns = (everything.changes.data / everything.totals[columns]).tolist()
     all_parts = list(zip(columns.tolist(), in_columns, strict=True))
     split_of_group = np.zeros(len(everything), np.int64)
