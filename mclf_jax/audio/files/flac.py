@@ -14,6 +14,7 @@ _MAGIC = b"fLaC"
 _STREAMINFO = b"\x00\x00\x22"  # its size, behind the byte that says what it is
 _HEAD = 42  # up to its end
 _TAIL = 1 << 20
+_MOST_SONGS = 1000
 _BLOCKS = {1: 192} | {2 + n: 576 << n for n in range(4)} | {8 + n: 256 << n for n in range(8)}
 
 
@@ -43,7 +44,7 @@ class _Frame:
 def streams(data: Bytes, start: int) -> tuple[Stream, ...]:
     """Finds the songs of a file, of which the first begins at `start`."""
     begins, at = [], start
-    while (at := data.find(_MAGIC, at)) >= 0:
+    while len(begins) < _MOST_SONGS and (at := data.find(_MAGIC, at)) >= 0:
         if data.at(at + 5, 3) == _STREAMINFO and data.at(at + 4, 1)[0] & 0x7F == 0:
             begins.append(at)
         at += 4

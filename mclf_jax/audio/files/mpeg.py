@@ -11,6 +11,7 @@ Frame headers: ISO/IEC 11172-3, section 2.4.1.3, and 13818-3; "MPEG 2.5" is Frau
 
 import dataclasses
 import itertools
+import re
 import struct
 from collections.abc import Iterator
 
@@ -32,6 +33,17 @@ MOST_TRIMMED = 2 * 4095
 
 # So many in a row are no accident: a byte in 2,000 begins what looks like one header.
 _IN_A_ROW = 3
+# What may begin a header: of layers, bit rates and sample rates that there are.
+_CANDIDATE = re.compile(
+    b"\xff[%s][%s]"
+    % (
+        re.escape(bytes(b for b in range(0xE0, 0x100) if b >> 1 & 3 and b >> 3 & 3 != 1)),
+        re.escape(bytes(b for b in range(0x10, 0xF0) if b >> 2 & 3 != 3)),
+    )
+)
+# So many that are none, and it is no MPEG: 100 MB of noise have them, or a file made to waste time.
+_MOST_CANDIDATES = 1 << 18
+_MOST_TAGS = 1000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -132,6 +144,7 @@ def layout(data: Bytes) -> Layout:
     kind: tuple | None = None
     at, begun = 0, 0
     duration_s = 0.0
+    tries = iter(range(_MOST_CANDIDATES))
     is_start = True  # of a file, perhaps of one that was joined to another
     last = -1  # frames of the stream after which a file that was joined to another ends
     at = skip_tags(data, at)
@@ -169,7 +182,7 @@ def layout(data: Bytes) -> Layout:
         after = skip_tags(data, at)
         is_start = True
         if after == at:
-            after = _next(data, at, kind)
+            after = _next(data, at, tries)
             if after < 0:
                 break
             is_start = False
@@ -222,7 +235,7 @@ def is_header(head: bytes) -> bool:
 
 def skip_tags(data: Bytes, at: int) -> int:
     """The first byte behind the tags (ID3, APE) that begin at a position."""
-    while True:
+    for _ in range(_MOST_TAGS):
         head = data.at(at, 32)
         if head[:3] == b"ID3" and len(head) >= 10 and max(head[6:10]) < 128:
             size = 10 + sum(byte << shift for byte, shift in zip(head[6:10], (21, 14, 7, 0)))  # noqa: B905
@@ -237,6 +250,7 @@ def skip_tags(data: Bytes, at: int) -> int:
         if at + size > data.size:
             return at
         at += size
+    return at
 
 
 def _close(stream: Stream | None, begun: int, at: int) -> None:
@@ -267,14 +281,12 @@ def _follow(data: Bytes, at: int, kind: list) -> bool:
     return at <= data.size
 
 
-def _next(data: Bytes, at: int, kind: list | None) -> int:
+def _next(data: Bytes, at: int, tries: Iterator[int]) -> int:
     """Where frames go on behind what is none; -1 if nowhere."""
     at += 1
-    while (at := data.find(b"\xff", at)) >= 0:
+    while (at := data.search(_CANDIDATE, at, size=3)) >= 0 and next(tries, None) is not None:
         found = _header(data, at)
         if found is not None and _follow(data, at, list(found[1:])):
-            return at
-        if data.at(at, 1) and skip_tags(data, at) > at:
             return at
         at += 1
     return -1

@@ -4,6 +4,7 @@ import bisect
 import io
 import itertools
 import os
+import re
 from collections.abc import Sequence
 
 _READ = 1 << 18
@@ -78,12 +79,15 @@ class Bytes:
 
     def find(self, what: bytes, position: int) -> int:
         """Where `what` is first met from a position on; -1 if nowhere."""
-        while position + len(what) <= self.size:
-            self.at(position, len(what))  # which holds more than that, if there is more
-            found = self._held.find(what, position - self._first)
-            if found >= 0:
-                return self._first + found
-            if (after := self._first + len(self._held) - len(what) + 1) <= position:
+        return self.search(re.compile(re.escape(what)), position, size=len(what))
+
+    def search(self, pattern: re.Pattern[bytes], position: int, *, size: int) -> int:
+        """Where a pattern that takes `size` bytes is first met from a position on; -1: nowhere."""
+        while position + size <= self.size:
+            self.at(position, size)  # which holds more than that, if there is more
+            if found := pattern.search(self._held, position - self._first):
+                return self._first + found.start()
+            if (after := self._first + len(self._held) - size + 1) <= position:
                 return -1  # the file has been cut off
             position = after
         return -1

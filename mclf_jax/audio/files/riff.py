@@ -56,7 +56,7 @@ class _Chunk:
 def waves(data: Bytes) -> tuple[Wave, ...]:
     """The WAVs of a file, one behind the other; none if it does not begin with one."""
     found, at = [], 0
-    while data.at(at, 4) == b"RIFF" and data.at(at + 8, 4) == b"WAVE":
+    while len(found) < _MOST_CHUNKS and data.at(at, 4) == b"RIFF" and data.at(at + 8, 4) == b"WAVE":
         found.append(_wave(data, at))
         at = found[-1].range[1]
     return tuple(found)

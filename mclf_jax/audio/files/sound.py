@@ -279,6 +279,8 @@ def _plain(path: str, part: str = "") -> Sound:
 
 def _joined(path: str, files: list[tuple[tuple[Range, ...], bytes]], part: str) -> Sound:
     """Several files in one: as far as they have the rate of the first one."""
+    if not files:
+        return _plain(path, part)
     pieces, begin_s, sound = [], 0.0, None
     for ranges, head in files:
         with _open(path, Piece(0, ranges, head)) as file:

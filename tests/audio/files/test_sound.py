@@ -1,6 +1,7 @@
 """What a file holds is what decodes, not what its header says, and windows are slices of that."""
 
 import struct
+import time
 
 import numpy as np
 import pytest
@@ -289,3 +290,23 @@ def test_nothing_is_found_in_next_to_nothing(tmp_path, content):
         assert not mpeg.layout(Bytes(file)).streams
         assert not flac.streams(Bytes(file), 0)
         assert len(ogg.links(Bytes(file)).ranges) <= 1
+
+
+@pytest.mark.parametrize(
+    ("name", "piece"),
+    [
+        ("erased.mp3", b"\xff"),  # as flash memory is
+        ("headers.mp3", b"\xff\xfb\x90\x64"),
+        ("tags.mp3", b"ID3\x04\0\0\0\0\0\0"),
+        ("pages.ogg", b"OggS\0\2" + bytes(21)),
+        ("songs.flac", b"fLaC\0\0\0\x22"),
+        ("waves.wav", b"RIFF\4\0\0\0WAVE"),
+        ("chunks.wav", b"RIFF\4\0\0\0WAVE" + b"LIST\0\0\0\0"),
+    ],
+)
+def test_no_time_is_wasted_on_what_is_made_to(tmp_path, name, piece):
+    (tmp_path / name).write_bytes(piece * (500_000 // len(piece)))
+    start = time.perf_counter()
+    with pytest.raises(AudioError):
+        audio_info(tmp_path / name)
+    assert time.perf_counter() - start < 3
