@@ -147,4 +147,4 @@ def build_model(config: ConfigDict, *, num_labels: int) -> Model:
 
 def _feature_changes(config: ConfigDict) -> dict[str, Any]:
     own = {k: v for k, v in config.features.items() if k not in ("on", "args") and v is not None}
-    return own | dict(config.features.args)
+    return own | dict(config.features.get("args", {}))
