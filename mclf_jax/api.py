@@ -334,7 +334,7 @@ def _mono(array: np.ndarray) -> np.ndarray:
 
 def _as_file(audio: bytes | BinaryIO) -> Any:
     """A file on disk of bytes, or of what is left of an open file; it goes with the object."""
-    if hasattr(audio, "read"):
+    if not isinstance(audio, bytes) and hasattr(audio, "read"):
         audio = audio.read()
     if not isinstance(audio, bytes | bytearray | memoryview):
         raise ValueError(
