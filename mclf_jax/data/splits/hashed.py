@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from mclf_jax.data.base.targets import Targets
-from mclf_jax.data.splits.grouped import check_fractions
+from mclf_jax.data.splits.grouped import check_fractions, number_groups
 from mclf_jax.data.splits.strata import Strata, strata
 
 # A split holds at least half and at most twice its share of the items.
@@ -45,7 +45,7 @@ def split_by_hash(
     Raises:
         ValueError: fewer groups than splits, or fractions that are not positive or not 1 together.
     """
-    names, group_of_item = np.unique(np.asarray(groups, dtype=str), return_inverse=True)
+    names, group_of_item = sorted(set(map(str, groups))), number_groups(groups)
     shares = check_fractions(fractions, groups=names, num_items=len(groups))
     places = np.array([_place(name, seed) for name in names])
     split_of = np.searchsorted(np.cumsum(shares)[:-1], places, side="right")
