@@ -107,7 +107,7 @@ def make_parser() -> argparse.ArgumentParser:
 
 # Modules of the extra "train"; others are of extras that say so themselves.
 _OF_TRAINING = frozenset(
-    ("clu", "google", "jinja2", "librosa", "matplotlib", "sklearn", "tensorboardX")
+    ("clu", "google", "jinja2", "librosa", "matplotlib", "mutagen", "sklearn", "tensorboardX")
 ) | {"scikit-learn", "tensorflow_datasets"}
 
 

@@ -6,6 +6,7 @@ from mclf_jax.config.fields import base, flatten
 from mclf_jax.config.library import load_module
 from mclf_jax.config.load import (
     apply_overrides,
+    as_before,
     differences,
     format_arg,
     from_json,
@@ -19,6 +20,7 @@ from mclf_jax.config.steps import evaluation_steps, phase_steps, to_steps, unfre
 
 __all__ = [
     "apply_overrides",
+    "as_before",
     "base",
     "differences",
     "evaluation_steps",

@@ -258,6 +258,12 @@ def override(config: ConfigDict, changes: Mapping[str, Any]) -> ConfigDict:
     return validate(_with_whole_paths(changed))
 
 
+def as_before(config: ConfigDict) -> dict[str, Any]:
+    """What versions did that had no field for it: splits, and groups of a folder of songs."""
+    groups = {"args": {"groups": "file"}} if config.data.name == "folder" else {}
+    return {"data": {"split_rule": "dealt", **groups}}
+
+
 def _with_whole_paths(config: ConfigDict) -> ConfigDict:
     """The same, where files of other people's code are found from every folder."""
 
@@ -293,10 +299,10 @@ def from_json(text: str | bytes, *, name: str = "config.json") -> ConfigDict:
     named = {"name": str}
     content = documents.parse(text, {"data": named, "model": named, "objective": named}, name=name)
     documents.check(content, _like(config, content), name=name)
-    # What runs of earlier versions did before there was a field for it.
-    config.data.split_rule = "dealt"
     with config.unlocked():
         config.update(content)
+        if "split_rule" not in content["data"]:
+            config.update(as_before(config))
     flat = flatten(config)
     for field, check in CHECKS.items():
         check(f"{name}: {field}", flat[field])

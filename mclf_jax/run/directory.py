@@ -10,6 +10,7 @@ report/         evaluations and the page
 """
 
 import contextlib
+import copy
 import importlib.metadata
 import platform
 import subprocess
@@ -138,12 +139,15 @@ def start_run(
 
 
 def keep_splits(workdir: Path, config: ConfigDict) -> ConfigDict:
-    """The config, with the rule of splits that a run began with before there was a field for it."""
+    """The config, with the splits and groups that a run of an earlier version began with."""
     if not (workdir / "config.json").is_file() or read_config(workdir).data.split_rule != "dealt":
         return config
     if "split_rule" in documents.read(workdir / "config.json")["data"]:
         return config
-    return config_lib.override(config, {"data.split_rule": "dealt"})
+    config = copy.deepcopy(config)
+    with config.unlocked():
+        config.update(config_lib.as_before(config))
+    return config
 
 
 def check_data(workdir: Path, meta: dict[str, Any], source: Source, *, data_change: str) -> None:

@@ -10,7 +10,7 @@ columns, in any order and case. Others than these are kept as metadata:
               unknown for this file, neither there nor absent (optional, with labels)
     <targets> numbers, named by the argument `targets`, or nothing -> task "regression"
     split     train, valid, test or unlabelled (optional)
-    group     artist, album or track, which must not cross splits (optional)
+    group     artist, album or track, which must not cross splits (optional; else by files' tags)
     licence   of the file (optional)
 
 A file without a label is in the split "unlabelled". The labels are those of the files, sorted, or
@@ -25,7 +25,7 @@ import os
 from pathlib import Path
 
 from mclf_jax.common import checks, walk
-from mclf_jax.data.catalogue import manifest, twins
+from mclf_jax.data.catalogue import file_tags, manifest, twins
 from mclf_jax.data.catalogue.items import UNLABELLED, Catalogue, Facts
 from mclf_jax.data.catalogue.label_lists import label_list
 from mclf_jax.data.catalogue.plan import first
@@ -46,6 +46,7 @@ def catalogue(
     targets: str = "",
     labels: str = "",
     merge_labels: str = "off",
+    groups: str = "tags",
     outside: str = "follow",
 ) -> Catalogue:
     """Reads the manifest of a folder or, where it has none, its subfolders.
@@ -60,6 +61,8 @@ def catalogue(
         merge_labels: "twins" makes one label of those that look the same, because they differ by
             case, by form of Unicode or by what cannot be seen: that of the list, else the most
             frequent spelling. "off" only tells of them.
+        groups: where no row has one, "tags": artist or album from the files' own tags, see
+            `catalogue.file_tags`; or "file": every file is on its own.
         outside: "follow" paths and links that lead out of the folder; or "skip" such files, as a
             server must that reads manifests of others.
 
@@ -69,6 +72,7 @@ def catalogue(
     """
     root = Path(path).expanduser()
     checks.choice("merge_labels", merge_labels, twins.MERGING)
+    checks.choice("groups", groups, file_tags.GROUPS)
     # Without a name it would be the current directory.
     if not os.fspath(path) or not root.is_dir():
         raise ValueError(f"path must be a folder of audio, got {os.fspath(path)!r}: no such folder")
@@ -85,13 +89,17 @@ def catalogue(
     items, alike = listing.items, twins.find(listing.items, known=fixed.labels if fixed else ())
     if alike and merge_labels == "twins":
         items = twins.merge(items, alike)
+    notes = listing.notes
+    if groups == "tags" and not any(item.group for item in items):
+        grouped = file_tags.group(items)
+        items, notes = grouped.items, (*notes, *filter(None, [grouped.note]))
     found = Catalogue(
         facts=dataclasses.replace(FACTS, title=walk.shown(root)),
         task=listing.task,
         items=items,
         labels=target_names or None,
         skipped=listing.skipped,
-        notes=listing.notes,
+        notes=notes,
         split_hint=(
             f"Fill the split column of {manifest.FILE_NAME}, or give its group column more "
             "different values"
