@@ -98,7 +98,7 @@ def _read(paths: Sequence[str]) -> Mapping[str, tuple[str, str]]:
     return {path: (kept[path][1], kept[path][2]) for path in wanted}
 
 
-def _is_of(entry: object, stamp: list[int]) -> bool:
+def _is_of(entry: Any, stamp: list[int]) -> bool:
     """Whether an entry of the cache is of the file as it is."""
     is_entry = isinstance(entry, list) and [type(one) for one in entry] == [list, str, str]
     return is_entry and entry[0] == stamp
