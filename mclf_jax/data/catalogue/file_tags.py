@@ -9,6 +9,7 @@ import dataclasses
 import hashlib
 import os
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from mclf_jax.common import files, threads
 from mclf_jax.data.catalogue.items import Item
