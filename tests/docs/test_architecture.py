@@ -45,8 +45,8 @@ def test_what_is_named_exists(file, function):
         body = found[0].body
 
 
-def test_ten_questions_are_answered_by_two_files_at_most():
-    assert len(QUESTIONS) == 10
+def test_questions_are_answered_by_two_files_at_most():
+    assert len(QUESTIONS) >= 10
     for question, answer in QUESTIONS:
         assert 1 <= len(re.findall(r"`[\w/]+\.py", answer)) <= 2, question
     for file, name in re.findall(r"`([\w/]+\.py)`, in `(\w+)`", PAGE):
