@@ -77,7 +77,7 @@ class Table:
 
     Attributes:
         path: of the file.
-        columns: their names, in order; those without a name, which must be empty, are not there.
+        columns: their names, in order; those without a name are not there.
         rows: (line in which it ends, {column: cell}) of each row, read once, as it is asked for.
     """
 
@@ -97,7 +97,8 @@ def read(
 ) -> Table:
     """Reads a table whose first line names the columns.
 
-    A byte-order mark, any ends of lines and empty lines below the header are fine.
+    A byte-order mark, any ends of lines and empty lines below the header are fine, and so is a
+    first column of row numbers without a name, as pandas writes it.
 
     Args:
         path: of a file in UTF-8.
@@ -164,7 +165,8 @@ def _fitted(
                 begin = line - _ends_of_lines(cells)
                 raise ValueError(_misfit(f"{path}, line {begin}", cells, names, dialect, hints))
         for k in nameless:
-            if k < len(cells) and cells[k].strip():
+            cell = cells[k].strip() if k < len(cells) else ""
+            if cell and not (k == 0 and cell.isdecimal()):
                 raise ValueError(
                     f"{path}, line {line}: {_shortened(cells[k])} stands in column {k + 1}, which"
                     f" has no name in the header ({', '.join(names)}): name the column, or take it"
@@ -256,7 +258,7 @@ def read_cells(
         for cells in reader:
             if reader.line_num > begin and dialect.breaks == "doubted":
                 _refuse_rows_in_cells(path, begin, cells, dialect)
-            if len(cells) > 1 or "".join(cells).strip():
+            if any(map(str.strip, cells)):  # spreadsheets write an empty row as ,,
                 yield reader.line_num, cells
             begin = reader.line_num + 1
     except csv.Error as error:

@@ -68,7 +68,7 @@ SWALLOWED = 'path,title,label\n0.wav,Song,a\n1.wav,"Untitled,b\n2.wav,Song,a\n3.
         ("path,label\na,b,c\n", "line 2: 3 cells, not 2 .*'a', 'b', 'c'. Cells that hold commas"),
         ("path,label\na,b,\n", "line 2: 3 cells, not 2 as in the header"),
         ("path,,label\na,b,c\n", "line 2: 'b' stands in column 2, which has no name"),
-        (",path,label\n0,a,b\n", r"line 2: '0' stands in column 1.*to_csv\(index=False\)"),
+        (",path,label\nx0,a,b\n", r"line 2: 'x0' stands in column 1.*to_csv\(index=False\)"),
         ('path,label\na,b\nc,"d\n', "line 3: the quote that opens the cell '\"d' is not closed"),
         ('path,label\na,"b\nc,d\ne,"f"\n', "line 2: the quote that opens the cell '\"b' .*line 4"),
         ('path,label\na,"b"c\n', "line 2: letters follow the quote that closes .*, in '\"b\"c'"),
@@ -94,6 +94,15 @@ def test_what_does_not_fit_is_refused_with_file_and_line(tmp_path, content, mess
 
 def test_columns_without_a_name_may_be_empty(tmp_path):
     assert _read(tmp_path, "path,label,,\na,b,,\n") == [{"path": "a", "label": "b"}]
+
+
+def test_row_numbers_of_pandas_and_empty_rows_of_spreadsheets_are_fine(tmp_path):
+    rows = [{"path": "a", "label": "b"}, {"path": "c", "label": "d"}]
+    assert _read(tmp_path, ",path,label\n0,a,b\n17,c,d\n") == rows
+    assert _read(tmp_path, "path,label\r\na,b\r\n,\r\nc,d\r\n,\r\n ,,,\r\n") == rows
+    for text in (",path,label\n-1,a,b\n", "path,label,\na,b,0\n"):
+        with pytest.raises(ValueError, match="which has no name in the header"):
+            _read(tmp_path, text)
 
 
 def test_dialects(tmp_path):
@@ -148,7 +157,7 @@ def test_mutated_tables_are_read_as_csv_reads_them_or_refused(fuzz_examples, tmp
             return
         expected = list(csv.reader(io.StringIO(text, newline=""), strict=True))
         names = [name.strip() for name in expected[0]]
-        rows = [row for row in expected[1:] if len(row) > 1 or "".join(row).strip()]
+        rows = [row for row in expected[1:] if "".join(row).strip()]
         assert all(len(row) == len(names) for row in rows)
         kept = [[cell for name, cell in zip(names, row, strict=True) if name] for row in rows]
         assert found == kept
