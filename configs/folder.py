@@ -20,6 +20,7 @@ import math
 from ml_collections import ConfigDict
 
 from mclf_jax import data
+from mclf_jax.common import checks
 from mclf_jax.config import base, parse_arg
 from mclf_jax.data import published
 
@@ -28,6 +29,8 @@ DATA = ("folder", "prepared", "synthetic", *(name for name in data.READERS if na
 
 def get_config(arg: str | None = None) -> ConfigDict:
     arg = parse_arg(arg, data=DATA, path="", window_s=5.0, steps=600)
+    checks.window_s("window_s", arg.window_s)
+    checks.whole("steps", arg.steps, lowest=1)
     config = base()
     config.data.name = arg.data
     if arg.data == "folder":
@@ -39,7 +42,7 @@ def get_config(arg: str | None = None) -> ConfigDict:
     else:
         config.data.args = ConfigDict({"path": arg.path, **data.options_of(arg.data)})
     # At least 100 frames, whatever the length of the window: six poolings halve them.
-    hop_length = min(1024, 2 ** math.floor(math.log2(arg.window_s * 22050 / 100)))
+    hop_length = min(1024, 2 ** max(0, math.floor(math.log2(arg.window_s * 220.5))))
     config.features.update({"sample_rate_hz": 22050, "n_mels": 64, "f_max_hz": 8000.0})
     config.features.update({"hop_length": hop_length, "n_fft": min(2048, max(512, 4 * hop_length))})
     config.augment.update({"gain_db": 6.0, "eq_std_db": 3.0})

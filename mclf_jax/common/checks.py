@@ -43,10 +43,13 @@ def window_s(field: str, value: float | None) -> None:
         raise ValueError(f"{field} is {value:g}; it must be at most 3600, an hour of audio")
 
 
-def whole(field: str, value: Any, *, lowest: int) -> None:
-    """Raise a ValueError unless `value` is an int and at least `lowest`."""
-    if not isinstance(value, int) or value < lowest:
-        raise ValueError(f"{field} is {value!r}; it must be a whole number, at least {lowest}")
+def whole(field: str, value: Any, *, lowest: int, highest: int | None = None) -> None:
+    """Raise a ValueError unless `value` is an int, at least `lowest` and at most `highest`."""
+    if not isinstance(value, int) or value < lowest or (highest is not None and value > highest):
+        most = "" if highest is None else f" and at most {highest}"
+        raise ValueError(
+            f"{field} is {value!r}; it must be a whole number, at least {lowest}{most}"
+        )
 
 
 def within(field: str, value: float, low: float, high: float, *, ends: str = "[]") -> None:

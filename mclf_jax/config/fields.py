@@ -168,6 +168,7 @@ def base() -> ConfigDict:
 _fraction = partial(checks.within, low=0, high=1, ends="[)")
 _whole = partial(checks.whole, lowest=1)
 _whole_or_0 = partial(checks.whole, lowest=0)
+_seed = partial(checks.whole, lowest=0, highest=2**63 - 1)
 _share = partial(checks.within, low=0, high=1)
 _at_least_0 = partial(checks.within, low=0, high=math.inf, ends="[)")
 
@@ -200,16 +201,16 @@ def _folds(field: str, value: Any) -> None:
 # default is None may hold None. What names of networks, data sets and the like there are, those who
 # look them up say; what fields mean for each other, `check` does.
 CHECKS = {
-    "seed": _whole_or_0,
+    "seed": _seed,
     "data.level": _one_of("window", "song"),
     "data.song_s": _positive,
     "data.split_rule": _one_of("hash", "dealt"),
     "data.short": _one_of("tile", "pad"),
     "data.num_folds": _folds,
     "data.fold": _whole_or_0,
-    "data.fold_seed": _whole_or_0,
+    "data.fold_seed": _seed,
     "data.fraction": partial(checks.within, low=0, high=1, ends="(]"),
-    "data.fraction_seed": _whole_or_0,
+    "data.fraction_seed": _seed,
     "data.songs_per_label": _whole_or_0,
     "data.balance": _share,
     "data.fraction_unit": _one_of("item", "group"),

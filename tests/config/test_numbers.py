@@ -60,6 +60,7 @@ OTHERS = [
     ("model.window_s", 1e12),
     ("optim.layer_decay", 0.0),
     ("optim.weight_decay", float("nan")),
+    ("seed", 2**63),
     ("runtime.num_threads", 0),
 ]
 
@@ -90,3 +91,12 @@ def test_it_is_refused_by_name(field, value):
 def test_those_of_a_network_too(argument, value):
     with pytest.raises(ValueError, match=f"model.args.{argument} is {value}; it must be"):
         models.build("short_chunk_cnn", num_labels=2, **{argument: value})
+
+
+@pytest.mark.parametrize(
+    "argument", ["window_s=0", "window_s=nan", "window_s=inf", "window_s=4e3", "steps=-5"]
+)
+def test_those_behind_the_colon_too(argument):
+    with pytest.raises(ValueError, match=f"^{argument.partition('=')[0]} is .*must be"):
+        config_lib.load(f"configs/folder.py:{argument}")
+    assert config_lib.load("configs/folder.py:window_s=1e-5").features.hop_length == 1

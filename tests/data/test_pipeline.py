@@ -148,6 +148,7 @@ def test_window_starts():
     )
     np.testing.assert_array_equal(window_starts(300, window=400, num_windows=4), [0])
     np.testing.assert_array_equal(window_starts(402, window=400, num_windows=16), [0, 1, 2])
+    np.testing.assert_array_equal(window_starts(402, window=400, num_windows=10**12), [0, 1, 2])
     np.testing.assert_array_equal(
         window_starts(1000, window=400, num_windows=4, hop=250), [0, 250, 500, 600]
     )

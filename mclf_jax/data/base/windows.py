@@ -21,6 +21,7 @@ def window_starts(
     last = max(0, length - window)
     if hop is not None:
         return np.unique(np.append(np.arange(0, last + 0.5, hop).round(), last).astype(np.int64))
+    num_windows = min(num_windows, last + 1)  # more take memory, and begin nowhere else
     return np.unique(np.linspace(0, last, num_windows).round().astype(np.int64))
 
 

@@ -19,6 +19,7 @@ import numpy as np
 import soundfile
 
 from mclf_jax.audio import decode
+from mclf_jax.audio.files.sound import HIGHEST_RATE_HZ, LOWEST_RATE_HZ
 from mclf_jax.common import checks, files
 from mclf_jax.data.base.array_record import to_int16, write_shard
 from mclf_jax.data.base.targets import Targets
@@ -52,7 +53,7 @@ class Settings:
     silent_label: str
 
     def __post_init__(self):
-        checks.positive("sample_rate_hz", self.sample_rate_hz, unit="Hz")
+        checks.within("sample_rate_hz", self.sample_rate_hz, LOWEST_RATE_HZ, HIGHEST_RATE_HZ)
         checks.choice("encoding", self.encoding, ENCODINGS)
         checks.at_least("min_duration_s", self.min_duration_s, 0)
         if self.max_duration_s is not None:

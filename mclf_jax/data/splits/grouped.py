@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from mclf_jax.common import checks
 from mclf_jax.data.base.targets import Targets
 from mclf_jax.data.splits.strata import Strata, strata
 
@@ -72,8 +73,8 @@ def check_fractions(
         raise ValueError(f"fractions must be positive and sum to 1, got {dict(fractions)}")
     if len(groups) < len(shares):
         raise ValueError(
-            f"{len(shares)} splits ({', '.join(fractions)}) need at least {len(shares)} groups, got"
-            f" {len(groups)} ({', '.join(groups[:5]) or 'none'}) for {num_items} items"
+            f"{len(shares)} splits ({checks.few(fractions)}) need at least {len(shares)} groups,"
+            f" got {len(groups)} ({', '.join(groups[:5]) or 'none'}) for {num_items} items"
         )
     return shares
 

@@ -26,8 +26,8 @@ def with_folds(source: Source, *, num_folds: int, fold: int, seed: int) -> View:
     Raises:
         ValueError: a setting out of range, or fewer groups than folds.
     """
-    checks.at_least("num_folds", num_folds, 3)  # for test, valid and train
-    checks.within("fold", fold, 0, num_folds - 1)
+    checks.at_least("data.num_folds", num_folds, 3)  # for test, valid and train
+    checks.within("data.fold", fold, 0, num_folds - 1)
     info = source.info
     pool = np.unique(np.concatenate([np.asarray(info.splits.get(s, ()), np.int64) for s in SPLITS]))
     groups = np.asarray(info.groups)
