@@ -258,13 +258,13 @@ class _Song:
             self.length = resampled_length(
                 heard.info.num_frames, source_rate_hz=heard.info.sample_rate_hz, sample_rate_hz=rate
             )
-            part, peak = heard.info.part, heard.peak
+            part, peak, narrow = heard.info.part, heard.peak, ""
         else:
             self.name = "the array"
             self._array = _as_samples(audio, sample_rate_hz, rate)
             self.length = len(self._array)
-            part, peak = "", float(np.abs(self._array).max(initial=0))
-        for said in filter(None, (part and f"used in part: {part}", too_loud(peak))):
+            part, peak, narrow = "", float(np.abs(self._array).max(initial=0)), _too_narrow(audio)
+        for said in filter(None, (part and f"used in part: {part}", too_loud(peak), narrow)):
             warnings.warn(f"{self.name}: {said}", stacklevel=4)
         if self.length < 1:
             raise AudioError(self.name, "it has no samples")
@@ -308,9 +308,26 @@ def _as_samples(audio: Any, sample_rate_hz: int | None, rate: int) -> np.ndarray
         raise ValueError("sample_rate_hz is needed for arrays: it cannot be read off them")
     checks.within("sample_rate_hz", sample_rate_hz, LOWEST_RATE_HZ, HIGHEST_RATE_HZ)
     array = _mono(array)
+    if array.dtype.itemsize < 4:
+        array = array.astype(np.float32)  # in which 1e10 has a place
     check_samples(array, path="the array", at_s=lambda sample: sample / sample_rate_hz)
     array = array.astype(np.float32, copy=False)
     return array if sample_rate_hz == rate else soxr.resample(array, sample_rate_hz, rate, "HQ")
+
+
+def _too_narrow(audio: Any) -> str:
+    """What is to be said of integers that use next to nothing of their type; "" if they do."""
+    array = np.asarray(audio)
+    if array.dtype.kind != "i":
+        return ""
+    peak = max(int(array.max(initial=0)), -int(array.min(initial=0)))
+    full_scale = -int(np.iinfo(array.dtype).min)
+    if not 0 < peak <= full_scale >> 16:
+        return ""
+    return (
+        f"its samples reach {peak}, where full scale of {array.dtype} is {full_scale}: perhaps"
+        " integers of fewer bits, such as int16, which should keep their type"
+    )
 
 
 def _mono(array: np.ndarray) -> np.ndarray:

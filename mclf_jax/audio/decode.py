@@ -17,6 +17,7 @@ import soxr
 from mclf_jax.audio.files.errors import AudioError, identity
 from mclf_jax.audio.files.sound import BLOCK_FRAMES, Sound, is_plain, open_sound
 from mclf_jax.audio.resample import QUALITY, resampled_window
+from mclf_jax.common import checks
 
 # RAW has no header. What libsndfile cannot read is looked at too, so that it is listed as left out
 # and does not vanish.
@@ -210,8 +211,9 @@ def read_audio(
     Raises:
         AudioError: the file is missing, is not audio, breaks off with a decoding error within the
             window, or holds NaN or infinity there.
-        ValueError: a negative position or length.
+        ValueError: a negative position or length, or a rate that is not positive.
     """
+    checks.positive("sample_rate_hz", sample_rate_hz, unit="Hz")
     if start_sample < 0 or (num_samples is not None and num_samples < 0):
         raise ValueError(
             "start_sample and num_samples count from the start of the file and cannot be negative,"

@@ -84,6 +84,24 @@ def test_samples_far_outside_are_told_of_once(tagger, tmp_path, peak, cause):
         assert np.isfinite(list(scores.values())).all()
 
 
+@pytest.mark.parametrize("dtype", ["int32", "int64"])
+def test_integers_that_lost_their_type_are_told_of(tagger, dtype):
+    samples = (30000 * np.sin(np.arange(8000) / 6)).astype("int16")
+    with pytest.warns(
+        UserWarning, match=f"reach 29999, where full scale of {dtype} is [0-9]*: perh"
+    ):
+        tagger.predict(samples.astype(dtype), sample_rate_hz=8000)
+
+
+@pytest.mark.parametrize("dtype", ["int16", "float16", "int32"])
+def test_of_others_nothing_is_said(tagger, dtype):
+    scale = 30000 if dtype == "int16" else 2e6 if dtype == "int32" else 0.9
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for samples in (scale * np.sin(np.arange(8000) / 6), np.zeros(8000)):
+            tagger.predict(samples.astype(dtype), sample_rate_hz=8000)
+
+
 @pytest.mark.parametrize("peak", [1e11, 3e30, 3e38])
 def test_samples_beyond_sense_are_refused(tagger, tmp_path, peak):
     samples = np.full(8000, 0.1, np.float32)

@@ -202,6 +202,8 @@ def test_truncated_mp3_is_as_long_as_what_decodes(tmp_path):
     audio = _assert_windows_equal_whole(cut, sample_rate_hz=16000)
     assert 4 * 16000 < len(audio) < 6 * 16000
     assert audio_info(cut).num_frames == hear(cut).info.num_frames  # the header says 10 s
+    with pytest.raises(ValueError, match="sample_rate_hz is 0; it must be a positive number"):
+        read_audio(cut, sample_rate_hz=0)
     assert audio_info(cut).part == "cut off: 5.0 s of the 10.0 s that its header promises"
 
 
@@ -216,6 +218,7 @@ def test_errors_say_what_the_file_is(tmp_path):
         "text.wav": (b"hello, this is text\n" * 50, "text"),
         "page.mp3": (b"<!DOCTYPE html><html>404</html>" * 50, "web page"),
         "cover.mp3": (b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 9, "PNG"),
+        "tags.mp3": (b"ID3\x04\0\0\0\0\x01\0" + bytes(128), "only tags"),
         "song.m4a": (b"\0\0\0\x20ftypM4A " + bytes(range(256)) * 9, "MPEG-4"),
         "zeros.wav": (bytes(2000), "zero bytes"),
         "header.flac": (flac[:50], "FLAC, damaged or cut off"),

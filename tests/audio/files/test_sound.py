@@ -103,6 +103,8 @@ HEARD = {
         2,
         "cut off: 2.0 s of the 4.0 s that its header promises",
     ),
+    "zeros_behind.mp3": (lambda: _four_seconds("mp3") + bytes(30000), 4, ""),
+    "words_behind.mp3": (lambda: _four_seconds() + b"LYRICSBEGIN" + b"la " * 9999, 4, ""),
     "no_song.wav": (_four_seconds, 4, ""),  # its name is wrong, and that is all
     "chained.ogg": (lambda: _four_seconds("ogg") + encoded("ogg", duration_s=3, hz=900), 7, ""),
     "chained_three.ogg": (lambda: 3 * _four_seconds("ogg"), 12, ""),
