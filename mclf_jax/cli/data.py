@@ -210,10 +210,21 @@ def _listen(arguments: argparse.Namespace) -> None:
 def _agreement(arguments: argparse.Namespace) -> None:
     """How far several annotators agree (Cohen's kappa of each two), and the manifest.csv of
     what most of them said."""
+    from mclf_jax.common import progress
     from mclf_jax.data.annotators.agreement import agreement, describe
-    from mclf_jax.data.annotators.annotations import majority, read_annotations, write_manifest
+    from mclf_jax.data.annotators.annotations import (
+        alike,
+        majority,
+        read_annotations,
+        write_manifest,
+    )
 
     annotations = read_annotations(arguments.table)
+    out = Path(arguments.out or "").expanduser()
+    if arguments.out and out.exists() and out.samefile(Path(arguments.table).expanduser()):
+        raise ValueError(f"--out is {arguments.out}, the table itself: name another file")
+    for sentence in alike(annotations):
+        progress.say(sentence)
     print(describe(agreement(annotations)))
     resolved = majority(annotations, ties=arguments.ties)
     if resolved.unresolved:

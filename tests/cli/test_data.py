@@ -142,3 +142,6 @@ def test_annotators_become_a_manifest(tmp_path):
     assert "kappa" in out and "1 of 2 items have a tie" in out
     rows = list(csv.DictReader((tmp_path / "manifest.csv").read_text().splitlines()))
     assert [(row["path"], row["label"]) for row in rows] == [("x.wav", "jazz"), ("y.wav", "")]
+    before = table.read_bytes()
+    assert "the table itself" in mclf("data", "agreement", table, "--out", table, code=1).stderr
+    assert table.read_bytes() == before

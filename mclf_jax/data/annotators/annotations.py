@@ -18,6 +18,7 @@ from pathlib import Path
 
 from mclf_jax.common import checks, files
 from mclf_jax.common.text import tables
+from mclf_jax.data.catalogue import twins
 
 TIES = ("unknown", "absent", "present")
 _OF_ITEM = ("split", "group", "licence")
@@ -99,6 +100,24 @@ def read_annotations(path: str | os.PathLike) -> Annotations:
     if not names:
         raise ValueError(f"{path} has no annotation")
     return Annotations(task=task, labels=tuple(sorted(names)), votes=votes, columns=columns)
+
+
+def alike(annotations: Annotations) -> list[str]:
+    """Sentences on labels, and on annotators, that look the same and count as different."""
+    said = annotations.votes.values()
+    counts = {
+        "labels": Counter(name for of_item in said for names in of_item.values() for name in names),
+        "annotators": Counter(annotator for of_item in said for annotator in of_item),
+    }
+    sentences = []
+    for what, of_names in counts.items():
+        if found := twins.spellings(of_names):
+            groups = [" and ".join(map(repr, names)) for names in found]
+            sentences.append(
+                f"{what} that look the same and count as different: {checks.few(groups)}. Write"
+                " each in one way"
+            )
+    return sentences
 
 
 def majority(annotations: Annotations, *, ties: str = "unknown") -> Resolved:

@@ -38,10 +38,15 @@ def find(items: Sequence[Item], *, known: Collection[str] = ()) -> list[dict[str
     counts = collections.Counter(dict.fromkeys(known, 0))
     counts.update(label for item in labelled for label in item.labels)
     counts.update(dict.fromkeys({name for item in labelled for name in item.observed or ()}, 0))
-    spellings: dict[str, dict[str, int]] = {}
+    return spellings(counts, known=known)
+
+
+def spellings(counts: Mapping[str, int], *, known: Collection[str] = ()) -> list[dict[str, int]]:
+    """As `find`, of names and how often each is there."""
+    groups: dict[str, dict[str, int]] = {}
     for label in sorted(counts, key=lambda name: (name not in known, -counts[name], name)):
-        spellings.setdefault(seen(label), {})[label] = counts[label]
-    return [found for _, found in sorted(spellings.items()) if len(found) > 1]
+        groups.setdefault(seen(label), {})[label] = counts[label]
+    return [found for _, found in sorted(groups.items()) if len(found) > 1]
 
 
 def merge(items: Sequence[Item], found: Sequence[Mapping[str, int]]) -> tuple[Item, ...]:

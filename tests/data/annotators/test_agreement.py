@@ -9,7 +9,12 @@ import soundfile
 
 from mclf_jax import data
 from mclf_jax.data.annotators.agreement import agreement, describe
-from mclf_jax.data.annotators.annotations import majority, read_annotations, write_manifest
+from mclf_jax.data.annotators.annotations import (
+    alike,
+    majority,
+    read_annotations,
+    write_manifest,
+)
 
 
 def _table(tmp_path, rows, *, header="path,annotator,label"):
@@ -208,3 +213,14 @@ def test_what_a_spreadsheet_would_calculate_comes_back_as_it_was(tmp_path):
         "+1.wav": ("@b",),
         "2.wav": ("=A1",),
     }
+
+
+def test_names_that_look_the_same_are_told_of(tmp_path):
+    annotations = _table(tmp_path, ["1.wav,ann,Rock", "1.wav,bob,rock", "2.wav,Bob,rock"])
+    assert alike(annotations) == [
+        "labels that look the same and count as different: 'rock' and 'Rock'. Write each in one"
+        " way",
+        "annotators that look the same and count as different: 'Bob' and 'bob'. Write each in one"
+        " way",
+    ]
+    assert not alike(_table(tmp_path, GENRES))
