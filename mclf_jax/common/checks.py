@@ -116,8 +116,14 @@ def arguments(
     field: str, given: Collection[str], takes: Mapping[str, inspect.Parameter], *, of: str
 ) -> None:
     """Raise a ValueError if `field` has what a function does not take, or lacks what it needs."""
-    only_known(field, given, takes, of=of)
-    needed = [name for name, parameter in takes.items() if parameter.default is parameter.empty]
+    named = {
+        name: parameter
+        for name, parameter in takes.items()
+        if parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
+    }
+    if all(parameter.kind != parameter.VAR_KEYWORD for parameter in takes.values()):
+        only_known(field, given, named, of=of)
+    needed = [name for name, parameter in named.items() if parameter.default is parameter.empty]
     if lacking := [name for name in needed if name not in given]:
         raise ValueError(f"{field} lacks {', '.join(lacking)}, which {of} needs")
 

@@ -77,9 +77,7 @@ def apply_overrides(config: ConfigDict, overrides: Sequence[str], *, origin: str
     known, argv = flatten(config), ["mclf"]
     for text, (field, _, value) in zip(overrides, pairs, strict=True):
         if field not in known:
-            close = _likely(field, known)
-            hint = f"; did you mean {' or '.join(close)}?" if close else ""
-            raise ValueError(f"{text}: {origin} has no field {field!r}{hint}")
+            raise ValueError(f"{text}: {origin} has no field {field!r}{_hint(field, config)}")
         if value == "None":  # which config_flags cannot read
             config.update_from_flattened_dict({field: None})
         elif "args." in field and known[field] is None:
@@ -121,10 +119,7 @@ def _with_arguments(config: ConfigDict, changes: Mapping[str, Any]) -> ConfigDic
                 config[section].name, config[section].args = name, ConfigDict()
             wanted = [field for field in changes if field.startswith(f"{section}.args.")]
             for field in set(wanted) - set(flatten(config)):
-                from mclf_jax import models, objectives  # import jax
-
-                module = {"model": models, "objective": objectives}[section]
-                known, argument = module.arguments_of(name), field.split(".", 2)[2]
+                known, argument = _taken(section, name), field.split(".", 2)[2]
                 if argument in known:
                     needed = known[argument] is inspect.Parameter.empty
                     config[section].args[argument] = None if needed else known[argument]
@@ -137,6 +132,13 @@ def _with_arguments(config: ConfigDict, changes: Mapping[str, Any]) -> ConfigDic
             with config.unlocked():
                 config.data.args[argument] = default
     return config
+
+
+def _taken(section: str, name: str) -> dict[str, Any]:
+    """The arguments of a network or an objective, with their defaults."""
+    from mclf_jax import models, objectives  # import jax
+
+    return {"model": models, "objective": objectives}[section].arguments_of(name)
 
 
 # What other projects call it: the last word of a field -> that of ours.
@@ -181,6 +183,16 @@ _SYNONYMS = {
     "random_seed": "seed",
     "window": "window_s",
 }
+
+
+def _hint(field: str, config: ConfigDict) -> str:
+    """What may be given in the place of a field that is not there, for messages."""
+    section, is_argument, _ = field.partition(".args.")
+    if is_argument and section in ("model", "objective"):
+        name = config[section].name
+        return f"; {name} takes {', '.join(sorted(_taken(section, name))) or 'none'}"
+    close = _likely(field, flatten(config))
+    return f"; did you mean {' or '.join(close)}?" if close else ""
 
 
 def _likely(field: str, known: Mapping[str, Any]) -> list[str]:
@@ -250,7 +262,7 @@ def override(config: ConfigDict, changes: Mapping[str, Any]) -> ConfigDict:
     flat = flatten(changed)
     for field, value in changes.items():
         if field not in flat:
-            raise ValueError(f"override of an unknown field {field!r}; known: {', '.join(flat)}")
+            raise ValueError(f"override of an unknown field {field!r}{_hint(field, changed)}")
         try:
             changed.update_from_flattened_dict({field: value})
         except TypeError as error:

@@ -3,6 +3,7 @@
 import dataclasses
 import sys
 from collections.abc import Mapping
+from inspect import Parameter
 from typing import Any, NamedTuple
 
 import flax.linen as nn
@@ -220,9 +221,15 @@ def build(
         ValueError: an unknown name or argument; the message lists the choices.
     """
     found = architecture(name)
-    checks.only_known("model.args", arguments, arguments_of(name), of=name)
+    defaults = arguments_of(name)
+    checks.arguments(
+        "model.args",
+        arguments,
+        {key: Parameter(key, Parameter.KEYWORD_ONLY, default=defaults[key]) for key in defaults},
+        of=name,
+    )
     for key, value in arguments.items():
-        _check_number(f"model.args.{key}", value, default=arguments_of(name)[key])
+        _check_number(f"model.args.{key}", value, default=defaults[key])
     checks.choice("model.dtype", dtype, DTYPES)
     checks.choice("model.remat", remat, REMATS)
     checks.window_s("model.window_s", window_s)
@@ -329,9 +336,18 @@ def _kinds_for(published: Features) -> tuple[str, ...]:
 
 
 def arguments_of(name: str) -> dict[str, Any]:
-    """The arguments that `build` passes on to a network, with their published values."""
+    """The arguments that `build` passes on to a network, with their published values.
+
+    One from outside may have none for some: `inspect.Parameter.empty`, as objectives say it.
+    """
     fields = dataclasses.fields(architecture(name).module)
-    return {field.name: field.default for field in fields if field.name not in _NOT_ARGUMENTS}
+    return {field.name: _default(field) for field in fields if field.name not in _NOT_ARGUMENTS}
+
+
+def _default(field: dataclasses.Field[Any]) -> Any:
+    if field.default_factory is not dataclasses.MISSING:
+        return field.default_factory()
+    return Parameter.empty if field.default is dataclasses.MISSING else field.default
 
 
 def preset(name: str, version: str = PUBLISHED) -> dict[str, Any]:

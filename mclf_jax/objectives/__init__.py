@@ -98,7 +98,7 @@ def build(context: Context, config: ConfigDict) -> Objective:
             the objective says of them.
     """
     name, arguments = config.objective.name, dict(config.objective.args)
-    checks.only_known("objective.args", arguments, arguments_of(name), of=name)
+    checks.arguments("objective.args", arguments, _parameters(name), of=name)
     # Objectives are compiled with their settings, and JSON has lists where configs have tuples.
     arguments = {key: checks.as_tuples(value) for key, value in arguments.items()}
     objective = _function(name)(context, **arguments)
@@ -140,8 +140,13 @@ def arguments_of(name: str) -> dict[str, Any]:
     Raises:
         ValueError: there is no such objective.
     """
-    parameters = inspect.signature(_function(name)).parameters
-    return {key: p.default for key, p in parameters.items() if key != "context"}
+    return {key: parameter.default for key, parameter in _parameters(name).items()}
+
+
+def _parameters(name: str) -> dict[str, inspect.Parameter]:
+    parameters = dict(inspect.signature(_function(name)).parameters)
+    parameters.pop("context")
+    return parameters
 
 
 def _function(name: str) -> Callable[..., Objective]:

@@ -101,16 +101,17 @@ def start_run(
             )
         changed = config_lib.differences(read_config(workdir), config)
         lengths = changed
-        only_length = set(changed) <= set(_LENGTH) and not any(
-            d["new"] < d["old"]
-            for name, d in changed.items()
-            if name in _LENGTH[:2] and None not in d.values()
-        )
+        lasts = {name: changed[name] for name in _LENGTH[:2] if name in changed}
+        shorter = any(d["new"] < d["old"] for d in lasts.values() if None not in d.values())
+        only_length = set(changed) <= set(_LENGTH) and not shorter
         if changed and not (only_length and config_change == "extend"):
             lines = [f"  {name}: {d['old']!r} -> {d['new']!r}" for name, d in changed.items()]
             advice = "Take another --workdir, or the old config (only runtime.* may change)."
             if only_length:
                 advice = "To train this run longer, add --extend (config_change='extend')."
+            elif lasts and not shorter:
+                given = " ".join(f"--config.{name}={d['new']}" for name, d in lasts.items())
+                advice += f"\nTo train this run longer, add {given} --extend to the old config."
             raise ValueError(
                 f"{workdir} holds a run with another config; changed fields:\n"
                 + "\n".join(lines)

@@ -54,6 +54,16 @@ def test_arguments_of_a_function():
         checks.arguments("data.args", {}, takes, of="build")
 
 
+def test_a_function_that_takes_any_argument():
+    def build(path, *more, **others):
+        pass
+
+    takes = inspect.signature(build).parameters
+    checks.arguments("data.args", {"path": ".", "width": 2}, takes, of="build")
+    with pytest.raises(ValueError, match="data.args lacks path, which build needs"):
+        checks.arguments("data.args", {"width": 2}, takes, of="build")
+
+
 def test_true_is_not_one():
     with pytest.raises(ValueError, match="split is True; allowed: 0, 1"):
         checks.choice("split", True, (0, 1))

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import soundfile as sf
 
+from mclf_jax import config as config_lib
 from mclf_jax import models
 from mclf_jax.common import plugins
 from tests import ROOT
@@ -80,6 +81,21 @@ def test_what_a_network_lacks_is_said(folder, request, old, new, message):
     file.write_text(text.replace(old, new))
     with pytest.raises(ValueError, match=message):
         models.build(f"{file}:TwoLayers", num_labels=2)
+
+
+def test_arguments_without_a_default(folder):
+    text = (folder / "nets.py").read_text()
+    assert "width: int = 8" in text
+    file = folder / "needing.py"
+    file.write_text(text.replace("width: int = 8", "width: int"))
+    name = f"{file}:TwoLayers"
+    with pytest.raises(ValueError, match=f"model.args lacks width, which {name} needs"):
+        models.build(name, num_labels=2)
+    given = ("--config.model.name=" + name, "--config.model.args.width=4")
+    assert config_lib.load("folder:path=x", overrides=given).model.args.width == 4
+    wrong = (given[0], "--config.model.args.widht=4")
+    with pytest.raises(ValueError, match=f"no field 'model.args.widht'; {name} takes width"):
+        config_lib.load("folder:path=x", overrides=wrong)
 
 
 @pytest.mark.parametrize(

@@ -419,6 +419,9 @@ def test_a_longer_run_is_extended_on_request(straight, tmp_path):
         with pytest.raises(ValueError, match="Take another --workdir"):
             other_config = tiny_config(**constant, **other)
             train(other_config, workdir=tmp_path / "short", config_change="extend")
+    other_config = tiny_config(**constant, train__num_steps=30, seed=1)
+    with pytest.raises(ValueError, match="add --config.train.num_steps=30 --extend to the old"):
+        train(other_config, workdir=tmp_path / "short", config_change="extend")
 
 
 class Failing:
