@@ -10,6 +10,7 @@ from mclf_jax import config as config_lib
 from mclf_jax.cli import main as cli
 from mclf_jax.sweep import settings_of
 from mclf_jax.sweep.commands import make_commands, make_jobs
+from mclf_jax.sweep.settings import vary
 from tests import ROOT
 
 PAGES = (
@@ -57,7 +58,7 @@ COMMANDS = [
         re.sub(r"\\+\n\s*", "", (ROOT / page).read_text()),  # commands of several lines
     )
     # So some are called in the midst of a sentence.
-    if match.group(0) not in ("mclf data prepare", "mclf convert --to torch")
+    if match.group(0) not in ("mclf data prepare", "mclf data check", "mclf convert --to torch")
     and "--help" not in match.group(0)
 ]
 
@@ -82,7 +83,11 @@ def test_command_is_understood(page, command, monkeypatch, tmp_path):
             (run / "config.json").write_text(config_lib.to_json(config_lib.base()))
         config_lib.load(arguments.config, overrides=rest)
     if arguments.command == "sweep":
-        settings = settings_of(arguments.config)
+        if arguments.vary:
+            config = config_lib.load(arguments.config, overrides=rest)
+            settings = vary(arguments.vary, config=config, num_seeds=arguments.seeds)
+        else:
+            settings = settings_of(arguments.config)
         jobs = make_jobs(arguments.config, settings, workdir="runs", overrides=rest)
         assert list(make_commands(jobs))
 

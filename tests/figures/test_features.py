@@ -119,7 +119,7 @@ def colours(figure):
         (f.stft(TONE), f.Stft(), "magnitude"),
         (np.abs(f.stft(TONE)), f.Stft(), "magnitude"),
         (f.power_spectrogram(TONE), f.PowerSpectrogram(), "power"),
-        (f.cqt(TONE), f.CQT(), "magnitude"),
+        (f.cqt(TONE, f.CQT()), f.CQT(), "magnitude"),
         (f.CQT(compression="none")(TONE), f.CQT(compression="none"), "magnitude"),
     ],
 )
