@@ -15,6 +15,7 @@ One that fails is named with its error, and the run goes on without it.
 import csv
 import importlib.util
 import json
+import logging
 import os
 import secrets
 import traceback
@@ -34,6 +35,8 @@ class TensorBoard:
     def __init__(self, workdir: Path, *, config: Mapping[str, Any], first_step: int):
         from tensorboardX import SummaryWriter
 
+        # It warns, not saying of what, of metrics that are undefined, which is no fault.
+        logging.getLogger("tensorboardX.x2num").setLevel(logging.ERROR)
         self._board = SummaryWriter(str(workdir / "tensorboard"), purge_step=first_step + 1)
 
     def write(self, kind: str, step: int, values: Mapping[str, float]) -> None:

@@ -37,6 +37,13 @@ def test_a_table_goes_on_where_the_checkpoint_was(tmp_path):
     ]
 
 
+def test_a_metric_that_is_undefined_is_no_news(tmp_path, caplog):
+    board = open_one("tensorboard", tmp_path)
+    board.call("write", "valid", 1, {"roc_auc_macro": float("nan")})
+    board.call("close")
+    assert not caplog.records
+
+
 def test_a_package_that_is_not_there_is_named(monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(ValueError, match=r"needs a package: pip install 'mclf-jax\[wandb\]'"):
