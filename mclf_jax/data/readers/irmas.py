@@ -119,7 +119,7 @@ def _files(folder: Path, *, suffix: str) -> list[Path]:
 
 
 def _codes(annotation: Path) -> list[str]:
-    return annotation.read_text(encoding="utf-8", errors="replace").split()
+    return annotation.read_text(encoding="utf-8-sig", errors="replace").split()
 
 
 def _item_id(file: Path, root: Path) -> str:

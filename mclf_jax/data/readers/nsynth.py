@@ -101,7 +101,7 @@ def _read(listing: Path, *, split: str, target: str) -> list[Item]:
     names, labels_of = _TARGETS[target]
     audio = str(listing.parent / "audio")
     try:
-        notes = json.loads(listing.read_text(encoding="utf-8"))
+        notes = json.loads(listing.read_text(encoding="utf-8-sig"))
         items = [
             Item(
                 item_id=note_id,

@@ -8,8 +8,10 @@ from tests.data.readers import (
     test_deam,
     test_emomusic,
     test_fma,
+    test_irmas,
     test_magnatagatune,
     test_mtg_jamendo,
+    test_nsynth,
     test_openmic,
 )
 
@@ -62,3 +64,25 @@ def test_damaged_metadata(fuzz_numbers, tmp_path):
             names = [(item.item_id, item.split) for item in found.items]
             assert len(set(names)) == len(names), number
         file.write_bytes(whole)
+
+
+def test_ends_of_lines_and_byte_order_marks_change_nothing(tmp_path):
+    for module in (
+        test_deam,
+        test_emomusic,
+        test_irmas,
+        test_magnatagatune,
+        test_mtg_jamendo,
+        test_nsynth,
+        test_openmic,
+    ):
+        name = module.__name__.rpartition("test_")[2]
+        root = tmp_path / name
+        root.mkdir()
+        module.tree(root)
+        before = data.catalogue(name, path=root)
+        for file in root.rglob("*"):
+            if file.suffix in (".csv", ".tsv", ".txt", ".json"):
+                content = file.read_bytes().replace(b"\r\n", b"\n").rstrip(b"\n") + b"\n\n"
+                file.write_bytes(b"\xef\xbb\xbf" + content.replace(b"\n", b"\r\n"))
+        assert data.catalogue(name, path=root) == before
