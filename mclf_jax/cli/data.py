@@ -144,6 +144,7 @@ def _split(arguments: argparse.Namespace) -> None:
     """Write the splits of a folder of songs into its manifest.csv, where they stay as they are.
     Without this, they are made by a hash of the group (or file) each time."""
     from mclf_jax import data
+    from mclf_jax.common import progress, walk
     from mclf_jax.data.catalogue.fix_splits import fix_splits
     from mclf_jax.data.catalogue.items import FRACTIONS
 
@@ -157,6 +158,12 @@ def _split(arguments: argparse.Namespace) -> None:
         split_rule=arguments.rule,
         split_fractions=arguments.fractions or FRACTIONS,
     )
+    for note in found.notes:
+        progress.say(note)
+    if found.skipped:
+        name, reason = found.skipped[0]
+        more = "; `mclf data check` lists all" if len(found.skipped) > 1 else ""
+        progress.say(f"skipped: {len(found.skipped)}, such as {walk.shown(name)}: {reason}{more}")
     print(", ".join(f"{split} {count}" for split, count in counts.items()))
 
 

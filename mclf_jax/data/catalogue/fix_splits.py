@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from mclf_jax.common import files
+from mclf_jax.common import checks, files, walk
 from mclf_jax.common.text import tables
 from mclf_jax.data.catalogue import manifest
 from mclf_jax.data.catalogue.items import FRACTIONS, Catalogue
@@ -34,7 +34,8 @@ def fix_splits(
         Number of songs in each split.
 
     Raises:
-        ValueError: every song has a split already, or see `plan`.
+        ValueError: every song has a split already, names of files are no text that a manifest can
+            hold, or see `plan`.
     """
     root = Path(root).expanduser()
     if found.items and all(item.split or not item.is_labelled for item in found.items):
@@ -44,6 +45,12 @@ def fix_splits(
     text = io.StringIO(newline="")
     if (file := manifest.find(root)) is None:
         file = root / manifest.FILE_NAME
+        # Without them, nobody would miss them later.
+        if odd := [walk.shown(item.item_id) for item in planned.items if _is_bytes(item.file)]:
+            raise ValueError(
+                f"{root}: a manifest is UTF-8 and cannot hold names that are not: rename"
+                f" {checks.few(odd)}"
+            )
         rows = [["path", "label", "split"]]
         for i, item in enumerate(planned.items):
             path = Path(os.path.relpath(item.file, root)).as_posix()
@@ -62,3 +69,8 @@ def fix_splits(
         csv.writer(text, lineterminator="\n").writerows(rows)
     files.write_text(file, text.getvalue())
     return {split: len(items) for split, items in planned.splits.items()}
+
+
+def _is_bytes(name: str) -> bool:
+    """Whether a name of a file is no text, see `walk.shown`."""
+    return any("\ud800" <= letter <= "\udfff" for letter in name)

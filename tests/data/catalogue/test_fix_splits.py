@@ -44,7 +44,9 @@ def test_a_manifest_keeps_all_else(songs, capsys):
     rows += ["low/none.wav,gone,low", "high/9.wav,,high"]
     (songs / "manifest.csv").write_text("\n".join(rows), encoding="utf-8-sig")
     before = splits(songs)
+    capsys.readouterr()
     assert cli.main(["data", "split", str(songs), "--fractions", ".6", ".2", ".2"]) == 0
+    assert "skipped: 1, such as low/none.wav: no such file" in capsys.readouterr().err
     found = (songs / "manifest.csv").read_text().splitlines()
     assert found[0] == "Path,Title,LABEL,split"
     assert [line.rpartition(",")[0] for line in found[1:]] == rows[1:]
@@ -58,3 +60,10 @@ def test_a_manifest_keeps_all_else(songs, capsys):
         (songs / "manifest.csv").write_text("\n".join(rows))
         assert cli.main(["data", "split", str(songs), *words.split()]) == 1
         assert "data.split_" in capsys.readouterr().err
+
+
+def test_names_that_no_manifest_can_hold_are_named(songs, capsys):
+    (songs / "low" / "0.wav").rename(songs / "low" / "caf\udce9.wav")
+    assert cli.main(["data", "split", str(songs)]) == 1
+    assert r"names that are not: rename low/caf\xe9.wav" in capsys.readouterr().err
+    assert not (songs / "manifest.csv").exists()
