@@ -219,6 +219,8 @@ def test_errors_say_what_the_file_is(tmp_path):
         "page.mp3": (b"<!DOCTYPE html><html>404</html>" * 50, "web page"),
         "cover.mp3": (b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 9, "PNG"),
         "tags.mp3": (b"ID3\x04\0\0\0\0\x01\0" + bytes(128), "only tags"),
+        "thousands_of_tags.mp3": ((b"ID3\x04" + bytes(6)) * 1001, "over a thousand tags"),
+        "no_frames.mp3": (b"ID3\x04\0\0\0\0\x7f\0" + bytes(128), "MP3, damaged or cut off$"),
         "song.m4a": (b"\0\0\0\x20ftypM4A " + bytes(range(256)) * 9, "MPEG-4"),
         "zeros.wav": (bytes(2000), "zero bytes"),
         "header.flac": (flac[:50], "FLAC, damaged or cut off"),

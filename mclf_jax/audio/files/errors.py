@@ -80,8 +80,10 @@ def why_not_audio(path: str | os.PathLike, error: Exception) -> str:
             return f"cannot be decoded: it seems to be {kind}"
     for family, name in _DAMAGED.items():
         if head.startswith(family):
-            said = getattr(error, "error_string", error)
-            return f"cannot be decoded: {name}, damaged or cut off (libsndfile: {said})"
+            said = str(getattr(error, "error_string", error))
+            # So libsndfile says of an MP3 without audio, and the file is there: it has been read.
+            more = "" if said.startswith("File does not exist") else f" (libsndfile: {said})"
+            return f"cannot be decoded: {name}, damaged or cut off{more}"
     if head.lstrip()[:14].lower().startswith((b"<!doctype html", b"<html")):
         return "not audio: it seems to be a web page"
     if all(byte >= 32 or byte in b"\t\n\r\f" for byte in head):

@@ -185,6 +185,8 @@ def _sound_of(path: str, data: Bytes) -> Sound:
     start = mpeg.skip_tags(data, 0)
     if 0 < start == data.size:
         raise AudioError(path, "no audio is in it, only tags, such as titles and pictures")
+    if mpeg.skip_tags(data, start) > start:  # mpg123 would warn on stderr of each
+        raise AudioError(path, "not audio: it begins with over a thousand tags")
     head = data.at(start, 4)
     if head == b"RIFF" and (waves := riff.waves(data)):
         part = _lacking_of_wave(waves[-1])
