@@ -320,7 +320,7 @@ def features_of(name: str, changes: Features | Mapping[str, Any] | None = None) 
     if unknown := sorted(set(changes) - set(known)):
         raise ValueError(
             f"features.{unknown[0]} is set, but {name} takes a {kind}; "
-            f"its fields are {', '.join(known)}"
+            f"its fields are {', '.join(known)}; None is wanted for {', '.join(unknown)}"
         )
     if kind == own_kind:
         return dataclasses.replace(published, **changes)

@@ -87,6 +87,10 @@ def test_a_whole_representation_is_taken_by_build():
         ({"features__kind": "chroma"}, "features.kind is 'chroma'.*allowed: spectrogram, log_mel"),
         ({"features__kind": "waveform"}, "features.kind is 'waveform', but short_chunk_cnn takes"),
         ({"features__n_mfcc": 12}, "features.n_mfcc is set, but short_chunk_cnn takes a log_mel"),
+        (
+            {"features__n_mfcc": 12, "features__bins_per_octave": 12},
+            "None is wanted for bins_per_octave, n_mfcc",
+        ),
         ({"model__name": "resnet"}, "model.name is 'resnet'; allowed: clmr_sample_cnn, cnnsa"),
         ({"data__name": "radio"}, "data.name is 'radio'; allowed: audioset, deam, "),
         ({"features__mel_scale": "bark"}, "features.mel_scale is 'bark'; allowed: htk, slaney"),
