@@ -126,7 +126,7 @@ def test_across_the_batch():
             "features.on is 'pipeline'; as augment.on is 'device'",
         ),
         ({"on": "gpu"}, "augment.on is 'gpu'; allowed: pipeline, device"),
-        ({"mixup_alpha": -1.0}, "Mixup.alpha is -1.0"),
+        ({"mixup_alpha": -1.0}, "augment.mixup_alpha is -1.0; it must be in"),
     ],
 )
 def test_errors_name_the_field(changes, message):

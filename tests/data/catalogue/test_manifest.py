@@ -169,7 +169,8 @@ def test_no_row_of_a_mutated_manifest_is_lost(fuzz_examples, tmp_path):
             assert "manifest.csv, line " in str(error)
             return
         rows = list(csv.reader(io.StringIO(text, newline=""), strict=True))[1:]
-        rows = [row for row in rows if "".join(row).strip() or len(row) > 1]
+        # As spreadsheets write rows below the last one, of separators alone.
+        rows = [row for row in rows if any(cell.strip() for cell in row)]
         assert len(found.items) + len(found.skipped) == len(rows)
         assert {item.item_id for item in found.items} <= {f"{k}.wav" for k in range(12)}
 
