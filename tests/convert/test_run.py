@@ -111,7 +111,7 @@ def test_overrides_are_typed_and_checked(folder, tmp_path, capsys):
     assert read_config(run).eval.hop_s == 10.0
     assert mclf.load(run).task == "regression"
     for override, message in (
-        ("--config.model.args.n_chanels=3", "did you mean model.args.n_channels"),
+        ("--config.model.args.n_chanels=3", "fcn takes dropout_rate, n_channels, pools"),
         ("--config.model.args.n_channels=many", "n_channels"),
         ("--config.model.args.n_channels=8", r"layer1.conv.weight: got (4, 1, 3, 3), need (8,"),
         ("--config.optim.learning_rate=1", "would change nothing about weights"),

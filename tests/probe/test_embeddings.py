@@ -97,7 +97,7 @@ def test_the_untrained_network_is_that_of_the_first_step(run, monkeypatch):
         chains=parts.chains,
         task="single_label",
         label_names=parts.source.info.labels,
-        labels=lambda: None,
+        targets=lambda: None,
         total_steps=4,
     )
     objective = objectives.build(context, parts.config)

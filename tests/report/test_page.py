@@ -60,7 +60,7 @@ def test_file_names_need_not_be_unicode(tmp_path):
 
 def test_templates_are_installed_with_the_package():
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-    (pattern,) = settings["tool"]["setuptools"]["package-data"]["mclf_jax.report"]
-    folder = ROOT / "mclf_jax" / "report"
-    assert set(folder.glob(pattern)) == set(folder.glob("templates/*"))
-    assert {path.suffix for path in folder.glob(pattern)} == {".html", ".css"}
+    wheel = settings["tool"]["hatch"]["build"]["targets"]["wheel"]
+    assert wheel["packages"] == ["mclf_jax"] and "exclude" not in wheel  # all files below it
+    folder = ROOT / "mclf_jax" / "report" / "templates"
+    assert {path.suffix for path in folder.iterdir()} == {".html", ".css"}

@@ -363,12 +363,12 @@ def test_without_labels_a_phase_starts_with_the_newest_weights(tmp_path, monkeyp
 
 @pytest.mark.slow
 def test_killed_at_random_moments_equals_straight(tmp_path):
-    """Ten kill -9 of one run: every third while it starts, the others while it trains."""
+    """Six kill -9 of one run: every third while it starts, the others while it trains."""
     changes = ("train__num_steps=1200", "eval__every_steps=10")
     latest = tmp_path / "killed" / "checkpoints" / "latest"
     rng = random.Random(0)
     start_up_s = 5.0
-    for kill in range(10):
+    for kill in range(6):
         saved = set(latest.glob("*"))
         began = time.monotonic()
         process = start(tmp_path / "killed", *changes)
