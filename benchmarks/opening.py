@@ -11,21 +11,18 @@ import argparse
 import csv
 import os
 import random
-import subprocess
-import sys
 import tempfile
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import process
 import soundfile
 
 RATE_HZ = 8000
 LINKS = 30_000  # to one file; some file systems allow no more than 65,000
 TAGS = 10  # of a song
 CODE = """
-import sys
 from mclf_jax import data
 source = data.build("folder", path=sys.argv[1], sample_rate_hz=8000, progress="off")
 print(len(source))
@@ -47,7 +44,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     with tempfile.TemporaryDirectory() as folder:
         write_songs(Path(folder) / "songs", task=arguments.task, **how_many)
         for opened in ("first", "second"):
-            used = measure(Path(folder) / "songs", cache=Path(folder) / "cache")
+            used = process.measure(
+                ["-c", CODE, str(Path(folder) / "songs")],
+                title=f"opening {folder}",
+                environment={"XDG_CACHE_HOME": str(Path(folder) / "cache")},
+            )
             print(
                 f"| {arguments.songs} | {arguments.labels} | {arguments.task} | {opened} time "
                 f"| {used['seconds']:.1f} s | {used['peak_mib']:.0f} MiB |",
@@ -78,32 +79,6 @@ def write_songs(folder: Path, *, songs: int, labels: int, task: str) -> None:
             chosen = {own, *others} if task == "multi_label" else {own}
             tags = "|".join(f"label {label:05d}" for label in sorted(chosen))
             writer.writerow([name, tags])
-
-
-def measure(folder: Path, *, cache: Path) -> dict[str, float]:
-    """{"peak_mib", "seconds"} of opening a folder, imports included.
-
-    Raises:
-        RuntimeError: it failed.
-    """
-    command = [sys.executable, "-c", CODE, str(folder)]
-    start = time.perf_counter()
-    with tempfile.TemporaryFile("w+") as errors:
-        process = subprocess.Popen(
-            command,
-            env={**os.environ, "XDG_CACHE_HOME": str(cache)},
-            stdout=subprocess.DEVNULL,
-            stderr=errors,
-        )
-        _, status, usage = os.wait4(process.pid, 0)
-        seconds = time.perf_counter() - start
-        process.returncode = os.waitstatus_to_exitcode(status)
-        if process.returncode:
-            errors.seek(0)
-            raise RuntimeError(f"opening {folder} failed:\n{errors.read()}")
-    # Linux counts in KiB, macOS in bytes.
-    unit = 1 if sys.platform == "darwin" else 1024
-    return {"peak_mib": usage.ru_maxrss * unit / 2**20, "seconds": seconds}
 
 
 if __name__ == "__main__":

@@ -8,15 +8,12 @@ reports when it ends. Memory must not grow with the song: files are decoded wind
 """
 
 import argparse
-import os
-import subprocess
-import sys
 import tempfile
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import process
 import soundfile
 
 LENGTHS_S = (0.5, 180, 1800)
@@ -41,7 +38,8 @@ def main(argv: Sequence[str] | None = None) -> None:
                 path = Path(folder) / f"song.{ending}"
                 write_song(path, length_s=length_s, audio=arguments.audio)
                 for options in ([], ["--taggram", folder]):
-                    used = measure(["predict", arguments.run, str(path), *options])
+                    words = ["predict", arguments.run, str(path), *options]
+                    used = process.measure(["-m", "mclf_jax", *words], title=f"mclf {words}")
                     name = "predict --taggram" if options else "predict"
                     print(
                         f"| {length_s:g} s | {ending} | {name} "
@@ -69,27 +67,6 @@ def write_song(path: Path, *, length_s: float, audio: str | None) -> None:
 def _tones():
     for note in (0, 4, 7, 12):
         yield 0.3 * np.sin(2 * np.pi * 220 * 2 ** (note / 12) * np.arange(RATE_HZ) / RATE_HZ)
-
-
-def measure(arguments: Sequence[str]) -> dict[str, float]:
-    """{"peak_mib", "seconds"} of one `mclf` command; its output is not shown.
-
-    Raises:
-        RuntimeError: the command failed.
-    """
-    command = [sys.executable, "-m", "mclf_jax.cli.main", *arguments]
-    start = time.perf_counter()
-    with tempfile.TemporaryFile("w+") as errors:
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=errors)
-        _, status, usage = os.wait4(process.pid, 0)
-        seconds = time.perf_counter() - start
-        process.returncode = os.waitstatus_to_exitcode(status)
-        if process.returncode:
-            errors.seek(0)
-            raise RuntimeError(f"{' '.join(command)} failed:\n{errors.read()}")
-    # Linux counts in KiB, macOS in bytes.
-    unit = 1 if sys.platform == "darwin" else 1024
-    return {"peak_mib": usage.ru_maxrss * unit / 2**20, "seconds": seconds}
 
 
 if __name__ == "__main__":

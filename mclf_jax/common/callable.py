@@ -14,8 +14,8 @@ def make_callable(name: str, function: Callable[..., Any]) -> None:
     """
 
     class Folder(types.ModuleType):
-        __doc__ = function.__doc__
         __call__ = staticmethod(function)
         __signature__ = inspect.signature(function)
 
     sys.modules[name].__class__ = Folder
+    sys.modules[name].__doc__ = function.__doc__

@@ -1,11 +1,13 @@
 """Files on disk: written whole or not at all, locked, and caches that know what they are of."""
 
 import contextlib
+import errno
 import hashlib
 import json
 import math
 import os
 import secrets
+import warnings
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -89,13 +91,20 @@ def locked(path: Path, *, refusal: str) -> Iterator[None]:
     Raises:
         ValueError: another process holds it.
     """
-    lock = filelock.FileLock(path / ".lock" if path.is_dir() else path, blocking=False)
+    # A soft lock would outlive a process that is killed.
+    file = path / ".lock" if path.is_dir() else path
+    lock = filelock.FileLock(file, blocking=False, fallback_to_soft=False)
     try:
         lock.acquire()
     except filelock.Timeout as error:
         raise ValueError(refusal) from error
-    except (OSError, NotImplementedError):  # a file system without locks, or that is read only
-        pass
+    except OSError as error:
+        # Where nothing can be written, whoever writes next says so.
+        if error.errno in (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP):
+            warnings.warn(
+                f"{path} cannot be locked ({error.strerror}): nothing keeps a second process out",
+                stacklevel=3,
+            )
     try:
         yield
     finally:

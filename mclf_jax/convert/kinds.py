@@ -83,5 +83,6 @@ def _members(path: Path) -> Sequence[str]:
     try:
         with zipfile.ZipFile(path) as archive:
             return [name for name in archive.namelist() if not name.endswith("/")]
-    except (zipfile.BadZipFile, ValueError, NotImplementedError, OSError, UnicodeError):
+    # No zip file, a damaged one, or one that needs a later version to read.
+    except (zipfile.BadZipFile, ValueError, RuntimeError, OSError):
         return ()

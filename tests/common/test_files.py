@@ -1,5 +1,6 @@
 """Files are whole or not there, and caches are of what they say."""
 
+import errno
 import math
 import os
 import subprocess
@@ -108,3 +109,17 @@ def test_a_place_where_nothing_can_be_written_is_refused(tmp_path, monkeypatch, 
         return
     with pytest.raises(OSError, match=f"^--out is .*{why}"):
         check_place("--out", tmp_path / name, kind=kind)
+
+
+def test_a_file_system_without_locks_is_told_of(tmp_path, monkeypatch):
+    def no_locks(descriptor, operation):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("fcntl.flock", no_locks)
+    with (
+        pytest.warns(
+            UserWarning, match="cannot be locked .No locks available.: nothing keeps a sec"
+        ),
+        locked(tmp_path, refusal="somebody is here"),
+    ):
+        pass

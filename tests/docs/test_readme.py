@@ -1,10 +1,15 @@
 """Every command that the README and the scripts show is one that the command line takes."""
 
+import os
 import re
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
 
 from mclf_jax import config as config_lib
 from mclf_jax.cli import main as cli
@@ -92,10 +97,41 @@ def test_command_is_understood(page, command, monkeypatch, tmp_path):
         assert list(make_commands(jobs))
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/measured.md"])
+@pytest.mark.parametrize("page", ["README.md", "docs/measured.md", "docs/command_line.md"])
 def test_files_that_a_page_names_exist(page):
     text = (ROOT / page).read_text()
     for target in re.findall(r"\]\((?!http)([^)]+)\)", text):
         assert ((ROOT / page).parent / target.partition("#")[0]).exists(), target
     for name in re.findall(r"\b(?:launch|configs|tests)/[\w/]+\.(?:sh|py)", text):
         assert (ROOT / name).exists(), name
+
+
+@pytest.mark.slow
+def test_python_of_the_pages_runs(tmp_path):
+    """The README's block trains, in few steps, what that of docs/python.md uses."""
+    for label, hz in (("low", 200), ("high", 2000)):
+        (tmp_path / "songs" / label).mkdir(parents=True)
+        for k in range(10):
+            song = 0.3 * np.sin(2 * np.pi * (hz + 10 * k) * np.arange(6 * 8000) / 8000)
+            soundfile.write(tmp_path / "songs" / label / f"{k}.wav", song, 8000)
+    for name in ("song.mp3", "a.mp3", "b.wav"):
+        soundfile.write(tmp_path / name, song, 8000)
+    short = {"train.num_steps": 4, "eval.every_steps": 2, "optim.warmup_steps": 1}
+    short |= {"model.args.n_channels": 4, "eval.num_windows": 2}
+    text = []
+    for page in ("README.md", "docs/python.md"):
+        found = re.findall(r"```python\n(.*?)```", (ROOT / page).read_text(), re.DOTALL)
+        assert len(found) == 1
+        text += found
+    fewer = text[0].replace('{"optim', f"{str(short)[:-1]}, " + '"optim')
+    assert fewer != text[0]
+    done = subprocess.run(
+        [sys.executable, "-c", f"{fewer}\n{text[1]}"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "taggram.png").stat().st_size > 5000
+    assert (tmp_path / "spectrogram.png").stat().st_size > 5000
