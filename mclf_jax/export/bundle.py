@@ -1,0 +1,138 @@
+"""A bundle: trained networks and all that is needed to use them on songs, wherever it came from."""
+
+import dataclasses
+import functools
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from mclf_jax.models import Model
+from mclf_jax.objectives.supervised import task_scores
+
+PyTree = Any
+AGGREGATION = "mean_scores"
+"""How the scores of a song come from those of its windows, in every bundle there is."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Bundle:
+    """Networks with their weights, and what these mean.
+
+    Attributes:
+        models: one, or the members of an ensemble, which hear the same windows. `module` is None
+            where the code of a network from outside is not here, and only `program` can run.
+        variables: of their modules.
+        task: one of `data.base.source.TASKS`; between softmax, sigmoid and plain numbers.
+        labels: K names, in the order of the outputs; none for a network that has learnt none.
+        short: what to do with audio shorter than a window, "tile" or "pad".
+        num_windows: evenly spaced windows that stand for a song; None if `hop_s` is given.
+        hop_s: a window every so many seconds instead.
+        head: layers of a fitted probe, {"kernel" [D, ...], "bias"} each, with ReLU between them,
+            in place of the last layer of the network; none without a probe.
+        thresholds: {label: score from which on a song is said to have it}; empty if none is known.
+        about: JSON types for readers: data, versions, date, licence, network of each member.
+        card: what is told of it in Markdown; may be empty.
+        program: the same computation as a `jax.export.Exported`, if it came with one.
+    """
+
+    models: tuple[Model, ...]
+    variables: tuple[PyTree, ...]
+    task: str
+    labels: tuple[str, ...]
+    short: str
+    num_windows: int | None
+    hop_s: float | None
+    head: tuple[Mapping[str, Any], ...] = ()
+    thresholds: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    about: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    card: str = ""
+    program: Any = None
+
+    @property
+    def sample_rate_hz(self) -> int:
+        return self.models[0].features.sample_rate_hz
+
+    @property
+    def window_samples(self) -> int:
+        return self.models[0].window_samples
+
+    @property
+    def window_s(self) -> float:
+        return self.models[0].window_s
+
+    @property
+    def name(self) -> str:
+        """Of the network, or of those of an ensemble."""
+        names = [model.name for model in self.models]
+        return names[0] if len(names) == 1 else " + ".join(names)
+
+    @property
+    def weights(self) -> dict[str, Any]:
+        """All arrays as one tree: {"networks": [variables], "head": [layers]}."""
+        return {"networks": list(self.variables), "head": [dict(layer) for layer in self.head]}
+
+
+def window_outputs(bundle: Bundle, weights: PyTree, audio: jax.Array) -> dict[str, jax.Array]:
+    """What networks say of windows: pure, from the waveform on, in evaluation mode.
+
+    Args:
+        bundle: whose `models`, `task` and `head` are used.
+        weights: `bundle.weights`, or arrays of the same shapes.
+        audio: float32 [B, T] at the bundle's rate, T its `window_samples`.
+
+    Returns:
+        {"scores": [B, K], "embedding": [B, D]} and, but for ensembles, "logits" [B, K]. Members of
+        an ensemble have their scores averaged, and their embeddings one after the other.
+    """
+    found = []
+    for model, variables in zip(bundle.models, weights["networks"], strict=True):
+        outputs = model.apply(variables, audio)
+        embedding, logits = outputs["embedding"].astype("float32"), outputs["logits"]
+        if bundle.head:
+            logits = _apply_head(weights["head"], embedding)
+        scores = task_scores(bundle.task, logits)
+        found.append({"scores": scores, "logits": logits, "embedding": embedding})
+    if len(found) == 1:
+        return found[0]
+    return {
+        "scores": sum(each["scores"] for each in found) / len(found),
+        "embedding": jnp.concatenate([each["embedding"] for each in found], axis=-1),
+    }
+
+
+def _apply_head(layers: Sequence[Mapping[str, jax.Array]], x: jax.Array) -> jax.Array:
+    for number, layer in enumerate(layers):
+        x = jax.nn.relu(x) if number else x
+        x = jnp.matmul(x, layer["kernel"], precision="highest") + layer["bias"]
+    return x
+
+
+def make_step(bundle: Bundle) -> Any:
+    """(weights, batch of `evaluation.windows.pack`) -> rows with scores and embedding, jitted.
+
+    Of the bundle's own program where it has one.
+    """
+    if bundle.program is None:
+        return _make_live_step(bundle.models, bundle.task, len(bundle.head))
+
+    def step(weights, batch):
+        return _with_rows(bundle.program.call(weights, batch["audio"]), batch)
+
+    return jax.jit(step)
+
+
+@functools.lru_cache(maxsize=4)  # taggers of the same network share what is compiled
+def _make_live_step(models: tuple[Model, ...], task: str, num_layers: int) -> Any:
+    like = Bundle(models, (), task, (), "pad", 1, None, head=({},) * num_layers)
+
+    def step(weights, batch):
+        return _with_rows(window_outputs(like, weights, batch["audio"]), batch)
+
+    return jax.jit(step)
+
+
+def _with_rows(found: Mapping[str, Any], batch: Mapping[str, Any]) -> dict[str, Any]:
+    rows = {name: batch[name] for name in ("row", "index", "valid")}
+    return rows | {name: found[name] for name in ("scores", "embedding")}

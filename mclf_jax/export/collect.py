@@ -1,0 +1,95 @@
+"""Whatever networks come from becomes a bundle: runs, several of them, `.mclf` files."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from mclf_jax.common import parallel
+from mclf_jax.export.archive import read_archive
+from mclf_jax.export.bundle import Bundle
+from mclf_jax.models import Model
+from mclf_jax.run.weights import load_variables, open_run, why_unfit
+
+Paths = str | Path | Sequence[str | Path]
+
+
+def bundle_of(paths: Paths) -> Bundle:
+    """What can be used on songs, opened.
+
+    Args:
+        paths: a run directory, with the weights of its best checkpoint, or an exported file; or
+            several, whose scores are averaged.
+
+    Raises:
+        FileNotFoundError: there is none, or nothing was trained in it yet.
+        ValueError: what is there is damaged, or several do not go together.
+    """
+    if isinstance(paths, str | Path):
+        return _open(Path(paths))
+    opened = {str(path): _open(Path(path)) for path in paths}
+    if not opened:
+        raise ValueError("paths is empty; it must name a run or an exported file, or several")
+    return next(iter(opened.values())) if len(opened) == 1 else _ensemble(opened)
+
+
+def _open(path: Path) -> Bundle:
+    return read_archive(path) if path.is_file() else _of_run(path)
+
+
+def _of_run(path: Path) -> Bundle:
+    opened = open_run(path)
+    config, meta, model = opened.config, opened.meta, opened.model
+    best = load_variables(path, model, parallel.make_mesh(1))
+    hop_s = config.eval.hop_s
+    kept = ("audio", "data", "unlabelled", "packages", "python", "git_revision")
+    return Bundle(
+        models=(model,),
+        variables=(best["variables"],),
+        task=meta["task"],
+        labels=() if why_unfit(opened) else tuple(meta["labels"]),
+        short=config.data.short,
+        num_windows=config.eval.num_windows if hop_s is None else None,
+        hop_s=hop_s,
+        about={
+            **{name: meta[name] for name in kept if meta.get(name) is not None},
+            "objective": config.objective.name,
+            "step": best["step"],
+        },
+    )
+
+
+def _ensemble(members: dict[str, Bundle]) -> Bundle:
+    first_name, first = next(iter(members.items()))
+
+    def heard(bundle: Bundle) -> dict[str, object]:
+        return {
+            "task": bundle.task,
+            "labels": bundle.labels,
+            "sample rate": bundle.sample_rate_hz,
+            "samples in a window": bundle.window_samples,
+            "data.short": bundle.short,
+        }
+
+    for name, member in members.items():
+        for what, value in heard(member).items():
+            if value != heard(first)[what]:
+                raise ValueError(
+                    f"{first_name} and {name} do not go together: their {what} are "
+                    f"{heard(first)[what]} and {value}; members of an ensemble hear the same "
+                    "windows and score the same labels in the same order"
+                )
+        if member.head or not member.labels:
+            raise ValueError(
+                f"{name} {'is a probe' if member.head else 'has learnt no labels'}; members of an "
+                "ensemble are networks that were trained with labels"
+            )
+    models: tuple[Model, ...] = sum((member.models for member in members.values()), ())
+    return Bundle(
+        models=models,
+        variables=sum((member.variables for member in members.values()), ()),
+        task=first.task,
+        labels=first.labels,
+        short=first.short,
+        num_windows=first.num_windows,
+        hop_s=first.hop_s,
+        about={"members": [dict(member.about) for member in members.values()]},
+    )
