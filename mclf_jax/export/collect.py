@@ -1,11 +1,15 @@
-"""Whatever networks come from becomes a bundle: runs, several of them, `.mclf` files."""
+"""Whatever networks come from becomes a bundle: runs, several of them, files, other layouts."""
 
+import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
-from mclf_jax.common import parallel
+from mclf_jax.common import files, parallel
+from mclf_jax.evaluation import result
 from mclf_jax.export.archive import read_archive
 from mclf_jax.export.bundle import Bundle
+from mclf_jax.export.huggingface import is_huggingface, read_huggingface
+from mclf_jax.metrics.thresholds import best_f1_thresholds
 from mclf_jax.models import Model
 from mclf_jax.run.weights import load_variables, open_run, why_unfit
 
@@ -16,8 +20,9 @@ def bundle_of(paths: Paths) -> Bundle:
     """What can be used on songs, opened.
 
     Args:
-        paths: a run directory, with the weights of its best checkpoint, or an exported file; or
-            several, whose scores are averaged.
+        paths: a run directory, with the weights of its best checkpoint; or a `.mclf` file, or a
+            folder in the layout of Hugging Face, that was exported; or several, whose scores are
+            averaged.
 
     Raises:
         FileNotFoundError: there is none, or nothing was trained in it yet.
@@ -32,29 +37,57 @@ def bundle_of(paths: Paths) -> Bundle:
 
 
 def _open(path: Path) -> Bundle:
-    return read_archive(path) if path.is_file() else _of_run(path)
+    if path.is_file():
+        return read_archive(path)
+    if is_huggingface(path):
+        return read_huggingface(path)
+    return _of_run(path)
 
 
 def _of_run(path: Path) -> Bundle:
     opened = open_run(path)
     config, meta, model = opened.config, opened.meta, opened.model
     best = load_variables(path, model, parallel.make_mesh(1))
-    hop_s = config.eval.hop_s
+    hop_s, reports = config.eval.hop_s, path / "report"
+    labels = () if why_unfit(opened) else tuple(meta["labels"])
     kept = ("audio", "data", "unlabelled", "packages", "python", "git_revision")
     return Bundle(
         models=(model,),
         variables=(best["variables"],),
         task=meta["task"],
-        labels=() if why_unfit(opened) else tuple(meta["labels"]),
+        labels=labels,
         short=config.data.short,
         num_windows=config.eval.num_windows if hop_s is None else None,
         hop_s=hop_s,
+        thresholds=_thresholds(reports, step=best["step"]) if labels else {},
         about={
             **{name: meta[name] for name in kept if meta.get(name) is not None},
             "objective": config.objective.name,
             "step": best["step"],
         },
     )
+
+
+def _thresholds(reports: Path, *, step: int) -> dict[str, float]:
+    """Of the tags that the valid split tells one for, if these weights were evaluated on it."""
+    if "valid" not in result.saved_splits(reports):
+        return {}
+    valid = result.load_report(reports, "valid")
+    if valid.task != "multi_label" or valid.meta.get("step") != step:
+        return {}
+    found = best_f1_thresholds(valid.scores, valid.targets)
+    return {name: float(t) for name, t in zip(valid.labels, found, strict=True) if t == t}
+
+
+def with_card(bundle: Bundle, paths: Paths) -> Bundle:
+    """The bundle with what is told of a run to its readers: metrics of its reports."""
+    if bundle.card or not isinstance(paths, str | Path) or not Path(paths).is_dir():
+        return bundle
+    reports = Path(paths) / "report"
+    found = {split: result.load_report(reports, split) for split in result.saved_splits(reports)}
+    of_weights = {s: r for s, r in found.items() if r.meta.get("step") == bundle.about.get("step")}
+    measured = {split: files.without_nan(r.metrics) for split, r in of_weights.items()}
+    return dataclasses.replace(bundle, about={**bundle.about, "metrics": measured})
 
 
 def _ensemble(members: dict[str, Bundle]) -> Bundle:

@@ -22,6 +22,7 @@ PAGES = (
     "README.md",
     "docs/command_line.md",
     "docs/data.md",
+    "docs/exporting.md",
     "docs/few_labels.md",
     "docs/measured.md",
     "docs/models.md",

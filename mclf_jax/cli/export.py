@@ -1,0 +1,77 @@
+"""`mclf export`: a trained network leaves its run directory, in one of several forms."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from mclf_jax.cli import flags
+
+_FORMS = {".mclf": "mclf"}
+
+
+def add_commands(commands: Any) -> None:
+    """Declare it."""
+    command = flags.add_command(
+        commands,
+        _export,
+        examples=(
+            "mclf export runs/mine --out tagger.mclf",
+            "mclf export runs/a runs/b runs/c --out ensemble.mclf --weights float16",
+            "mclf export runs/mine --to huggingface --out hub/mine",
+        ),
+    )
+    command.add_argument(
+        "run", nargs="+", help="run directory or exported file; of several the scores are averaged"
+    )
+    command.add_argument("--out", required=True, help="file or folder to write")
+    command.add_argument(
+        "--to",
+        choices=("mclf", "huggingface"),
+        help="mclf: one file that needs nothing else; huggingface: a folder in the layout of its "
+        "Hub. By the ending of --out when not given",
+    )
+    command.add_argument(
+        "--weights",
+        default="float32",
+        choices=("float32", "float16"),
+        help="how they are stored; float16 halves the file",
+    )
+
+
+def _export(arguments: argparse.Namespace) -> None:
+    """Write a trained network as one file that travels, or in the layout of others. It is read
+    back, and the greatest difference of its scores is told."""
+    from mclf_jax.common import files
+    from mclf_jax.export import archive, huggingface, verify
+    from mclf_jax.export.collect import bundle_of, with_card
+
+    out = Path(arguments.out)
+    to = arguments.to or _FORMS.get(out.suffix)
+    if to is None:
+        raise ValueError(f"--out is {out}; it must end in {', '.join(_FORMS)}, or say --to")
+    files.check_place("--out", out, kind="file" if to in _FORMS.values() else "folder")
+    paths = arguments.run[0] if len(arguments.run) == 1 else arguments.run
+    bundle = with_card(bundle_of(paths), paths)
+    write, read = {
+        "mclf": (archive.write_archive, archive.read_archive),
+        "huggingface": (huggingface.write_huggingface, huggingface.read_huggingface),
+    }[to]
+    write(bundle, out, weights=arguments.weights)
+    difference = verify.greatest_difference(bundle, verify.outputs_of(read(out)))
+    learnt = f"{len(bundle.labels)} labels" if bundle.labels else "no labels"
+    print(f"{bundle.name}, {learnt}, {_size(out)}: {out}")
+    print(
+        f"read back: scores differ by {difference:.1g} at most, over {verify.NUM_WINDOWS} windows "
+        "of noise and chords"
+    )
+    if bundle.task == "multi_label" and bundle.labels and not bundle.thresholds:
+        print(
+            f"it has no thresholds: `mclf evaluate {arguments.run[0]} --split valid`, then export "
+            "again, puts in those with the best F1 of each label"
+        )
+    print(f"next: mclf predict {out} SONG.mp3")
+
+
+def _size(path: Path) -> str:
+    found = [path] if path.is_file() else [each for each in path.rglob("*") if each.is_file()]
+    return f"{sum(each.stat().st_size for each in found) / 1e6:.1f} MB"

@@ -1,0 +1,36 @@
+"""`mclf export`, and what the other commands make of what it writes."""
+
+import subprocess
+import sys
+
+import pytest
+import soundfile
+
+from tests import ROOT
+from tests.export.bundles import RATE_HZ, song
+from tests.small_run import write_run
+
+
+def mclf(*arguments, code=0):
+    command = [sys.executable, "-m", "mclf_jax.cli", *map(str, arguments)]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
+    assert result.returncode == code, result.stdout + result.stderr
+    return result
+
+
+@pytest.mark.slow
+def test_a_file_tags_as_the_run_does(tmp_path):
+    run = tmp_path / "run"
+    write_run(run, song(num_samples=2000).reshape(4, 500))
+    for name in ("a", "b"):
+        soundfile.write(tmp_path / f"{name}.wav", song(seed=ord(name)), RATE_HZ)
+    said = mclf("predict", run, tmp_path / "a.wav", tmp_path / "b.wav").stdout
+    for out in (["--out", tmp_path / "x.mclf"], ["--to", "huggingface", "--out", tmp_path / "hub"]):
+        done = mclf("export", run, *out)
+        assert "read back: scores differ by" in done.stdout
+        assert f"next: mclf predict {out[-1]}" in done.stdout
+        assert mclf("predict", out[-1], tmp_path / "a.wav", tmp_path / "b.wav").stdout == said
+    refused = mclf("export", run, "--out", tmp_path / "x.txt", code=1)
+    assert "it must end in .mclf" in refused.stderr
+    refused = mclf("export", tmp_path / "nothing", "--out", tmp_path / "y.mclf", code=1)
+    assert "is not a run directory" in refused.stderr and not (tmp_path / "y.mclf").exists()

@@ -1,0 +1,23 @@
+"""Small bundles with weights that nobody trained, and songs for them."""
+
+import jax
+import numpy as np
+
+from mclf_jax.export.bundle import Bundle
+from tests.small_run import LOG_MEL, small_model
+
+RATE_HZ = LOG_MEL["sample_rate_hz"]
+
+
+def small_bundle(*, seed=0, task="multi_label", labels=("low", "high"), **fields) -> Bundle:
+    """Of `small_run.small_model`, with statistics of features so that scores are not all alike."""
+    model = small_model(num_labels=max(1, len(labels)))
+    variables = model.init(jax.random.key(seed))
+    variables["batch_stats"]["spec_bn"] = {"mean": np.full(1, -40.0), "var": np.full(1, 400.0)}
+    fields = {"num_windows": 2, "hop_s": None, "short": "tile"} | fields
+    return Bundle((model,), (variables,), task=task, labels=tuple(labels), **fields)
+
+
+def song(*, num_samples=1200, seed=0) -> np.ndarray:
+    noise = np.random.default_rng(seed).standard_normal(num_samples)
+    return (0.1 * noise).astype(np.float32)
