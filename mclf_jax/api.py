@@ -119,7 +119,7 @@ class Tagger:
         self.bundle, self.model = bundle, bundle.models[0]
         self.labels, self.task = bundle.labels, bundle.task
         self._batch_size = max(1, int(batch_size / longer))
-        self._weights, self._step = bundle.weights, make_step(bundle)
+        self._weights, self._step = jax.device_put(bundle.weights), make_step(bundle)
 
     @property
     def variables(self) -> Any:

@@ -60,16 +60,20 @@ def _export(arguments: argparse.Namespace) -> None:
     difference = verify.greatest_difference(bundle, verify.outputs_of(read(out)))
     learnt = f"{len(bundle.labels)} labels" if bundle.labels else "no labels"
     print(f"{bundle.name}, {learnt}, {_size(out)}: {out}")
+    compared = "scores" if bundle.labels else "embeddings"
     print(
-        f"read back: scores differ by {difference:.1g} at most, over {verify.NUM_WINDOWS} windows "
-        "of noise and chords"
+        f"read back: {compared} differ by {difference:.1g} at most, over {verify.NUM_WINDOWS} "
+        "windows of noise and chords"
     )
     if bundle.task == "multi_label" and bundle.labels and not bundle.thresholds:
         print(
             f"it has no thresholds: `mclf evaluate {arguments.run[0]} --split valid`, then export "
             "again, puts in those with the best F1 of each label"
         )
-    print(f"next: mclf predict {out} SONG.mp3")
+    if bundle.labels:
+        print(f"next: mclf predict {out} SONG.mp3")
+    else:
+        print(f"next: mclf embed {out} SONG.mp3 --out FILE.npz")
 
 
 def _size(path: Path) -> str:

@@ -26,7 +26,7 @@ def sample_windows(bundle: Bundle) -> np.ndarray:
 
 def outputs_of(bundle: Bundle) -> Outputs:
     """float32 [B, T] -> {"scores" [B, K], "embedding" [B, D]}, by whatever the bundle runs on."""
-    step, weights = make_step(bundle), bundle.weights
+    step, weights = make_step(bundle), jax.device_put(bundle.weights)
 
     def outputs(audio):
         rows = np.arange(len(audio), dtype=np.int32)
@@ -38,6 +38,9 @@ def outputs_of(bundle: Bundle) -> Outputs:
 
 
 def greatest_difference(bundle: Bundle, other: Outputs) -> float:
-    """Between the scores of a bundle and of what was made of it, on `sample_windows`."""
-    audio = sample_windows(bundle)
-    return float(np.abs(outputs_of(bundle)(audio)["scores"] - other(audio)["scores"]).max())
+    """Between the scores of a bundle and of what was made of it, on `sample_windows`.
+
+    Of a network that has learnt no labels it is that of the embeddings.
+    """
+    audio, name = sample_windows(bundle), "scores" if bundle.labels else "embedding"
+    return float(np.abs(outputs_of(bundle)(audio)[name] - other(audio)[name]).max())
