@@ -11,9 +11,10 @@ for regression numbers.
 # pyright: reportAttributeAccessIssue=false, reportCallIssue=false, reportRedeclaration=false
 # Scikit-learn's types are unions of all that any estimator may return.
 
+import dataclasses
 import itertools
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -44,6 +45,27 @@ _SPREAD_ALPHAS = (0.99, 0.9, 0.5)
 _MAX_ITERATIONS = 1000
 
 
+@dataclasses.dataclass(frozen=True, eq=False)
+class Layers:
+    """What "linear" and "mlp" have learnt, as plain arrays: a `Predict` that can be kept.
+
+    Attributes:
+        task: one of `data.base.source.TASKS`; between softmax, sigmoid and plain numbers.
+        layers: {"kernel" [D, ...], "bias"} each, with ReLU between them.
+    """
+
+    task: str
+    layers: tuple[Mapping[str, np.ndarray], ...]
+
+    def __call__(self, x: np.ndarray) -> np.ndarray:
+        for number, layer in enumerate(self.layers):
+            x = np.maximum(x, 0) if number else x
+            x = x @ layer["kernel"] + layer["bias"]
+        if self.task == "regression":
+            return x
+        return softmax(x, axis=1) if self.task == "single_label" else expit(x)
+
+
 def linear(task: str, x: np.ndarray, y: np.ndarray, *, seed: int) -> Candidates:
     """Logistic regression, or ridge regression; the strength of the L2 penalty is to be chosen.
 
@@ -57,7 +79,8 @@ def linear(task: str, x: np.ndarray, y: np.ndarray, *, seed: int) -> Candidates:
     if task == "regression":
         for alpha in _ALPHAS:
             ridge = Ridge(alpha=alpha).fit(x, y)
-            yield {"alpha": alpha}, lambda z, r=ridge: r.predict(z).reshape(len(z), -1)
+            kernel = ridge.coef_.reshape(-1, x.shape[1]).T
+            yield {"alpha": alpha}, _layers(task, [kernel], [np.atleast_1d(ridge.intercept_)])
         return
     # From one strength to the next it is a short way for the solver.
     columns = [y] if task == "single_label" else list(y.T)
@@ -68,7 +91,9 @@ def linear(task: str, x: np.ndarray, y: np.ndarray, *, seed: int) -> Candidates:
                 # Weak penalties need not converge: how far they came is judged like the rest.
                 warnings.simplefilter("ignore", ConvergenceWarning)
                 model.set_params(C=strength).fit(x, column)
-        yield {"C": strength}, lambda z: _probabilities(task, [m.predict_proba(z) for m in models])
+        kernel = np.concatenate([model.coef_ for model in models]).T
+        bias = np.concatenate([model.intercept_ for model in models])
+        yield {"C": strength}, _layers(task, [kernel], [bias])
 
 
 def mlp(task: str, x: np.ndarray, y: np.ndarray, *, seed: int) -> Candidates:
@@ -83,18 +108,15 @@ def mlp(task: str, x: np.ndarray, y: np.ndarray, *, seed: int) -> Candidates:
     else:
         network, targets = MLPClassifier(**sizes), y
         first = {"classes": np.arange(y.max() + 1 if y.ndim == 1 else max(2, y.shape[1]))}
+        mean, scale = 0.0, 1.0
     targets = targets[:, 0] if targets.ndim == 2 and targets.shape[1] == 1 else targets
-
-    def predict(z: np.ndarray) -> np.ndarray:
-        if task == "regression":
-            return network.predict(z).reshape(len(z), -1) * scale + mean
-        scores = network.predict_proba(z)
-        return scores[:, 1:] if task == "multi_label" and targets.ndim == 1 else scores
-
     for epoch in range(1, MAX_EPOCHS + 1):
         network.partial_fit(x, targets, **first)
         first = {}
-        yield {"epoch": epoch}, predict
+        *kernels, last = network.coefs_
+        *biases, last_bias = network.intercepts_
+        kernels, biases = [*kernels, last * scale], [*biases, last_bias * scale + mean]
+        yield {"epoch": epoch}, _layers(task, kernels, biases)
 
 
 def knn(task: str, x: np.ndarray, y: np.ndarray, *, seed: int) -> Candidates:
@@ -206,10 +228,14 @@ MAX_WINDOWS = {"svm": 5000, "label_spreading": 10_000}
 """Training windows for kinds whose cost grows with their square, unlabelled ones among them."""
 
 
-def _probabilities(task: str, predicted: list[np.ndarray]) -> np.ndarray:
-    if task == "single_label":
-        return predicted[0]
-    return np.stack([column[:, 1] for column in predicted], axis=1)
+def _layers(task: str, kernels: list[np.ndarray], biases: list[np.ndarray]) -> Layers:
+    """Of copies, because networks go on learning in place."""
+    if task == "single_label" and len(biases[-1]) == 1:
+        # Scikit-learn has one output for two classes; softmax wants two.
+        kernels[-1] = np.pad(kernels[-1], ((0, 0), (1, 0)))
+        biases[-1] = np.pad(biases[-1], (1, 0))
+    pairs = zip(kernels, biases, strict=True)
+    return Layers(task, tuple({"kernel": k.copy(), "bias": b.copy()} for k, b in pairs))
 
 
 def _margins_to_classes(margins: np.ndarray) -> np.ndarray:

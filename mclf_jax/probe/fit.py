@@ -6,10 +6,12 @@ without a song. Shapes as there.
 
 import dataclasses
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
+from scipy.linalg import block_diag
+from scipy.special import logit
 from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
@@ -18,7 +20,7 @@ from mclf_jax.evaluation.windows import average
 from mclf_jax.metrics import counted
 from mclf_jax.metrics.inputs import validate
 from mclf_jax.probe import classifiers
-from mclf_jax.probe.classifiers import TRANSDUCTIVE
+from mclf_jax.probe.classifiers import TRANSDUCTIVE, Layers, Predict
 from mclf_jax.probe.embeddings import Embeddings
 
 Learn = Callable[[str, np.ndarray, np.ndarray], classifiers.Candidates]
@@ -28,6 +30,9 @@ KINDS = (*classifiers.KINDS, *TRANSDUCTIVE)
 
 # Numbers in the training vectors up to which more threads than one get in each other's way.
 _SMALL = 4_000_000
+# The logit of what never is, or always: sigmoid and softmax make exactly 0 and 1 of it, and it can
+# be kept in float16.
+_SURE = 3e4
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,11 +93,72 @@ class Fitted:
         scores: [N, K] of the test songs.
         setting: that was chosen, such as {"C": 0.1}.
         valid_score: of it, the headline of the task; -inf where the songs define none.
+        valid_scores: [N, K] of the valid songs.
+        layers: {"kernel", "bias"} each, that say the same of plain embeddings, see `as_layers`;
+            none for kinds that are no layers.
     """
 
     scores: np.ndarray
     setting: dict[str, Any]
     valid_score: float
+    valid_scores: np.ndarray
+    layers: tuple[Mapping[str, np.ndarray], ...]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Joined:
+    """A `Predict` for all labels, made of some for a few labels each.
+
+    Attributes:
+        task: one of `data.base.source.TASKS`.
+        constant: [K], what is said of labels that are in none of the parts.
+        parts: (labels, what predicts them) each.
+    """
+
+    task: str
+    constant: np.ndarray
+    parts: tuple[tuple[np.ndarray, Predict], ...] = ()
+
+    def __call__(self, z: np.ndarray) -> np.ndarray:
+        scores = np.tile(self.constant, (len(z), 1))
+        for columns, predict in self.parts:
+            scores[:, columns] = predict(z)
+        return scores
+
+
+def as_layers(joined: Joined, *, scaler: StandardScaler) -> tuple[dict[str, np.ndarray], ...]:
+    """Dense layers, ReLU between them, that take embeddings as they are before `scaler`.
+
+    Hidden units of the parts stand beside each other. Labels with a constant have a kernel of 0.
+
+    Returns:
+        {"kernel", "bias"} each, float32; none if a part is something else than layers.
+    """
+    parts = [predict for _, predict in joined.parts if isinstance(predict, Layers)]
+    if len(parts) < len(joined.parts):
+        return ()
+    logits = {"multi_label": logit, "single_label": _log}.get(joined.task, np.asarray)
+    bias = np.clip(logits(joined.constant), -_SURE, _SURE)
+    kernel = np.zeros((len(scaler.scale_), len(bias)))
+    made = [{"kernel": kernel, "bias": bias}]
+    if parts:
+        made = []
+        for number, layers in enumerate(zip(*(part.layers for part in parts), strict=True)):
+            join = block_diag if number else lambda *kernels: np.concatenate(kernels, axis=1)
+            kernel = join(*(layer["kernel"] for layer in layers))
+            made.append({"kernel": kernel, "bias": np.concatenate([x["bias"] for x in layers])})
+        learnt, last = np.concatenate([columns for columns, _ in joined.parts]), made[-1]
+        kernel = np.zeros((len(last["kernel"]), len(bias)))
+        kernel[:, learnt], bias[learnt] = last["kernel"], last["bias"]
+        made[-1] = {"kernel": kernel, "bias": bias}
+    first = made[0]["kernel"] / scaler.scale_[:, None]
+    made[0] = {"kernel": first, "bias": made[0]["bias"] - scaler.mean_ @ first}
+    return tuple({name: a.astype(np.float32) for name, a in layer.items()} for layer in made)
+
+
+def _log(probabilities: np.ndarray) -> np.ndarray:
+    with np.errstate(divide="ignore"):
+        return np.log(probabilities)
 
 
 def rows_of(embeddings: Embeddings, songs: np.ndarray, targets: np.ndarray) -> Rows:
@@ -164,16 +230,22 @@ def fit(
     small = train.vectors.size < _SMALL
     with threadpool_limits(1 if small else None, user_api="blas"):
         for setting, predict in candidates:
-            score = _score(task, valid.song_means(predict(of_valid)), valid.targets, labels)
+            of_songs = valid.song_means(predict(of_valid))
+            score = _score(task, of_songs, valid.targets, labels)
             if best is None or score > best_score:
-                # Scored at once, because the next epoch changes the network in place.
-                best = Fitted(test.song_means(predict(of_test)), setting, score[0])
-                best_score, since_best = score, 0
+                best, best_score, since_best = (setting, predict, of_songs), score, 0
             else:
                 since_best += 1
             if since_best >= classifiers.PATIENCE.get(kind, np.inf):
                 break
-    return best
+        setting, predict, of_songs = best
+        return Fitted(
+            scores=test.song_means(predict(of_test)),
+            setting=setting,
+            valid_score=best_score[0],
+            valid_scores=of_songs,
+            layers=as_layers(predict, scaler=scaler),
+        )
 
 
 def _score(
@@ -218,7 +290,7 @@ def _candidates(
     *,
     num_labels: int,
     takes_unknown: bool,
-) -> classifiers.Candidates:
+) -> Iterator[tuple[dict[str, Any], Joined]]:
     """Candidates for all K labels, made of those for labels that can be learnt together.
 
     That is all of them if `learn` takes targets that are NaN.
@@ -229,35 +301,24 @@ def _candidates(
     parts = list((_together if takes_unknown else _parts)(learn, task, x, y))
     constant = _constant(task, y)
     if not parts:
-        yield {"constant": True}, lambda z: np.tile(constant, (len(z), 1))
+        yield {"constant": True}, Joined(task, constant)
         return
     for together in zip(*(candidates for _, candidates in parts), strict=True):
-
-        def predict(z, together=together):
-            scores = np.tile(constant, (len(z), 1))
-            for (columns, _), (_, predict_part) in zip(parts, together, strict=True):
-                scores[:, columns] = predict_part(z)
-            return scores
-
-        yield together[0][0], predict
+        predicts = (predict for _, predict in together)
+        columns = (columns for columns, _ in parts)
+        yield together[0][0], Joined(task, constant, tuple(zip(columns, predicts, strict=True)))
 
 
 def _single_label(
     learn: Learn, x: np.ndarray, y: np.ndarray, *, num_labels: int
-) -> classifiers.Candidates:
+) -> Iterator[tuple[dict[str, Any], Joined]]:
     """Classes without a song have probability 0."""
     there, y = np.unique(y, return_inverse=True)
-
-    def spread(z: np.ndarray, scores: np.ndarray) -> np.ndarray:
-        everything = np.zeros((len(z), num_labels))
-        everything[:, there] = scores
-        return everything
-
     if len(there) == 1:
-        yield {"constant": True}, lambda z: spread(z, np.ones((len(z), 1)))
+        yield {"constant": True}, Joined("single_label", np.eye(num_labels)[there[0]])
         return
     for setting, predict in learn("single_label", x, y):
-        yield setting, lambda z, predict=predict: spread(z, predict(z))
+        yield setting, Joined("single_label", np.zeros(num_labels), ((there, predict),))
 
 
 def _parts(
