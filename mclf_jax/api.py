@@ -34,8 +34,8 @@ def load(
     """The tagger of a run directory, with the weights of its best checkpoint, or of a file.
 
     Args:
-        run: made by `mclf train` or `mclf convert`, or a `.mclf` file of `mclf export`; or a list
-            of them, whose scores are averaged.
+        run: made by `mclf train` or `mclf convert`, or a `.mclf` file of `mclf export`, or a probe
+            that `mclf probe` kept; or a list of runs and files, whose scores are averaged.
         window_s, num_windows, hop_s: how songs are cut, see `Tagger`; what the run was evaluated
             with when not given.
 

@@ -120,3 +120,6 @@ def _probe(arguments: argparse.Namespace) -> None:
     )
     print(show.text(result))
     print(result.directory)
+    if result.heads:
+        print("fitted probes, in place of a run for mclf predict, embed and export:")
+        print("\n".join(f"  {path}" for path in result.heads.values()))

@@ -1,4 +1,4 @@
-"""Whatever networks come from becomes a bundle: runs, several of them, files, other layouts."""
+"""Whatever networks come from becomes a bundle: runs, probes of them, files, other layouts."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -8,10 +8,11 @@ from mclf_jax.common import files, parallel
 from mclf_jax.evaluation import result
 from mclf_jax.export.archive import read_archive
 from mclf_jax.export.bundle import Bundle
+from mclf_jax.export.heads import NOT_KEPT, SUFFIX, read_head
 from mclf_jax.export.huggingface import is_huggingface, read_huggingface
 from mclf_jax.metrics.thresholds import best_f1_thresholds
 from mclf_jax.models import Model
-from mclf_jax.run.weights import load_variables, open_run, why_unfit
+from mclf_jax.run.weights import digest, load_variables, open_run, why_unfit
 
 Paths = str | Path | Sequence[str | Path]
 
@@ -20,13 +21,15 @@ def bundle_of(paths: Paths) -> Bundle:
     """What can be used on songs, opened.
 
     Args:
-        paths: a run directory, with the weights of its best checkpoint; or a `.mclf` file, or a
-            folder in the layout of Hugging Face, that was exported; or several, whose scores are
-            averaged.
+        paths: a run directory, with the weights of its best checkpoint; or a fitted probe of
+            `mclf probe` (`.../heads/linear.safetensors`), with the network of its run; or a
+            `.mclf` file, or a folder in the layout of Hugging Face, that was exported; or several,
+            whose scores are averaged.
 
     Raises:
         FileNotFoundError: there is none, or nothing was trained in it yet.
-        ValueError: what is there is damaged, or several do not go together.
+        ValueError: what is there is damaged, or several do not go together, or the run of a probe
+            has other weights by now.
     """
     if isinstance(paths, str | Path):
         return _open(Path(paths))
@@ -37,10 +40,18 @@ def bundle_of(paths: Paths) -> Bundle:
 
 
 def _open(path: Path) -> Bundle:
+    if path.suffix == SUFFIX:
+        return _of_probe(path)
     if path.is_file():
         return read_archive(path)
     if is_huggingface(path):
         return read_huggingface(path)
+    if (path / "probe.json").is_file():
+        kept = [f"heads/{each.name}" for each in sorted((path / "heads").glob(f"*{SUFFIX}"))]
+        raise ValueError(
+            f"{path} is a folder of `mclf probe`; "
+            + (f"take what it kept: {', '.join(kept)}" if kept else NOT_KEPT)
+        )
     return _of_run(path)
 
 
@@ -64,6 +75,33 @@ def _of_run(path: Path) -> Bundle:
             **{name: meta[name] for name in kept if meta.get(name) is not None},
             "objective": config.objective.name,
             "step": best["step"],
+        },
+    )
+
+
+def _of_probe(path: Path) -> Bundle:
+    head = read_head(path)
+    if not (head.run / "config.json").is_file():
+        raise FileNotFoundError(
+            f"{path} needs the network of {head.run}, which is not there: bring it back, or move "
+            "the probe with its run"
+        )
+    encoder = _of_run(head.run)
+    if digest(encoder.variables[0]) != head.weights:
+        raise ValueError(
+            f"{path} was fitted on step {head.step} of {head.run}, whose best checkpoint has other "
+            f"weights by now (step {encoder.about['step']}): probe the run again"
+        )
+    return dataclasses.replace(
+        encoder,
+        **{name: getattr(head, name) for name in ("task", "labels", "short", "num_windows")},
+        hop_s=head.hop_s,
+        head=head.layers,
+        thresholds=head.thresholds,
+        about={
+            **encoder.about,
+            **head.about,
+            "encoder": {"run": head.run.name, "data": encoder.about["data"]},
         },
     )
 

@@ -92,10 +92,8 @@ def from_json(
         ValueError: there is no such network and no program, or its weights are not all there, are
             of other shapes or not finite.
     """
-    num_labels = max(1, len(settings["labels"]))
-    built = [
-        _build(n, num_labels, name=name, required=program is None) for n in settings["networks"]
-    ]
+    count = max(1, len(settings["labels"]))
+    built = [_build(n, count, name=name, required=program is None) for n in settings["networks"]]
     tree = unflatten(arrays, name=name)
     variables = tuple(tree.get("networks", {}).get(str(i), {}) for i in range(len(built)))
     for model, found in zip(built, variables, strict=True):
@@ -158,6 +156,8 @@ def _network(model: Model) -> dict[str, Any]:
     return {
         "name": model.name,
         "args": json.loads(json.dumps(arguments)),
+        # Other than the labels where a probe stands in place of the last layer.
+        "num_labels": module.num_labels,
         "dtype": getattr(module, "dtype", "float32"),
         "features": features.to_json(model.features),
         "window_samples": model.window_samples,
@@ -181,7 +181,7 @@ def _build(settings: Mapping[str, Any], num_labels: int, *, name: str, required:
         found = features.from_json(settings["features"])
         return models.build(
             settings["name"],
-            num_labels=num_labels,
+            num_labels=settings.get("num_labels", num_labels),
             features=found,
             window_s=settings["window_samples"] / found.sample_rate_hz,
             dtype=settings["dtype"],

@@ -19,6 +19,7 @@ from mclf_jax import metrics
 from mclf_jax.evaluation.windows import average
 from mclf_jax.metrics import counted
 from mclf_jax.metrics.inputs import validate
+from mclf_jax.metrics.thresholds import best_f1_thresholds
 from mclf_jax.probe import classifiers
 from mclf_jax.probe.classifiers import TRANSDUCTIVE, Layers, Predict
 from mclf_jax.probe.embeddings import Embeddings
@@ -93,7 +94,8 @@ class Fitted:
         scores: [N, K] of the test songs.
         setting: that was chosen, such as {"C": 0.1}.
         valid_score: of it, the headline of the task; -inf where the songs define none.
-        valid_scores: [N, K] of the valid songs.
+        thresholds: {tag: score} from which on a song has it, with the best F1 on the valid songs;
+            for tags alone, and those that there are songs with and without.
         layers: {"kernel", "bias"} each, that say the same of plain embeddings, see `as_layers`;
             none for kinds that are no layers.
     """
@@ -101,7 +103,7 @@ class Fitted:
     scores: np.ndarray
     setting: dict[str, Any]
     valid_score: float
-    valid_scores: np.ndarray
+    thresholds: dict[str, float]
     layers: tuple[Mapping[str, np.ndarray], ...]
 
 
@@ -243,7 +245,7 @@ def fit(
             scores=test.song_means(predict(of_test)),
             setting=setting,
             valid_score=best_score[0],
-            valid_scores=of_songs,
+            thresholds=_thresholds(task, of_songs, valid.targets, labels),
             layers=as_layers(predict, scaler=scaler),
         )
 
@@ -263,6 +265,15 @@ def _score(
     truth = np.eye(len(labels))[targets] if task == "single_label" else targets
     errors = np.square(scores - truth)[~np.isnan(truth)]
     return (value if np.isfinite(value) else -np.inf), -float(errors.mean())
+
+
+def _thresholds(
+    task: str, scores: np.ndarray, targets: np.ndarray, labels: tuple[str, ...]
+) -> dict[str, float]:
+    if task != "multi_label":
+        return {}
+    found = best_f1_thresholds(scores, targets)
+    return {name: float(t) for name, t in zip(labels, found, strict=True) if t == t}
 
 
 def _thin_alike(

@@ -11,6 +11,7 @@ from mclf_jax import metrics
 from mclf_jax.common import checks, files
 from mclf_jax.common.text import documents, tables
 from mclf_jax.data.base.source import TASKS
+from mclf_jax.export.heads import KINDS, SUFFIX
 from mclf_jax.metrics.interval import mean_interval
 
 END_TO_END = "end-to-end"
@@ -73,6 +74,14 @@ class ProbeResult:
     records: tuple[Record, ...]
     notes: tuple[str, ...] = ()
     directory: Path | None = None
+
+    @property
+    def heads(self) -> dict[str, Path]:
+        """{kind: file} of the probes that were kept to be used, see `export.heads`."""
+        kinds = {r.kind for r in self.records if r.encoder == "trained" and r.fraction == 1}
+        folder = self.directory / "heads" if self.directory else None
+        there = {kind: folder / f"{kind}{SUFFIX}" for kind in KINDS if folder}
+        return {kind: path for kind, path in there.items() if kind in kinds and path.is_file()}
 
     def summary(self, metric: str | None = None) -> list[dict[str, Any]]:
         """A row for each encoder, kind and fraction.

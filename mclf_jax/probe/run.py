@@ -12,9 +12,10 @@ from mclf_jax import metrics
 from mclf_jax.common import checks, files
 from mclf_jax.common.progress import MODES
 from mclf_jax.common.progress import bar as bar_of
-from mclf_jax.data.base.source import Source
+from mclf_jax.data.base.source import Info, Source
 from mclf_jax.data.catalogue.items import SPLITS
 from mclf_jax.evaluation.evaluate import intervals_of, metrics_of
+from mclf_jax.export import heads
 from mclf_jax.probe import encoders, scratch, show, verification
 from mclf_jax.probe.cells import (
     Cell,
@@ -25,7 +26,7 @@ from mclf_jax.probe.cells import (
 )
 from mclf_jax.probe.classifiers import MAX_WINDOWS, TRANSDUCTIVE, check_task
 from mclf_jax.probe.embeddings import Embeddings, Encoder, extract
-from mclf_jax.probe.fit import KINDS, Rows, fit, rows_of
+from mclf_jax.probe.fit import KINDS, Fitted, Rows, fit, rows_of
 from mclf_jax.probe.opening import (
     check_splits,
     find_heard,
@@ -35,6 +36,7 @@ from mclf_jax.probe.opening import (
 )
 from mclf_jax.probe.result import ProbeResult, Record
 from mclf_jax.run import restore
+from mclf_jax.run.directory import describe_data
 from mclf_jax.run.weights import open_run
 from mclf_jax.train.loop import TrainingError
 
@@ -65,6 +67,9 @@ def probe(
     augmentation, and kept below RUN/probe/embeddings. The valid split, which keeps all its labels
     whatever the fraction, decides regularisation, k and when to stop.
 
+    Probes "linear" and "mlp" of the trained network that got all labels, with the first seed and
+    fold, are kept as OUT/heads/KIND.safetensors, which `mclf_jax.load` takes.
+
     Args:
         run: a run directory of `mclf train`, with whatever objective, or of `mclf convert`.
         source: name of a data set, or an open one, at the rate of the run's features; the run's
@@ -92,7 +97,7 @@ def probe(
         progress: "auto", bars on terminals; "on" or "off".
 
     Returns:
-        All records, saved already.
+        All records, saved already; `heads` are the probes to use.
 
     Raises:
         FileNotFoundError: not a run directory, or nothing was trained in it yet.
@@ -143,6 +148,8 @@ def probe(
         by_name = {key if isinstance(key, str) else key[0]: made for key, made in found.items()}
         notes += verification.describe(by_name, trained=opened.config, info=info)
 
+    # What is kept of "linear" and "mlp" got all labels; of several seeds and folds it is the first.
+    whole = next((cell for cell in all_cells if cell.fraction == 1), None)
     fits = [("trained", kind) for kind in kinds]
     fits += [("untrained", kind) for kind in kinds if "untrained" in baselines]
     fits += [("mfcc", "svm")] * ("mfcc" in baselines)
@@ -153,7 +160,11 @@ def probe(
             for encoder, kind in fits:
                 key = (encoder, cell.seed) if encoder == "untrained" else encoder
                 bar.set_postfix_str(f"{encoder} {kind}")
-                records.append(_record(found[key], encoder, kind, cell, max_windows=max_windows))
+                made = _fit(found[key], encoder, kind, cell, max_windows=max_windows)
+                records.append(made["record"])
+                if encoder == "trained" and kind in heads.KINDS and cell is whole:
+                    path = out / "heads" / f"{kind}{heads.SUFFIX}"
+                    heads.write_head(_head(run, best, cell.source.info, **made), path)
                 bar.update()
     if "scratch" in baselines:
         directory = out / "scratch" if scratch_dir is None else Path(scratch_dir)
@@ -218,9 +229,10 @@ def _graph_note(all_cells: Sequence[Cell], *, max_windows: int) -> str:
     )
 
 
-def _record(
+def _fit(
     embeddings: Embeddings, encoder: str, kind: str, cell: Cell, *, max_windows: int
-) -> Record:
+) -> dict[str, Any]:
+    """{"fitted": `Fitted`, "record": `Record`}."""
     info = cell.source.info
     rows = {name: rows_of(embeddings, *cell.split(name)) for name in SPLITS}
     if empty := [name for name, of_split in rows.items() if not len(of_split.songs)]:
@@ -237,7 +249,7 @@ def _record(
         unlabelled=_without_labels(embeddings, cell) if kind in TRANSDUCTIVE else None,
     )
     targets = rows["test"].targets
-    return Record(
+    record = Record(
         encoder=encoder,
         kind=kind,
         fraction=cell.fraction,
@@ -249,8 +261,29 @@ def _record(
         intervals=intervals_of(info, fitted.scores, targets, names=metrics.HEADLINES[info.task]),
         setting=fitted.setting,
     )
+    return {"fitted": fitted, "record": record}
 
 
 def _without_labels(embeddings: Embeddings, cell: Cell) -> Rows:
     songs = cell.unlabelled()
     return rows_of(embeddings, songs, np.full(len(songs), np.nan))
+
+
+def _head(run: Path, encoder: Encoder, info: Info, *, fitted: Fitted, record: Record) -> heads.Head:
+    """A fit as it is kept; `info` of the data with the splits that it got."""
+    of_fit = ("kind", "setting", "seed", "fold", "num_train", "num_test")
+    of_encoder = ("step", "weights", "short", "num_windows", "hop_s")
+    return heads.Head(
+        kind=record.kind,
+        run=run,
+        task=info.task,
+        labels=info.labels,
+        thresholds=fitted.thresholds,
+        about={
+            "data": describe_data(info),
+            "probe": {name: getattr(record, name) for name in of_fit},
+            "metrics": {"test": record.values},
+        },
+        layers=fitted.layers,
+        **{name: encoder.identity[name] for name in of_encoder},
+    )

@@ -89,9 +89,9 @@ def start_run(
     checks.choice("config_change", config_change, CONFIG_CHANGES)
     workdir.mkdir(parents=True, exist_ok=True)
     info, skipped = source.info, source.info.skipped
-    meta = describe_run(model, task=info.task, labels=info.labels, data=_describe_data(info))
+    meta = describe_run(model, task=info.task, labels=info.labels, data=describe_data(info))
     if unlabelled is not None and unlabelled is not source:
-        meta["unlabelled"] = _describe_data(unlabelled.info)
+        meta["unlabelled"] = describe_data(unlabelled.info)
         skipped = tuple(dict.fromkeys((*skipped, *unlabelled.info.skipped)))
     if (workdir / "config.json").exists():
         if read_config(workdir).data.name == "none":
@@ -165,7 +165,7 @@ def check_data(workdir: Path, meta: dict[str, Any], source: Source, *, data_chan
             f"the labels of {info.name} are not those that {workdir} was trained on: "
             f"{list(info.labels)} and {meta['labels']}"
         )
-    new = _describe_data(info)
+    new = describe_data(info)
     told = (
         [] if meta["data"]["fingerprint"] == new["fingerprint"] else songs.changes(workdir, source)
     )
@@ -236,7 +236,8 @@ def describe_run(
     }
 
 
-def _describe_data(info: Info) -> dict[str, Any]:
+def describe_data(info: Info) -> dict[str, Any]:
+    """What is told of a data set beside what was made of it."""
     return {
         "name": info.name,
         "version": info.version,

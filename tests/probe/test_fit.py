@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from mclf_jax import metrics
-from mclf_jax.probe.classifiers import KINDS
+from mclf_jax.export import heads
+from mclf_jax.probe.classifiers import KINDS, Layers
 from mclf_jax.probe.embeddings import Embeddings
 from mclf_jax.probe.fit import Rows, fit, rows_of
 
@@ -192,3 +193,59 @@ def test_rows_follow_the_songs_and_leave_out_what_could_not_be_read():
     found = rows_of(embeddings, np.array([7, 3, 1]), np.array([70, 30, 10]))
     assert found.songs.tolist() == [1, 7] and found.targets.tolist() == [10, 70]
     assert found.position.tolist() == [0, 0, 1] and found.vectors.ravel().tolist() == [0, 1, 3]
+
+
+def some_tags(rng, count):
+    """Of tags, some are not observed, and one is never there."""
+    targets = tags(rng, count)
+    targets[rng.random(targets.shape) < 0.2] = np.nan
+    targets[:, 2] = np.where(count == 30, 0, targets[:, 2])
+    return targets
+
+
+def two_classes(rng, count):
+    return rng.permutation(np.arange(count) % 2)
+
+
+@pytest.mark.parametrize("kind", heads.KINDS)
+@pytest.mark.parametrize(
+    ("task", "targets"),
+    [
+        ("single_label", classes),
+        ("single_label", two_classes),
+        ("multi_label", some_tags),
+        ("regression", lambda rng, count: numbers(rng, count)),
+        ("regression", lambda rng, count: numbers(rng, count)[:, :1]),
+    ],
+)
+def test_layers_say_of_plain_embeddings_what_was_scored(kind, task, targets):
+    data = splits(targets, counts=(30, 30, 30))
+    for part in data.values():
+        part.vectors[:] = part.vectors * [0.01, 1, 5, 20, 1, 3] + [5, 0, -3, 7, 0, 1]
+    if task == "regression":
+        data["train"].targets[::2, 0] = np.nan
+    width = data["train"].targets.shape[-1] if data["train"].targets.ndim == 2 else 4
+    labels = tuple("abcd"[:width])  # of classes, one or two have no song
+    fitted = fit(kind, task, labels=labels, seed=0, max_windows=999, **data)
+    for layer in fitted.layers:
+        assert {a.dtype for a in layer.values()} == {np.dtype("float32")}
+        # They can be stored in float16.
+        assert max(np.abs(a).max() for a in layer.values()) < 65504
+    test = data["test"]
+    kept = test.song_means(Layers(task, fitted.layers)(test.vectors))
+    np.testing.assert_allclose(kept, fitted.scores, atol=1e-5 * max(1, np.ptp(fitted.scores)))
+    assert np.ptp(kept) > 0.05
+
+
+def test_of_a_single_class_layers_are_kept_too():
+    data = splits(classes)
+    data["train"] = rows(np.ones(4, int))
+    fitted = fit("linear", "single_label", labels=LABELS, seed=0, max_windows=99, **data)
+    (layer,) = fitted.layers
+    assert layer["kernel"].shape == (6, 3)
+    scores = Layers("single_label", fitted.layers)(data["test"].vectors)
+    assert (scores == [0, 1, 0]).all()
+    assert (
+        fit("knn", "single_label", labels=LABELS, seed=0, max_windows=99, **splits(classes)).layers
+        == ()
+    )

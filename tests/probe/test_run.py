@@ -7,9 +7,12 @@ import numpy as np
 import pytest
 
 from mclf_jax import data
+from mclf_jax.api import load
+from mclf_jax.export import archive
 from mclf_jax.probe import embeddings as cache
 from mclf_jax.probe import load_result, probe, show
 from mclf_jax.probe.cells import Cell, deal_cells
+from mclf_jax.probe.fit import fit
 from mclf_jax.probe.scratch import default_config, restrict
 from mclf_jax.run import experiment
 from mclf_jax.run.directory import read_config, read_meta
@@ -200,6 +203,53 @@ def test_data_may_have_other_labels_than_the_run(run):
     meta["labels"] = ["one", "two"]
     (run / "meta.json").write_text(json.dumps(meta))
     assert probed(run).labels == ("soft", "loud")
+
+
+class Numbers(Ranked):
+    task, names = "regression", ("level", "double")
+
+    @property
+    def labels(self):
+        level = np.arange(self.count, dtype=np.float32)
+        return np.stack([level, 2 * level], axis=1)
+
+
+@pytest.mark.filterwarnings("ignore:.*its samples reach")
+@pytest.mark.parametrize("songs", [Ranked, Tags, Numbers])
+def test_the_probes_that_are_kept_say_what_was_scored(run, tmp_path, songs, monkeypatch):
+    scored = {}
+
+    def remembered(kind, *args, **kwargs):
+        fitted = fit(kind, *args, **kwargs)
+        scored.setdefault(kind, (fitted.scores, kwargs["test"].songs))
+        return fitted
+
+    monkeypatch.setattr("mclf_jax.probe.run.fit", remembered)
+    source = songs(36)
+    asked = {"kinds": ("knn", "linear", "mlp"), "seeds": (0, 1), "num_windows": 3}
+    result = probed(run, source=source, baselines=("untrained",), **asked)
+    assert list(load_result(result.directory).heads) == ["linear", "mlp"]
+    for kind, path in result.heads.items():
+        assert path == result.directory / "heads" / f"{kind}.safetensors"
+        expected, tested = scored[kind]
+        audio = [source.read(int(i), start_sample=0, num_samples=9999) for i in tested]
+        tagger = load(path)
+        assert (tagger.labels, tagger.task) == (source.info.labels, source.task)
+        assert (tagger.bundle.num_windows, tagger.bundle.hop_s) == (3, None)
+        assert set(tagger.thresholds) == ({"soft", "loud"} if songs is Tags else set())
+        record = next(r for r in result.records if r.kind == kind)
+        assert tagger.bundle.about["metrics"]["test"] == record.values
+        assert tagger.bundle.about["data"]["fingerprint"] == source.info.fingerprint
+        exported = load(archive.write_archive(tagger.bundle, tmp_path / f"{kind}.mclf"))
+        assert exported.bundle.program is not None
+        for one in (tagger, exported):
+            found = [list(scores.values()) for scores in one.predict(audio, sample_rate_hz=1000)]
+            np.testing.assert_allclose(found, expected, atol=1e-5 * max(1, np.ptp(expected)))
+
+
+def test_a_probe_that_got_a_part_of_the_labels_is_not_kept(run):
+    assert probed(run, fractions=(0.5,)).heads == {}
+    assert set(probed(run, fractions=(0.5, 1.0)).heads) == {"linear"}
 
 
 def test_other_windows_can_be_asked_for(run):
