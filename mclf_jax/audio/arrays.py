@@ -111,16 +111,6 @@ def _made(make: Callable[..., np.ndarray], args: tuple, dtype: np.dtype) -> np.n
     return values
 
 
-def rfft(x: Array) -> Array:
-    """Fourier transform of real [..., N] along the last axis, complex [..., N//2 + 1]."""
-    xp = array_module(x)
-    if xp is np:
-        import scipy.fft  # four times as fast as numpy.fft on float32
-
-        return scipy.fft.rfft(x, axis=-1)
-    return xp.fft.rfft(x, axis=-1)
-
-
 def matmul(x: Array, matrix: Array) -> Array:
     """x [..., N] times a matrix [N, M], in the precision of `x` on every device."""
     xp = array_module(x)

@@ -26,11 +26,11 @@ from mclf_jax.audio.arrays import (
     as_floating,
     check_choice,
     check_positive,
-    rfft,
     safe_sqrt,
     settings_of,
 )
 from mclf_jax.audio.compress import power_to_db
+from mclf_jax.audio.fourier import ifft, rfft
 from mclf_jax.audio.stft import COSINE_SUMS, PAD_MODES
 
 # A boxcar's spectrum is never narrow.
@@ -258,19 +258,10 @@ def _block_frames(blocks: Array, settings: CQT, plan: _Plan) -> Array:
         ],
         axis=-1,
     )
-    real, imag = folded[:, : len(blocks)], folded[:, len(blocks) :]
-    frames = _ifft(real + 1j * imag)[plan.guard : plan.guard + plan.step]
+    count = blocks.shape[0]  # no number while jax exports for any batch
+    real, imag = folded[:, :count], folded[:, count:]
+    frames = ifft(real, imag)[plan.guard : plan.guard + plan.step]
     return xp.moveaxis(frames, 0, 1)
-
-
-def _ifft(spectra: Array) -> Array:
-    """Inverse Fourier transform along the first axis."""
-    xp = array_module(spectra)
-    if xp is np:
-        import scipy.fft  # several times as fast as numpy.fft in single precision
-
-        return scipy.fft.ifft(spectra, axis=0)
-    return xp.fft.ifft(spectra, axis=0)
 
 
 @functools.lru_cache(maxsize=16)

@@ -74,6 +74,6 @@ def harmonic_bands(
     centre = xp.asarray(centres_hz.reshape(-1), power.dtype)
     bins = xp.asarray(np.linspace(0, sample_rate_hz / 2, power.shape[-1]), power.dtype)
     bandwidth = (0.1079 * centre + 24.7) / q
-    filters = xp.maximum(0, 1 - xp.abs(2 * (bins[:, None] - centre) / bandwidth))
+    filters = xp.maximum(0.0, 1.0 - xp.abs(2 * (bins[:, None] - centre) / bandwidth))
     bands = matmul(power, filters)
     return bands.reshape(*power.shape[:-1], *centres_hz.shape).swapaxes(-1, -2)

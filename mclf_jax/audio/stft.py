@@ -19,9 +19,9 @@ from mclf_jax.audio.arrays import (
     check_positive,
     constant,
     replaced,
-    rfft,
     safe_sqrt,
 )
+from mclf_jax.audio.fourier import rfft
 
 # Sums of cosines, sum_k (-1)^k a_k cos(2 pi k n / N), by scipy's names and with its coefficients.
 COSINE_SUMS = {
@@ -167,8 +167,12 @@ def frames(waveform: Array, settings: Stft | None = None, **changes: Any) -> Arr
     n_fft, hop = settings.n_fft, settings.hop_length
     count = settings.num_frames(x.shape[-1])
     if settings.framing == "center":
-        pad = [(0, 0)] * (x.ndim - 1) + [(n_fft // 2, n_fft // 2)]
-        x = xp.pad(x, pad, mode=settings.pad_mode)
+        half = n_fft // 2
+        if settings.pad_mode == "edge":  # jax pads the other axes too, by nothing
+            first, last = (xp.repeat(end, half, axis=-1) for end in (x[..., :1], x[..., -1:]))
+            x = xp.concatenate([first, x, last], axis=-1)
+        else:
+            x = xp.pad(x, [(0, 0)] * (x.ndim - 1) + [(half, half)], mode=settings.pad_mode)
     if xp is np:
         return np.lib.stride_tricks.sliding_window_view(x, n_fft, axis=-1)[..., ::hop, :]
     # jax has no views, and a gather is slow: cut into blocks of the length that frame and hop

@@ -109,7 +109,8 @@ class _ContextLayer(nn.Module):
     @nn.compact
     def __call__(self, x, *, train: bool):
         # The first step stands for what was before it.
-        x = jnp.pad(x, ((0, 0), (self.kernel_size - 1, 0), (0, 0)), mode="edge")
+        before = jnp.repeat(x[:, :1], self.kernel_size - 1, axis=1)
+        x = jnp.concatenate([before, x], axis=1)
         x = conv(x, self.features, kernel_size=(self.kernel_size,), padding=(0,), name="1")
         return nn.relu(_group_norm(x, name="3"))
 

@@ -47,7 +47,7 @@ class VGGish(Network):
             x = run(_Layer(self.n_channels, name=f"layer{i + 1}"), x)
             if i == 0:
                 # Overlapping in time, and nothing but a stride in frequency.
-                x = nn.max_pool(x, (4, 1), strides=(2, 2))
+                x = nn.max_pool(x, window_shape=(4, 1), strides=(2, 2))
             else:
                 x = max_pool(x, (4, 4) if i == 4 else (2, 2))
             if i < 4:
