@@ -17,7 +17,8 @@ find_python() {
     return 1
 }
 
-# install EXTRAS: the package, editable, with exactly the versions of constraints.txt.
+# install EXTRAS [PACKAGE]: the package, editable, with exactly the versions of constraints.txt, and
+# another one without what it depends on.
 install() {
     local python stamp made_from
     stamp="$venv/installed$1"
@@ -30,6 +31,8 @@ install() {
         [ -x "$venv/bin/python" ] || "$python" -m venv "$venv"
         "$venv/bin/python" -m pip install --quiet --disable-pip-version-check \
             --constraint constraints.txt --editable ".$1"
+        [ -z "${2:-}" ] || "$venv/bin/python" -m pip install --quiet --disable-pip-version-check \
+            --constraint constraints.txt --no-deps "$2"
         echo "$made_from" >"$stamp"
     fi
     export PATH="$venv/bin:$PATH"

@@ -19,7 +19,7 @@ _EXTRAS = (
     ("training, evaluation, pages", "sklearn", "train"),
     ("weights of PyTorch (mclf convert x.pth)", "torch", "torch"),
     ("safetensors (mclf convert x.safetensors)", "safetensors", "torch"),
-    ("m4a, AAC, ALAC, WMA, WebM", "av", "av"),
+    ("ONNX (mclf export --to onnx)", "jax2onnx", "onnx"),
     ("NVIDIA GPUs", "jax_cuda13_plugin", "cuda"),
     ("TPUs", "libtpu", "tpu"),
     ("collaborative filtering (pretext_listening)", "implicit", "listening"),

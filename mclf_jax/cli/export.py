@@ -6,7 +6,7 @@ from typing import Any
 
 from mclf_jax.cli import flags
 
-_FORMS = {".mclf": "mclf"}
+_FORMS = {".mclf": "mclf", ".onnx": "onnx"}
 
 
 def add_commands(commands: Any) -> None:
@@ -18,6 +18,7 @@ def add_commands(commands: Any) -> None:
             "mclf export runs/mine --out tagger.mclf",
             "mclf export runs/a runs/b runs/c --out ensemble.mclf --weights float16",
             "mclf export runs/mine --to huggingface --out hub/mine",
+            "mclf export runs/mine --out model.onnx --weights int8 --songs a.mp3 b.flac",
         ),
     )
     command.add_argument(
@@ -26,15 +27,24 @@ def add_commands(commands: Any) -> None:
     command.add_argument("--out", required=True, help="file or folder to write")
     command.add_argument(
         "--to",
-        choices=("mclf", "huggingface"),
-        help="mclf: one file that needs nothing else; huggingface: a folder in the layout of its "
-        "Hub. By the ending of --out when not given",
+        choices=("mclf", "onnx", "huggingface"),
+        help="mclf: one file that needs nothing else; onnx: waveform in, scores out, without "
+        "Python; huggingface: a folder in the layout of its Hub. By the ending of --out when not "
+        "given",
     )
     command.add_argument(
         "--weights",
         default="float32",
-        choices=("float32", "float16"),
-        help="how they are stored; float16 halves the file",
+        choices=("float32", "float16", "int8"),
+        help="how they are stored; float16 halves the file, and int8, which is for onnx, halves it "
+        "again",
+    )
+    command.add_argument(
+        "--songs",
+        nargs="+",
+        default=(),
+        metavar="SONG",
+        help="to compare the scores on; noise and chords when not given",
     )
 
 
@@ -42,7 +52,7 @@ def _export(arguments: argparse.Namespace) -> None:
     """Write a trained network as one file that travels, or in the layout of others. It is read
     back, and the greatest difference of its scores is told."""
     from mclf_jax.common import files
-    from mclf_jax.export import archive, huggingface, verify
+    from mclf_jax.export import archive, huggingface, onnx, verify
     from mclf_jax.export.collect import bundle_of, with_card
 
     out = Path(arguments.out)
@@ -53,18 +63,35 @@ def _export(arguments: argparse.Namespace) -> None:
     paths = arguments.run[0] if len(arguments.run) == 1 else arguments.run
     bundle = with_card(bundle_of(paths), paths)
     write, read = {
-        "mclf": (archive.write_archive, archive.read_archive),
-        "huggingface": (huggingface.write_huggingface, huggingface.read_huggingface),
+        "mclf": (archive.write_archive, lambda out: verify.outputs_of(archive.read_archive(out))),
+        "onnx": (onnx.write_onnx, onnx.read_onnx),
+        "huggingface": (
+            huggingface.write_huggingface,
+            lambda out: verify.outputs_of(huggingface.read_huggingface(out)),
+        ),
     }[to]
     write(bundle, out, weights=arguments.weights)
-    difference = verify.greatest_difference(bundle, verify.outputs_of(read(out)))
+    found = verify.compare(bundle, read(out), songs=arguments.songs)
     learnt = f"{len(bundle.labels)} labels" if bundle.labels else "no labels"
     print(f"{bundle.name}, {learnt}, {_size(out)}: {out}")
     compared = "scores" if bundle.labels else "embeddings"
-    print(
-        f"read back: {compared} differ by {difference:.1g} at most, over {verify.NUM_WINDOWS} "
-        "windows of noise and chords"
+    heard = (
+        f"{found['num_songs']} song{'s' * (found['num_songs'] > 1)}"
+        if arguments.songs
+        else f"{verify.NUM_WINDOWS} windows of noise and chords"
     )
+    print(
+        f"read back: {compared} differ by {found['greatest']:.1g} at most and {found['mean']:.1g} "
+        f"on average, over {heard}"
+    )
+    if to == "onnx":
+        each = "song" if arguments.songs else "window"
+        print(
+            f"onnxruntime takes {found['ms']:.3g} ms for a {each} on this machine's processor, "
+            f"jax {found['live_ms']:.3g} ms, without decoding"
+        )
+        print(f"what it takes in and gives out: {out.with_suffix('.json')}")
+        return
     if bundle.task == "multi_label" and bundle.labels and not bundle.thresholds:
         print(
             f"it has no thresholds: `mclf evaluate {arguments.run[0]} --split valid`, then export "

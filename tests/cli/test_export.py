@@ -30,7 +30,11 @@ def test_a_file_tags_as_the_run_does(tmp_path):
         assert "read back: scores differ by" in done.stdout
         assert f"next: mclf predict {out[-1]}" in done.stdout
         assert mclf("predict", out[-1], tmp_path / "a.wav", tmp_path / "b.wav").stdout == said
+    songs = ["--songs", tmp_path / "a.wav", tmp_path / "b.wav"]
+    done = mclf("export", run, "--out", tmp_path / "x.onnx", "--weights", "int8", *songs)
+    assert "on average, over 2 songs" in done.stdout and "ms for a song" in done.stdout
+    assert (tmp_path / "x.json").exists() and done.stderr == ""
     refused = mclf("export", run, "--out", tmp_path / "x.txt", code=1)
-    assert "it must end in .mclf" in refused.stderr
+    assert "it must end in .mclf, .onnx" in refused.stderr
     refused = mclf("export", tmp_path / "nothing", "--out", tmp_path / "y.mclf", code=1)
     assert "is not a run directory" in refused.stderr and not (tmp_path / "y.mclf").exists()

@@ -64,7 +64,7 @@ def test_without_a_program_that_runs_it_is_rebuilt(file, tmp_path, how, monkeypa
         monkeypatch.setattr(program.jax, "default_backend", lambda: "METAL")
     bundle = archive.read_archive(rewritten(file, tmp_path / "x.mclf", **changes))
     assert bundle.program is None
-    assert verify.greatest_difference(bundle, verify.outputs_of(small_bundle())) < 1e-6
+    assert verify.compare(bundle, verify.outputs_of(small_bundle()))["greatest"] < 1e-6
 
 
 def test_a_network_whose_code_is_not_here_runs_by_its_program(file, tmp_path):
@@ -91,10 +91,8 @@ def test_half_the_size_with_float16(file, tmp_path):
     with zipfile.ZipFile(file) as whole, zipfile.ZipFile(half) as halved:
         sizes = [z.getinfo("weights.safetensors").file_size for z in (whole, halved)]
     assert sizes[1] < 0.75 * sizes[0]
-    difference = verify.greatest_difference(
-        small_bundle(), verify.outputs_of(archive.read_archive(half))
-    )
-    assert 0 < difference < 0.01
+    found = verify.compare(small_bundle(), verify.outputs_of(archive.read_archive(half)))
+    assert 0 < found["mean"] < found["greatest"] < 0.01 and found["ms"] > 0
     large = small_bundle()
     large.variables[0]["params"]["dense2"]["bias"] = np.full(2, 1e6, np.float32)
     with pytest.raises(ValueError, match="float16 goes up to 65504, and .*dense2/bias"):
@@ -113,7 +111,7 @@ def test_one_byte_of_damage_is_noticed(file, tmp_path):
             assert "damaged.mclf" in str(error)
             refused += 1
         else:  # such as a date of a member
-            assert verify.greatest_difference(bundle, verify.outputs_of(small_bundle())) < 1e-6
+            assert verify.compare(bundle, verify.outputs_of(small_bundle()))["greatest"] < 1e-6
     assert refused > 40
 
 
