@@ -1,4 +1,4 @@
-"""`mclf evaluate`, `report` and `probe`: how good a run is, as numbers, a page and a table."""
+"""`mclf evaluate`, `report`, `card` and `probe`: how good a run is, as numbers and in words."""
 
 import argparse
 from pathlib import Path
@@ -28,6 +28,12 @@ def add_commands(commands: Any) -> None:
     )
     report.add_argument("run", help="run directory")
     flags.add_from(report)
+
+    card = flags.add_command(
+        commands, _card, examples=("mclf card runs/mine", "mclf card runs/mine --out README.md")
+    )
+    card.add_argument("run", help="run directory")
+    card.add_argument("--out", help="the file to write; default: report/card.md in the run")
 
     probe = flags.add_command(
         commands,
@@ -92,6 +98,28 @@ def _report(arguments: argparse.Namespace) -> None:
     from mclf_jax.report.run import report_run
 
     print(report_run(arguments.run, config=flags.config_of_run(arguments)))
+
+
+def _card(arguments: argparse.Namespace) -> None:
+    """Write the model card of a run: what it is, its data, where it fails, what it cost. What only
+    a person knows is read from card.toml of the run, which is made with empty fields."""
+    from mclf_jax.common import files
+    from mclf_jax.evaluation.result import saved_splits
+    from mclf_jax.report.card import stated, write_card
+    from mclf_jax.run.directory import read_meta
+
+    run = Path(arguments.run)
+    out = Path(arguments.out or run / "report" / "card.md")
+    files.check_place("--out", out, kind="file")
+    text = write_card(run)
+    path = stated.write_template(run)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    files.write_text(out, text)
+    print(out)
+    if read_meta(run)["labels"] and not saved_splits(run / "report"):
+        print(f"no split is evaluated yet: mclf evaluate {run}")
+    if missing := [name for name, value in stated.read(run).items() if not value]:
+        print(f"not stated in {path}: {', '.join(missing)}")
 
 
 def _probe(arguments: argparse.Namespace) -> None:

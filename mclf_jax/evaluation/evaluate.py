@@ -190,6 +190,8 @@ def evaluate(
         num_windows=scores.num_windows,
         skipped=tuple(info.skipped) + tuple(skipped),
         parents=dict(info.parents),
+        groups=tuple(info.groups[int(i)] for i in scores.indices) if info.groups else (),
+        group_kind=info.group_kind,
         meta=meta
         | {
             "step": best["step"],

@@ -57,6 +57,8 @@ class Report:
         meta: JSON values only, shown in the report as they are; `step` is the optimiser step of
             the scored checkpoint and is marked on the learning curves.
         parents: {label: parent} of labels in a hierarchy.
+        groups: of each song, such as its artist; () in reports of earlier versions.
+        group_kind: what the groups are: "artist", "album", ...
     """
 
     run_name: str
@@ -75,6 +77,8 @@ class Report:
     skipped: tuple[tuple[str, str], ...]
     meta: dict
     parents: dict[str, str] = dataclasses.field(default_factory=dict)
+    groups: tuple[str, ...] = ()
+    group_kind: str = "group"
 
     @property
     def observed(self) -> np.ndarray:
@@ -177,7 +181,14 @@ def load_report(directory: str | os.PathLike, split: str) -> Report:
         )
     fields |= {"scores": arrays["scores"], "targets": arrays["targets"]}
     fields["items"] = tuple(arrays["items"].tolist())
-    for name in ("labels", "undefined"):
+    groups = fields.setdefault("groups", [])
+    documents.check(groups, [str], name=str(path), field="groups")
+    if groups and len(groups) != len(fields["items"]):
+        raise ValueError(
+            f"{path} has groups of {len(groups)} of {len(fields['items'])} songs: evaluate the "
+            "split again"
+        )
+    for name in ("labels", "undefined", "groups"):
         fields[name] = tuple(fields[name])
     fields["skipped"] = tuple((item, reason) for item, reason in fields["skipped"])
     for name in ("metrics", "per_label", "intervals"):

@@ -1,6 +1,7 @@
 """Whatever networks come from becomes a bundle: runs, probes of them, files, other layouts."""
 
 import dataclasses
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -118,14 +119,23 @@ def _thresholds(reports: Path, *, step: int) -> dict[str, float]:
 
 
 def with_card(bundle: Bundle, paths: Paths) -> Bundle:
-    """The bundle with what is told of a run to its readers: metrics of its reports."""
-    if bundle.card or not isinstance(paths, str | Path) or not Path(paths).is_dir():
+    """The bundle with what is told of a run to its readers: its card, metrics of its reports."""
+    if bundle.card or not isinstance(paths, str | Path):
+        return bundle
+    if not (Path(paths) / "meta.json").is_file():  # of other layouts and of probes
         return bundle
     reports = Path(paths) / "report"
     found = {split: result.load_report(reports, split) for split in result.saved_splits(reports)}
     of_weights = {s: r for s, r in found.items() if r.meta.get("step") == bundle.about.get("step")}
     measured = {split: files.without_nan(r.metrics) for split, r in of_weights.items()}
-    return dataclasses.replace(bundle, about={**bundle.about, "metrics": measured})
+    bundle = dataclasses.replace(bundle, about={**bundle.about, "metrics": measured})
+    try:
+        from mclf_jax.report.card import write_card
+    except ModuleNotFoundError as error:  # of the extra "train", which using a network needs not
+        told = f"no model card, as {error.name} is not installed: pip install 'mclf-jax[train]'"
+        warnings.warn(told, stacklevel=2)
+        return bundle
+    return dataclasses.replace(bundle, card=write_card(Path(paths)))
 
 
 def _ensemble(members: dict[str, Bundle]) -> Bundle:

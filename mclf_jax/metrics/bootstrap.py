@@ -69,6 +69,31 @@ def confidence_interval(
     return {"low": float(low), "high": float(high)}
 
 
+def label_intervals(
+    task: str, scores, targets, *, labels: Sequence[str], metric: str, num_resamples: int = 1000
+) -> dict[str, dict[str, float]]:
+    """{label: {"low", "high"}} of a metric of each label alone; see `confidence_interval`.
+
+    Args:
+        task, scores, targets, labels: as in `compute`.
+        metric: of `Metrics.per_label`, such as "f1".
+        num_resamples: how often songs are drawn.
+    """
+    scores, targets = validate(task, scores, targets, labels)
+    rng, chunk = np.random.default_rng(0), max(16, _CHUNK_ELEMENTS // len(scores))
+    sizes = [min(chunk, num_resamples - start) for start in range(0, num_resamples, chunk)]
+    parts = []
+    for size in sizes:
+        counts = draw_counts(rng, len(scores), size)
+        parts.append(counted.per_label(metric, task, scores, targets, counts=counts))
+    found = {}
+    for label, values in zip(labels, np.concatenate(parts, axis=1), strict=True):
+        values = values[np.isfinite(values)]
+        low, high = np.percentile(values, [2.5, 97.5]) if len(values) else (np.nan, np.nan)
+        found[label] = {"low": float(low), "high": float(high)}
+    return found
+
+
 def draw_counts(rng: np.random.Generator, num_songs: int, num_resamples: int) -> np.ndarray:
     """How often each song is drawn: float64 [N, R], each column summing to N."""
     drawn = rng.multinomial(num_songs, np.full(num_songs, 1 / num_songs), size=num_resamples)

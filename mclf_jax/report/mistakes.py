@@ -40,11 +40,29 @@ def worst(report: Report, *, count: int) -> list[Mistake]:
         "multi_label": _cross_entropy,
         "regression": _squares,
     }[report.task](report)
-    known = ~np.isnan(errors)
-    seen = known.sum(axis=1)
-    mean = np.where(known, errors, 0).sum(axis=1) / np.maximum(seen, 1)
+    seen, mean = _means(errors)
     order = np.argsort(-mean, kind="stable")
     return [_mistake(report, n, errors[n]) for n in order[seen[order] > 0][:count]]
+
+
+def song_errors(report: Report) -> np.ndarray:
+    """The error of each song [N]; NaN where no label was observed.
+
+    1 or 0 for a wrong or right song of `single_label`, else the means that `worst` goes by.
+    """
+    if report.task == "single_label":
+        return (report.scores.argmax(axis=1) != report.targets).astype(np.float64)
+    seen, mean = _means(
+        {"multi_label": _cross_entropy, "regression": _squares}[report.task](report)
+    )
+    return np.where(seen > 0, mean, np.nan)
+
+
+def _means(errors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """How many errors of each song are known, and their mean, 0 without any."""
+    known = ~np.isnan(errors)
+    seen = known.sum(axis=1)
+    return seen, np.where(known, errors, 0).sum(axis=1) / np.maximum(seen, 1)
 
 
 def confused_pairs(report: Report, *, count: int) -> list[dict]:

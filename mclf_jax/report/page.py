@@ -16,6 +16,8 @@ from mclf_jax.common import files
 from mclf_jax.figures.style import sentence, title_of
 from mclf_jax.report.svg import inline_svg
 
+CARD = "card.md"
+"""The model card, beside the page of a run."""
 LARGE_DICT = 14
 """Above this many entries, a dict in a list of facts is folded away."""
 

@@ -53,4 +53,5 @@ def write_pretraining_page(run: Path, *, meta: Mapping[str, Any], objective: str
         | {"network": meta["model"]["name"]},
         curves=metric_curves(train, valid, names=names),
         settings=page.settings(run),
+        model_card=page.CARD if (run / "report" / page.CARD).exists() else "",
     )

@@ -9,8 +9,11 @@ from ml_collections import ConfigDict
 
 from mclf_jax import objectives
 from mclf_jax.audio.features import LogMel, log_mel, mel_frequencies_hz
+from mclf_jax.common import files
 from mclf_jax.evaluation.evaluate import config_of, evaluate_once
 from mclf_jax.figures.spectrogram import plot_spectrogram
+from mclf_jax.report.card import write_card
+from mclf_jax.report.page import CARD
 from mclf_jax.report.players import as_flac
 from mclf_jax.report.pretraining import write_pretraining_page
 from mclf_jax.report.scores import write_scores_page
@@ -23,7 +26,7 @@ _HEARD_S = 5.0
 
 
 def report_run(run: str | Path, *, config: ConfigDict | None = None) -> Path:
-    """Write `report/index.html` of a run directory and return its path.
+    """Write `report/index.html` and `card.md` of a run directory; returns the path of the page.
 
     Test scores come first, then validation; splits that the data set lacks are skipped. A run
     without labels has no scores, and a page of its own.
@@ -44,6 +47,7 @@ def report_run(run: str | Path, *, config: ConfigDict | None = None) -> Path:
                 f"{run} was trained without labels: its page shows what was logged, and no field "
                 "of data or eval changes that"
             )
+        _write_card(run)
         return write_pretraining_page(run, meta=read_meta(run), objective=objective)
     config = config_of(run, config)
     parts = experiment.build(config)
@@ -75,4 +79,12 @@ def report_run(run: str | Path, *, config: ConfigDict | None = None) -> Path:
         audio = audio / max(1.0, np.abs(audio).max(initial=0))
         return as_flac(audio, rate_hz=features.sample_rate_hz)
 
+    _write_card(run)
     return write_scores_page(run, reports=reports, picture_of=picture_of, sound_of=sound_of)
+
+
+def _write_card(run: Path) -> None:
+    """Before the page, which refers to it."""
+    text = write_card(run)
+    (run / "report").mkdir(exist_ok=True)
+    files.write_text(run / "report" / CARD, text)

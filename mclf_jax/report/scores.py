@@ -55,6 +55,7 @@ def write_scores_page(
         splits=[_split(each, f"r{i}", picture_of, sound_of) for i, each in enumerate(reports)],
         training=_training(reports[0], history.read(run_dir / "metrics.jsonl")),
         settings=page.settings(run_dir),
+        model_card=page.CARD if (run_dir / "report" / page.CARD).exists() else "",
     )
 
 

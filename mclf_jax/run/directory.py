@@ -5,6 +5,8 @@ meta.json       labels, features, data set, versions: what the weights mean
 songs.csv       the songs with their splits and labels
 skipped.csv     audio that was skipped, with reasons
 metrics.jsonl   one JSON object per log line or evaluation
+cost.json       time and energy of training, see `cost`
+card.toml       what only a person knows, for the model card; see `report.card`
 checkpoints/    see `checkpoint`
 report/         evaluations and the page
 """

@@ -34,6 +34,7 @@ from mclf_jax.metrics import outside
 from mclf_jax.objectives.diagnostics import collapse_message
 from mclf_jax.run import checkpoint, writers
 from mclf_jax.run.checkpoint import Checkpoints
+from mclf_jax.run.cost import CostRecorder
 from mclf_jax.run.directory import add_skipped, keep_splits
 from mclf_jax.run.logbook import Logbook
 from mclf_jax.run.state import TrainState
@@ -41,6 +42,7 @@ from mclf_jax.run.weights import reload_variables
 from mclf_jax.run.writers import open_writers
 from mclf_jax.train import setup
 from mclf_jax.train.clock import Clock
+from mclf_jax.train.energy import EnergyMeter
 from mclf_jax.train.progress import Progress, TrainingError, judge
 from mclf_jax.train.setup import Training
 from mclf_jax.train.start import Start, begin
@@ -221,6 +223,16 @@ def _logbook(
 ) -> Iterator[Logbook]:
     """The log of a run, which begins with what is special about it."""
     config, first_process = run.parts.config, jax.process_index() == 0
+    if first_process:
+        mesh = parallel.make_mesh(config.runtime.num_devices)
+        recorder = CostRecorder(
+            workdir,
+            first_step=start.step,
+            batch_size=config.train.batch_size,
+            devices=list(mesh.devices.flat),
+            meter=EnergyMeter(mesh.local_devices),
+        )
+        callbacks = (*callbacks, recorder)
     infos = [source.info for source in run.sources]
     logbook = Logbook(
         workdir if first_process else None,

@@ -56,7 +56,8 @@ def test_report_round_trip(tmp_path, task):
 
 @pytest.mark.parametrize("task", ["multi_label", "regression"])
 def test_round_trip(tmp_path, task):
-    report = dataclasses.replace(partial(task), parents=PARENTS)
+    report = dataclasses.replace(partial(task), parents=PARENTS, group_kind="artist")
+    report = dataclasses.replace(report, groups=tuple(f"artist {n // 9}" for n in range(60)))
     report.save(tmp_path)
     json.loads((tmp_path / "test.json").read_text(), parse_constant=pytest.fail)  # no NaN
     loaded = load_report(tmp_path, "test")

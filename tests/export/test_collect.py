@@ -69,7 +69,9 @@ def test_thresholds_come_from_the_valid_split_of_these_weights(tmp_path):
     )
     report.save(run / "report")
     assert bundle_of(run).thresholds == {"low": pytest.approx(0.4)}
-    assert with_card(bundle_of(run), run).about["metrics"] == {"valid": {"roc_auc_macro": 1.0}}
+    told = with_card(bundle_of(run), run)
+    assert told.about["metrics"] == {"valid": {"roc_auc_macro": 1.0}}
+    assert told.card.startswith("# Model card: ")
     report.meta["step"] = 2  # of other weights
     report.save(run / "report")
     assert bundle_of(run).thresholds == {}

@@ -63,4 +63,4 @@ def test_templates_are_installed_with_the_package():
     wheel = settings["tool"]["hatch"]["build"]["targets"]["wheel"]
     assert wheel["packages"] == ["mclf_jax"] and "exclude" not in wheel  # all files below it
     folder = ROOT / "mclf_jax" / "report" / "templates"
-    assert {path.suffix for path in folder.iterdir()} == {".html", ".css"}
+    assert {path.suffix for path in folder.iterdir()} == {".html", ".css", ".md"}

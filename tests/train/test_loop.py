@@ -61,6 +61,7 @@ def test_what_a_run_leaves_behind(straight):
     assert {path.name for path in workdir.iterdir()} - {".lock"} == {
         "checkpoints",
         "config.json",
+        "cost.json",
         "meta.json",
         "metrics.jsonl",
         "skipped.csv",
