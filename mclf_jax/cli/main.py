@@ -10,7 +10,7 @@ import warnings
 from collections.abc import Sequence
 from typing import Any
 
-from mclf_jax.cli import about, convert, data, evaluate, export, flags, predict, train
+from mclf_jax.cli import about, convert, data, evaluate, export, flags, predict, serve, train
 from mclf_jax.common import disk, interrupt
 
 
@@ -87,7 +87,7 @@ def _show_warning(title: str, message: Warning | str, *where: Any, **more: Any) 
 def _written_to(arguments: argparse.Namespace) -> str:
     """The folder that a command writes to, as far as its arguments say."""
     given = (getattr(arguments, name, None) for name in ("workdir", "out", "run"))
-    return next(filter(None, given), os.curdir)
+    return next((path for path in given if path and isinstance(path, str)), os.curdir)
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -100,7 +100,7 @@ def make_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action=_Version, nargs=0, help="show the version")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
-    for group in (train, evaluate, predict, export, convert, data, about):
+    for group in (train, evaluate, predict, export, serve, convert, data, about):
         group.add_commands(commands)
     return parser
 

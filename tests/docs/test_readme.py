@@ -27,6 +27,7 @@ PAGES = (
     "docs/measured.md",
     "docs/models.md",
     "docs/representations.md",
+    "docs/serving.md",
     "launch/local.sh",
     "configs/ablations/augmentation.py",
     "configs/ablations/distillation.py",

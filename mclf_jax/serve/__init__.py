@@ -1,0 +1,1 @@
+"""A tagger behind a page and a JSON interface, on this machine or for others."""
