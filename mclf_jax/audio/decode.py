@@ -14,20 +14,21 @@ import numpy as np
 import soundfile
 import soxr
 
+from mclf_jax.audio.files import ffmpeg
 from mclf_jax.audio.files.errors import AudioError, identity
 from mclf_jax.audio.files.sound import BLOCK_FRAMES, Sound, is_plain, open_sound
 from mclf_jax.audio.resample import QUALITY, resampled_window
 from mclf_jax.common import checks
 
-# RAW has no header. What libsndfile cannot read is looked at too, so that it is listed as left out
-# and does not vanish.
-_UNREADABLE = {"m4a", "mp4", "aac", "wma", "ape", "wv", "mpc"}
+# RAW has no header. What takes an extra is looked at without it too, so that it is listed as left
+# out and does not vanish.
 _MORE_NAMES = {"mp3", "aif", "aifc", "oga", "opus", "snd", "wave"}
-AUDIO_SUFFIXES = frozenset(
-    f".{name}"
-    for name in {name.lower() for name in soundfile.available_formats()} - {"raw"}
-    | _MORE_NAMES
-    | _UNREADABLE
+AUDIO_SUFFIXES = (
+    frozenset(
+        f".{name}"
+        for name in {name.lower() for name in soundfile.available_formats()} - {"raw"} | _MORE_NAMES
+    )
+    | ffmpeg.SUFFIXES
 )
 
 # Full scale is 1. MP3 and loud mixes go beyond; what peaks above this is no audio in -1..1.
@@ -69,7 +70,7 @@ class Heard:
     Attributes:
         info: how much.
         lowest, highest: of the samples, mean of the channels.
-        is_plain: whether libsndfile finds all of it by itself, so that nobody has to look again.
+        is_plain: whether the decoder finds all of it by itself, so that nobody has to look again.
         cancels: whether its channels are the opposite of each other, so that their mean is silent.
     """
 
@@ -199,7 +200,8 @@ def read_audio(
     """Decodes a window of a file, resamples it and averages its channels.
 
     Args:
-        path: anything libsndfile reads: WAV, FLAC, Ogg Vorbis and Opus, MP3, AIFF and more.
+        path: anything libsndfile reads: WAV, FLAC, Ogg Vorbis and Opus, MP3, AIFF and more; with
+            the extra "av" also AAC, ALAC, WMA and what else FFmpeg does (`files.ffmpeg`).
         sample_rate_hz: of the result.
         start_sample: first sample, counted at `sample_rate_hz`.
         num_samples: at most so many, counted at `sample_rate_hz`; None is up to the end.

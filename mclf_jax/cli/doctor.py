@@ -20,6 +20,7 @@ _EXTRAS = (
     ("weights of PyTorch (mclf convert x.pth)", "torch", "torch"),
     ("safetensors (mclf convert x.safetensors)", "safetensors", "torch"),
     ("ONNX (mclf export --to onnx)", "jax2onnx", "onnx"),
+    ("m4a, AAC, ALAC, WMA, WebM", "av", "av"),
     ("NVIDIA GPUs", "jax_cuda13_plugin", "cuda"),
     ("TPUs", "libtpu", "tpu"),
     ("collaborative filtering (pretext_listening)", "implicit", "listening"),

@@ -1,8 +1,9 @@
 """An audio file opened for what is in it: one definition of its length for all that listens.
 
-libsndfile decodes. Where a header is wrong, or the sound goes on behind what a decoder takes for
-its end, it is handed what was found (`mpeg`, `ogg`) as files of their own, one after the other;
-a sound file is handed over as it is.
+libsndfile decodes; what it does not know, FFmpeg (`ffmpeg`), if the extra is installed. Where a
+header is wrong, or the sound goes on behind what a decoder takes for its end, libsndfile is handed
+what was found (`mpeg`, `ogg`) as files of their own, one after the other; a sound file is handed
+over as it is.
 """
 
 import contextlib
@@ -14,8 +15,9 @@ from collections.abc import Iterator
 import numpy as np
 import soundfile
 
-from mclf_jax.audio.files import flac, mpeg, ogg, riff
+from mclf_jax.audio.files import ffmpeg, flac, mpeg, ogg, riff
 from mclf_jax.audio.files.errors import AudioError, identity, why_not_audio
+from mclf_jax.audio.files.libsndfile import Decoder, first_exact_frame
 from mclf_jax.audio.files.ranges import Bytes, Range, Ranges
 
 BLOCK_FRAMES = 1 << 16
@@ -27,13 +29,6 @@ _BLOCK_VALUES = 1 << 20  # of all channels
 _REMEMBERED = 1 << 12  # files
 _MPEG_SUFFIXES = (".mp1", ".mp2", ".mp3", ".mpga")
 
-# A page of Ogg holds at most 255 packets of Vorbis, and a packet at most 1024 frames as encoders
-# write it: the last page begins no earlier than this before the end.
-_OGG_LAST_PAGE_FRAMES = 1 << 18
-_OGG_PREROLL_FRAMES = 1 << 13
-_MP3_PREROLL_FRAMES = 20 * 1152  # the bit reservoir reaches back 511 bytes: 10 frames at 32 kbit/s
-_MPEG1_LOWEST_RATE_HZ = 32_000
-
 
 @dataclasses.dataclass(frozen=True)
 class Piece:
@@ -43,11 +38,13 @@ class Piece:
         num_frames: of it.
         ranges: where it is in the file; None is all of it.
         head: bytes that the decoder is given before them.
+        demuxer: FFmpeg's name of the container; "" where libsndfile decodes.
     """
 
     num_frames: int
     ranges: tuple[Range, ...] | None = None
     head: bytes = b""
+    demuxer: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,7 +55,7 @@ class Sound:
         path: of the file.
         sample_rate_hz: of all of it.
         num_channels: of its first piece.
-        format, subtype: libsndfile's names.
+        format, subtype: the decoder's names.
         pieces: one after the other.
         part: why this is not all that the file should hold, in words; "" where it is.
     """
@@ -82,7 +79,7 @@ class Sound:
         for piece in self.pieces:
             if frame < begin + piece.num_frames:
                 with _open(self.path, piece) as file:
-                    return begin + _first_exact_frame(file, frame - begin)
+                    return begin + first_exact_frame(file, frame - begin)
             begin += piece.num_frames
         return frame
 
@@ -114,7 +111,7 @@ class Sound:
         with contextlib.ExitStack() as stack:
             file = stack.enter_context(_open(self.path, piece))
             block_frames = max(1, min(block_frames, _BLOCK_VALUES // file.channels))
-            position = _first_exact_frame(file, start)
+            position = first_exact_frame(file, start)
             if position and not _seek(file, position):
                 file, position = stack.enter_context(_open(self.path, piece)), 0
             try:
@@ -148,7 +145,7 @@ class Sound:
 
 
 def is_plain(sound: Sound) -> bool:
-    """Whether all of it is decoded as one file, as libsndfile finds it."""
+    """Whether all of it is decoded as one file, as the decoder finds it."""
     return [piece.ranges for piece in sound.pieces] == [None]
 
 
@@ -157,7 +154,7 @@ def open_sound(path: str | os.PathLike, *, layout: str = "unknown") -> Sound:
 
     Args:
         path: of the file.
-        layout: "unknown", or "plain" where it is known that libsndfile finds all by itself.
+        layout: "unknown", or "plain" where it is known that the decoder finds all by itself.
 
     Raises:
         AudioError: the file is missing, empty, no audio or a special file; or its rate or length
@@ -169,15 +166,22 @@ def open_sound(path: str | os.PathLike, *, layout: str = "unknown") -> Sound:
 
 @functools.lru_cache(maxsize=_REMEMBERED)
 def _find(path: str, identity: tuple[int, int, int], layout: str) -> Sound:
-    if layout == "plain":
-        return _plain(path)
     try:
         with open(path, "rb", buffering=0) as file:
             data = Bytes(file)
-            sound = _sound_of(path, data)
+            demuxer = ffmpeg.demuxer(data.at(mpeg.skip_tags(data, 0), ffmpeg.HEAD_BYTES))
+            if demuxer and ffmpeg.is_installed():
+                sound = _by_ffmpeg(path, demuxer, layout)
+            else:
+                sound = _plain(path) if layout == "plain" else _sound_of(path, data)
+    except AudioError as error:
+        if demuxer and not ffmpeg.is_installed():
+            raise AudioError(path, error.reason + ffmpeg.ADVICE) from error
+        raise
     except OSError as error:
         raise AudioError(path, why_not_audio(path, error)) from error
-    _check_sense(sound)
+    if layout != "plain":
+        _check_sense(sound)
     return sound
 
 
@@ -233,6 +237,13 @@ def _sound_of(path: str, data: Bytes) -> Sound:
             files = [(tuple(each.ranges), mpeg.counted(each)) for each in layout.streams]
             return _joined(path, files, part)
     return _plain(path)
+
+
+def _by_ffmpeg(path: str, demuxer: str, layout: str) -> Sound:
+    with _open(path, Piece(0, demuxer=demuxer)) as file:
+        if layout != "plain":
+            file.count(longest_s=3600 * LONGEST_H)
+        return _described(path, file, (Piece(file.frames, demuxer=demuxer),), file.part)
 
 
 def _lost(layout: mpeg.Layout) -> str:
@@ -304,7 +315,9 @@ def _joined(path: str, files: list[tuple[tuple[Range, ...], bytes]], part: str) 
     return dataclasses.replace(sound, pieces=tuple(pieces), part=part)
 
 
-def _described(path: str, file: "Decoder", pieces: tuple[Piece, ...], part: str) -> Sound:
+def _described(
+    path: str, file: Decoder | ffmpeg.Decoder, pieces: tuple[Piece, ...], part: str
+) -> Sound:
     return Sound(path, file.samplerate, file.channels, file.format, file.subtype, pieces, part)
 
 
@@ -330,33 +343,10 @@ def _check_sense(sound: Sound) -> None:
         )
 
 
-class Decoder(soundfile.SoundFile):
-    """A file that reads on from where it is.
-
-    `SoundFile.read` seeks to its own position after each read of a seekable file. For MP3 and Opus
-    that resets the decoder, so that a file read in blocks differs from the file read at once by
-    as much as the signal. It leaves that out where the file says that it is not seekable; `seek`
-    works all the same.
-    """
-
-    def __init__(self, given: bytes | Ranges):
-        self._given = given
-        super().__init__(given)
-
-    def seekable(self) -> bool:
-        return False
-
-    def can_seek(self) -> bool:
-        return super().seekable()
-
-    def close(self) -> None:
-        super().close()
-        if isinstance(self._given, Ranges):
-            self._given.close()
-
-
-def _open(path: str | os.PathLike, piece: Piece) -> Decoder:
+def _open(path: str | os.PathLike, piece: Piece) -> Decoder | ffmpeg.Decoder:
     try:
+        if piece.demuxer:
+            return ffmpeg.Decoder(path, piece.demuxer)
         if piece.ranges is None:
             return Decoder(os.fsencode(path))  # names are bytes, not all of them text
         return Decoder(Ranges(path, piece.ranges, head=piece.head))
@@ -372,25 +362,3 @@ def _seek(file: Decoder, position: int) -> bool:
     except soundfile.SoundFileError:
         return False
     return True
-
-
-def _first_exact_frame(file: Decoder, frame: int) -> int:
-    """Where to begin decoding so that `frame` comes out as it does in the whole file.
-
-    libsndfile's seek is not exact in every format (measured with 1.2.2; its issue 885):
-
-    - In the last page of an Ogg stream it is off by up to a block, as that page's end is trimmed.
-      That page can be the last seconds, so decoding begins before it.
-    - In MP3 the frames after a seek lack the bit reservoir. Some frames of run-up cure that, but
-      in the half-rate MPEG-2 kinds mpg123 writes an error to stderr for each, so those are decoded
-      from their start, at over a thousand times real time.
-    """
-    if not file.can_seek():
-        return 0
-    if file.format == "OGG":
-        return max(0, min(frame - _OGG_PREROLL_FRAMES, file.frames - _OGG_LAST_PAGE_FRAMES))
-    if file.format == "MP3" or file.subtype.startswith("MPEG"):
-        if file.samplerate < _MPEG1_LOWEST_RATE_HZ:
-            return 0
-        return max(0, frame - _MP3_PREROLL_FRAMES)
-    return frame

@@ -26,6 +26,7 @@ from pathlib import Path
 import soundfile
 import soxr
 
+from mclf_jax.audio.files import ffmpeg
 from mclf_jax.common import checks, disk, files
 from mclf_jax.common import progress as progress_lib
 from mclf_jax.common.text import documents
@@ -121,7 +122,7 @@ def prepare(
         "metadata": _metadata_digest(planned),
         "file_sizes": _file_sizes_digest(planned),
         "items_per_shard": items_per_shard,
-        "decoder": f"libsndfile {soundfile.__libsndfile_version__}",
+        "decoder": _decoders(planned),
         "resampler": f"soxr {soxr.__libsoxr_version__}",
     }
     if split_rule != "dealt":
@@ -191,6 +192,13 @@ def _metadata_digest(planned: Plan) -> str:
     for split, indices in planned.splits.items():
         digest.update(split.encode() + indices.tobytes())
     return digest.hexdigest()
+
+
+def _decoders(planned: Plan) -> str:
+    names = f"libsndfile {soundfile.__libsndfile_version__}"
+    if any(Path(item.file).suffix.lower() in ffmpeg.SUFFIXES for item in planned.items):
+        names += f", av {ffmpeg.version() or 'missing'}"
+    return names
 
 
 def _file_sizes_digest(planned: Plan) -> str:

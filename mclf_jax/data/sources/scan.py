@@ -13,12 +13,15 @@ from pathlib import Path
 import soundfile
 
 from mclf_jax.audio import decode
+from mclf_jax.audio.files import ffmpeg
 from mclf_jax.common import checks, files, threads
 from mclf_jax.common import progress as progress_lib
 
 SILENT = "silent to the last sample"
 _CANCELS = "silent: its channels are the opposite of each other, and their mean is nothing"
 _FORMAT = f"3, libsndfile {soundfile.__libsndfile_version__}"
+if ffmpeg.version():
+    _FORMAT += f", av {ffmpeg.version()}"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
