@@ -51,6 +51,7 @@ def _serve(arguments: argparse.Namespace) -> None:
     from mclf_jax.export.collect import bundle_of
     from mclf_jax.serve.app import make_app
     from mclf_jax.serve.limits import Limits
+    from mclf_jax.serve.protocol import Protocol
     from mclf_jax.serve.similar import read_index
 
     checks.positive("--max-mb", arguments.max_mb, unit="megabytes")
@@ -86,7 +87,8 @@ def _serve(arguments: argparse.Namespace) -> None:
         server_header=False,
         proxy_headers=False,
         limit_concurrency=512,
-        timeout_keep_alive=5,
+        http=Protocol,
+        timeout_keep_alive=30,
         timeout_graceful_shutdown=5,
         loop="asyncio",  # others fork, which jax warns of
     )

@@ -51,6 +51,7 @@ _SECURITY = {
     "Permissions-Policy": "microphone=(self), camera=(), geolocation=()",
     "Cache-Control": "no-store",
 }
+_DRAIN_BYTES, _DRAIN_S = 32 << 20, 2.0
 _BUCKETS_S = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 
 
@@ -177,8 +178,11 @@ class _Server:
                 self.check(request, public=public)
                 response = await answer(request)
             except _Refused as error:
+                headers = dict(error.headers)
+                if await _drain(request) == "cut":
+                    headers["Connection"] = "close"
                 response = JSONResponse(
-                    {"error": error.reason}, status_code=error.status, headers=error.headers
+                    {"error": error.reason}, status_code=error.status, headers=headers
                 )
             except ClientDisconnect:
                 response = JSONResponse({"error": "the client went away"}, status_code=499)
@@ -392,6 +396,25 @@ class _Server:
             for name, value in values.items():
                 lines += [f"# TYPE {name} {kind}", f"{name} {value}"]
         return PlainTextResponse("\n".join(lines) + "\n")
+
+
+async def _drain(request: Request) -> str:
+    """Take in the rest of a body for a moment: "whole", or "cut" where there is more.
+
+    A client that still sends would not see the answer, and could go on sending for ever.
+    """
+    left = _DRAIN_BYTES
+    try:
+        async with asyncio.timeout(_DRAIN_S):
+            async for chunk in request.stream():
+                left -= len(chunk)
+                if left < 0:
+                    return "cut"
+    except TimeoutError:
+        return "cut"
+    except (RuntimeError, ClientDisconnect):  # it has been read to its end, or there is nobody
+        pass
+    return "whole"
 
 
 def _file(content: bytes, kind: str) -> Callable[[Request], Awaitable[Response]]:

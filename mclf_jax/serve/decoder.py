@@ -17,7 +17,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from mclf_jax.audio.decode import AudioError
+from mclf_jax.audio.decode import AudioError, audio_info
 from mclf_jax.data.base.windows import window_starts
 from mclf_jax.evaluation.song import Song
 
@@ -40,6 +40,8 @@ def answer(asked: Mapping[str, Any], out: BinaryIO) -> None:
     try:
         with warnings.catch_warnings(record=True) as said:
             warnings.simplefilter("always")
+            if why := _too_long(audio_info(asked["path"]).duration_s, asked):  # before all of it
+                raise AudioError(asked["path"], why)
             song = Song(asked["path"], rate=asked["rate_hz"], sample_rate_hz=None)
         notes = [str(each.message).removeprefix(f"{asked['path']}: ") for each in said]
         head = _describe(song, asked, notes)
@@ -62,11 +64,17 @@ def answer(asked: Mapping[str, Any], out: BinaryIO) -> None:
             number, audio = next(found, (-1, None))
 
 
+def _too_long(duration_s: float, asked: Mapping[str, Any]) -> str:
+    if duration_s <= asked["max_s"]:
+        return ""
+    return f"it is {duration_s:.0f} s long; at most {asked['max_s']:g} s are taken"
+
+
 def _describe(song: Song, asked: Mapping[str, Any], notes: list[str]) -> dict[str, Any]:
     rate, window = asked["rate_hz"], asked["window_samples"]
     duration_s = song.length / rate
-    if duration_s > asked["max_s"]:
-        return {"error": f"it is {duration_s:.0f} s long; at most {asked['max_s']:g} s are taken"}
+    if why := _too_long(duration_s, asked):
+        return {"error": why}
 
     def starts(num_windows: int, hop_s: float | None) -> list[int]:
         hop = None if hop_s is None else max(1.0, hop_s * rate)

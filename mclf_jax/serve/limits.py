@@ -32,7 +32,7 @@ class Limits:
     decode_s: float = 120.0
     decode_memory_mb: int = 1024
     num_workers: int = 2
-    max_waiting: int = 64
+    max_waiting: int = 256
     per_minute: int = 120
 
 
@@ -68,7 +68,7 @@ def why_refused(headers: Mapping[str, str], *, method: str, loopback_only: bool)
     if loopback_only and _hostname(f"//{host}") not in LOOPBACK:
         return f"this server is asked as localhost, not as {host!r}"
     origin = headers.get("origin")
-    if method == "POST" and origin and urlsplit(origin).netloc != host:
+    if method == "POST" and origin and origin.partition("://")[2] != host:
         return f"pages of {origin!r} may not ask this server"
     return ""
 

@@ -45,6 +45,7 @@ class Workers:
         self._memory, self._timeout_s = memory_mb << 20, timeout_s
         self._idle: asyncio.Queue[asyncio.subprocess.Process | None] = asyncio.Queue()
         self._songs: dict[int, int] = {}
+        self._ending: set[asyncio.Task[int]] = set()
         self.num_replaced = 0
         for _ in range(count):
             self._idle.put_nowait(None)  # started when it is needed
@@ -74,7 +75,9 @@ class Workers:
                 f"it takes longer than {self._timeout_s:g} s to decode and tag"
             ) from error
         except (asyncio.IncompleteReadError, ConnectionError) as error:
-            raise DecodeError("it cannot be decoded within the memory of one song") from error
+            raise DecodeError(
+                "decoding it failed, perhaps for want of the memory that one song may take"
+            ) from error
         finally:
             self._give_back(process, whole=whole)
 
@@ -89,6 +92,7 @@ class Workers:
             if process := self._idle.get_nowait():
                 process.kill()
                 await process.wait()
+        await asyncio.gather(*self._ending)
 
     async def _start(self) -> asyncio.subprocess.Process:
         process = await asyncio.create_subprocess_exec(
@@ -114,6 +118,9 @@ class Workers:
                 self.num_replaced += not whole
                 with contextlib.suppress(ProcessLookupError):
                     process.kill()
+                ending = asyncio.create_task(process.wait())
+                self._ending.add(ending)
+                ending.add_done_callback(self._ending.discard)
                 process = None
         self._idle.put_nowait(process)
 
