@@ -9,6 +9,7 @@ import numpy as np
 
 from mclf_jax.audio.decode import AudioError
 from mclf_jax.common import checks
+from mclf_jax.evaluation.ahead import each_song
 from mclf_jax.evaluation.song import Audio, Song, as_list
 from mclf_jax.evaluation.windows import (
     NOT_FINITE,
@@ -22,6 +23,7 @@ from mclf_jax.evaluation.windows import (
 from mclf_jax.export.bundle import Bundle, make_step
 from mclf_jax.export.collect import Paths, bundle_of
 from mclf_jax.models import Model
+from mclf_jax.run.weights import digest
 
 
 def load(
@@ -167,6 +169,44 @@ class Tagger:
         scores = self._means("scores", songs, sample_rate_hz)
         named = [dict(zip(self.labels, map(float, row), strict=True)) for row in scores]
         return named[0] if single else named
+
+    def predict_files(self, paths: Sequence[str]) -> Iterator[dict[str, Any]]:
+        """Scores of many files, equal to those of `predict` to rounding, each as soon as known.
+
+        Files are decoded ahead in threads, and windows of several songs share a batch.
+
+        Args:
+            paths: of audio files.
+
+        Yields:
+            For each, in order, {"path", "duration_s", "scores": float32 [K]}, or, of one that
+            cannot be used, {"path", "error": AudioError}.
+
+        Raises:
+            ValueError: the network has learnt no labels.
+        """
+        self._check_labels()
+        how = {"num_windows": self.bundle.num_windows, "hop_s": self.bundle.hop_s}
+        yield from each_song(
+            paths,
+            rows=self._rows,
+            name="scores",
+            starts=lambda length: cut(length, self.model, **how),
+            rate=self.model.features.sample_rate_hz,
+            window=self.model.window_samples,
+            short=self.bundle.short,
+        )
+
+    @property
+    def identity(self) -> str:
+        """Hex digest of all that scores of a song depend on: weights, labels, features and windows.
+
+        Taggers with the same one say the same of a song.
+        """
+        bundle = self.bundle
+        networks = [(m.name, m.window_samples, repr(m.features)) for m in bundle.models]
+        cuts = (bundle.short, bundle.num_windows, bundle.hop_s)
+        return digest(bundle.weights, known=repr((networks, bundle.task, bundle.labels, cuts)))
 
     def embed(
         self, audio: Audio | Sequence[Audio], *, sample_rate_hz: int | None = None

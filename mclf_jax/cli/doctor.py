@@ -21,6 +21,7 @@ _EXTRAS = (
     ("safetensors (mclf convert x.safetensors)", "safetensors", "torch"),
     ("ONNX (mclf export --to onnx)", "jax2onnx", "onnx"),
     ("m4a, AAC, ALAC, WMA, WebM", "av", "av"),
+    ("tables in Parquet (mclf predict --out)", "pyarrow", "parquet"),
     ("NVIDIA GPUs", "jax_cuda13_plugin", "cuda"),
     ("TPUs", "libtpu", "tpu"),
     ("collaborative filtering (pretext_listening)", "implicit", "listening"),

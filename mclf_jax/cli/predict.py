@@ -1,6 +1,7 @@
 """`mclf predict` and `embed`: a run used on audio files, and on folders of them."""
 
 import argparse
+import contextlib
 import itertools
 import json
 import os
@@ -25,16 +26,23 @@ def add_commands(commands: Any) -> None:
         examples=(
             "mclf predict runs/mine SONG.mp3 --top 3",
             "mclf predict runs/mine DIR --format json --hop-s 1.5",
+            "mclf predict runs/mine DIR --out scores.csv",
         ),
     )
     _add_songs(predict)
-    predict.add_argument("--top", type=int, default=5, help="labels to show")
-    predict.add_argument("--format", default="text", choices=("text", "json"))
+    predict.add_argument("--top", type=int, help="labels to show (default: 5)")
+    predict.add_argument("--format", choices=("text", "json"), help="of them (default: text)")
     predict.add_argument(
         "--taggram",
         metavar="DIR",
         help="write a picture and a table of each song's scores along time, --hop-s apart or half "
         "a window",
+    )
+
+    predict.add_argument(
+        "--out",
+        help="write a row for each song to a table (.csv, .jsonl or .parquet) instead; the same "
+        "command goes on where it was interrupted",
     )
 
     embed = flags.add_command(
@@ -51,7 +59,7 @@ def add_commands(commands: Any) -> None:
 
 def _add_songs(command: argparse.ArgumentParser) -> None:
     """The run, the songs, and how these are cut, see `api.Tagger`: if not given, as in the run."""
-    command.add_argument("run", help="run directory")
+    command.add_argument("run", help="run directory, or exported file")
     command.add_argument("audio", nargs="+", help="audio files, or folders of them")
     command.add_argument(
         "--window-s", type=float, help="seconds in a window, for networks that take any length"
@@ -65,6 +73,15 @@ def _predict(arguments: argparse.Namespace) -> int:
     """Tag songs."""
     from mclf_jax.common import files
 
+    if arguments.out is not None:
+        for name in ("top", "format", "taggram"):
+            if getattr(arguments, name) is not None:
+                raise ValueError(
+                    f"--{name} is for what is shown, and --out writes the scores of all labels as "
+                    "its ending says; leave one of them out"
+                )
+        return _write_table(arguments)
+    arguments.top = 5 if arguments.top is None else arguments.top
     checks.at_least("--top", arguments.top, 1)
     if arguments.taggram is not None:
         files.check_place("--taggram", arguments.taggram, kind="folder")
@@ -87,6 +104,59 @@ def _predict(arguments: argparse.Namespace) -> int:
                 print(f"  {file}")
 
     return _for_each_song(arguments, show)
+
+
+def _write_table(arguments: argparse.Namespace) -> int:
+    """Scores of all songs as a table; what is done is kept in a journal beside it."""
+    from mclf_jax.common import files, interrupt, progress
+    from mclf_jax.evaluation import journal as journal_lib
+
+    out = Path(arguments.out)
+    if arguments.taggram is not None:
+        raise ValueError("--out and --taggram are both given; leave one of them out")
+    journal_lib.check_format(out)
+    files.check_place("--out", out, kind="file")
+    paths, skipped = _find(arguments)
+    for path, reason in skipped:
+        print(f"skipped: {walk.shown(path)}: {reason}", file=sys.stderr)
+    paths = list(dict.fromkeys(paths))
+    tagger = _load(arguments)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    lock = out.with_name(f".{out.name}.lock")
+    with (
+        files.locked(lock, refusal=f"another command is writing {out}: wait until it is done"),
+        contextlib.closing(journal_lib.Journal(out, identity=tagger.identity)) as journal,
+        progress.bar(total=len(paths), title="predict", unit="song", leave=True) as bar,
+        warnings.catch_warnings(record=True) as said,
+    ):
+        warnings.simplefilter("always", UserWarning)
+        stamps = {path: journal_lib.stamp(path) for path in paths if not journal.is_done(path)}
+        bar.update(len(paths) - len(stamps))
+        bar.unpause()  # the time that is left is reckoned from what is done now
+        try:
+            for found in tagger.predict_files(list(stamps)):
+                path = found["path"]
+                for note in dict.fromkeys(str(each.message) for each in said):
+                    progress.say(f"note: {note}")
+                said.clear()
+                if error := found.get("error"):
+                    skipped.append((path, error.reason))
+                    bar.write(f"skipped: {error}", file=sys.stderr)
+                else:
+                    del found["path"]
+                    journal.add(path, stamp=stamps[path], **found)
+                bar.update()
+        except interrupt.Interrupted as error:
+            arguments.goes_on = "yes"
+            raise interrupt.Interrupted(f"{error}, and {journal.path} has what is done") from None
+        left_out = {path for path, _ in skipped}
+        kept = [path for path in paths if path not in left_out]
+        journal_lib.write(out, journal.rows(kept), labels=tagger.labels)
+        listed = journal_lib.write_skipped(out, skipped)
+    print(f"{len(kept)} songs ({len(paths) - len(stamps)} of them done before): {out}")
+    if skipped:
+        print(f"{len(skipped)} skipped: {listed}")
+    return 1 if skipped else 0
 
 
 def _draw(tagger: Any, path: str, *, folder: str, taken: set[str]) -> dict[str, Path]:
@@ -128,26 +198,13 @@ def _embed(arguments: argparse.Namespace) -> int:
 
 def _for_each_song(arguments: argparse.Namespace, function: Callable) -> int:
     """Call `function` on every audio file; a bad one is skipped, and makes the exit code 1."""
-    from mclf_jax.api import load
-    from mclf_jax.audio.decode import AUDIO_SUFFIXES, AudioError
+    from mclf_jax.audio.decode import AudioError
     from mclf_jax.common import progress
 
-    paths, skipped = [], []
-    for given in arguments.audio:
-        if os.path.isdir(given):
-            paths += sorted(walk.files(given, suffixes=AUDIO_SUFFIXES, skipped=skipped))
-        else:
-            paths.append(given)
+    paths, skipped = _find(arguments)
     for path, reason in skipped:
         print(f"skipped: {walk.shown(path)}: {reason}", file=sys.stderr)
-    if not paths:
-        raise ValueError(f"no audio files in {', '.join(arguments.audio)}")
-    tagger = load(
-        arguments.run,
-        window_s=arguments.window_s,
-        num_windows=arguments.num_windows,
-        hop_s=arguments.hop_s,
-    )
+    tagger = _load(arguments)
     code = 1 if skipped else 0
     shown = "off" if len(paths) < _SHOW_PROGRESS_FROM else "auto"
     with progress.bar(
@@ -165,3 +222,31 @@ def _for_each_song(arguments: argparse.Namespace, function: Callable) -> int:
                 print(f"note: {note}", file=sys.stderr)
             bar.update()
     return code
+
+
+def _find(arguments: argparse.Namespace) -> tuple[list[str], list[tuple[str, str]]]:
+    """The audio files that are asked for, and (path, reason) of what is none."""
+    from mclf_jax.audio.decode import AUDIO_SUFFIXES
+
+    paths, skipped = [], []
+    for given in arguments.audio:
+        if os.path.isdir(given):
+            paths += sorted(walk.files(given, suffixes=AUDIO_SUFFIXES, skipped=skipped))
+        else:
+            paths.append(given)
+    if not paths:
+        for path, reason in skipped:
+            print(f"skipped: {walk.shown(path)}: {reason}", file=sys.stderr)
+        raise ValueError(f"no audio files in {', '.join(arguments.audio)}")
+    return paths, skipped
+
+
+def _load(arguments: argparse.Namespace) -> Any:
+    from mclf_jax.api import load
+
+    return load(
+        arguments.run,
+        window_s=arguments.window_s,
+        num_windows=arguments.num_windows,
+        hop_s=arguments.hop_s,
+    )
