@@ -112,8 +112,6 @@ def _write_table(arguments: argparse.Namespace) -> int:
     from mclf_jax.evaluation import journal as journal_lib
 
     out = Path(arguments.out)
-    if arguments.taggram is not None:
-        raise ValueError("--out and --taggram are both given; leave one of them out")
     journal_lib.check_format(out)
     files.check_place("--out", out, kind="file")
     paths, skipped = _find(arguments)

@@ -153,7 +153,7 @@ def as_layers(joined: Joined, *, scaler: StandardScaler) -> tuple[dict[str, np.n
         kernel = np.zeros((len(last["kernel"]), len(bias)))
         kernel[:, learnt], bias[learnt] = last["kernel"], last["bias"]
         made[-1] = {"kernel": kernel, "bias": bias}
-    first = made[0]["kernel"] / scaler.scale_[:, None]
+    first = made[0]["kernel"] / np.asarray(scaler.scale_)[:, None]
     made[0] = {"kernel": first, "bias": made[0]["bias"] - scaler.mean_ @ first}
     return tuple({name: a.astype(np.float32) for name, a in layer.items()} for layer in made)
 
