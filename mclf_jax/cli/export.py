@@ -18,6 +18,7 @@ def add_commands(commands: Any) -> None:
             "mclf export runs/mine --out tagger.mclf",
             "mclf export runs/a runs/b runs/c --out ensemble.mclf --weights float16",
             "mclf export runs/mine --to huggingface --out hub/mine",
+            "mclf export runs/mine --to web --out page",
             "mclf export runs/mine --out model.onnx --weights int8 --songs a.mp3 b.flac",
         ),
     )
@@ -27,10 +28,10 @@ def add_commands(commands: Any) -> None:
     command.add_argument("--out", required=True, help="file or folder to write")
     command.add_argument(
         "--to",
-        choices=("mclf", "onnx", "huggingface"),
+        choices=("mclf", "onnx", "huggingface", "web"),
         help="mclf: one file that needs nothing else; onnx: waveform in, scores out, without "
-        "Python; huggingface: a folder in the layout of its Hub. By the ending of --out when not "
-        "given",
+        "Python; huggingface: a folder in the layout of its Hub; web: a folder with a page that "
+        "tags in the browser. By the ending of --out when not given",
     )
     command.add_argument(
         "--weights",
@@ -52,7 +53,7 @@ def _export(arguments: argparse.Namespace) -> None:
     """Write a trained network as one file that travels, or in the layout of others. It is read
     back, and the greatest difference of its scores is told."""
     from mclf_jax.common import files
-    from mclf_jax.export import archive, huggingface, onnx, verify
+    from mclf_jax.export import archive, huggingface, onnx, verify, web
     from mclf_jax.export.collect import bundle_of, with_card
 
     out = Path(arguments.out)
@@ -65,6 +66,7 @@ def _export(arguments: argparse.Namespace) -> None:
     write, read = {
         "mclf": (archive.write_archive, lambda out: verify.outputs_of(archive.read_archive(out))),
         "onnx": (onnx.write_onnx, onnx.read_onnx),
+        "web": (web.write_web, lambda out: onnx.read_onnx(out / "model.onnx")),
         "huggingface": (
             huggingface.write_huggingface,
             lambda out: verify.outputs_of(huggingface.read_huggingface(out)),
@@ -84,6 +86,9 @@ def _export(arguments: argparse.Namespace) -> None:
         f"read back: {compared} differ by {found['greatest']:.1g} at most and {found['mean']:.1g} "
         f"on average, over {heard}"
     )
+    if to == "web":
+        print(f"next: python -m http.server --directory {out}, or any other file server")
+        return
     if to == "onnx":
         each = "song" if arguments.songs else "window"
         print(

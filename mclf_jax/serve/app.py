@@ -142,7 +142,7 @@ class _Server:
             Route("/health", self.guarded(self.health, public=True), methods=["GET"]),
         ]
         # The names are those of the package, so that no request can ask for another file.
-        folder = importlib.resources.files("mclf_jax.serve") / "page"
+        folder = importlib.resources.files("mclf_jax.export") / "page"
         for file in folder.iterdir():
             if (suffix := f".{file.name.rpartition('.')[2]}") in _TYPES:
                 page = self.guarded(_file(file.read_bytes(), _TYPES[suffix]), public=True)

@@ -2,7 +2,6 @@
 
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -14,9 +13,10 @@ import soundfile
 
 from mclf_jax.export import archive
 from tests import ROOT
+from tests.browser import open_page
 from tests.export.bundles import small_bundle
 
-PAGE = ROOT / "mclf_jax" / "serve" / "page"
+PAGE = ROOT / "mclf_jax" / "export" / "page"
 
 
 def test_all_files_that_the_page_names_are_there():
@@ -46,38 +46,27 @@ def address(tmp_path):
 
 @pytest.mark.slow
 def test_a_song_is_tagged_in_a_browser(address, tmp_path):
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    browser_path = shutil.which("chromium") or shutil.which("google-chrome")
-    if browser_path is None:
-        pytest.skip("there is no chromium")
     times_s = np.arange(6 * 8000) / 8000
     soundfile.write(tmp_path / "tone.wav", 0.3 * np.sin(2 * np.pi * 200 * times_s), 8000)
     Path(tmp_path / "text.mp3").write_text("no song at all " * 20)
-    with playwright.sync_playwright() as browsers:
-        flags = ["--no-sandbox", "--autoplay-policy=no-user-gesture-required"]
-        with browsers.chromium.launch(executable_path=browser_path, args=flags) as browser:
-            page = browser.new_page(viewport={"width": 360, "height": 800})
-            said = []
-            page.on("console", lambda message: said.append(message.text))
-            page.on("pageerror", lambda error: said.append(str(error)))
-            page.goto(address)
-            page.set_input_files("#file", tmp_path / "tone.wav")
-            page.wait_for_selector("#song:not([hidden])")
-            assert page.locator(".result h3").all_inner_texts() == ["first.mclf", "second.mclf"]
-            assert page.locator(".result").first.locator(".tags li").count() == 2
-            page.evaluate("document.getElementById('audio').play()")
-            page.wait_for_function(
-                "() => parseFloat(document.querySelector('.cursor').style.left) > 1"
-            )
-            page.evaluate("document.getElementById('audio').pause()")
-            page.focus(".plot >> nth=0")
-            page.keyboard.press("End")
-            page.wait_for_function(
-                "() => parseFloat(document.querySelector('.cursor').style.left) > 99"
-            )
-            assert "0:0" in page.get_attribute(".plot >> nth=0", "aria-valuetext")
-            assert page.evaluate("document.documentElement.scrollWidth") <= 360
-            assert said == []
-            page.set_input_files("#file", tmp_path / "text.mp3")
-            page.wait_for_selector("#error:not([hidden])")
-            assert "not audio" in page.inner_text("#error")
+    with open_page() as opened:
+        page, said = opened["page"], opened["said"]
+        page.goto(address)
+        page.set_input_files("#file", tmp_path / "tone.wav")
+        page.wait_for_selector("#song:not([hidden])")
+        assert page.locator(".result h3").all_inner_texts() == ["first.mclf", "second.mclf"]
+        assert page.locator(".result").first.locator(".tags li").count() == 2
+        page.evaluate("document.getElementById('audio').play()")
+        page.wait_for_function("() => parseFloat(document.querySelector('.cursor').style.left) > 1")
+        page.evaluate("document.getElementById('audio').pause()")
+        page.focus(".plot >> nth=0")
+        page.keyboard.press("End")
+        page.wait_for_function(
+            "() => parseFloat(document.querySelector('.cursor').style.left) > 99"
+        )
+        assert "0:0" in page.get_attribute(".plot >> nth=0", "aria-valuetext")
+        assert page.evaluate("document.documentElement.scrollWidth") <= 360
+        assert said == []
+        page.set_input_files("#file", tmp_path / "text.mp3")
+        page.wait_for_selector("#error:not([hidden])")
+        assert "not audio" in page.inner_text("#error")

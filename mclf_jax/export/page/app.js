@@ -170,6 +170,7 @@ class Result {
       }
       track.setAttribute("aria-hidden", "true");
       const value = element("span", shown(score), "score");
+      value.dataset.exact = score;
       if (threshold !== undefined && score >= threshold) value.append(element("span", ", above its threshold", "hidden"));
       line.append(name, track, value);
       return line;
