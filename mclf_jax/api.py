@@ -256,6 +256,12 @@ class Tagger:
             "window_s": window_s,
         }
 
+    def score_windows(self, windows: np.ndarray) -> np.ndarray:
+        """Scores [W, K] of windows, float32 [W, T] at the model's rate and of its length."""
+        self._check_labels()
+        found = [rows["scores"] for rows in self._rows(enumerate(windows))]
+        return np.concatenate(found)
+
     def _check_labels(self) -> None:
         if not self.labels:
             raise ValueError(
