@@ -19,7 +19,6 @@ from mclf_jax.cli import (
     flags,
     predict,
     serve,
-    stream,
     train,
 )
 from mclf_jax.common import disk, interrupt
@@ -111,7 +110,7 @@ def make_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action=_Version, nargs=0, help="show the version")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
-    for group in (train, evaluate, predict, export, serve, stream, convert, data, about):
+    for group in (train, evaluate, predict, export, serve, convert, data, about):
         group.add_commands(commands)
     return parser
 
