@@ -44,7 +44,7 @@ def add_commands(commands: Any) -> None:
         commands,
         _stream,
         examples=(
-            "ffmpeg -i URL -f s16le -ac 1 -ar 44100 - | mclf stream tagger.mclf --rate 44100",
+            "mclf stream tagger.mclf --rate 44100 --channels 2 --encoding s16",
             "mclf stream tagger.mclf --microphone --hop-s .5 --format json",
         ),
     )
