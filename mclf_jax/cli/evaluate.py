@@ -147,7 +147,7 @@ def _probe(arguments: argparse.Namespace) -> None:
         out=arguments.out,
     )
     print(show.text(result))
-    print(result.directory)
     if result.heads:
         print("fitted probes, in place of a run for mclf predict, embed and export:")
         print("\n".join(f"  {path}" for path in result.heads.values()))
+    print(result.directory)
