@@ -29,7 +29,8 @@ def as_products() -> Iterator[None]:
         yield
 
 
-def _by_products() -> bool:
+def are_products() -> bool:
+    """Whether jax traces within `as_products`."""
     return _context is not None and _context.value
 
 
@@ -40,7 +41,7 @@ def rfft(x: Array) -> Array:
         import scipy.fft  # four times as fast as numpy.fft on float32
 
         return scipy.fft.rfft(x, axis=-1)
-    if _by_products():
+    if are_products():
         return _rfft_as_products(x)
     return xp.fft.rfft(x, axis=-1)
 
@@ -52,7 +53,7 @@ def ifft(real: Array, imag: Array) -> Array:
         import scipy.fft  # several times as fast as numpy.fft in single precision
 
         return scipy.fft.ifft(real + 1j * imag, axis=0)
-    if _by_products():
+    if are_products():
         return _ifft_as_products(real, imag)
     return xp.fft.ifft(real + 1j * imag, axis=0)
 

@@ -18,7 +18,6 @@ _FORMATS = {"WAV": "PCM_16", "FLAC": "PCM_16", "OGG": "VORBIS", "MP3": "MPEG_LAY
 _EXTRAS = (
     ("training, evaluation, pages", "sklearn", "train"),
     ("weights of PyTorch (mclf convert x.pth)", "torch", "torch"),
-    ("safetensors (mclf convert x.safetensors)", "safetensors", "torch"),
     ("ONNX (mclf export --to onnx)", "jax2onnx", "onnx"),
     ("m4a, AAC, ALAC, WMA, WebM", "av", "av"),
     ("tables in Parquet (mclf predict --out)", "pyarrow", "parquet"),

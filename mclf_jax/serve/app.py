@@ -7,13 +7,10 @@ to a temporary file under a name of our own, and is decoded by a process of its 
 import asyncio
 import contextlib
 import importlib.resources
-import json
 import math
-import resource
-import sys
 import tempfile
 import time
-from collections import Counter
+import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -30,6 +27,7 @@ from mclf_jax.export.bundle import Bundle
 from mclf_jax.serve import limits as limits_lib
 from mclf_jax.serve import openapi
 from mclf_jax.serve.batches import Batches
+from mclf_jax.serve.counts import Counts
 from mclf_jax.serve.limits import Clients, Limits
 from mclf_jax.serve.similar import Index, nearest
 from mclf_jax.serve.workers import DecodeError, Workers
@@ -52,7 +50,6 @@ _SECURITY = {
     "Cache-Control": "no-store",
 }
 _DRAIN_BYTES, _DRAIN_S = 32 << 20, 2.0
-_BUCKETS_S = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 
 
 class _Refused(Exception):
@@ -119,9 +116,7 @@ class _Server:
             timeout_s=limits.decode_s,
         )
         self.waiting = 0
-        self.counts: Counter[tuple[str, int]] = Counter()
-        self.durations = Counter[float]()
-        self.total_s, self.audio_s = 0.0, 0.0
+        self.counts, self.audio_s = Counts(), 0.0
         if index is not None:
             silence = np.zeros(next(iter(self.bundles.values())).window_samples, np.float32)
             width = next(iter(self.batches.values())).compute([silence])["embedding"].shape[1]
@@ -186,11 +181,11 @@ class _Server:
                 )
             except ClientDisconnect:
                 response = JSONResponse({"error": "the client went away"}, status_code=499)
+            except Exception:  # a fault of ours: one request fails, and whoever runs this sees it
+                traceback.print_exc()
+                response = JSONResponse({"error": "the server failed"}, status_code=500)
             took_s = time.perf_counter() - start
-            self.counts[request.url.path, response.status_code] += 1
-            if request.url.path.startswith("/api/"):
-                self.total_s += took_s
-                self.durations[next((b for b in _BUCKETS_S if took_s <= b), math.inf)] += 1
+            self.counts.add(request.url.path, response.status_code, took_s=took_s)
             response.headers.update(_SECURITY)
             return response
 
@@ -218,7 +213,7 @@ class _Server:
 
     async def no_route(self, request: Request, error: HTTPException) -> Response:
         """What is said where nothing is, or where it is asked in another way."""
-        self.counts["elsewhere", error.status_code] += 1
+        self.counts.add("elsewhere", error.status_code)
         said = {404: "there is nothing here", 405: "this is asked in another way (GET or POST)"}
         content = {"error": said.get(error.status_code, error.detail)}
         headers = {**(error.headers or {}), **_SECURITY}
@@ -330,28 +325,28 @@ class _Server:
             "short": bundle.short,
             "max_s": self.limits.max_s,
         }
-        rows: dict[str, dict[int, Any]] = {"scored": {}, "along": {}}
+        rows: dict[int, Any] = {}
         try:
             async with self.workers.open(asked) as decoded:
-                async for kind, number, window in decoded.windows:
-                    rows[kind][number] = await batches.submit(window)
-                for of_kind in rows.values():
-                    for number, future in of_kind.items():
-                        of_kind[number] = await future
+                async for start, window in decoded.windows:
+                    rows[start] = await batches.submit(window)
+                for start, future in rows.items():
+                    rows[start] = await future
         except DecodeError as error:
             raise _Refused(422, f"this file cannot be used: {error}") from error
-        scored, along = (list(of_kind.values()) for of_kind in rows.values())
+        head = decoded.head
+        scored = [rows[start] for start in head["scored"] if start in rows]
+        along = [start for start in head["along"] if start in rows]
         if not scored or not along:
             raise _Refused(422, "this file cannot be used: nothing in it can be decoded")
         mean = {
             key: np.mean([row[key] for row in scored], axis=0, dtype=np.float64)
             for key in ("scores", "embedding")
         }
-        if not all(np.isfinite(values).all() for values in mean.values()):
+        scores = np.stack([rows[start]["scores"] for start in along])
+        if not all(np.isfinite(values).all() for values in (*mean.values(), scores)):
             raise _Refused(422, f"this file cannot be used: {NOT_FINITE}")
-        head = decoded.head
         self.audio_s += head["duration_s"]
-        starts = np.array(head["along"])[list(rows["along"])]
         return {
             "name": name,
             "bundle": bundle,
@@ -360,42 +355,21 @@ class _Server:
             "notes": head["notes"],
             "scores": mean["scores"].astype(np.float32),
             "embedding": mean["embedding"].astype(np.float32),
-            "times_s": starts / bundle.sample_rate_hz + head["window_s"] / 2,
-            "along": np.stack([row["scores"] for row in along]),
+            "times_s": np.array(along) / bundle.sample_rate_hz + head["window_s"] / 2,
+            "along": scores,
         }
 
     async def metrics(self, request: Request) -> Response:
         """Counts in the text format of Prometheus."""
-        unit = 1 if sys.platform == "darwin" else 1024
-        lines = ["# TYPE mclf_requests_total counter"]
-        for (path, status), count in sorted(self.counts.items()):
-            lines.append(
-                f'mclf_requests_total{{path={json.dumps(path)},status="{status}"}} {count}'
+        return PlainTextResponse(
+            self.counts.text(
+                mclf_waiting_songs=self.waiting,
+                mclf_audio_seconds_total=self.audio_s,
+                mclf_replaced_decoders_total=self.workers.num_replaced,
+                mclf_windows_total=sum(b.num_windows for b in self.batches.values()),
+                mclf_batches_total=sum(b.num_batches for b in self.batches.values()),
             )
-        lines.append("# TYPE mclf_request_seconds histogram")
-        below = 0
-        for bound in (*_BUCKETS_S, math.inf):
-            below += self.durations[bound]
-            shown = "+Inf" if bound == math.inf else f"{bound:g}"
-            lines.append(f'mclf_request_seconds_bucket{{le="{shown}"}} {below}')
-        lines += [
-            f"mclf_request_seconds_sum {self.total_s:.6f}",
-            f"mclf_request_seconds_count {below}",
-        ]
-        gauges = {
-            "mclf_waiting_songs": self.waiting,
-            "mclf_peak_memory_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit,
-        }
-        counters = {
-            "mclf_audio_seconds_total": self.audio_s,
-            "mclf_replaced_decoders_total": self.workers.num_replaced,
-            "mclf_windows_total": sum(b.num_windows for b in self.batches.values()),
-            "mclf_batches_total": sum(b.num_batches for b in self.batches.values()),
-        }
-        for kind, values in (("gauge", gauges), ("counter", counters)):
-            for name, value in values.items():
-                lines += [f"# TYPE {name} {kind}", f"{name} {value}"]
-        return PlainTextResponse("\n".join(lines) + "\n")
+        )
 
 
 async def _drain(request: Request) -> str:

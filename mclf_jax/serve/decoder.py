@@ -3,8 +3,8 @@
 It imports no jax, may take only so much memory, and is killed by its parent when it takes too long.
 A line of JSON comes in for each song, {"path", "rate_hz", "window_samples", "num_windows", "hop_s",
 "taggram_hop_s", "short", "max_s"}. A line goes out, {"error"}, or {"duration_s", "window_s",
-"notes", "scored", "along"} with the first samples of windows; then the windows, float32, one after
-the other, each after a byte that is 1, or a byte 0 where nothing could be decoded.
+"notes", "scored", "along"} with the first samples of windows; then each window once, by its start,
+float32, after a byte that is 1, or a byte 0 where nothing could be decoded.
 """
 
 import json
@@ -53,15 +53,20 @@ def answer(asked: Mapping[str, Any], out: BinaryIO) -> None:
     if "error" in head:
         return
     window, short = asked["window_samples"], asked["short"]
-    for starts in (head["scored"], head["along"]):
-        found = iter(song.windows(np.array(starts), window, short))
+    starts = every_start(head)
+    found = iter(song.windows(np.array(starts), window, short))
+    number, audio = next(found, (-1, None))
+    for place in range(len(starts)):
+        if place != number:
+            out.write(b"\0")
+            continue
+        out.write(b"\1" + np.ascontiguousarray(audio, "<f4").tobytes())
         number, audio = next(found, (-1, None))
-        for place in range(len(starts)):
-            if place != number:
-                out.write(b"\0")
-                continue
-            out.write(b"\1" + np.ascontiguousarray(audio, "<f4").tobytes())
-            number, audio = next(found, (-1, None))
+
+
+def every_start(head: Mapping[str, Any]) -> list[int]:
+    """First samples of the windows that follow a head, rising."""
+    return sorted({*head["scored"], *head["along"]})
 
 
 def _too_long(duration_s: float, asked: Mapping[str, Any]) -> str:

@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from mclf_jax.serve.decoder import every_start
+
 # A process is new after so many songs: libraries that leak do not leak for ever.
 _SONGS_EACH = 500
 
@@ -25,11 +27,11 @@ class Decoded:
 
     Attributes:
         head: see `decoder`.
-        windows: ("scored" or "along", number, float32 [T]) of each that could be decoded.
+        windows: (first sample, float32 [T]) of each that could be decoded.
     """
 
     head: Mapping[str, Any]
-    windows: AsyncIterator[tuple[str, int, np.ndarray]]
+    windows: AsyncIterator[tuple[int, np.ndarray]]
 
 
 class Workers:
@@ -126,9 +128,8 @@ class Workers:
 
     async def _windows(
         self, process: asyncio.subprocess.Process, head: Mapping[str, Any], num_bytes: int
-    ) -> AsyncIterator[tuple[str, int, np.ndarray]]:
-        for kind in ("scored", "along"):
-            for number in range(len(head[kind])):
-                if await process.stdout.readexactly(1) == b"\1":
-                    samples = await process.stdout.readexactly(num_bytes)
-                    yield kind, number, np.frombuffer(samples, "<f4")
+    ) -> AsyncIterator[tuple[int, np.ndarray]]:
+        for start in every_start(head):
+            if await process.stdout.readexactly(1) == b"\1":
+                samples = await process.stdout.readexactly(num_bytes)
+                yield start, np.frombuffer(samples, "<f4")

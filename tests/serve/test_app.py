@@ -12,6 +12,7 @@ import soundfile
 
 from mclf_jax.api import Tagger
 from mclf_jax.serve.app import make_app
+from mclf_jax.serve.batches import Batches
 from mclf_jax.serve.limits import Clients, Limits
 from mclf_jax.serve.similar import read_index
 from mclf_jax.serve.workers import DecodeError, Workers
@@ -162,7 +163,7 @@ def test_a_song_that_takes_too_much_memory_ends_its_own_process(tmp_path):
             async with workers.open(asked | {"window_samples": 10**8}) as decoded:
                 [_ async for _ in decoded.windows]
         async with workers.open(asked | {"window_samples": 100}) as decoded:
-            windows = [window async for _, _, window in decoded.windows]
+            windows = [window async for _, window in decoded.windows]
         await workers.close()
         return windows, workers.num_replaced
 
@@ -227,6 +228,34 @@ def test_what_the_document_says_is_what_is_there():
     answer = document["paths"]["/api/tag"]["post"]["responses"]["200"]
     schema = answer["content"]["application/json"]["schema"]
     assert set(schema["required"]) == set(tagged)
+
+
+def test_a_fault_of_the_server_is_one_request(monkeypatch, capsys):
+    def broken(self, windows):
+        raise RuntimeError("no device any more")
+
+    async def ask():
+        async with asking() as client:
+            monkeypatch.setattr(Batches, "compute", broken)
+            failed = await client.post("/api/tag", content=wav(song()))
+            return failed, await client.get("/health")
+
+    failed, health = asyncio.run(ask())
+    assert failed.status_code == 500 and failed.json() == {"error": "the server failed"}
+    assert "Content-Security-Policy" in failed.headers and health.status_code == 200
+    assert "no device any more" in capsys.readouterr().err
+
+
+def test_what_is_not_finite_is_no_answer():
+    broken = small_bundle()
+    broken.variables[0]["params"]["dense2"]["bias"] = np.full(2, np.nan, np.float32)
+
+    async def ask():
+        async with asking(bundles={"x": broken}) as client:
+            return await client.post("/api/tag", content=wav(song()))
+
+    response = asyncio.run(ask())
+    assert response.status_code == 422 and "not finite" in response.json()["error"]
 
 
 def test_clients_are_counted_by_themselves():

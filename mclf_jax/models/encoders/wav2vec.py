@@ -9,6 +9,7 @@ wav2vec large, in public code: `LARGE`.
 import flax.linen as nn
 import jax.numpy as jnp
 
+from mclf_jax.audio import fourier
 from mclf_jax.audio.features import Waveform
 from mclf_jax.common import checks
 from mclf_jax.models.encoders.cpc import check_length, sequence_outputs
@@ -109,8 +110,11 @@ class _ContextLayer(nn.Module):
     @nn.compact
     def __call__(self, x, *, train: bool):
         # The first step stands for what was before it.
-        before = jnp.repeat(x[:, :1], self.kernel_size - 1, axis=1)
-        x = jnp.concatenate([before, x], axis=1)
+        count = self.kernel_size - 1
+        if fourier.are_products():  # for runtimes that cannot pad by the edge either
+            x = jnp.concatenate([jnp.repeat(x[:, :1], count, axis=1), x], axis=1)
+        else:
+            x = jnp.pad(x, ((0, 0), (count, 0), (0, 0)), mode="edge")
         x = conv(x, self.features, kernel_size=(self.kernel_size,), padding=(0,), name="1")
         return nn.relu(_group_norm(x, name="3"))
 
