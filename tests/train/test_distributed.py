@@ -83,7 +83,7 @@ def test_songs_are_compared_with_those_of_other_processes(tmp_path):
     for name, array in one.items():
         # Sums over a batch are of two halves, and gradients are as large as 5. With other
         # negatives those of CPC would differ by a third.
-        tolerances = {"rtol": 1e-3} if "grad_norm" in name else {"rtol": 1e-5, "atol": 5e-5}
+        tolerances = {"rtol": 1e-4} if "grad_norm" in name else {"rtol": 1e-5, "atol": 5e-5}
         np.testing.assert_allclose(two[name], array, **tolerances, err_msg=name)
     # Every key of each process is in the queue once, in its place.
     queue, filled = (two[f"moco.model_state.{name}"] for name in ("queue", "filled"))

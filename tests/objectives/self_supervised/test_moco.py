@@ -58,7 +58,8 @@ def test_keys_of_the_same_song_are_no_negatives():
     state = loss(params, state, songs(8, seed=0), KEY).state
     batch = songs(8, seed=1)
     strangers = loss(params, state, batch, KEY).per_example
-    batch["index"][:4] = 3  # in the queue is one of it
+    # Another array: jax may still be reading the first one.
+    batch["index"] = np.array([3] * 4 + batch["index"][4:].tolist())  # in the queue is one of it
     got = loss(params, state, batch, KEY)
     np.testing.assert_array_equal(got.per_example[4:], strangers[4:])
     assert (got.per_example[:4] < strangers[:4]).all()
