@@ -22,6 +22,7 @@ PAGES = (
     "README.md",
     "docs/command_line.md",
     "docs/data.md",
+    "docs/experiments.md",
     "docs/exporting.md",
     "docs/few_labels.md",
     "docs/measured.md",
@@ -99,7 +100,9 @@ def test_command_is_understood(page, command, monkeypatch, tmp_path):
         assert list(make_commands(jobs))
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/measured.md", "docs/command_line.md"])
+@pytest.mark.parametrize(
+    "page", ["README.md", "docs/measured.md", "docs/command_line.md", "docs/experiments.md"]
+)
 def test_files_that_a_page_names_exist(page):
     text = (ROOT / page).read_text()
     for target in re.findall(r"\]\((?!http)([^)]+)\)", text):

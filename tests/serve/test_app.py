@@ -85,8 +85,10 @@ def test_what_it_does_not_take_is_refused_and_it_lives():
             content[place] = rng.integers(256)
         return bytes(content[: rng.integers(1, len(content))])
 
+    limits = {"max_mb": 0.05, "max_s": 10, "per_minute": 10_000, "upload_s": 5}
+
     async def ask():
-        async with asking(limits={"max_mb": 0.05, "max_s": 10, "per_minute": 10_000}) as client:
+        async with asking(limits=limits) as client:
             said = {}
             for name, content in {
                 "empty": b"",
@@ -98,6 +100,17 @@ def test_what_it_does_not_take_is_refused_and_it_lives():
             }.items():
                 response = await client.post("/api/tag", content=content)
                 said[name] = response.status_code, response.json().get("error", "")
+            sent = 0
+
+            async def endless():  # without a length, and in pieces
+                nonlocal sent
+                while True:
+                    sent += 1000
+                    yield bytes(1000)
+
+            response = await client.post("/api/tag", content=endless())
+            said["endless"] = response.status_code, response.json()["error"]
+            assert sent < 40 << 20
             form = {"file": ("../../etc/passwd", good, "audio/wav")}
             said["form"] = (await client.post("/api/tag", files=form)).status_code, ""
             for path in ("/../app.py", "/%2e%2e/app.py", "/page/app.js", "/api/tag"):
@@ -119,6 +132,7 @@ def test_what_it_does_not_take_is_refused_and_it_lives():
     assert said["empty"] == (400, "the body is empty; it must be an audio file")
     assert said["text"][0] == 422 and "not audio" in said["text"][1]
     assert said["large"] == (413, "the file is larger than 0.05 MB")
+    assert said["endless"] == said["large"]
     assert said["header"][0] == 200
     assert said["long"] == (
         422,
@@ -129,7 +143,7 @@ def test_what_it_does_not_take_is_refused_and_it_lives():
     answers = [json.dumps(r.json()["taggram"]) for r in many if r.status_code == 200]
     assert len(set(answers)) == 1
     counts = dict(line.rsplit(" ", 1) for line in metrics.splitlines() if line[0] != "#")
-    assert int(counts['mclf_requests_total{path="/api/tag",status="413"}']) == 1
+    assert int(counts['mclf_requests_total{path="/api/tag",status="413"}']) == 2
     # Windows of several requests went through the network together.
     assert float(counts["mclf_batches_total"]) < float(counts["mclf_windows_total"])
 
