@@ -66,7 +66,18 @@ def _own_cache(tmp_path_factory, monkeypatch):
 
 @pytest.fixture
 def quick_compiles():
-    """For tests that compile a lot and compute little: about half the time."""
-    jax.config.update("jax_disable_most_optimizations", True)
+    """For tests that compile a lot and compute little: about half the time.
+
+    What is kept from one call to the next is compiled anew, as it rounds otherwise.
+    """
+    from mclf_jax.evaluation.windows import make_step
+    from mclf_jax.export.bundle import make_live_step
+
+    def switch(value):
+        jax.config.update("jax_disable_most_optimizations", value)
+        make_step.cache_clear()
+        make_live_step.cache_clear()
+
+    switch(True)
     yield
-    jax.config.update("jax_disable_most_optimizations", False)
+    switch(False)

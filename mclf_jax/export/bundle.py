@@ -115,7 +115,7 @@ def make_step(bundle: Bundle) -> Any:
     Of the bundle's own program where it has one.
     """
     if bundle.program is None:
-        return _make_live_step(bundle.models, bundle.task, len(bundle.head))
+        return make_live_step(bundle.models, bundle.task, len(bundle.head))
 
     def step(weights, batch):
         return _with_rows(bundle.program.call(weights, batch["audio"]), batch)
@@ -124,7 +124,8 @@ def make_step(bundle: Bundle) -> Any:
 
 
 @functools.lru_cache(maxsize=4)  # taggers of the same network share what is compiled
-def _make_live_step(models: tuple[Model, ...], task: str, num_layers: int) -> Any:
+def make_live_step(models: tuple[Model, ...], task: str, num_layers: int) -> Any:
+    """The step of networks that are here, and of a head of so many layers."""
     like = Bundle(models, (), task, (), "pad", 1, None, head=({},) * num_layers)
 
     def step(weights, batch):

@@ -78,11 +78,14 @@ def test_what_was_saved_is_75(monkeypatch, capsys):
 
 
 def test_a_second_signal_does_not_wait():
+    # Where pytest was started in the background, Python has left SIGINT ignored.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     with pytest.raises(KeyboardInterrupt), stop_requests() as request:
         assert request() is None
         signal.raise_signal(signal.SIGINT)
         assert request() == "SIGINT"
         signal.raise_signal(signal.SIGINT)
+    signal.signal(signal.SIGINT, before)
 
 
 def test_children_leave_signals_to_their_parent():
