@@ -30,6 +30,7 @@ _PUBLIC = {
     "load": "mclf_jax.api:load",
     "losses": "mclf_jax.losses",
     "to_torch": "mclf_jax.convert.to_torch:to_torch",
+    "score_groups": "mclf_jax.report.groups:score_groups",
     "plot": "mclf_jax.figures.features",
     "plot_taggram": "mclf_jax.figures.taggram:plot_taggram",
 }

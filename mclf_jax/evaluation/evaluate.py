@@ -15,6 +15,7 @@ from mclf_jax import config as config_lib
 from mclf_jax import metrics
 from mclf_jax.common import parallel
 from mclf_jax.data.base import targets as target_lib
+from mclf_jax.data.base.columns import columns_of
 from mclf_jax.data.base.source import Info
 from mclf_jax.data.base.targets import Targets
 from mclf_jax.data.views import hidden
@@ -192,6 +193,7 @@ def evaluate(
         parents=dict(info.parents),
         groups=tuple(info.groups[int(i)] for i in scores.indices) if info.groups else (),
         group_kind=info.group_kind,
+        columns=columns_of(parts.source, scores.indices),
         meta=meta
         | {
             "step": best["step"],

@@ -59,6 +59,8 @@ class Report:
         parents: {label: parent} of labels in a hierarchy.
         groups: of each song, such as its artist; () in reports of earlier versions.
         group_kind: what the groups are: "artist", "album", ...
+        columns: {name: of each song} of what else is known of the songs, "" where it is not; see
+            `data.base.columns`. {} in reports of earlier versions.
     """
 
     run_name: str
@@ -79,6 +81,7 @@ class Report:
     parents: dict[str, str] = dataclasses.field(default_factory=dict)
     groups: tuple[str, ...] = ()
     group_kind: str = "group"
+    columns: dict[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
 
     @property
     def observed(self) -> np.ndarray:
@@ -108,6 +111,9 @@ class Report:
         fields = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
         arrays = {name: fields.pop(name) for name in _ARRAYS}
         arrays["items"] = np.array(self.items, dtype=np.str_)
+        fields["columns"] = list(self.columns)
+        for number, values in enumerate(self.columns.values()):
+            arrays[f"column{number}"] = np.array(values, dtype=np.str_)
         # All are complete before the first takes its place, as the disk may be full.
         with (
             files.replacing(path) as json_path,
@@ -171,9 +177,13 @@ def load_report(directory: str | os.PathLike, split: str) -> Report:
     per_label = dict.fromkeys(fields["labels"], _NUMBERS)
     documents.check(fields["per_label"], per_label, name=str(path), field="per_label")
     scores_path = directory / f"{split}_scores.npz"
-    arrays = files.load_arrays(scores_path, _ARRAYS)
+    columns = fields.setdefault("columns", [])
+    documents.check(columns, [str], name=str(path), field="columns")
+    places = [f"column{number}" for number in range(len(columns))]
+    arrays = files.load_arrays(scores_path, (*_ARRAYS, *places))
     shape, num_items = (len(arrays["items"]), len(fields["labels"])), arrays["targets"].shape[:1]
-    if arrays["scores"].shape != shape or num_items != shape[:1]:
+    lengths = {len(arrays[place]) for place in places} - {shape[0]}
+    if arrays["scores"].shape != shape or num_items != shape[:1] or lengths:
         raise ValueError(
             f"{scores_path} has scores {arrays['scores'].shape} and targets "
             f"{arrays['targets'].shape}; {path} is of {shape[0]} items and {shape[1]} labels: "
@@ -181,6 +191,8 @@ def load_report(directory: str | os.PathLike, split: str) -> Report:
         )
     fields |= {"scores": arrays["scores"], "targets": arrays["targets"]}
     fields["items"] = tuple(arrays["items"].tolist())
+    named = zip(columns, places, strict=True)
+    fields["columns"] = {name: tuple(arrays[place].tolist()) for name, place in named}
     groups = fields.setdefault("groups", [])
     documents.check(groups, [str], name=str(path), field="groups")
     if groups and len(groups) != len(fields["items"]):

@@ -53,17 +53,51 @@ def confidence_interval(
     checks.at_least("num_resamples", num_resamples, 1)
     if metric in HIERARCHICAL:
         scores, targets = hierarchy.close(scores, targets, labels=labels, parents=parents)
+    how = {"metric": metric, "num_resamples": num_resamples, "seed": seed}
+    (values,) = resampled(task, [scores], targets, **how)
+    return percentiles(values)
+
+
+def resampled(
+    task: str,
+    scores: Sequence[np.ndarray],
+    targets: np.ndarray,
+    *,
+    metric: str,
+    groups: np.ndarray | None = None,
+    num_resamples: int = 1000,
+    seed: int = 0,
+) -> np.ndarray:
+    """A metric of the same songs by M models, in R resamples that are the same for all: [M, R].
+
+    Args:
+        task: of all.
+        scores: [N, K] of each model; scores and targets as `inputs.validate` gives them.
+        targets: of the songs.
+        metric: one of `NAMES[task]`.
+        groups: int [N] from 0 to G - 1, such as artists: whole groups are drawn, since songs of one
+            are not independent of each other. None: songs are.
+        num_resamples: R.
+        seed: of the draws.
+    """
     rng = np.random.default_rng(seed)
     # In chunks of bounded memory.
-    rows = scores.size if metric.endswith("_micro") else len(scores)
+    num_songs = len(targets)
+    rows = scores[0].size if metric.endswith("_micro") else num_songs
     chunk = max(16, _CHUNK_ELEMENTS // rows)
-    sizes = [min(chunk, num_resamples - start) for start in range(0, num_resamples, chunk)]
-    values = np.concatenate(
-        [
-            counted.value(metric, task, scores, targets, counts=draw_counts(rng, len(scores), size))
-            for size in sizes
-        ]
-    )
+    parts = []
+    for start in range(0, num_resamples, chunk):
+        size = min(chunk, num_resamples - start)
+        if groups is None:
+            counts = draw_counts(rng, num_songs, size)
+        else:
+            counts = draw_counts(rng, int(groups.max()) + 1, size)[groups]
+        parts.append([counted.value(metric, task, each, targets, counts=counts) for each in scores])
+    return np.concatenate(parts, axis=1)
+
+
+def percentiles(values: np.ndarray) -> dict[str, float]:
+    """{"low", "high"}: the middle 95 % of resamples [R]; NaN where none is defined."""
     values = values[np.isfinite(values)]
     low, high = np.percentile(values, [2.5, 97.5]) if len(values) else (np.nan, np.nan)
     return {"low": float(low), "high": float(high)}
@@ -86,12 +120,8 @@ def label_intervals(
     for size in sizes:
         counts = draw_counts(rng, len(scores), size)
         parts.append(counted.per_label(metric, task, scores, targets, counts=counts))
-    found = {}
-    for label, values in zip(labels, np.concatenate(parts, axis=1), strict=True):
-        values = values[np.isfinite(values)]
-        low, high = np.percentile(values, [2.5, 97.5]) if len(values) else (np.nan, np.nan)
-        found[label] = {"low": float(low), "high": float(high)}
-    return found
+    by_label = zip(labels, np.concatenate(parts, axis=1), strict=True)
+    return {label: percentiles(values) for label, values in by_label}
 
 
 def draw_counts(rng: np.random.Generator, num_songs: int, num_resamples: int) -> np.ndarray:

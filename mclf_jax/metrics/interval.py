@@ -1,9 +1,10 @@
-"""How sure a mean over seeds and folds is."""
+"""How sure a mean over seeds and folds is, and a share of songs."""
 
 import math
 from collections.abc import Sequence
 
 import numpy as np
+from scipy.stats import norm
 from scipy.stats import t as student
 
 
@@ -33,3 +34,17 @@ def mean_interval(values: Sequence[float], *, num_folds: int) -> dict[str, float
         spread = math.sqrt(scores.var(ddof=1) * factor)
         half_width = float(student.ppf(0.975, count - 1) * spread)
     return {"mean": float(scores.mean()), "half_width": half_width, "count": count}
+
+
+def share_interval(hits: int, count: int) -> dict[str, float]:
+    """95 % interval of a share, {"low", "high"}: Wilson's, which has a width at 0 and at 1 too.
+
+    E. B. Wilson, "Probable inference, the law of succession, and statistical inference", 1927.
+
+    >>> {end: round(value, 3) for end, value in share_interval(0, 10).items()}
+    {'low': 0.0, 'high': 0.278}
+    """
+    z2 = float(norm.ppf(0.975)) ** 2
+    centre = (hits + z2 / 2) / (count + z2)
+    spread = math.sqrt(z2 * (hits * (count - hits) / count + z2 / 4)) / (count + z2)
+    return {"low": max(0.0, centre - spread), "high": min(1.0, centre + spread)}

@@ -1,7 +1,9 @@
 """The page of a run: whatever has not been evaluated yet is, then everything is drawn."""
 
+import dataclasses
 import functools
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -10,7 +12,9 @@ from ml_collections import ConfigDict
 from mclf_jax import objectives
 from mclf_jax.audio.features import LogMel, log_mel, mel_frequencies_hz
 from mclf_jax.common import files
+from mclf_jax.data.base.columns import columns_of
 from mclf_jax.evaluation.evaluate import config_of, evaluate_once
+from mclf_jax.evaluation.result import Report
 from mclf_jax.figures.spectrogram import plot_spectrogram
 from mclf_jax.report.card import write_card
 from mclf_jax.report.page import CARD
@@ -19,6 +23,7 @@ from mclf_jax.report.pretraining import write_pretraining_page
 from mclf_jax.report.scores import write_scores_page
 from mclf_jax.run import experiment
 from mclf_jax.run.directory import read_config, read_meta
+from mclf_jax.run.experiment import Experiment
 
 # Enough to see what a song is like; a whole song would be a blur.
 _SHOWN_S = 10.0
@@ -55,6 +60,23 @@ def report_run(run: str | Path, *, config: ConfigDict | None = None) -> Path:
     if not splits:
         raise ValueError(f"{parts.source.info.name} has no test and no valid songs to report on")
     reports = [evaluate_once(run, split=split, config=config) for split in splits]
+    _write_card(run)
+    return write_scores_page(
+        run, reports=[_with_columns(each, parts) for each in reports], **hearing(parts)
+    )
+
+
+def _with_columns(report: Report, parts: Experiment) -> Report:
+    """One of an earlier version with what is known of its songs."""
+    if report.columns:
+        return report
+    index_of = {parts.source.item_id(i): i for i in range(len(parts.source))}
+    columns = columns_of(parts.source, [index_of[item] for item in report.items])
+    return dataclasses.replace(report, columns=columns)
+
+
+def hearing(parts: Experiment) -> dict[str, Any]:
+    """{"picture_of", "sound_of"}: functions from the name of a song to a figure, and to FLAC."""
     index_of = {parts.source.item_id(i): i for i in range(len(parts.source))}
     features = parts.model.features
     if not isinstance(features, LogMel) or features.unit != "dB":
@@ -79,8 +101,7 @@ def report_run(run: str | Path, *, config: ConfigDict | None = None) -> Path:
         audio = audio / max(1.0, np.abs(audio).max(initial=0))
         return as_flac(audio, rate_hz=features.sample_rate_hz)
 
-    _write_card(run)
-    return write_scores_page(run, reports=reports, picture_of=picture_of, sound_of=sound_of)
+    return {"picture_of": picture_of, "sound_of": sound_of}
 
 
 def _write_card(run: Path) -> None:

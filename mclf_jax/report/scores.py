@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
+from mclf_jax.common import files
 from mclf_jax.evaluation.result import Report
 from mclf_jax.figures import scores as figures
 from mclf_jax.figures.training import learning_curves
 from mclf_jax.metrics import HEADLINES, HIERARCHICAL, NAMES
-from mclf_jax.report import hierarchy, mistakes, page
+from mclf_jax.report import groups, hierarchy, mistakes, page
 from mclf_jax.report.svg import inline_svg
 from mclf_jax.run import history
 
@@ -22,6 +23,8 @@ PictureOf = Callable[[str], Figure]
 SoundOf = Callable[[str], str]  # a FLAC file in base64
 
 NUM_MISTAKES = 10
+GROUPS = "groups.json"
+"""Who fails, beside the page: {split: as `groups.score_groups` has it}."""
 MAX_MATRIX = 60  # a larger confusion matrix cannot be read; the commonest errors can
 
 
@@ -32,7 +35,7 @@ def write_scores_page(
     picture_of: PictureOf | None = None,
     sound_of: SoundOf | None = None,
 ) -> Path:
-    """Write `report/index.html` under a run directory and return its path.
+    """Write `report/index.html` and `report/groups.json` of a run; returns the path of the page.
 
     Reads `metrics.jsonl` (learning curves) and `config.json` there, where they exist.
 
@@ -49,10 +52,16 @@ def write_scores_page(
     if not reports:
         raise ValueError("a report page needs at least one evaluated split, got none")
     run_dir = Path(run_dir)
+    splits = [_split(each, f"r{i}", picture_of, sound_of) for i, each in enumerate(reports)]
+    (run_dir / "report").mkdir(exist_ok=True)
+    files.write_json(
+        run_dir / "report" / GROUPS, {each["report"].split: each["groups"] for each in splits}
+    )
     return page.write(
         run_dir / "report" / "index.html",
         "scores",
-        splits=[_split(each, f"r{i}", picture_of, sound_of) for i, each in enumerate(reports)],
+        splits=splits,
+        fewest_of_group=groups.FEWEST,
         training=_training(reports[0], history.read(run_dir / "metrics.jsonl")),
         settings=page.settings(run_dir),
         model_card=page.CARD if (run_dir / "report" / page.CARD).exists() else "",
@@ -101,6 +110,7 @@ def _split(
         ],
         "levels": hierarchy.levels(report) if report.parents else [],
         "tree": hierarchy.tree(report) if report.parents else [],
+        "groups": groups.score_groups(report),
         "mistakes": [
             _mistake(
                 report, found, name=f"{name}-song{i}", picture_of=picture_of, sound_of=sound_of

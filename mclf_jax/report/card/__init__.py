@@ -9,6 +9,7 @@ from mclf_jax.figures.style import sentence, title_of
 from mclf_jax.metrics.calibration import NUM_BINS
 from mclf_jax.report.card import markdown, weak
 from mclf_jax.report.card.facts import card_facts
+from mclf_jax.report.groups import ERRORS
 from mclf_jax.report.page import interval, number
 from mclf_jax.run.cost import Session
 
@@ -117,6 +118,7 @@ _TEMPLATES.globals |= {
     "groups_table": _groups,
     "branches_table": _branches,
     "bins_table": _bins,
+    "errors": ERRORS,
     "few_songs": weak.FEW_SONGS,
     "fewest_of_group": weak.FEWEST_OF_GROUP,
     "num_bins": NUM_BINS,

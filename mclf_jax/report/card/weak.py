@@ -7,6 +7,7 @@ import numpy as np
 from mclf_jax.evaluation.result import Report
 from mclf_jax.metrics.bootstrap import label_intervals
 from mclf_jax.report import mistakes
+from mclf_jax.report.groups import songs_by
 
 METRICS = {"single_label": "f1", "multi_label": "pr_auc", "regression": "r2"}
 """What labels are compared by, by task."""
@@ -63,13 +64,9 @@ def groups(report: Report) -> list[dict] | None:
     if not report.groups:
         return None
     errors = mistakes.song_errors(report)
-    place: dict[str, list[int]] = {}
-    for n, name in enumerate(report.groups):
-        if np.isfinite(errors[n]):
-            place.setdefault(name, []).append(n)
     found = [
         {"group": name, "songs": len(songs), "error": float(errors[songs].mean())}
-        for name, songs in place.items()
+        for name, songs in songs_by(report.groups, errors).items()
         if len(songs) >= FEWEST_OF_GROUP
     ]
     found.sort(key=lambda each: -each["error"])

@@ -1,0 +1,30 @@
+"""What is known of songs beside their labels: columns of their table, length and format."""
+
+from collections.abc import Iterable
+from pathlib import PurePath
+
+from mclf_jax.audio.decode import AUDIO_SUFFIXES
+from mclf_jax.data.base.source import Source
+
+DURATION = "duration_s"
+
+
+def columns_of(source: Source, indices: Iterable[int]) -> dict[str, tuple[str, ...]]:
+    """{name: of each of N songs}, "" where it is not known.
+
+    The columns of the data set (`Info.columns`), "duration_s", and "format" where items are called
+    by their files. A column of the data set that is called so stays as it is.
+    """
+    chosen, info = [int(i) for i in indices], source.info
+    found = {
+        name: tuple(values[i] for i in chosen)
+        for name, values in info.columns.items()
+        if len(values) == len(source)
+    }
+    seconds = (source.num_samples(i) / info.sample_rate_hz for i in chosen)
+    found.setdefault(DURATION, tuple(f"{each:.2f}" for each in seconds))
+    suffixes = [PurePath(source.item_id(i)).suffix.lower() for i in chosen]
+    formats = tuple(one[1:] if one in AUDIO_SUFFIXES else "" for one in suffixes)
+    if any(formats):
+        found.setdefault("format", formats)
+    return found
