@@ -29,6 +29,7 @@ _PUBLIC = {
     "label_list": "mclf_jax.data.catalogue.label_lists:label_list",
     "load": "mclf_jax.api:load",
     "losses": "mclf_jax.losses",
+    "metrics": "mclf_jax.metrics",
     "to_torch": "mclf_jax.convert.to_torch:to_torch",
     "score_groups": "mclf_jax.report.groups:score_groups",
     "plot": "mclf_jax.figures.features",

@@ -145,7 +145,7 @@ def base() -> ConfigDict:
     config.eval.every_steps = placeholder(int)  # and save a checkpoint
     config.eval.every_epochs = placeholder(float)
     config.eval.metric = "loss"  # decides which checkpoint is the best; "last": none does
-    config.eval.metrics = ()  # from outside, beside those of the task: ("file.py:metric",)
+    config.eval.metrics = ()  # beside those of the task: ("lwlrap", "file.py:metric")
     config.eval.patience = 0  # stop after so many evaluations without a better one; 0: never
     config.eval.batch_size = 32
     config.eval.num_windows = 16  # evenly spaced in a song

@@ -108,7 +108,9 @@ def compute_metrics(parts: Experiment, scores: SongScores) -> metrics.Metrics:
     more = outside.values(
         parts.config.eval.metrics, scores.scores, scores.targets, labels=info.labels
     )
-    return dataclasses.replace(result, values={"loss": scores.loss, **result.values, **more})
+    values = {"loss": scores.loss, **result.values}
+    values |= {name: value for name, value in more.items() if name not in values}
+    return dataclasses.replace(result, values=values)
 
 
 def metrics_of(info: Info, scores: np.ndarray, targets: np.ndarray) -> metrics.Metrics:

@@ -1,4 +1,4 @@
-"""Metrics from outside the package: functions of scores and targets, beside those of the task.
+"""Metrics beside those of the task: of `functions` by name, and functions from outside.
 
 Such a function takes (scores, targets, labels=) as `compute` does, after its checks, and returns a
 number. Its attribute `direction` is "max", which need not be said, or "min". In results it goes by
@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from mclf_jax.common import checks, plugins
+from mclf_jax.metrics.functions import named
 
 
 def short_name(name: str) -> str:
@@ -54,7 +55,9 @@ def directions(names: Sequence[str]) -> dict[str, str]:
 
 
 def _function(name: str) -> Callable[..., float]:
-    found = plugins.find("metrics", name, field="eval.metrics", known=())
+    if known := named.find(name):
+        return known
+    found = plugins.find("metrics", name, field="eval.metrics", known=named.NAMES)
     if not callable(found):
         raise ValueError(
             f"eval.metrics has {name!r}, which is {found!r}; it must be a function "

@@ -22,6 +22,7 @@ PAGES = (
     "README.md",
     "docs/command_line.md",
     "docs/data.md",
+    "docs/evaluation.md",
     "docs/experiments.md",
     "docs/exporting.md",
     "docs/few_labels.md",
