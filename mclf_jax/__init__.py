@@ -13,6 +13,7 @@ _PUBLIC = {
     "Tagger": "mclf_jax.api:Tagger",
     "augment": "mclf_jax.augment",
     "compare": "mclf_jax.probe.compare:compare",
+    "compare_runs": "mclf_jax.report.comparison.runs:compare_runs",
     "config": "mclf_jax.config",
     "build_model": "mclf_jax.models:build",
     "data": "mclf_jax.data",

@@ -11,9 +11,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from mclf_jax.cli import (
-    about,
+    compare,
     convert,
     data,
+    doctor,
     evaluate,
     export,
     flags,
@@ -110,7 +111,7 @@ def make_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action=_Version, nargs=0, help="show the version")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
-    for group in (train, evaluate, predict, export, serve, convert, data, about):
+    for group in (train, evaluate, compare, predict, export, serve, convert, data, doctor):
         group.add_commands(commands)
     return parser
 

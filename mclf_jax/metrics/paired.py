@@ -1,30 +1,38 @@
 """Whether one model is better than another on the same songs, and how many such claims hold."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
-from scipy.stats import t as student
 
 from mclf_jax.metrics.bootstrap import percentiles
 
 
-def with_seeds(values: np.ndarray, points: Sequence[float], *, seed: int) -> np.ndarray:
-    """Resamples [R] of the mean over the seeds of a method: of its songs, and of its seeds.
+def with_seeds(
+    values: Mapping[str, np.ndarray], points: Mapping[str, Sequence[float]], *, seed: int = 0
+) -> dict[str, np.ndarray]:
+    """Resamples [R] of the mean over the seeds of each method: of its songs, and of its seeds.
 
-    Songs are resampled. Seeds are too few for that, so their mean varies by Student's t with the
-    spread of their values: both errors are independent, and add up.
+    Songs are resampled. Seeds are too few for that: what their mean varies by is drawn from
+    Student's t, with the spread of seeds that all methods share, as in an analysis of variance. A
+    method of one seed is taken as it is.
 
     Args:
-        values: [S, R] of each seed, see `bootstrap.resampled`.
-        points: the S values over all songs.
+        values: [S, R] of the seeds of each method, see `bootstrap.resampled`.
+        points: the S values of each over all songs.
         seed: of the draws.
     """
-    mean, count = np.mean(values, axis=0), len(points)
-    if count < 2:
-        return mean
-    rng = np.random.default_rng([seed, count])
-    drawn = student.rvs(count - 1, size=len(mean), random_state=rng)
-    return mean + drawn * np.std(points, ddof=1) / np.sqrt(count)
+    several = {name: np.asarray(of) for name, of in points.items() if len(of) > 1}
+    found = {name: np.mean(drawn, axis=0) for name, drawn in values.items()}
+    freedom = sum(len(of) - 1 for of in several.values())
+    if not freedom:
+        return found
+    squares = sum(np.square(of - of.mean()).sum() for of in several.values())
+    rng, size = np.random.default_rng(seed), len(next(iter(found.values())))
+    # One draw of the spread for all, as there is one estimate of it.
+    spread = np.sqrt(squares / rng.chisquare(freedom, size))
+    for name, of in several.items():
+        found[name] = found[name] + spread * rng.standard_normal(size) / np.sqrt(len(of))
+    return found
 
 
 def difference(first: np.ndarray, second: np.ndarray) -> dict[str, float]:

@@ -59,14 +59,20 @@ def test_seeds_widen_an_interval_until_it_covers_the_method():
     values = resampled(right.reshape(-1, 150)).reshape(SIMULATIONS, 3, -1)
     points = right.mean(axis=2)
     found = [
-        bootstrap.percentiles(paired.with_seeds(values[i], points[i], seed=i))
-        for i in range(SIMULATIONS)
+        bootstrap.percentiles(paired.with_seeds({"a": v}, {"a": p}, seed=i)["a"])
+        for i, (v, p) in enumerate(zip(values, points, strict=True))
     ]
     songs_alone = [bootstrap.percentiles(each.mean(axis=0)) for each in values]
     assert covered(found, 0.7) > 0.92 > 0.8 > covered(songs_alone, 0.7)
-    np.testing.assert_array_equal(
-        paired.with_seeds(values[0, :1], points[0, :1], seed=0), values[0, 0]
-    )
+    pairs = [
+        paired.with_seeds(
+            {"a": values[i], "b": values[i + 1]}, {"a": points[i], "b": points[i + 1]}
+        )
+        for i in range(0, SIMULATIONS, 2)
+    ]
+    assert covered([paired.difference(each["a"], each["b"]) for each in pairs], 0.0) > 0.92
+    alone = paired.with_seeds({"a": values[0, :1]}, {"a": points[0, :1]})
+    np.testing.assert_array_equal(alone["a"], values[0, 0])
 
 
 def test_intervals_of_groups_cover_the_truth():

@@ -1,0 +1,108 @@
+"""Figures of several runs in one picture: curves, scores, differences."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from mclf_jax.figures.layout import label_rows, panels, single
+from mclf_jax.figures.style import ACCENT, MUTED, PALETTE, SECOND, sentence, short, styled, title_of
+
+_DASHED = {"color": MUTED, "linewidth": 0.8, "linestyle": (0, (3, 2))}
+
+
+def colour(number: int) -> str:
+    """Of the methods of a comparison, in their order."""
+    return (ACCENT, SECOND, *PALETTE)[number % (2 + len(PALETTE))]
+
+
+@styled
+def compare_curves(
+    curves: Mapping[str, Sequence[Mapping[str, Mapping[str, Sequence[float]]]]], *, metric: str
+) -> Figure | None:
+    """Losses and a metric against the step, a line for each run and a colour for each method.
+
+    Args:
+        curves: for each method the histories of its runs, {"train": {"step", "loss"}, "valid":
+            {"step", "loss", metric}}, each of which may be missing.
+        metric: of validation.
+
+    Returns:
+        None where no run has a history.
+    """
+    wanted = (("train", "loss"), ("valid", "loss"), ("valid", metric))
+    shown = [
+        (kind, name)
+        for kind, name in wanted
+        if any(name in run.get(kind, {}) for runs in curves.values() for run in runs)
+    ]
+    if not shown:
+        return None
+    figure, all_axes = panels(len(shown), columns=3, width=3.6, height=2.9)
+    for axes, (kind, name) in zip(all_axes, shown, strict=True):
+        for number, (method, runs) in enumerate(curves.items()):
+            label = short(method)
+            for run in runs:
+                if name not in (record := run.get(kind, {})):
+                    continue
+                values = np.asarray(record[name], float)
+                axes.plot(
+                    record["step"],
+                    _smooth(values) if kind == "train" else values,
+                    color=colour(number),
+                    alpha=1.0 if len(runs) == 1 else 0.7,
+                    marker="o" if kind == "valid" and len(values) <= 40 else None,
+                    markersize=3,
+                    label=label,
+                )
+                label = "_nolegend_"
+        what = {"train": "training", "valid": "validation"}[kind]
+        axes.set(title=sentence(f"{what} {title_of(name)}"), xlabel="step")
+        axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+    handles = {}
+    for axes in all_axes:
+        for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
+            handles.setdefault(label, handle)
+    figure.legend(handles.values(), handles.keys(), loc="outside lower left", ncols=4)
+    return figure
+
+
+def _smooth(values: np.ndarray) -> np.ndarray:
+    if len(values) < 40:
+        return values
+    window = np.ones(max(5, len(values) // 30))
+    return np.convolve(values, window, "same") / np.convolve(np.ones_like(values), window, "same")
+
+
+@styled
+def score_points(table: Sequence[Mapping[str, Any]], *, metric: str) -> Figure:
+    """A metric of each method with its interval, see `Comparison.table`."""
+    figure, axes = single(6.6, 0.9 + 0.32 * max(2, len(table)))
+    rows = label_rows(axes, [row["name"] for row in table])
+    for number, (at, row) in enumerate(zip(rows, table, strict=True)):
+        _interval(axes, at, row[metric], row[f"{metric}_low"], row[f"{metric}_high"], number)
+    axes.set(xlabel=title_of(metric))
+    return figure
+
+
+@styled
+def differences(pairs: Sequence[Mapping[str, Any]], *, metric: str) -> Figure:
+    """The difference of each pair with its interval; grey where it could be chance."""
+    figure, axes = single(6.6, 0.9 + 0.32 * max(2, len(pairs)))
+    names = [f"{short(p['first'], limit=18)} – {short(p['second'], limit=18)}" for p in pairs]
+    rows = label_rows(axes, [""] * len(pairs))
+    axes.set_yticks(rows, names)
+    axes.axvline(0, **_DASHED)
+    for at, pair in zip(rows, pairs, strict=True):
+        shade = ACCENT if pair["better"] else MUTED
+        _interval(axes, at, pair["difference"], pair["low"], pair["high"], shade)
+    axes.set(xlabel=f"difference of {title_of(metric)}")
+    return figure
+
+
+def _interval(axes, at: float, value: float, low: float, high: float, shade: int | str) -> None:
+    colour_of = shade if isinstance(shade, str) else colour(shade)
+    axes.plot([low, high], [at, at], color=colour_of, linewidth=2, solid_capstyle="round")
+    axes.plot([value], [at], "o", color=colour_of, markersize=5)

@@ -1,0 +1,151 @@
+"""Run directories against each other: which are seeds of one method, and how they scored."""
+
+import copy
+import dataclasses
+import json
+import os
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ml_collections import ConfigDict
+
+from mclf_jax import config as config_lib
+from mclf_jax.common import checks
+from mclf_jax.evaluation.evaluate import evaluate_once
+from mclf_jax.report.comparison.compute import Comparison, compare_reports
+from mclf_jax.report.comparison.write import write
+from mclf_jax.report.run import hearing
+from mclf_jax.run import experiment, history
+from mclf_jax.run.directory import read_config
+
+
+def compare_runs(
+    runs: Sequence[str | os.PathLike],
+    *,
+    split: str = "test",
+    metric: str | None = None,
+    by: str = "auto",
+    seeds: str = "together",
+    against: str | os.PathLike = "",
+    ensemble: str = "no",
+    path: str | os.PathLike = "",
+    out: str | os.PathLike | None = None,
+) -> Comparison:
+    """Runs on the same songs, from their saved reports; what was not evaluated yet is.
+
+    Runs whose configs differ in `seed` alone are one method, whose scores are means over its seeds.
+    Of runs with other songs or labels than each other, those that all have are compared.
+
+    Args:
+        runs: run directories of one task.
+        split: that all have.
+        metric, by, ensemble: see `compare_reports`.
+        seeds: "together", or "apart": every run is a method of its own.
+        against: one of the runs, to which all others are compared; every pair when not given.
+        path: where the data are now; where the runs say when not given.
+        out: a folder for the page (index.html), compare.json and tables; none when not given.
+
+    Raises:
+        FileNotFoundError: not a run directory, or nothing was trained in it yet.
+        ValueError: fewer than two runs, or they have next to nothing in common.
+    """
+    checks.choice("seeds", seeds, ("together", "apart"))
+    folders = list(dict.fromkeys(Path(run) for run in runs))
+    if len(folders) < 2:
+        raise ValueError(f"got {len(folders)} run(s) to compare; give two or more")
+    configs = {run: read_config(run) for run in folders}
+    methods = _methods(configs, seeds=seeds)
+    chosen = ""
+    if against:
+        of = [name for name, members in methods.items() if Path(against) in members]
+        if not of:
+            listed = ", ".join(map(str, folders))
+            raise ValueError(
+                f"against is {os.fspath(against)!r}; allowed: one of the runs, {listed}"
+            )
+        chosen = of[0]
+    reports = {
+        name: [
+            evaluate_once(run, split=split, config=_with_path(configs[run], path))
+            for run in members
+        ]
+        for name, members in methods.items()
+    }
+    found = compare_reports(reports, metric=metric, by=by, against=chosen, ensemble=ensemble)
+    found = dataclasses.replace(
+        found, settings=_settings({name: configs[of[0]] for name, of in methods.items()})
+    )
+    if out is not None:
+        curves = {
+            name: [history.read(run / "metrics.jsonl") for run in members]
+            for name, members in methods.items()
+        }
+        config = _with_path(configs[folders[0]], path) or configs[folders[0]]
+        write(found, out, curves=curves, **_hearing(config))
+    return found
+
+
+def _methods(configs: dict[Path, ConfigDict], *, seeds: str) -> dict[str, list[Path]]:
+    """{name: runs}: those of a method differ in their seed alone."""
+    alike: dict[str, list[Path]] = {}
+    for number, (run, config) in enumerate(configs.items()):
+        flat = {
+            field: value
+            for field, value in config_lib.flatten(config).items()
+            if field != "seed" and not field.startswith("runtime.") and field != "data.args.path"
+        }
+        key = str(number) if seeds == "apart" else json.dumps(flat, sort_keys=True, default=str)
+        alike.setdefault(key, []).append(run)
+    methods: list[list[Path]] = []
+    for members in alike.values():
+        # Of one seed twice the weights may differ by anything, such as where they were converted.
+        if len({configs[run].seed for run in members}) == len(members):
+            methods.append(members)
+        else:
+            methods += [[run] for run in members]
+    names = [_name(members) for members in methods]
+    if len(set(names)) < len(names):
+        names = [" + ".join(map(str, members)) for members in methods]
+    return dict(zip(names, methods, strict=True))
+
+
+def _name(members: Sequence[Path]) -> str:
+    names = [run.resolve().name for run in members]
+    if len(names) == 1:
+        return names[0]
+    common = os.path.commonprefix(names).rstrip("-_.0123456789 ")
+    return f"{common.removesuffix('seed').rstrip('-_.') or names[0]} ({len(names)} seeds)"
+
+
+def _with_path(config: ConfigDict, path: str | os.PathLike) -> ConfigDict | None:
+    if not os.fspath(path):
+        return None
+    config = copy.deepcopy(config)
+    with config.unlocked():
+        config.data.args.path = os.fspath(path)
+    return config
+
+
+def _settings(configs: dict[str, ConfigDict]) -> list[dict[str, Any]]:
+    """A row for each field in which methods differ."""
+    first, *others = configs.values()
+    fields = sorted({field for other in others for field in config_lib.differences(first, other)})
+    flat = {name: config_lib.flatten(config) for name, config in configs.items()}
+    return [
+        {"field": field} | {name: str(values.get(field, "")) for name, values in flat.items()}
+        for field in fields
+        if field != "seed"
+    ]
+
+
+def _hearing(config: ConfigDict) -> dict[str, Any]:
+    """How songs are heard and seen; nothing, and a warning, where the data cannot be opened."""
+    try:
+        return hearing(experiment.build(config))
+    except (ValueError, OSError) as error:
+        warnings.warn(
+            f"the page has no sounds, as the data cannot be opened: {error}", stacklevel=3
+        )
+        return {}

@@ -1,0 +1,105 @@
+"""Run directories that are compared: seeds, names, settings, and what is written."""
+
+import csv
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+
+import mclf_jax
+from mclf_jax import config as config_lib
+from mclf_jax.cli import main as cli
+from mclf_jax.figures.spectrogram import plot_spectrogram
+from mclf_jax.report.comparison import runs as comparison
+from mclf_jax.report.comparison import write
+from tests.report.comparison.test_compute import other
+from tests.report.parsed import HOSTILE, Page
+from tests.reports import report_of
+
+
+@pytest.fixture
+def runs(tmp_path, monkeypatch):
+    """cnn-seed0, cnn-seed1 and wide, whose songs can be neither seen nor heard."""
+    good = report_of("single_label", num_labels=3)
+    good.scores[0] = np.eye(3)[good.targets[0]]  # the song of the hostile name
+    reports = {
+        "cnn-seed0": other(good, noise=1.0, name="cnn-seed0"),
+        "cnn-seed1": other(good, noise=1.0, seed=2, name="cnn-seed1"),
+        "wide": dataclasses.replace(good, run_name="wide"),
+    }
+    for name in ("cnn-seed0", "cnn-seed1"):
+        reports[name].scores[0] = np.roll(good.scores[0], 1)
+    for name in reports:
+        run = tmp_path / name
+        run.mkdir()
+        config = config_lib.base()
+        config.data.name, config.seed = "none", int(name == "cnn-seed1")
+        config.train.batch_size = 64 if name == "wide" else 16
+        (run / "config.json").write_text(config_lib.to_json(config))
+        lines = [{"kind": "valid", "step": s, "loss": 3 / s, "accuracy": 0.5} for s in (2, 4)]
+        (run / "metrics.jsonl").write_text("\n".join(map(json.dumps, lines)))
+
+    def evaluate_once(run, *, split, config):
+        assert split == "test"
+        return reports[run.name]
+
+    def hearing(config):
+        picture = plot_spectrogram(np.zeros((20, 8)), duration_s=1)
+        return {"picture_of": lambda item: picture, "sound_of": lambda item: "c291bmQ="}
+
+    monkeypatch.setattr(comparison, "evaluate_once", evaluate_once)
+    monkeypatch.setattr(comparison, "_hearing", hearing)
+    monkeypatch.setattr(write, "NUM_HEARD", 2)
+    return [str(tmp_path / name) for name in reports]
+
+
+def test_the_command_writes_a_page_and_tables(runs, tmp_path, capsys):
+    out = tmp_path / "new" / "out"
+    assert cli.main(["compare", *runs, "--ensemble", "--out", str(out)]) == 0
+    said = capsys.readouterr().out
+    assert "cnn (2 seeds)" in said and "p is corrected for 3 comparisons" in said
+    assert said.splitlines()[-1] == str(out / "index.html")
+    page = Page((out / "index.html").read_text(encoding="utf-8"))
+    for words in ("Comparison", "Learning curves", "train.batch_size", HOSTILE, "True: label"):
+        assert words in page.text
+    assert page.counts["audio"] == 2 and page.counts["svg"] == 2 + 3
+    found = json.loads((out / "compare.json").read_text(encoding="utf-8"))
+    assert [row["name"] for row in found["table"]] == ["cnn (2 seeds)", "wide", "average of all"]
+    assert found["table"][0]["runs"] == "cnn-seed0, cnn-seed1"
+    (setting,) = found["settings"]
+    assert setting == {"field": "train.batch_size", "cnn (2 seeds)": "16", "wide": "64"}
+    with (out / "disagreements.csv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 60 and {"song", "truth", "wide: score", "wide: predicted"} <= set(rows[0])
+    for name in ("table.csv", "pairs.csv"):
+        assert (out / name).read_text(encoding="utf-8").count("\n") == 4
+
+
+def test_seeds_apart_and_the_same_seed_twice(runs, tmp_path):
+    apart = mclf_jax.compare_runs(runs, seeds="apart", against=runs[2])
+    assert [row["name"] for row in apart.table] == ["cnn-seed0", "cnn-seed1", "wide"]
+    assert [pair["second"] for pair in apart.pairs] == ["wide", "wide"]
+    # Weights of two checkpoints that were converted have one config.
+    config = json.loads((tmp_path / "cnn-seed1" / "config.json").read_text())
+    (tmp_path / "cnn-seed1" / "config.json").write_text(json.dumps(config | {"seed": 0}))
+    found = mclf_jax.compare_runs(runs[:2])
+    assert [row["seeds"] for row in found.table] == [1, 1]
+
+
+def test_what_cannot_be_compared(runs, tmp_path, capsys):
+    assert cli.main(["compare", runs[0], runs[0]]) == 1
+    assert "got 1 run(s) to compare; give two or more" in capsys.readouterr().err
+    assert cli.main(["compare", runs[0], str(tmp_path)]) == 1
+    assert "is not a run directory" in capsys.readouterr().err
+    with pytest.raises(ValueError, match="against is 'x'; allowed: one of the runs, "):
+        mclf_jax.compare_runs(runs, against="x")
+
+
+def test_a_page_without_sounds_says_why(runs, monkeypatch):
+    monkeypatch.undo()
+    config = config_lib.base()
+    config.data.name = "folder"
+    config.data.args = {"path": "/nowhere"}
+    with pytest.warns(UserWarning, match="the page has no sounds, .*no such folder"):
+        assert comparison._hearing(config) == {}
