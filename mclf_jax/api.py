@@ -170,6 +170,25 @@ class Tagger:
         named = [dict(zip(self.labels, map(float, row), strict=True)) for row in scores]
         return named[0] if single else named
 
+    def tags(self, scores: Mapping[str, float]) -> list[str]:
+        """The labels that a song has by its scores, of `predict`, in the order of the labels.
+
+        Of tags those whose score reaches their threshold, .5 where none is known; of labels of
+        which a song has one, the best.
+
+        Raises:
+            ValueError: the network predicts numbers, which are no tags, or has learnt no labels.
+
+        >>> tagger.tags({"rock": 0.8, "vocal": 0.3})  # doctest: +SKIP
+        ['rock']
+        """
+        self._check_labels()
+        if self.task == "regression":
+            raise ValueError("this run predicts numbers, and no tags")
+        if self.task == "single_label":
+            return [max(self.labels, key=lambda name: scores[name])]
+        return [name for name in self.labels if scores[name] >= self.thresholds.get(name, 0.5)]
+
     def predict_files(self, paths: Sequence[str]) -> Iterator[dict[str, Any]]:
         """Scores of many files, equal to those of `predict` to rounding, each as soon as known.
 

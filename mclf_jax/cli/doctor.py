@@ -21,6 +21,7 @@ _EXTRAS = (
     ("weights of PyTorch (mclf convert x.pth)", "torch", "torch"),
     ("ONNX (mclf export --to onnx)", "jax2onnx", "onnx"),
     ("m4a, AAC, ALAC, WMA, WebM", "av", "av"),
+    ("tags in files (mclf predict --write-tags)", "mutagen", "tags"),
     ("tables in Parquet (mclf predict --out)", "pyarrow", "parquet"),
     ("NVIDIA GPUs", "jax_cuda13_plugin", "cuda"),
     ("TPUs", "libtpu", "tpu"),

@@ -7,7 +7,7 @@ import json
 import os
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ def add_commands(commands: Any) -> None:
             "mclf predict runs/mine SONG.mp3 --top 3",
             "mclf predict runs/mine DIR --format json --hop-s 1.5",
             "mclf predict runs/mine DIR --out scores.csv",
+            "mclf predict runs/mine DIR --write-tags",
         ),
     )
     _add_songs(predict)
@@ -43,6 +44,12 @@ def add_commands(commands: Any) -> None:
         "--out",
         help="write a row for each song to a table (.csv, .jsonl or .parquet) instead; the same "
         "command goes on where it was interrupted",
+    )
+    predict.add_argument(
+        "--write-tags",
+        action="store_true",
+        help="write the tags that a song has by its scores into the file's own metadata, as "
+        "MCLF_TAGS; its sound and all else in it stay",
     )
 
     embed = flags.add_command(
@@ -71,6 +78,7 @@ def _add_songs(command: argparse.ArgumentParser) -> None:
 
 def _predict(arguments: argparse.Namespace) -> int:
     """Tag songs."""
+    from mclf_jax.audio.files.tags import write_tags
     from mclf_jax.common import files
 
     if arguments.out is not None:
@@ -93,8 +101,10 @@ def _predict(arguments: argparse.Namespace) -> int:
         drawn = {}
         if arguments.taggram is not None:
             drawn = _draw(tagger, path, folder=arguments.taggram, taken=taken)
+        tags = tagger.tags(scores) if arguments.write_tags else None
         if arguments.format == "json":
             line = {"path": walk.shown(path), "scores": {name: scores[name] for name in best}}
+            line |= {} if tags is None else {"tags": tags}
             print(json.dumps(line | {kind: str(file) for kind, file in drawn.items()}))
         else:
             print(walk.shown(path))
@@ -102,6 +112,10 @@ def _predict(arguments: argparse.Namespace) -> int:
                 print(f"  {scores[name]:.3f}  {name}")
             for file in drawn.values():
                 print(f"  {file}")
+            if tags is not None:
+                print(f"  tags: {', '.join(tags) or 'none'}")
+        if tags is not None:
+            write_tags(path, tags)
 
     return _for_each_song(arguments, show)
 
@@ -150,11 +164,39 @@ def _write_table(arguments: argparse.Namespace) -> int:
         left_out = {path for path, _ in skipped}
         kept = [path for path in paths if path not in left_out]
         journal_lib.write(out, journal.rows(kept), labels=tagger.labels)
+        if arguments.write_tags:
+            skipped += _write_all_tags(tagger, journal, kept)
         listed = journal_lib.write_skipped(out, skipped)
     print(f"{len(kept)} songs ({len(paths) - len(stamps)} of them done before): {out}")
     if skipped:
         print(f"{len(skipped)} skipped: {listed}")
     return 1 if skipped else 0
+
+
+def _write_all_tags(tagger: Any, journal: Any, paths: Sequence[str]) -> list[tuple[str, str]]:
+    """Tags of songs that are done, into their files; (path, reason) of those that stay without."""
+    from mclf_jax.audio.decode import AudioError
+    from mclf_jax.audio.files.tags import write_tags
+    from mclf_jax.common import progress
+    from mclf_jax.evaluation.journal import stamp
+
+    skipped, num_written = [], 0
+    with progress.bar(total=len(paths), title="tags", unit="song", leave=True) as bar:
+        for row in journal.rows(paths):
+            path = row["path"]
+            scores = dict(zip(tagger.labels, row["scores"], strict=True))
+            try:
+                if not journal.is_done(path):
+                    raise AudioError(path, "tags not written: it has changed since it was heard")
+                if write_tags(path, tagger.tags(scores)) == "written":
+                    num_written += 1
+                    journal.add(**row | {"stamp": stamp(path)})  # it sounds as it did
+            except AudioError as error:
+                skipped.append((path, error.reason))
+                bar.write(f"skipped: {error}", file=sys.stderr)
+            bar.update()
+    print(f"tags of {num_written} songs written, {len(paths) - num_written - len(skipped)} were so")
+    return skipped
 
 
 def _draw(tagger: Any, path: str, *, folder: str, taken: set[str]) -> dict[str, Path]:
@@ -241,10 +283,17 @@ def _find(arguments: argparse.Namespace) -> tuple[list[str], list[tuple[str, str
 
 def _load(arguments: argparse.Namespace) -> Any:
     from mclf_jax.api import load
+    from mclf_jax.audio.files import tags
 
-    return load(
+    write_tags = arguments.command == "predict" and arguments.write_tags
+    if write_tags:
+        tags.check_installed("--write-tags")
+    tagger = load(
         arguments.run,
         window_s=arguments.window_s,
         num_windows=arguments.num_windows,
         hop_s=arguments.hop_s,
     )
+    if write_tags and tagger.task == "regression":
+        raise ValueError("--write-tags is for tags, and this run predicts numbers; leave it out")
+    return tagger

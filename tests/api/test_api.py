@@ -1,5 +1,6 @@
 """The tagger: songs of any length, files and arrays, and the same scores as evaluation."""
 
+import dataclasses
 import inspect
 import io
 
@@ -152,6 +153,18 @@ def test_bytes_and_open_files_are_heard_as_files(tagger, tmp_path):
 def test_a_tagger_says_what_it_is(tagger):
     says = repr(tagger)
     assert says.startswith("Tagger(short_chunk_cnn, single_label, 2 labels (low, high), windows")
+
+
+def test_which_tags_a_song_has(tagger):
+    scores = {"low": 0.4, "high": 0.6}
+    assert tagger.tags(scores) == ["high"]
+    of_tags = dataclasses.replace(tagger.bundle, task="multi_label", thresholds={"low": 0.4})
+    several = mclf.Tagger.of(of_tags)
+    assert several.tags(scores) == ["low", "high"]  # at its threshold, and above .5
+    assert several.tags({"low": 0.39, "high": 0.49}) == []
+    numbers = mclf.Tagger.of(dataclasses.replace(tagger.bundle, task="regression"))
+    with pytest.raises(ValueError, match="predicts numbers, and no tags"):
+        numbers.tags(scores)
 
 
 def test_names_of_folders_are_functions_too(tmp_path):

@@ -70,6 +70,36 @@ def test_predict(run, folder, capfd):
     assert f"{folder}/caf\\xe9.wav\n" in capfd.readouterr().out
 
 
+def test_write_tags(run, folder, capfd, monkeypatch):
+    mutagen = pytest.importorskip("mutagen")
+    access = os.access
+    monkeypatch.setattr(
+        os, "access", lambda path, mode: access(path, mode) and "cut" not in path.name
+    )
+    best = {}
+    for _ in range(2):
+        assert main(["predict", run, str(folder), "--format", "json", "--write-tags"]) == 1
+        out, err = capfd.readouterr()
+        lines = [json.loads(line) for line in out.splitlines()]
+        assert [os.path.relpath(line["path"], folder) for line in lines] == HEARD
+        assert "a/cut.mp3: tags not written: it may not be written to" in err
+        best = {line["path"]: max(line["scores"], key=line["scores"].get) for line in lines}
+        assert [line["tags"] for line in lines] == [[best[line["path"]]] for line in lines]
+    of_file = mutagen.File(folder / "b" / "chained.ogg")
+    assert of_file["MCLF_TAGS"] == [best[str(folder / "b" / "chained.ogg")]]
+    assert mutagen.File(folder / "a" / "cut.mp3").tags is None
+    assert main(["predict", run, str(folder / "-1.wav"), "--write-tags"]) == 0
+    assert f"  tags: {best[str(folder / '-1.wav')]}\n" in capfd.readouterr().out
+
+
+def test_numbers_are_no_tags(folder, tmp_path, capfd):
+    noise = np.random.default_rng(0).standard_normal((4, RATE_HZ)).astype(np.float32) / 10
+    run = write_run(tmp_path / "run", noise, task="regression")
+    for more in ([], ["--out", str(tmp_path / "scores.csv")]):
+        assert main(["predict", run, str(folder / "-1.wav"), "--write-tags", *more]) == 1
+        assert "--write-tags is for tags, and this run predicts numbers" in capfd.readouterr().err
+
+
 def test_embed(run, folder, tmp_path, capfd):
     assert main(["embed", run, str(folder), "--out", str(tmp_path / "e.npz")]) == 1
     with np.load(tmp_path / "e.npz") as found:

@@ -6,11 +6,14 @@ import shutil
 
 import numpy as np
 import pytest
+import soundfile
 
-from mclf_jax.api import load
+from mclf_jax.api import Tagger, load
 from mclf_jax.cli.main import main
+from mclf_jax.common import walk
 from mclf_jax.common.text import tables
 from mclf_jax.evaluation import journal
+from tests import small_run
 from tests.audio.broken import encoded
 from tests.small_run import write_run
 from tests.songs import RATE_HZ
@@ -118,3 +121,31 @@ def test_scores_of_two_networks_are_not_mixed(run, other_run, songs, tmp_path, c
 def test_endings(run, songs, tmp_path, capfd):
     assert main(["predict", run, str(songs), "--out", str(tmp_path / "scores.txt")]) == 1
     assert "allowed: .csv, .jsonl, .parquet" in capfd.readouterr().err
+
+
+def test_tags_are_written_from_the_table(run, songs, tmp_path, capfd, monkeypatch):
+    mutagen = pytest.importorskip("mutagen")
+    os.remove(songs / "text.mp3")
+    soundfile.write(songs / "raw.au", np.full(9000, 0.1), 16000)
+    command = ["predict", run, str(songs), "--out", str(tmp_path / "scores.jsonl")]
+    assert main(command) == 0
+    heard, predict_files = [], Tagger.predict_files
+    monkeypatch.setattr(
+        Tagger,
+        "predict_files",
+        lambda self, paths: predict_files(self, heard.append(paths) or paths),
+    )
+    capfd.readouterr()
+    assert main([*command, "--write-tags"]) == 1
+    out, err = capfd.readouterr()
+    assert "tags of 4 songs written, 0 were so" in out and "5 songs (5 of them done before)" in out
+    assert "raw.au: tags not written: a kind of file without a place for them" in err
+    rows = rows_of(tmp_path / "scores.jsonl")
+    for path in songs.glob("*.wav"):
+        scores = rows[walk.shown(path)]
+        best = max(small_run.LABELS, key=scores.get)
+        assert mutagen.File(path)["TXXX:MCLF_TAGS"].text == [best]
+    # A file with new tags is the song that was heard.
+    assert main([*command, "--write-tags"]) == 1
+    assert "tags of 0 songs written, 4 were so" in capfd.readouterr().out
+    assert heard == [[], []]
