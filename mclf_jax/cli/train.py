@@ -1,6 +1,8 @@
 """`mclf train`, `inspect` and `sweep`: what a config describes, trained or only looked at."""
 
 import argparse
+import json
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -41,9 +43,18 @@ def add_commands(commands: Any) -> None:
         examples=(
             "mclf inspect --config folder:path=DIR",
             "mclf inspect --config won2020:model=fcn --from MTAT",
+            "mclf inspect --config clmr --from DIR --topology v5e:16x16 "
+            "--config.train.batch_size 4096",
         ),
     )
     flags.add_config(inspect)
+    inspect.add_argument(
+        "--topology",
+        metavar="CHIP:SHAPE",
+        help="compile the training step for these devices, which need not be there, and say what "
+        "it costs on each: v5e:16x16 and other TPUs (with mclf-jax[tpu]), or cpu:N",
+    )
+    inspect.add_argument("--json", action="store_true", help="with --topology: print that as JSON")
 
     sweep = flags.add_command(
         commands,
@@ -106,11 +117,24 @@ def _train(arguments: argparse.Namespace) -> int:
 
 
 def _inspect(arguments: argparse.Namespace) -> None:
-    """Look at an experiment without training it."""
+    """Look at an experiment without training it, or at what its step costs on other devices."""
+    if arguments.json and not arguments.topology:
+        raise ValueError("--json is for what --topology finds; give both")
+    if arguments.topology:
+        # The programs are for devices that are not here; what is here is not asked.
+        os.environ.setdefault("JAX_PLATFORMS", "cpu")
     from mclf_jax import config as config_lib
+
+    config = config_lib.load(arguments.config, overrides=arguments.overrides)
+    if arguments.topology:
+        from mclf_jax.train.topology.cost import cost_of
+
+        cost = cost_of(config, topology=arguments.topology)
+        print(json.dumps(cost.to_json(), indent=2) if arguments.json else cost.text())
+        return
     from mclf_jax.train.overview import describe
 
-    for section in describe(config_lib.load(arguments.config, overrides=arguments.overrides)):
+    for section in describe(config):
         print(section, flush=True)
 
 

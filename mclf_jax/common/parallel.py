@@ -6,6 +6,7 @@ split too ("fsdp").
 """
 
 import os
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -42,9 +43,12 @@ def start() -> None:
     )
 
 
-def make_mesh(num_devices: int = 0) -> Mesh:
-    """A mesh with the one axis "data" over the first `num_devices` devices (0: all)."""
-    devices = jax.devices()
+def make_mesh(num_devices: int = 0, *, devices: Sequence[jax.Device] | None = None) -> Mesh:
+    """A mesh with the one axis "data" over the first `num_devices` devices (0: all).
+
+    Those are of JAX, or the given ones, which need not be there: programs can be compiled for them.
+    """
+    devices = jax.devices() if devices is None else devices
     if num_devices > len(devices):
         raise ValueError(f"runtime.num_devices is {num_devices}; there are {len(devices)}")
     devices = devices[: num_devices or None]
@@ -85,9 +89,14 @@ def param_shardings(abstract: PyTree, mesh: Mesh, *, strategy: str) -> PyTree:
     return jax.tree.map(sharding, abstract)
 
 
+def split_by_rows(mesh: Mesh) -> NamedSharding:
+    """The first axis, of songs, split over "data"."""
+    return NamedSharding(mesh, PartitionSpec("data"))
+
+
 def put_batch(batch: PyTree, mesh: Mesh) -> PyTree:
     """This process's rows of a batch become a part of the global batch, split over "data"."""
-    sharding = NamedSharding(mesh, PartitionSpec("data"))
+    sharding = split_by_rows(mesh)
 
     def put(rows):
         return jax.make_array_from_process_local_data(sharding, rows)

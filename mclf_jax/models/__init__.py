@@ -159,7 +159,8 @@ class Model:
         """What the module takes: "features" of a batch, or computed here from "audio" [B, T]."""
         if "features" in batch:
             return batch["features"]
-        return self.features(batch["audio"])
+        with jax.named_scope("features"):
+            return self.features(batch["audio"])
 
     def apply_train(
         self, params: Any, state: Mapping[str, Any], x: jax.Array, *, key: jax.Array
@@ -175,7 +176,7 @@ class Model:
             key: of dropout.
         """
         variables = {"params": frozen.without_gradients(params, self.frozen), **state}
-        with frozen.in_evaluation_mode(variables, self.frozen):
+        with frozen.in_evaluation_mode(variables, self.frozen), jax.named_scope("network"):
             outputs, new_state = self.module.apply(
                 variables, x, train=True, rngs={"dropout": key}, mutable=list(state)
             )

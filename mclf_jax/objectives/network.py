@@ -40,9 +40,13 @@ def augmented_inputs(
         waveform_key, spectrogram_key: of the two chains.
     """
     if chains.waveform is not None:
-        rows = {**rows, "audio": chains.waveform(waveform_key, rows["audio"])}
+        with jax.named_scope("augmentation"):
+            rows = {**rows, "audio": chains.waveform(waveform_key, rows["audio"])}
     x = model.inputs(rows)
-    return x if chains.spectrogram is None else chains.spectrogram(spectrogram_key, x)
+    if chains.spectrogram is None:
+        return x
+    with jax.named_scope("augmentation"):
+        return chains.spectrogram(spectrogram_key, x)
 
 
 def apply(

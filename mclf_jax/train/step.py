@@ -46,16 +46,19 @@ def make_train_step(
         weight = batch["valid"] / jnp.maximum(batch["valid"].sum(), 1.0)
 
         def mean_loss(params):
-            loss = objective.loss(params, state.model_state, batch, key)
-            return (loss.per_example * weight).sum(), loss
+            # Scopes are what `mclf inspect --topology` knows the parts of a program by.
+            with jax.named_scope("objective"):
+                loss = objective.loss(params, state.model_state, batch, key)
+                return (loss.per_example * weight).sum(), loss
 
         (value, loss), grads = jax.value_and_grad(mean_loss, has_aux=True)(state.params)
-        updates, opt_state = optimizer.transform.update(grads, state.opt_state, state.params)
-        params = optax.apply_updates(state.params, updates)
         ema = state.ema
-        if ema_decay:
-            new = _of_model(params, loss.state)
-            ema = update_ema(ema, new, decay=ema_decay, step=state.step)
+        with jax.named_scope("optimizer"):
+            updates, opt_state = optimizer.transform.update(grads, state.opt_state, state.params)
+            params = optax.apply_updates(state.params, updates)
+            if ema_decay:
+                new = _of_model(params, loss.state)
+                ema = update_ema(ema, new, decay=ema_decay, step=state.step)
         metrics = {
             "loss": value,
             "grad_norm": optax.tree.norm(grads),

@@ -28,6 +28,7 @@ PAGES = (
     "docs/few_labels.md",
     "docs/measured.md",
     "docs/models.md",
+    "docs/pods.md",
     "docs/representations.md",
     "docs/serving.md",
     "launch/local.sh",
