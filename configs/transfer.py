@@ -6,12 +6,13 @@ mclf sweep --config transfer:run=runs/musicnn_mtat,path=DIR --workdir runs/trans
 
 RUN is any run directory: converted, supervised or pretrained. Its network, features and windows
 are used, with the data, augmentation and training of `configs/folder.py` on DIR; where it takes
-waveforms, they are made louder, softer and upside down instead of masked. `how` is tuned
+waveforms, they are made louder, softer and upside down instead of masked. `data=NAME` takes a
+public data set in place of a folder, in its own splits. `how` is tuned
 (everything learns, below the new head a tenth as fast), frozen (the head alone learns) or scratch
 (the same network untrained). `keep` is a part that stays as it is where the others are tuned: of
 MusiCNN, keep=layers.* saves more than half of the time. The sweep compares some, how=tuned+frozen;
-a seed stands for a fold of the data by group (three of five) and for the initial values of what is
-new.
+a seed stands for the initial values of what is new and, of a folder, for a fold by group (three of
+five).
 """
 
 from collections.abc import Iterator
@@ -28,10 +29,12 @@ from mclf_jax.sweep import Setting
 
 _FOLDER = Path(__file__).with_name("folder.py")
 _HOW = ("tuned", "frozen", "scratch")
+_WITHOUT_SPLITS = ("folder", "synthetic")
 
 
 def _parsed(arg: str | None) -> ConfigDict:
-    arg = parse_arg(arg, run="", path="", how="+".join(_HOW), keep="", steps=300, seeds=3)
+    known = {"data": load_module(str(_FOLDER)).DATA, "keep": "", "steps": 300, "seeds": 3}
+    arg = parse_arg(arg, run="", path="", how="+".join(_HOW), **known)
     if unknown := set(arg.how.split("+")) - set(_HOW):
         raise ValueError(f"config argument how has {sorted(unknown)}; allowed: {', '.join(_HOW)}")
     if not arg.run and arg.how != "scratch":
@@ -41,7 +44,9 @@ def _parsed(arg: str | None) -> ConfigDict:
 
 def get_config(arg: str | None = None) -> ConfigDict:
     arg = _parsed(arg)
-    config = load_module(str(_FOLDER)).get_config(format_arg(path=arg.path, steps=arg.steps))
+    config = load_module(str(_FOLDER)).get_config(
+        format_arg(data=arg.data, path=arg.path, steps=arg.steps)
+    )
     if arg.run:
         trained = read_config(Path(arg.run))
         config.features, config.model = trained.features, trained.model
@@ -55,8 +60,10 @@ def sweep(arg: str | None = None) -> Iterator[Setting]:
     arg = _parsed(arg)
     for how in arg.how.split("+"):
         for seed in range(arg.seeds):
-            fold = {"data.num_folds": 5, "data.fold": seed % 5, "seed": seed}
-            yield f"{how},seed={seed}", _changes(how, arg) | fold
+            changes = _changes(how, arg) | {"seed": seed}
+            if arg.data in _WITHOUT_SPLITS:
+                changes |= {"data.num_folds": 5, "data.fold": seed % 5}
+            yield f"{how},seed={seed}", changes
 
 
 def _fitting(features: Features) -> dict[str, Any]:

@@ -73,6 +73,13 @@ def _jax() -> Any:
     return sys.modules["jax"]
 
 
+def plain(value: Any) -> Any:
+    """Numbers of numpy as those of Python, also within tuples; a repr is then code."""
+    if isinstance(value, tuple):
+        return tuple(map(plain, value))
+    return value.item() if isinstance(value, np.generic) else value
+
+
 class Checked:
     """A dataclass of settings, checked when it is made.
 
@@ -83,7 +90,9 @@ class Checked:
     limits: ClassVar[Mapping[str, tuple[float, float]]] = {}
 
     def __post_init__(self):
-        settings = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        settings = {f.name: plain(getattr(self, f.name)) for f in dataclasses.fields(self)}
+        for name, value in settings.items():
+            object.__setattr__(self, name, value)  # of a frozen dataclass
         for name, value in settings.items():
             kind, _, quantity = name.partition("_")
             where = f"{type(self).__name__}.{name}"

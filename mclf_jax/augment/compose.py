@@ -75,7 +75,8 @@ def one_of(
     >>> choice(np.random.default_rng(0), np.ones((3, 1))).ravel()
     array([ 2., -1., -1.])
     """
-    return OneOf(_as_tuple(augmentations), None if weights is None else tuple(weights))
+    weights = None if weights is None else base.plain(tuple(weights))
+    return OneOf(_as_tuple(augmentations), weights)
 
 
 class _Chain:
@@ -144,6 +145,7 @@ class RandomApply(_Chain):
 
     def __post_init__(self):
         super().__post_init__()
+        object.__setattr__(self, "p", base.plain(self.p))
         checks.within("p", self.p, 0, 1)
 
     def __call__(self, key: Key, x: Array) -> Array:

@@ -37,6 +37,9 @@ def add_commands(commands: Any) -> None:
         "--encoding", default="int16", help="int16, the fastest to read, or flac, half the size"
     )
     prepare.add_argument("--max-duration-s", type=float, help="cut longer items there")
+    prepare.add_argument(
+        "--fractions", nargs=3, type=float, metavar="F", help="of splits that are made: .7 .15 .15"
+    )
     prepare.add_argument("--version", help="of what is written, such as 1.1.0")
     prepare.add_argument("--workers", type=int, help="threads that decode; one for each core")
     prepare.add_argument(
@@ -117,6 +120,7 @@ def _prepare(arguments: argparse.Namespace) -> None:
     """Decode a data set once into ArrayRecord files that training reads quickly (a TensorFlow
     Datasets directory). Killed? Start it again."""
     from mclf_jax import data
+    from mclf_jax.data.catalogue.items import FRACTIONS
     from mclf_jax.data.prepare.beam import prepare_beam
     from mclf_jax.data.prepare.meta import summary
     from mclf_jax.data.prepare.run import prepare
@@ -129,6 +133,7 @@ def _prepare(arguments: argparse.Namespace) -> None:
         "encoding": arguments.encoding,
         "max_duration_s": arguments.max_duration_s,
         "version": arguments.version,
+        "split_fractions": arguments.fractions or FRACTIONS,
     }
     if arguments.beam is None:
         made = prepare(catalogue, arguments.out, num_workers=arguments.workers, **settings)

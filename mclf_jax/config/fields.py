@@ -44,7 +44,7 @@ def base() -> ConfigDict:
     config.data.tag_rule = "mean"  # of the rarities of a song's tags, or "max"
     config.data.train_splits = ("train",)  # self-supervised: "unlabelled" too
     config.data.view_span_s = placeholder(float)  # windows of one song are so near; None: anywhere
-    config.data.target = ""  # "artist", "artist_group", "listening" in place of labels
+    config.data.target = ""  # in place of labels: "artist", "artist_group", "listening", "column"
     config.data.target_args = ConfigDict()  # see `data.views.pretext`
 
     config.unlabelled = ConfigDict()  # of semi-supervised objectives
@@ -216,7 +216,7 @@ CHECKS = {
     "data.fraction_unit": _one_of("item", "group"),
     "data.tag_rule": _one_of("mean", "max"),
     "data.view_span_s": checks.positive,
-    "data.target": _one_of("", "artist", "artist_group", "listening"),
+    "data.target": _one_of("", "artist", "artist_group", "listening", "column"),
     "unlabelled.ratio": _whole,
     "features.on": _one_of("pipeline", "device"),
     "augment.on": _one_of("pipeline", "device"),

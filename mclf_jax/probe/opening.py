@@ -96,7 +96,7 @@ def find_heard(run: Run, parts: Experiment, all_cells: Sequence[Cell]) -> list[s
     labelled = {own.source.item_id(int(i)) for i in own.train_indices}
     heard = labelled | _heard_unlabelled(own)
     tested = {parts.source.item_id(int(i)) for cell in all_cells for i in cell.split("test")[0]}
-    learnt_labels = trained.data.target in ("", "artist_group")
+    learnt_labels = trained.data.target in ("", "artist_group", "column")
     count = len(tested & labelled)
     if count and learnt_labels and objectives.traits(trained.objective.name).needs_labels:
         raise ValueError(

@@ -170,6 +170,10 @@ def test_repr_is_readable_and_makes_the_same_chain():
         "])"
     )
     short = compose_many([augment.SpectrogramGain(6.0)], num_views=2)
+    levels = augment.Gain(np.float64(-3), np.float64(3)), np.float64(0.5)
+    loud = one_of([random_apply(levels[0], p=levels[1])], weights=np.ones(1))
+    assert "numpy" not in repr(loud) and "np." not in repr(loud)
+    assert "Gain(min_db=-3.0, max_db=3.0), p=0.5)" in repr(loud)
     assert repr(short) == "compose_many([SpectrogramGain(max_db=6.0)], num_views=2)"
     for chain in (CHAIN, short, compose([])):
         assert eval(repr(chain), vars(augment)) == chain

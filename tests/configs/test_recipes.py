@@ -13,6 +13,7 @@ import pytest
 import soundfile
 
 from mclf_jax import config as config_lib
+from mclf_jax import sweep
 from mclf_jax.train import overview
 from mclf_jax.train import setup as training
 from tests.recipes import EXPERIMENTS, ROOT, golden_name
@@ -86,6 +87,16 @@ def test_every_recipe_is_here():
     names = {golden_name(*one) for one in EXPERIMENTS}
     elsewhere = {name for name in names if name.startswith(others)}
     assert names - elsewhere == set(PARAMETERS) | own_data | PRETEXT
+
+
+def test_transfer_takes_any_data_set_in_its_own_splits():
+    recipe = f"{ROOT}/configs/transfer.py:how=scratch,seeds=2"
+    config = config_lib.load(f"{recipe},data=fma,path=DIR")
+    assert config.data.name == "fma" and config.data.args.subset == "small"
+    settings = dict(sweep.settings_of(f"{recipe},data=fma,path=DIR"))
+    assert [changes.get("data.num_folds") for changes in settings.values()] == [None, None]
+    folder = dict(sweep.settings_of(f"{recipe},path=DIR"))
+    assert [changes["data.fold"] for changes in folder.values()] == [0, 1]
 
 
 @pytest.mark.parametrize("name", sorted(PRETEXT))

@@ -7,6 +7,7 @@ import re
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from mclf_jax.common import checks, walk
 from mclf_jax.common.text import tables
@@ -46,13 +47,22 @@ class Listing:
     notes: tuple[str, ...] = ()
 
 
+class _Labels(NamedTuple):
+    """What a manifest is about: the task, and the column of its labels, which may be tags."""
+
+    task: str
+    column: str = ""
+    kind: str = "one"
+
+
 def read(root: Path, *, task: str, targets: tuple[str, ...], outside: str = "follow") -> Listing:
     """Reads the manifest of a folder or, where it has none, its subfolders.
 
     Args:
         root: the folder.
         task: one of `TASKS`, or "auto" for what the columns say.
-        targets: columns of numbers, for regression.
+        targets: columns of numbers, for regression; or, of a `task` with labels, the column of
+            these.
         outside: "follow" paths and links that lead out of the folder, or "skip" such files.
 
     Raises:
@@ -62,8 +72,11 @@ def read(root: Path, *, task: str, targets: tuple[str, ...], outside: str = "fol
     """
     checks.choice("task", task, ("auto", *TASKS))
     checks.choice("outside", outside, ("follow", "skip"))
-    if targets and task not in ("auto", "regression"):
-        raise ValueError(f"targets={'|'.join(targets)!r} are for regression, but task is {task!r}")
+    if len(targets) > 1 and task not in ("auto", "regression"):
+        raise ValueError(
+            f"targets={'|'.join(targets)!r} are for regression, but task is {task!r}, whose labels"
+            " are in one column"
+        )
     if file := find(root, outside=outside):
         return _read_manifest(file, task=task, targets=targets, outside=outside)
     if targets or task not in ("auto", "single_label"):
@@ -121,12 +134,13 @@ def _read_manifest(file: Path, *, task: str, targets: tuple[str, ...], outside: 
     rows: dict[str, Item] = {}
     skipped = []
     table = tables.read(file, names="lower case", needs=_NEEDED, hints=tables.TAGS)
-    task, label_column = _task(table, task=task, targets=targets)
+    labels = _labels(table, task=task, targets=targets)
     others = [name for name in table.columns if name not in (*_KNOWN, *targets)]
+    targets = targets if labels.task == "regression" else ()
     for line, found in table.rows:
         listed = found["path"].strip()
         cells = {name: tables.unescaped(cell.strip()) for name, cell in found.items()}
-        row = _row(file, listed, cells, label_column, targets, others, line=line, outside=outside)
+        row = _row(file, listed, cells, labels, targets, others, line=line, outside=outside)
         if isinstance(row, str):
             skipped.append((listed or f"{file.name}, line {line}", row))
         elif row.file in rows:
@@ -134,11 +148,11 @@ def _read_manifest(file: Path, *, task: str, targets: tuple[str, ...], outside: 
         else:
             rows[row.file] = row
     items = _by_path(list(rows.values()))
-    notes = _slips(items, label_column)
-    return Listing(items=items, task=task, skipped=tuple(skipped), notes=notes)
+    notes = _slips(items, labels.column)
+    return Listing(items=items, task=labels.task, skipped=tuple(skipped), notes=notes)
 
 
-def _slips(items: tuple[Item, ...], label_column: str | None) -> tuple[str, ...]:
+def _slips(items: tuple[Item, ...], label_column: str) -> tuple[str, ...]:
     """Notes on labels that look like several."""
     if label_column == "label":
         several = [item.labels[0] for item in items if item.labels and "|" in item.labels[0]]
@@ -157,7 +171,7 @@ def _slips(items: tuple[Item, ...], label_column: str | None) -> tuple[str, ...]
     return ()
 
 
-def _task(table: tables.Table, *, task: str, targets: tuple[str, ...]) -> tuple[str, str | None]:
+def _labels(table: tables.Table, *, task: str, targets: tuple[str, ...]) -> _Labels:
     """The task, and the column that holds its labels."""
     columns = table.columns
     found = f"{table.path}, line 1: the header has the columns {', '.join(columns)}"
@@ -171,17 +185,19 @@ def _task(table: tables.Table, *, task: str, targets: tuple[str, ...]) -> tuple[
                 f"{found}; regression needs targets= to name columns of numbers, separated by |,"
                 f" got targets={'|'.join(targets)!r}"
             )
-        return "regression", None
+        if task in ("single_label", "multi_label"):
+            return _Labels(task, targets[0], "one" if task == "single_label" else "tags")
+        return _Labels("regression")
     if task == "auto" and {"label", "labels"} <= set(columns):
         raise ValueError(
             f"{found}; say which to use: task='single_label' takes label, task='multi_label' labels"
         )
     if task in ("auto", "single_label") and "label" in columns:
-        return "single_label", "label"
+        return _Labels("single_label", "label")
     if task in ("auto", "multi_label") and "labels" in columns:
-        return "multi_label", "labels"
+        return _Labels("multi_label", "labels", "tags")
     if task == "multi_label" and "label" in columns:
-        return "multi_label", "label"
+        return _Labels("multi_label", "label")
     needed = {"single_label": "label", "multi_label": "labels"}.get(
         task,
         "label (single-label) or labels (multi-label, separated by |), or targets= for regression",
@@ -193,7 +209,7 @@ def _row(
     manifest: Path,
     listed: str,
     cells: Mapping[str, str],
-    label_column: str | None,
+    label: _Labels,
     targets: tuple[str, ...],
     others: Sequence[str],
     *,
@@ -222,11 +238,11 @@ def _row(
     if file is None:
         return f"no such file ({where})"
     labels, values, observed = (), (), None
-    if label_column == "label":
+    if label.column and label.kind == "one":
         # What has no letter that is seen is empty to whoever wrote it.
-        labels = (cells["label"],) if twins.seen(cells["label"]) else ()
-    elif label_column == "labels":
-        labels = _tags(cells["labels"])
+        labels = (cells[label.column],) if twins.seen(cells[label.column]) else ()
+    elif label.column:
+        labels = _tags(cells[label.column])
         if looked_for := _tags(cells.get("observed", "")):
             observed = tuple(sorted({*looked_for, *labels}))
     elif any(cells[target] for target in targets):

@@ -19,7 +19,7 @@ import os
 import re
 import shutil
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
@@ -31,7 +31,7 @@ from mclf_jax.common import checks, disk, files
 from mclf_jax.common import progress as progress_lib
 from mclf_jax.common.text import documents
 from mclf_jax.data.base import targets as target_lib
-from mclf_jax.data.catalogue.items import Catalogue, Item
+from mclf_jax.data.catalogue.items import FRACTIONS, Catalogue, Item
 from mclf_jax.data.catalogue.plan import Plan, plan
 from mclf_jax.data.prepare import state as states
 from mclf_jax.data.prepare.finish import finish
@@ -42,6 +42,8 @@ from mclf_jax.data.prepare.state import Work
 _FIRST_VERSION = "1.0.0"
 # What may be another from one call to the next where everything has been written already.
 _FREE_WHEN_DONE = ("items_per_shard", "decoder", "resampler")
+# Which readers have found since version 0.1 only.
+_LATER_COLUMNS = ("year", "date_released", "date_recorded")
 
 
 def prepare(
@@ -54,6 +56,7 @@ def prepare(
     max_duration_s: float | None = None,
     silent_label: str = "silence",
     seed: int = 0,
+    split_fractions: Sequence[float] = FRACTIONS,
     name: str | None = None,
     version: str | None = None,
     items_per_shard: int | None = None,
@@ -72,6 +75,7 @@ def prepare(
         max_duration_s: longer ones are cut there; None keeps all.
         silent_label: items silent to the last sample are left out, except under this label.
         seed: of splits that are made here, see `plan`.
+        split_fractions: of train, valid and test of these splits.
         name: of the directory; that of the data set when not given.
         version: three numbers with dots. When not given, the highest that is there or begun, or
             1.0.0.
@@ -110,7 +114,8 @@ def prepare(
     done = read_meta(target)["request"] if (target / META).exists() else None
     # What an earlier version has prepared keeps its splits.
     split_rule = "hash" if done is None else done.get("split_rule", "dealt")
-    planned = plan(catalogue, seed=seed, split_rule=split_rule)
+    split_fractions = tuple(split_fractions)
+    planned = plan(catalogue, seed=seed, split_rule=split_rule, split_fractions=split_fractions)
     items_per_shard = items_per_shard or min(1024, max(32, -(-len(planned.items) // 256)))
     request = {
         "name": name,
@@ -119,12 +124,14 @@ def prepare(
         "task": catalogue.task,
         "labels": list(planned.labels),
         "num_items": len(planned.items),
-        "metadata": _metadata_digest(planned),
+        "metadata": _metadata_digest(planned, like=done),
         "file_sizes": _file_sizes_digest(planned),
         "items_per_shard": items_per_shard,
         "decoder": _decoders(planned),
         "resampler": f"soxr {soxr.__libsoxr_version__}",
     }
+    if split_fractions != FRACTIONS:
+        request["split_fractions"] = list(split_fractions)
     if split_rule != "dealt":
         request["split_rule"] = split_rule
     if done is not None:
@@ -178,14 +185,25 @@ def _remove_partial(state: Path) -> None:
         leftover.unlink()
 
 
-def _metadata_digest(planned: Plan) -> str:
-    """Of all that goes into the records apart from the audio, without where the files are."""
+def _metadata_digest(planned: Plan, *, like: dict | None) -> str:
+    """Of all that goes into the records apart from the audio, without where the files are.
+
+    What an earlier version has prepared (`like`), whose readers found fewer columns, stays.
+    """
+    found = _digest(planned, without=())
+    if like is None or like["metadata"] == found:
+        return found
+    before = _digest(planned, without=_LATER_COLUMNS)
+    return before if like["metadata"] == before else found
+
+
+def _digest(planned: Plan, *, without: Sequence[str]) -> str:
     digest = hashlib.sha256()
     names = [field.name for field in dataclasses.fields(Item)]
     names = [name for name in names if name not in ("file", "line")]
     for item in planned.items:
         fields = {name: getattr(item, name) for name in names}
-        fields["columns"] = dict(item.columns)
+        fields["columns"] = {k: v for k, v in item.columns.items() if k not in without}
         digest.update(json.dumps(fields, sort_keys=True).encode())
     for block in target_lib.blocks(planned.targets):
         digest.update(block)

@@ -6,6 +6,7 @@ The folder:
     balanced_train_segments.csv        video, start, end, "ids of labels", below three comment lines
     unbalanced_train_segments.csv      eval_segments.csv
     class_labels_indices.csv           index, mid, display_name: the 527 labels (optional)
+    qa_true_counts.csv                 label_id, num_rated, num_true (optional)
     audio, in any subfolder, cut to the segment: VIDEO.wav, VIDEO_30.wav or VIDEO_30_40.wav
 
 Tables may lie in `metadata`. Times in names are seconds (30, 30.000) or milliseconds (30000), the
@@ -65,6 +66,7 @@ def catalogue(
     branch: str = "music",
     train: str = "balanced",
     labels: str = "published",
+    min_quality: float = 0.0,
 ) -> Catalogue:
     """Reads segments that have a label of the branch; valid is made from train by video.
 
@@ -79,6 +81,9 @@ def catalogue(
         labels: "published", the tags as they are; or "hierarchy", with the labels above them too.
             What lies above a label that the ontology puts in several places (a growl is a dog's or
             a cat's) is only what is above all of them (an animal).
+        min_quality: labels of which fewer were right are left out, as a share of the segments that
+            the authors' raters heard again (ten of most labels; `qa_true_counts.csv`). Labels that
+            nobody rated stay, and a note says how many.
 
     Raises:
         ValueError: an unknown option, or not the files of AudioSet.
@@ -86,11 +91,13 @@ def catalogue(
     checks.choice("branch", branch, ("music", "all"))
     checks.choice("train", train, tuple(_TRAIN))
     checks.choice("labels", labels, ("published", "hierarchy"))
+    checks.within("min_quality", min_quality, 0, 1)
     root = layout.data_root(
         path, title=FACTS.title, holds=("ontology.json", "metadata/ontology.json")
     )
     ontology = _read_ontology(_find(root, "ontology.json"))
     names = _label_names(root, ontology, branch=branch)
+    names, told = _good_enough(root, names, min_quality=min_quality)
     parents = label_parents(ontology, names) if labels == "hierarchy" else {}
     audio = _audio_by_stem(root)
     items, skipped, num_unknown = [], [], 0
@@ -128,7 +135,7 @@ def catalogue(
             f" names such as {skipped[0][0] if skipped else 'VIDEO_30_40'}.wav, see the docstring"
             f" of {__name__}; found {layout.contents(root)}"
         )
-    notes = layout.missing_note(skipped, kept=len(items))
+    notes = (*layout.missing_note(skipped, kept=len(items)), *told)
     if num_unknown:
         notes += (f"{num_unknown} segments have tags that are not among the {len(names)} labels",)
     return Catalogue(
@@ -203,6 +210,46 @@ def _label_names(root: Path, ontology: Mapping[str, Mapping], *, branch: str) ->
         inside = _below(ontology, _MUSIC)
         names = {mid: name for mid, name in names.items() if mid in inside}
     return names
+
+
+def label_quality(file: Path) -> dict[str, float]:
+    """{id: share of the rated segments of a label that have it}, of those that were rated.
+
+    Args:
+        file: `qa_true_counts.csv`, a row of label_id, num_rated and num_true for each label.
+
+    Raises:
+        ValueError: no such table.
+    """
+    found = {}
+    for line, row in tables.read(file, columns=("label_id", "num_rated", "num_true")).rows:
+        try:
+            rated, true = int(row["num_rated"]), int(row["num_true"])
+            if not 0 <= true <= rated:
+                raise ValueError("more are true than were rated")
+        except ValueError as error:
+            raise ValueError(f"{file}, line {line}: num_rated or num_true: {error}") from error
+        if rated:
+            found[row["label_id"]] = true / rated
+    return found
+
+
+def _good_enough(
+    root: Path, names: dict[str, str], *, min_quality: float
+) -> tuple[dict[str, str], tuple[str, ...]]:
+    """{id: name} of the labels that are right often enough, and a note on it."""
+    if not min_quality:
+        return names, ()
+    quality = label_quality(_find(root, "qa_true_counts.csv"))
+    kept = {mid: name for mid, name in names.items() if quality.get(mid, 1) >= min_quality}
+    if not kept:
+        best = max(quality[mid] for mid in names)
+        raise ValueError(f"min_quality is {min_quality}, and no label is above {best:.2f}")
+    lost = f"{len(names) - len(kept)} of {len(names)} labels"
+    note = f"{lost} are right in fewer than {min_quality:g} of their rated segments, and left out"
+    if unrated := sum(mid not in quality for mid in kept):
+        note += f"; {unrated} that nobody rated stay"
+    return kept, (note,)
 
 
 def _below(ontology: Mapping[str, Mapping], top: str) -> set[str]:

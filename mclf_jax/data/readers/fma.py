@@ -12,6 +12,7 @@ import dataclasses
 import graphlib
 import json
 import os
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -72,6 +73,9 @@ _COLUMNS = (
     ("track", "genre_top"),
     ("track", "genres"),
 )
+# Columns that are read where the table has them: of each, what it becomes. Those of the artists
+# themselves, mostly right to the year.
+_DATES = {("album", "date_released"): "date_released", ("track", "date_recorded"): "date_recorded"}
 # https://github.com/mdeff/fma/wiki, "Excerpts shorter than 30s"
 _SHORT_CLIPS = frozenset(
     [1486, 5574, 65753, 80391, 98558, 98559, 98560, 98565, 98566, 98567, 98568, 98569, 98571]
@@ -213,8 +217,16 @@ def _item(
             "artist": row["artist", "name"],
             "album_id": row["album", "id"],
             "genre_top": row["track", "genre_top"],
+            **_dates(row),
         },
     )
+
+
+def _dates(row: Mapping[tuple[str, str], str]) -> dict[str, str]:
+    """When it was released and recorded, such as 2009-01-05, and the year of the first known."""
+    dates = {name: row[column][:10] for column, name in _DATES.items() if column in row}
+    years = [date[:4] for date in dates.values() if re.fullmatch("[0-9]{4}", date[:4])]
+    return {**dates, "year": next(iter(years), "")} if dates else {}
 
 
 def _with_ancestors(names: tuple[str, ...], parents: Mapping[str, str | None]) -> tuple[str, ...]:

@@ -8,7 +8,8 @@ columns, in any order and case. Others than these are kept as metadata:
     labels    tags separated by `|`                      -> task "multi_label"
     observed  tags that somebody looked for, separated by `|`; nothing: all of them. The others are
               unknown for this file, neither there nor absent (optional, with labels)
-    <targets> numbers, named by the argument `targets`, or nothing -> task "regression"
+    <targets> numbers, named by the argument `targets`, or nothing -> task "regression"; or one
+              column of words, such as era or album, with the argument `task`
     split     train, valid, test or unlabelled (optional)
     group     artist, album or track, which must not cross splits (optional; else by files' tags)
     licence   of the file (optional)
@@ -54,7 +55,8 @@ def catalogue(
     Args:
         path: the folder.
         task: "single_label", "multi_label", "regression", or "auto": what the columns say.
-        targets: columns of numbers, separated by `|`, for regression.
+        targets: columns of numbers, separated by `|`, for regression; with `task` "single_label"
+            or "multi_label", the column that has the labels, in place of `label` and `labels`.
         labels: name of a list of `label_lists`, which then says what the labels are, in which
             order, and the task. Other labels are dropped, files that have no other are left out,
             and labels that no file has stay as outputs. Without a list: the labels of the files.
@@ -97,7 +99,7 @@ def catalogue(
         facts=dataclasses.replace(FACTS, title=walk.shown(root)),
         task=listing.task,
         items=items,
-        labels=target_names or None,
+        labels=target_names if listing.task == "regression" else None,
         skipped=listing.skipped,
         notes=notes,
         split_hint=(

@@ -16,7 +16,9 @@ the first 201,680 ids of the list as train and the other 11,774 as valid.
 Audio is what a user has under the ids of the data set: `audio/TRAAAAW128F429D538.mp3`, or three
 folders down by the third to fifth letter as the data set itself is, `audio/A/A/A/TRAAAAW....mp3`
 (`.clip.mp3`, WAV and FLAC too). Or a table with the columns track_id and path says where each is.
-`unique_tracks.txt`, published with the data set, names the artists, which are the groups.
+`unique_tracks.txt`, published with the data set, names the artists, which are the groups;
+`tracks_per_year.txt`, published with it too, has the years of about half of the songs: they become
+the column year (`data.target` "column" learns it). Both may lie in `AdditionalFiles/`.
 """
 
 import os
@@ -123,7 +125,8 @@ def catalogue(
         else:
             seen[track_id] = split
             listed.append((track_id, split, tags))
-    artists = _read_artists(root / "unique_tracks.txt", seen)
+    artists = _read_artists(_published(root, "unique_tracks.txt"), seen)
+    years = _read_years(_published(root, "tracks_per_year.txt"), seen)
     items = [
         Item(
             item_id=track_id,
@@ -132,7 +135,7 @@ def catalogue(
             observed=None if tags or split == UNLABELLED else _LABELS[labels],
             split=split,
             group=artists.get(track_id, {}).get("artist", ""),
-            columns=artists.get(track_id, {}),
+            columns=artists.get(track_id, {}) | years.get(track_id, {}),
         )
         for track_id, split, tags in listed
     ]
@@ -290,6 +293,26 @@ def _index(audio: Path) -> dict[str, str]:
 
 def _usual_place(track_id: str) -> str:
     return f"{track_id[2]}/{track_id[3]}/{track_id[4]}/{track_id}.mp3"
+
+
+def _published(root: Path, name: str) -> Path:
+    beside = root / "AdditionalFiles" / name
+    return beside if beside.is_file() else root / name
+
+
+def _read_years(file: Path, wanted: Mapping[str, str]) -> dict[str, dict[str, str]]:
+    """{track id: year} from lines of year<SEP>track<SEP>artist<SEP>title."""
+    known = {}
+    for number, line in tables.read_lines(file) if file.is_file() else ():
+        year, _, rest = line.partition("<SEP>")
+        if not (re.fullmatch("[0-9]{4}", year) and "<SEP>" in rest):
+            raise ValueError(
+                f"{file}, line {number}: expected year, track, artist and title separated by"
+                f" <SEP>, got {line!r}"
+            )
+        if (track_id := rest.partition("<SEP>")[0]) in wanted:
+            known[track_id] = {"year": year}
+    return known
 
 
 def _read_artists(file: Path, wanted: Mapping[str, str]) -> dict[str, dict[str, str]]:

@@ -3,7 +3,8 @@
 What a song is called by, who plays it and who listens to it is known of far more songs than what it
 sounds like, and a network that learns to tell it learns music on the way (tutorial, chapter 11).
 Functions from a `Source` to a `Source`, as in `view`. Whatever they teach, the songs of the data
-set's own valid and test splits, and everything by their artists, keep out of it.
+set's own valid and test splits, and everything by their artists, keep out of it. (All but "column",
+which is a task of its own in these splits.)
 """
 
 import inspect
@@ -21,6 +22,7 @@ from mclf_jax.data.catalogue.items import UNLABELLED
 from mclf_jax.data.splits.grouped import split_by_group
 from mclf_jax.data.views.artists import artists_of, deal_units, pool, units_of
 from mclf_jax.data.views.base import derived
+from mclf_jax.data.views.column import with_column
 
 SCALINGS = ("standard", "unit")
 _SEPARATOR = "|"
@@ -267,6 +269,7 @@ TARGETS: Mapping[str, Callable[..., Source]] = {
     "artist": with_artists,
     "artist_group": with_artist_groups,
     "listening": with_listening,
+    "column": with_column,
 }
 
 

@@ -101,6 +101,27 @@ def test_silence_is_kept_where_it_is_the_label(tmp_path):
     assert "silent.wav" in source.item_ids
 
 
+def test_what_was_prepared_before_there_were_years_stays(tmp_path):
+    catalogue = genres(tmp_path / "songs")
+    folder = _prepare(catalogue, tmp_path / "out")
+    later = {"date_released": "1999"}
+    items = [dataclasses.replace(i, columns={**i.columns, **later}) for i in catalogue.items]
+    dated = dataclasses.replace(catalogue, items=tuple(items))
+    assert _prepare(dated, tmp_path / "out") == folder
+    with pytest.raises(ValueError, match="splits or columns are others"):
+        others = [dataclasses.replace(i, columns={"mood": "x"}) for i in items]
+        _prepare(dataclasses.replace(catalogue, items=tuple(others)), tmp_path / "out")
+
+
+def test_fractions_of_the_splits(tmp_path):
+    catalogue = genres(tmp_path / "songs")
+    folder = _prepare(catalogue, tmp_path / "out", split_fractions=(0.5, 0.25, 0.25))
+    found = prepared(path=folder, sample_rate_hz=RATE_HZ).info
+    assert "made 50/25/25" in " ".join(found.notes)
+    with pytest.raises(ValueError, match="splits or columns are others"):
+        _prepare(catalogue, tmp_path / "out")
+
+
 def test_statistics(tmp_path):
     folder = _prepare(genres(tmp_path / "songs"), tmp_path / "out")
     found = prepare_meta.read_meta(folder)["statistics"]

@@ -109,6 +109,23 @@ def test_the_list_of_labels_decides_which_and_in_which_order(tmp_path):
     assert [item.labels for item in found.items] == [("Music",), ("Guitar", "Guitar solo")]
 
 
+def test_labels_that_are_too_often_wrong_are_left_out(tmp_path):
+    tree(tmp_path, audio=ALL_AUDIO)
+    counts = "/m/04rlf,10,10", "/m/guitar,10,4", "/m/bass,10,7", "/m/pop,0,0"
+    file = write_lines(tmp_path / "qa_true_counts.csv", "label_id,num_rated,num_true", *counts)
+    assert audioset.label_quality(file) == {"/m/04rlf": 1, "/m/guitar": 0.4, "/m/bass": 0.7}
+    found = audioset.catalogue(tmp_path, min_quality=0.5)
+    assert found.labels == ("Music", "Musical instrument", "Choir", "Bass guitar", "Pop music")
+    assert "1 of 6 labels are right in fewer than 0.5 of their rated segments" in found.notes[-1]
+    assert found.notes[-1].endswith("3 that nobody rated stay")
+    assert "Yabcdefghij_20_30" not in [item.item_id for item in found.items]
+    write_lines(file, "label_id,num_rated,num_true", "/m/bass,10,17")
+    with pytest.raises(ValueError, match="line 2: num_rated or num_true: more are true"):
+        audioset.catalogue(tmp_path, min_quality=0.5)
+    with pytest.raises(ValueError, match="min_quality is 2"):
+        audioset.catalogue(tmp_path, min_quality=2.0)
+
+
 @pytest.mark.parametrize(
     "name",
     [

@@ -32,7 +32,7 @@ TRACKS = [
 ]
 
 
-def tree(root, *, folder="fma_small", tracks=TRACKS, missing=()):
+def tree(root, *, folder="fma_small", tracks=TRACKS, missing=(), dates=()):
     write_lines(
         root / "fma_metadata/genres.csv",
         "genre_id,#tracks,parent,title,top_level",
@@ -45,14 +45,26 @@ def tree(root, *, folder="fma_small", tracks=TRACKS, missing=()):
     )
     with (root / "fma_metadata/tracks.csv").open("w", newline="", encoding="utf-8") as file:
         rows = csv.writer(file)
-        rows.writerows(zip(*HEADER, strict=True))
-        rows.writerow(["track_id"] + [""] * (len(HEADER) - 1))
-        for *cells, genres in tracks:
-            rows.writerow([*cells, genres, "Attribution", 'A "title",\nin two lines'])
+        header = [*HEADER, ("album", "date_released"), ("track", "date_recorded")]
+        header = header if dates else HEADER
+        rows.writerows(zip(*header, strict=True))
+        rows.writerow(["track_id"] + [""] * (len(header) - 1))
+        for number, (*cells, genres) in enumerate(tracks):
+            title = 'A "title",\nin two lines'
+            rows.writerow([*cells, genres, "Attribution", title, *(dates and dates[number % 3])])
     for track_id, *_ in tracks:
         if track_id not in missing:
             write_tone(root / folder / f"{track_id:06d}"[:3] / f"{track_id:06d}.mp3")
     return root
+
+
+def test_dates(tmp_path):
+    assert "year" not in fma.catalogue(tree(tmp_path / "without")).items[0].columns
+    dates = [("2009-01-05 00:00:00", "2008-11-26"), ("", "2008-11-26 00:00:00"), ("", "")]
+    found = fma.catalogue(tree(tmp_path / "with", dates=dates)).items
+    assert [item.columns["year"] for item in found] == ["2009", "2008", "", "2009"]
+    assert found[0].columns["date_released"] == "2009-01-05"
+    assert found[1].columns["date_recorded"] == "2008-11-26"
 
 
 def test_small_with_one_genre_a_track(tmp_path):

@@ -222,8 +222,21 @@ def test_numbers(tmp_path):
     }
     with pytest.raises(ValueError, match="columns path, valence, arousal; regression needs"):
         open_folder(root, targets="valence|energy")
-    with pytest.raises(ValueError, match="targets='valence' are for regression"):
-        open_folder(root, targets="valence", task="multi_label")
+    with pytest.raises(ValueError, match="targets='valence.arousal' are for regression"):
+        open_folder(root, targets="valence|arousal", task="multi_label")
+
+
+def test_any_column_may_be_the_label(tmp_path):
+    eras = ("60s", "70s|80s", "")
+    rows = [{"path": f"{i}.wav", "label": "xy"[i % 2], "era": eras[i % 3]} for i in range(12)]
+    root = write_songs(tmp_path, rows)
+    one = open_folder(root, targets="Era", task="single_label")
+    assert (one.info.task, one.info.labels) == ("single_label", ("60s", "70s|80s"))
+    assert len(one.info.splits["unlabelled"]) == 4
+    several = open_folder(root, targets="era", task="multi_label")
+    assert (several.info.task, several.info.labels) == ("multi_label", ("60s", "70s", "80s"))
+    np.testing.assert_array_equal(several.labels[several.item_ids.index("1.wav")], [0, 1, 1])
+    assert set(open_folder(root).info.columns) == {"era"}
 
 
 def test_silence_may_be_a_label(tmp_path):

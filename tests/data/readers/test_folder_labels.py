@@ -112,7 +112,7 @@ def test_labels_that_only_the_test_split_has(tmp_path):
             "'mtat' is a list for the task 'multi",
         ),
         ("labels", {"labels": "gtzan"}, "columns path, labels; it needs label"),
-        ("x", {"labels": "mtat", "targets": "x"}, "targets='x' are for regression"),
+        ("x", {"labels": "mtat", "targets": "x|y"}, "targets='x.y' are for regression"),
         ("label", {"labels": "gtzan"}, "is usable: 0.wav: no label of the list 'gtzan', only 1"),
     ],
 )

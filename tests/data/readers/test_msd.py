@@ -132,6 +132,18 @@ def test_a_labelled_song_without_a_tag_is_negative_not_unlabelled(root):
     assert found.items[0].item_id == D and found.items[0].is_labelled
 
 
+def test_years(root):
+    write_arrays(root)
+    assert "year" not in msd.catalogue(root).items[0].columns
+    rows = (f"1969<SEP>{A}<SEP>An artist<SEP>A title", f"2001<SEP>{E}<SEP>Another<SEP>A <SEP> b")
+    file = write_lines(root / "AdditionalFiles" / "tracks_per_year.txt", *rows)
+    years = {item.item_id: item.columns.get("year") for item in msd.catalogue(root).items}
+    assert years == {A: "1969", B: None, C: None, D: None}
+    write_lines(file, f"in 1969<SEP>{A}<SEP>An artist<SEP>A title")
+    with pytest.raises(ValueError, match="line 1: expected year, track, artist and title"):
+        msd.catalogue(root)
+
+
 def test_artists(root):
     write_arrays(root)
     assert any("unique_tracks.txt" in note for note in msd.catalogue(root).notes)
