@@ -102,15 +102,15 @@ def test_silence_is_kept_where_it_is_the_label(tmp_path):
 
 
 def test_what_was_prepared_before_there_were_years_stays(tmp_path):
+    def with_columns(columns):
+        items = [dataclasses.replace(item, columns=columns) for item in catalogue.items]
+        return dataclasses.replace(catalogue, items=tuple(items))
+
     catalogue = genres(tmp_path / "songs")
-    folder = _prepare(catalogue, tmp_path / "out")
-    later = {"date_released": "1999"}
-    items = [dataclasses.replace(i, columns={**i.columns, **later}) for i in catalogue.items]
-    dated = dataclasses.replace(catalogue, items=tuple(items))
-    assert _prepare(dated, tmp_path / "out") == folder
+    folder = _prepare(with_columns({"mood": "x"}), tmp_path / "out")
+    assert _prepare(with_columns({"mood": "x", "year": "1999"}), tmp_path / "out") == folder
     with pytest.raises(ValueError, match="splits or columns are others"):
-        others = [dataclasses.replace(i, columns={"mood": "x"}) for i in items]
-        _prepare(dataclasses.replace(catalogue, items=tuple(others)), tmp_path / "out")
+        _prepare(with_columns({"mood": "y", "year": "1999"}), tmp_path / "out")
 
 
 def test_fractions_of_the_splits(tmp_path):
