@@ -8,6 +8,7 @@ import jax
 import numpy as np
 
 from mclf_jax.audio.decode import AudioError
+from mclf_jax.audio.files.versions import warn_of_others
 from mclf_jax.common import checks
 from mclf_jax.evaluation.ahead import each_song
 from mclf_jax.evaluation.song import Audio, Song, as_list
@@ -44,8 +45,14 @@ def load(
     Raises:
         FileNotFoundError: not a run directory, or nothing was trained in it yet.
         ValueError: songs cannot be cut so for this network, or the file is damaged.
+
+    Warns:
+        UserWarning: other versions of decoders or the resampler are installed than in training.
     """
     bundle = bundle_of(run)
+    for about in (bundle.about, *bundle.about.get("members", ())):
+        if warn_of_others(about.get("audio", {})):
+            break
     return Tagger.of(bundle, window_s=window_s, num_windows=num_windows, hop_s=hop_s)
 
 

@@ -13,6 +13,7 @@ from ml_collections import ConfigDict
 
 from mclf_jax import config as config_lib
 from mclf_jax import metrics
+from mclf_jax.audio.files.versions import warn_of_others
 from mclf_jax.common import parallel
 from mclf_jax.data.base import targets as target_lib
 from mclf_jax.data.base.columns import columns_of
@@ -166,6 +167,7 @@ def evaluate(
             "with `mclf probe`"
         )
     restore.best_step(run / "checkpoints")  # raises, before songs are decoded
+    warn_of_others(meta.get("audio", {}))
     parts = experiment.build(config)
     info = parts.source.info
     check_data(run, meta, parts.source, data_change=data_change)

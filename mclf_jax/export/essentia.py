@@ -57,6 +57,7 @@ def describe(bundle: Bundle, model: Any, *, weights: str) -> dict[str, Any]:
             "short": bundle.short,
             "aggregation": AGGREGATION,
             "thresholds": dict(bundle.thresholds),
+            "audio": dict(bundle.about.get("audio") or {}),
         },
     }
 

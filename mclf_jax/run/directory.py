@@ -24,9 +24,11 @@ from ml_collections import ConfigDict
 
 from mclf_jax import config as config_lib
 from mclf_jax.audio import features
+from mclf_jax.audio.files import versions
 from mclf_jax.common import checks, files
 from mclf_jax.common.text import documents, tables
 from mclf_jax.data.base.source import TASKS, Info, Source
+from mclf_jax.data.views.base import View
 from mclf_jax.models import Model, build
 from mclf_jax.run import songs
 
@@ -92,6 +94,8 @@ def start_run(
     workdir.mkdir(parents=True, exist_ok=True)
     info, skipped = source.info, source.info.skipped
     meta = describe_run(model, task=info.task, labels=info.labels, data=describe_data(info))
+    for each in filter(None, (unlabelled, source)):
+        meta["audio"] |= _decoded_by(each)
     if unlabelled is not None and unlabelled is not source:
         meta["unlabelled"] = describe_data(unlabelled.info)
         skipped = tuple(dict.fromkeys((*skipped, *unlabelled.info.skipped)))
@@ -223,19 +227,24 @@ def describe_run(
         labels: K names, in the order of the outputs.
         data: name, version, fingerprint and licence of what the weights come from, and more.
     """
-    import soundfile
-
     return {
         "task": task,
         "labels": list(labels),
         "model": {"name": model.name, "window_samples": model.window_samples},
         "features": features.to_json(model.features),
-        "audio": {"decoder": soundfile.__libsndfile_version__, "resampler": "soxr HQ"},
+        "audio": versions.versions(),
         "data": data,
         "python": platform.python_version(),
         "packages": {name: importlib.metadata.version(name) for name in _PACKAGES.split()},
         "git_revision": git_revision(),
     }
+
+
+def _decoded_by(source: Source) -> dict[str, str]:
+    """Versions of what decodes its songs, or did so when they were prepared."""
+    while isinstance(source, View):
+        source = source.base
+    return versions.versions(getattr(source, "files", ())) | getattr(source, "audio", {})
 
 
 def describe_data(info: Info) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import numpy as np
 import soundfile
 
 from mclf_jax.audio import decode
+from mclf_jax.audio.files import versions
 from mclf_jax.audio.resample import resampled_window
 from mclf_jax.common import checks, files, threads
 from mclf_jax.common.text import documents, tables
@@ -39,6 +40,7 @@ class Prepared(Kept):
         item_ids: of each item.
         shard_of, positions, sizes: [N], where the audio of each item is, in bytes.
         lengths: int64 [N], samples as stored.
+        audio: versions of what decoded and resampled the songs, see `versions.of_prepared`.
     """
 
     info: Info
@@ -51,6 +53,7 @@ class Prepared(Kept):
     positions: np.ndarray
     sizes: np.ndarray
     lengths: np.ndarray
+    audio: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     def read(self, index: int, *, start_sample: int, num_samples: int) -> np.ndarray:
         if start_sample < 0 or num_samples < 0:
@@ -172,6 +175,7 @@ def prepared(
         positions=numbers["position"],
         sizes=numbers["num_bytes"],
         lengths=numbers["num_samples"],
+        audio=versions.of_prepared(meta["request"]),
     )
 
 

@@ -29,6 +29,7 @@ def written(folder, kind, *, title=None):
             file.add_tags()
         if isinstance(file.tags, id3.ID3):
             file.tags.add(id3.TIT2(text=[title]))
+            file.tags.add(id3.TDRC(text=["2020-05"]))  # which 2.3 has not
             file.tags.add(id3.TXXX(desc="mood", text=["calm"]))
         else:
             file.tags["title"] = [title]
