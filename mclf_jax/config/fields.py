@@ -28,7 +28,7 @@ def base() -> ConfigDict:
     config.data.song_s = 30.0
     config.data.short = "tile"  # a clip shorter than its window is tiled, or "pad": with zeros
     config.data.taxonomy = (
-        ""  # JSON file that merges, renames, drops labels, see `data.views.taxonomy`
+        ""  # "lastfm", or a JSON file that merges, renames, drops labels: `data.views.taxonomy`
     )
     config.data.split_rule = "hash"  # of splits that are made; "dealt": labels in proportion
     config.data.split_fractions = (0.7, 0.15, 0.15)  # of train, valid and test, if they are made

@@ -26,6 +26,7 @@ READERS = (
     "irmas",
     "emomusic",
     "deam",
+    "mirdata",
     "folder",
 )
 """Data sets of audio files on disk: `mclf_jax.data.readers.NAME.catalogue` reads them."""

@@ -8,12 +8,13 @@ A taxonomy is a small JSON file, or the same as a dict; every part may be left o
      "parents": {"death metal": "metal", "metal": "rock"}}
 
 The first three name labels of the data set, each at most once; `parents` names what they become.
+"lastfm" in place of a file makes one for whatever tags there are, by the rules of `tags`.
 """
 
 import dataclasses
 import difflib
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from mclf_jax.data.base import targets as target_lib
 from mclf_jax.data.base.source import Source
 from mclf_jax.data.base.targets import Tags, Targets
 from mclf_jax.data.catalogue.items import UNLABELLED
+from mclf_jax.data.views import tags as tag_rules
 from mclf_jax.data.views.base import View, derived
 
 _PARTS = ("rename", "merge", "drop", "parents")
@@ -66,20 +68,27 @@ class Relabelled:
     without: np.ndarray
 
 
-def read(taxonomy: str | os.PathLike | Mapping[str, Any]) -> Taxonomy:
-    """A taxonomy from a JSON file or a dict.
+def read(
+    taxonomy: str | os.PathLike | Mapping[str, Any], *, labels: Sequence[str] = ()
+) -> Taxonomy:
+    """A taxonomy from a JSON file or a dict, or one of `tags.SHIPPED` for some labels.
 
     Raises:
         ValueError: there is no such file, it is not JSON, or not of the form that is described at
             the head of this file.
     """
     where = "taxonomy"
+    if isinstance(taxonomy, str) and taxonomy in tag_rules.SHIPPED:
+        taxonomy = tag_rules.named(taxonomy, labels)
     if not isinstance(taxonomy, Mapping):
         where = os.fspath(taxonomy)
         try:
             taxonomy = documents.read(Path(where).expanduser(), origin="theirs")
         except OSError as error:
-            raise ValueError(f"taxonomy {where!r} cannot be read: {error.strerror}") from error
+            raise ValueError(
+                f"taxonomy {where!r} cannot be read: {error.strerror}; it is a JSON file, or one of"
+                f" {', '.join(tag_rules.SHIPPED)}"
+            ) from error
         except ValueError as error:
             raise ValueError(f"taxonomy {where!r} is not JSON: {error}") from error
     if not isinstance(taxonomy, Mapping):
@@ -175,13 +184,13 @@ def with_taxonomy(source: Source, taxonomy: str | os.PathLike | Mapping[str, Any
 
     Args:
         source: of which.
-        taxonomy: a JSON file, or the same as a dict.
+        taxonomy: a JSON file, the same as a dict, or a name of `tags.SHIPPED`.
 
     Raises:
         ValueError: the taxonomy does not fit the labels, or leaves nothing to train on.
     """
     info, old = source.info, source.targets
-    chosen = read(taxonomy)
+    chosen = read(taxonomy, labels=info.labels)
     labelled = np.ones(len(source), bool)
     labelled[np.asarray(info.splits.get(UNLABELLED, ()), np.int64)] = False
     new = apply(chosen, old, info.labels, task=info.task, labelled=labelled, parents=info.parents)
