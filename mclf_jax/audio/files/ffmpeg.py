@@ -3,8 +3,10 @@
 PyAV is the extra "av", and is imported when the first such file is met.
 
 The sound is what FFmpeg gives from the first packet on. An encoder's delay is cut off where the
-container tells it (the edit list or iTunSMPB of MPEG-4, the pre-skip of Opus), in front and
-behind, as FFmpeg does; raw AAC (ADTS) does not tell it, and keeps its 20 to 50 ms. Decoders of
+container tells it (the edit list or iTunSMPB of MPEG-4, the pre-skip of Opus), as FFmpeg does.
+So is what fills up the last packet of MPEG-4, whose length its tables tell, and which FFmpeg
+keeps: a short song that is repeated to fill a window would be another one. Raw AAC (ADTS) tells
+neither, and keeps its 20 to 50 ms. Decoders of
 AAC and WMA draw noise that goes on from packet to packet, so that no place inside comes out the
 same by seeking: a window is decoded from the start of its file (some 400 times as fast as it
 plays).
@@ -111,6 +113,8 @@ class Decoder:
     def __init__(self, path: str | os.PathLike, name: str):
         self.path, self.frames, self.part = path, _UNKNOWN_FRAMES, ""
         self._num_lost, self._first_lost_s, self._changed = 0, None, ""
+        # Of the last block its first sample, and where its packet ends, in units of the stream.
+        self._begin, self._end = None, None
         self._container, self._held, self._at = None, np.zeros((0, 1), np.float32), 0
         self._file = open(path, "rb")  # noqa: SIM115 (closed with this one)
         try:
@@ -146,7 +150,7 @@ class Decoder:
             elif self._stream.duration:
                 self._promised_s = float(self._stream.duration * self._stream.time_base)
         self.samplerate, self.channels = 0, 0
-        self._blocks = self._decode(av)
+        self._blocks = self._decode(av) if name != "mov" else self._to_its_end(self._decode(av))
         first = next(self._blocks, None)
         if first is None:
             raise self._refused(f"of which nothing can be decoded ({codec.name})")
@@ -158,6 +162,8 @@ class Decoder:
     def _decode(self, av: types.ModuleType) -> Iterator[np.ndarray]:
         num_frames = 0
         for packet in self._packets(av):
+            if packet is not None and packet.pts is not None and packet.duration:
+                self._end = packet.pts + packet.duration
             try:
                 frames = self._stream.codec_context.decode(packet)
             except (av.FFmpegError, ValueError, MemoryError):
@@ -175,7 +181,21 @@ class Decoder:
                     )
                     return
                 num_frames += frame.samples
+                self._begin = frame.pts
                 yield _samples(frame)
+
+    def _to_its_end(self, blocks: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
+        """The last one without what lies behind the end of its packet."""
+        last = None
+        for block in blocks:
+            if last is not None:
+                yield last
+            last = block
+        if last is not None:
+            left = len(last)
+            if self._begin is not None and self._end is not None:
+                left = round((self._end - self._begin) * self._stream.time_base * self.samplerate)
+            yield last[:left] if 0 < left < len(last) else last
 
     def _packets(self, av: types.ModuleType) -> Iterator:
         packets = self._container.demux(self._stream)

@@ -122,8 +122,8 @@ def _change(path: Path, tags: Sequence[str]) -> None:
     match _kind(found):
         case "id3":
             found.tags.delall(f"TXXX:{FIELD}")
-            if tags:
-                found.tags.add(id3.TXXX(encoding=id3.Encoding.UTF16, desc=FIELD, text=list(tags)))
+            # Without any words mutagen leaves it out.
+            found.tags.add(id3.TXXX(encoding=id3.Encoding.UTF16, desc=FIELD, text=list(tags)))
             # Several words of one frame apart by zero bytes, not by "/", which a word may hold.
             how = {"v2_version": 4 if found.tags.version[1] == 4 else 3, "v23_sep": None}
         case "comment":

@@ -21,7 +21,7 @@ SILENT = "silent to the last sample"
 _CANCELS = "silent: its channels are the opposite of each other, and their mean is nothing"
 _FORMAT = f"3, libsndfile {soundfile.__libsndfile_version__}"
 if ffmpeg.version():
-    _FORMAT += f", av {ffmpeg.version()}"
+    _FORMAT += f", av {ffmpeg.version()} to the end"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -54,6 +54,21 @@ def test_lossless_is_bit_equal(tmp_path):
     np.testing.assert_allclose(read_audio(path, sample_rate_hz=44100), original.mean(0), atol=2e-7)
 
 
+@pytest.mark.parametrize("num_samples", [900, 20_184, 44_100])
+@pytest.mark.parametrize("kind", ["aac.m4a", "alac.m4a", "opus.mp4"])
+def test_mpeg4_is_as_long_as_what_went_in(tmp_path, kind, num_samples):
+    # Else a short song that is repeated to fill a window would be another one than its WAV.
+    rate_hz = KINDS[kind][2]
+    wanted = glide(2.0, rate_hz)[:, :num_samples]
+    path = _written(tmp_path, encoded(kind, sounds=[wanted]))
+    _, found = assert_heard_alike(path, window=300)
+    assert found.num_frames == num_samples and not found.part
+    own = read_audio(path, sample_rate_hz=rate_hz)
+    assert len(own) == num_samples
+    if num_samples > 1000:
+        assert np.corrcoef(own, wanted.mean(axis=0))[0, 1] > 0.95
+
+
 def test_the_first_stream_of_audio_is_heard_pictures_or_not(tmp_path):
     sounds = [glide(1.0, 44100), glide(1.5, 44100, hz=900)]
     several = _written(tmp_path, encoded("aac.m4a", sounds=sounds), "several.m4a")

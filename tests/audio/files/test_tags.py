@@ -16,6 +16,7 @@ mutagen = pytest.importorskip("mutagen")
 id3 = pytest.importorskip("mutagen.id3")
 
 WORDS = ["rock/pop", "Caf\xe9 \u97f3\u697d"]
+_CHANGE = tags_lib._change
 KINDS = ["wav", "aiff", "flac", "ogg", "opus", "mp3"]
 
 
@@ -132,7 +133,10 @@ def _other_sound(path, tags):
 
 
 def _title_lost(path, tags):
-    mutagen.File(path).delete()
+    _CHANGE(path, tags)
+    file = mutagen.File(path)
+    del file.tags["TIT2"]
+    file.save()
 
 
 def _dies(path, tags):
