@@ -23,6 +23,7 @@ from mclf_jax.evaluation.windows import (
 )
 from mclf_jax.export.bundle import Bundle, make_step
 from mclf_jax.export.collect import Paths, bundle_of
+from mclf_jax.metrics.along import Segment, segments_of
 from mclf_jax.models import Model
 from mclf_jax.run.weights import digest
 
@@ -281,6 +282,36 @@ class Tagger:
             "scores": scores,
             "window_s": window_s,
         }
+
+    def segments(
+        self,
+        audio: Audio | Mapping[str, Any],
+        *,
+        thresholds: Mapping[str, float] | float | None = None,
+        merge_gap_s: float = 0.0,
+        min_s: float = 0.0,
+        **how: Any,
+    ) -> list[Segment]:
+        """From when to when a song has which labels; see `metrics.along.segments_of`.
+
+        Args:
+            audio: a song, see `predict`, or what `taggram` gave of one.
+            thresholds: of all labels, or {label: threshold}; those of the tagger when not given,
+                .5 where it has none.
+            merge_gap_s: neighbours of one label that are so near become one.
+            min_s: what is shorter then is dropped.
+            **how: of `taggram`: `hop_s`, `sample_rate_hz`.
+
+        Raises:
+            AudioError, ValueError: see `taggram`; or the network predicts numbers.
+        """
+        self._check_labels()
+        if self.task == "regression":
+            raise ValueError("this run predicts numbers, of which there are no segments")
+        found = audio if isinstance(audio, Mapping) else self.taggram(audio, **how)
+        limits = self.thresholds if thresholds is None else thresholds
+        settings = {"merge_gap_s": merge_gap_s, "min_s": min_s}
+        return segments_of(found, task=self.task, thresholds=limits, **settings)
 
     def score_windows(self, windows: np.ndarray) -> np.ndarray:
         """Scores [W, K] of windows, float32 [W, T] at the model's rate and of its length."""

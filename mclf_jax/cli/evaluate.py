@@ -12,12 +12,21 @@ def add_commands(commands: Any) -> None:
     evaluate = flags.add_command(
         commands,
         _evaluate,
-        examples=("mclf evaluate runs/mine", "mclf evaluate runs/mine --split valid --from DIR"),
+        examples=(
+            "mclf evaluate runs/mine",
+            "mclf evaluate runs/mine --split valid --from DIR",
+            "mclf evaluate runs/mine --segments truth.csv --from DIR",
+        ),
         fields="taken",
     )
     evaluate.add_argument("run", help="run directory")
     flags.add_from(evaluate)
     flags.add_data_change(evaluate)
+    evaluate.add_argument(
+        "--segments",
+        metavar="TRUTH",
+        help="score along songs instead, by a table of path, start_s, end_s, label",
+    )
     evaluate.add_argument("--split", default="test", choices=flags.SPLITS, help=flags.HIDDEN)
 
     report = flags.add_command(
@@ -71,6 +80,9 @@ def add_commands(commands: Any) -> None:
 def _evaluate(arguments: argparse.Namespace) -> None:
     """Score a split with a run's best checkpoint. How songs are cut is said by
     --config.eval.X=..."""
+    if arguments.segments:
+        _evaluate_along(arguments)
+        return
     from mclf_jax.common import files
     from mclf_jax.evaluation.evaluate import evaluate
 
@@ -91,6 +103,40 @@ def _evaluate(arguments: argparse.Namespace) -> None:
     if report.undefined:
         print(f"not in macro means: {', '.join(report.undefined)}")
     print(path)
+
+
+def _evaluate_along(arguments: argparse.Namespace) -> None:
+    """Scores along songs that are annotated in time."""
+    import sys
+
+    from mclf_jax.api import load
+    from mclf_jax.evaluation.along import evaluate_along
+    from mclf_jax.metrics import along
+
+    truth = Path(arguments.segments)
+    segments = along.read(truth)
+    if truth.suffix.lower() == ".txt":
+        raise ValueError(
+            f"--segments is {truth}, which does not say of which song: name a table with the "
+            "columns path, start_s, end_s, label"
+        )
+    root = arguments.data_path or truth.parent
+    tagger = load(arguments.run, hop_s=1.0)
+    found = evaluate_along(tagger, segments, root=root)
+    for path, reason in found["skipped"]:
+        print(f"skipped: {path}: {reason}", file=sys.stderr)
+    if found["unknown"]:
+        print(f"labels that the run has not: {', '.join(found['unknown'])}")
+    print(f"{len(found['found'])} songs")
+    for name, value in found["windows"].items():
+        print(f"{'windows: ' + name:>26}  {value:.4f}")
+    for kind, how in (
+        ("frames", f"of {found['frame_s']:g} s"),
+        ("events", f"onsets within {found['onset_s']:g} s"),
+    ):
+        for name in ("precision", "recall", "f1", "f1_macro", "error_rate"):
+            if name in found[kind]:
+                print(f"{kind + ': ' + name:>26}  {found[kind][name]:.4f}  ({how})")
 
 
 def _report(arguments: argparse.Namespace) -> None:

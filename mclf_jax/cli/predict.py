@@ -16,6 +16,7 @@ from mclf_jax.common import checks, walk
 
 _SHOW_PROGRESS_FROM = 10  # songs
 _LONGEST_NAME = 200  # bytes
+_OF_SEGMENTS = ("threshold", "merge_gap_s", "min_segment_s")
 
 
 def add_commands(commands: Any) -> None:
@@ -27,6 +28,7 @@ def add_commands(commands: Any) -> None:
             "mclf predict runs/mine SONG.mp3 --top 3",
             "mclf predict runs/mine DIR --format json --hop-s 1.5",
             "mclf predict runs/mine DIR --out scores.csv",
+            "mclf predict runs/mine SONG.mp3 --segments SONG.txt --hop-s 0.5 --min-segment-s 2",
             "mclf predict runs/mine DIR --write-tags",
         ),
     )
@@ -45,6 +47,17 @@ def add_commands(commands: Any) -> None:
         help="write a row for each song to a table (.csv, .jsonl or .parquet) instead; the same "
         "command goes on where it was interrupted",
     )
+    predict.add_argument(
+        "--segments",
+        metavar="PLACE",
+        help="write from when to when each song has which labels: FILE.csv for all songs, FILE.txt "
+        "(labels for Audacity) for one, or a folder for both of each song",
+    )
+    predict.add_argument("--threshold", type=float, help="of segments (default: the run's, or .5)")
+    predict.add_argument(
+        "--merge-gap-s", type=float, help="segments of one label that are so near become one"
+    )
+    predict.add_argument("--min-segment-s", type=float, help="drop shorter ones")
     predict.add_argument(
         "--write-tags",
         action="store_true",
@@ -81,6 +94,15 @@ def _predict(arguments: argparse.Namespace) -> int:
     from mclf_jax.audio.files.tags import write_tags
     from mclf_jax.common import files
 
+    given = [name for name in _OF_SEGMENTS if getattr(arguments, name) is not None]
+    if given and arguments.segments is None:
+        flag = given[0].replace("_", "-")
+        raise ValueError(f"--{flag} is of --segments: say where to write them")
+    if arguments.segments is not None:
+        for name in ("out", "top", "format", "taggram"):
+            if getattr(arguments, name) is not None:
+                raise ValueError(f"--segments and --{name} are two ways to tell: leave one out")
+        return _write_segments(arguments)
     if arguments.out is not None:
         for name in ("top", "format", "taggram"):
             if getattr(arguments, name) is not None:
@@ -118,6 +140,44 @@ def _predict(arguments: argparse.Namespace) -> int:
             write_tags(path, tags)
 
     return _for_each_song(arguments, show)
+
+
+def _write_segments(arguments: argparse.Namespace) -> int:
+    """Segments of songs: a table of all, labels of one, or both of each in a folder."""
+    from mclf_jax.common import files
+    from mclf_jax.metrics import along
+
+    out = Path(arguments.segments)
+    kind = out.suffix.lower() if out.suffix.lower() in (".csv", ".txt") else "folder"
+    files.check_place("--segments", out, kind="folder" if kind == "folder" else "file")
+    if kind == ".txt" and len(_find(arguments)[0]) != 1:
+        raise ValueError(
+            f"--segments is {out}, a label track of one song: name a .csv file or a folder"
+        )
+    settings = {
+        "thresholds": arguments.threshold,
+        "merge_gap_s": arguments.merge_gap_s or 0.0,
+        "min_s": arguments.min_segment_s or 0.0,
+    }
+    found: dict[str, Any] = {}
+    taken: set[str] = set()
+
+    def keep(tagger, path):
+        segments = tagger.segments(path, **settings)
+        found[walk.shown(path)] = segments
+        if kind == "folder":
+            name = _free_name(path, taken)
+            along.write_csv({walk.shown(path): segments}, out / f"{name}.csv")
+            along.write_labels(segments, out / f"{name}.txt")
+
+    (out if kind == "folder" else out.parent).mkdir(parents=True, exist_ok=True)
+    code = _for_each_song(arguments, keep)
+    if kind == ".csv":
+        along.write_csv(found, out)
+    elif kind == ".txt" and found:
+        along.write_labels(*found.values(), out)
+    print(f"{sum(map(len, found.values()))} segments of {len(found)} songs: {out}")
+    return code
 
 
 def _write_table(arguments: argparse.Namespace) -> int:
@@ -203,13 +263,19 @@ def _draw(tagger: Any, path: str, *, folder: str, taken: set[str]) -> dict[str, 
     """Write a song's taggram under a name that is not `taken`; the files by their kind."""
     from mclf_jax.figures.taggram import save_taggram
 
+    name, title = _free_name(path, taken), walk.shown(Path(path).name)
+    return save_taggram(tagger.taggram(path), folder, name=name, title=title)
+
+
+def _free_name(path: str, taken: set[str]) -> str:
+    """The name of a song without its ending, or that with a number, if it is among the `taken`."""
     # Songs of several folders may share a name: "intro", "intro_2", ...
     endings = itertools.chain([""], (f"_{i}" for i in itertools.count(2)))
     # A name on disk may have 255 bytes, with the ending of a picture and of its partial file.
     stem = walk.shown(Path(path).stem).encode()[:_LONGEST_NAME].decode(errors="ignore")
     name = next(name for end in endings if (name := stem + end) not in taken)
     taken.add(name)
-    return save_taggram(tagger.taggram(path), folder, name=name, title=walk.shown(Path(path).name))
+    return name
 
 
 def _embed(arguments: argparse.Namespace) -> int:

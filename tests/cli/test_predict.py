@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from mclf_jax.cli.main import main
+from mclf_jax.metrics import along as segments
 from tests.audio.broken import damaged_songs, encoded
 from tests.small_run import write_run
 from tests.songs import RATE_HZ
@@ -90,6 +91,39 @@ def test_write_tags(run, folder, capfd, monkeypatch):
     assert mutagen.File(folder / "a" / "cut.mp3").tags is None
     assert main(["predict", run, str(folder / "-1.wav"), "--write-tags"]) == 0
     assert f"  tags: {best[str(folder / '-1.wav')]}\n" in capfd.readouterr().out
+
+
+def test_segments(run, tmp_path, capfd):
+    """Along two songs; then the same segments are the truth that they are scored by."""
+    for name in ("one", "two"):
+        (tmp_path / f"{name}.wav").write_bytes(encoded("wav", duration_s=4))
+    songs = [str(tmp_path / f"{name}.wav") for name in ("one", "two")]
+    table = tmp_path / "out" / "segments.csv"
+    command = ["predict", run, *songs, "--segments", str(table), "--threshold", "0"]
+    assert main(command) == 0
+    found = segments.read(table)
+    assert list(found) == songs
+    assert found[songs[0]][0].start_s == 0 and found[songs[0]][-1].end_s == pytest.approx(
+        4, abs=0.1
+    )
+    assert "segments of 2 songs" in capfd.readouterr().out
+    assert main(["evaluate", run, "--segments", str(table)]) == 0
+    said = capfd.readouterr().out
+    assert "frames: f1" in said and "onsets within 0.5 s" in said
+    places = [songs[0], "--segments", str(tmp_path / "one.txt")]
+    assert main(["predict", run, *places, "--min-segment-s", "99"]) == 0
+    assert (tmp_path / "one.txt").read_text() == ""
+    assert main(["predict", run, *songs, "--segments", str(tmp_path / "both")]) == 0
+    assert {file.name for file in (tmp_path / "both").iterdir()} == {
+        *("one.csv", "one.txt", "two.csv", "two.txt"),
+    }
+    for wrong, message in (
+        (["--segments", "x.txt"], "a label track of one song"),
+        (["--segments", "x.csv", "--top", "2"], "--segments and --top are two ways"),
+        (["--threshold", ".3"], "--threshold is of --segments"),
+    ):
+        assert main(["predict", run, *songs, *wrong]) == 1
+        assert message in capfd.readouterr().err
 
 
 def test_numbers_are_no_tags(folder, tmp_path, capfd):

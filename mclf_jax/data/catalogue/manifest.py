@@ -7,7 +7,7 @@ import re
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from mclf_jax.common import checks, walk
 from mclf_jax.common.text import tables
@@ -28,6 +28,7 @@ SPLITS = {
 _NEEDED = "path, and label or labels"
 _OUTSIDE = "outside of the folder, which outside='skip' leaves alone"
 _KNOWN = ("path", "label", "labels", "observed", "split", "group", "licence", "license")
+_KNOWN += ("start_s", "end_s")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -131,7 +132,7 @@ def _by_path(rows: list[Item]) -> tuple[Item, ...]:
 
 
 def _read_manifest(file: Path, *, task: str, targets: tuple[str, ...], outside: str) -> Listing:
-    rows: dict[str, Item] = {}
+    rows: dict[tuple, Item] = {}
     skipped = []
     table = tables.read(file, names="lower case", needs=_NEEDED, hints=tables.TAGS)
     labels = _labels(table, task=task, targets=targets)
@@ -143,10 +144,11 @@ def _read_manifest(file: Path, *, task: str, targets: tuple[str, ...], outside: 
         row = _row(file, listed, cells, labels, targets, others, line=line, outside=outside)
         if isinstance(row, str):
             skipped.append((listed or f"{file.name}, line {line}", row))
-        elif row.file in rows:
-            skipped.append((row.item_id, _repeated(rows[row.file], row, file=file)))
+        # Parts of one file are items of their own.
+        elif (key := (row.file, row.start_s, row.duration_s)) in rows:
+            skipped.append((row.item_id, _repeated(rows[key], row, file=file)))
         else:
-            rows[row.file] = row
+            rows[key] = row
     items = _by_path(list(rows.values()))
     notes = _slips(items, labels.column)
     return Listing(items=items, task=labels.task, skipped=tuple(skipped), notes=notes)
@@ -250,11 +252,15 @@ def _row(
         for target, value in zip(targets, values, strict=True):
             if cells[target] and not math.isfinite(value):
                 return f"{target} is {cells[target]!r}, not a number ({where})"
+    part = _part(cells, where=where)
+    if isinstance(part, str):
+        return part
     if split in ("train", "valid", "test") and not (labels or values or observed):
         return f"in the split {split!r} but without a label ({where})"
     return Item(
-        item_id=_relative(file, root),
+        item_id=_relative(file, root) + part.pop("name"),
         file=file,
+        **part,
         labels=labels,
         observed=observed,
         values=values,
@@ -264,6 +270,27 @@ def _row(
         columns={name: cells[name] for name in others},
         line=line,
     )
+
+
+def _part(cells: Mapping[str, str], *, where: str) -> dict[str, Any] | str:
+    """Which part of the file a row is about, and how it is named: `#t=10,12.5`, as the W3C's media
+    fragments; or why the row is left out."""
+    written = [cells.get(name, "") for name in ("start_s", "end_s")]
+    if not any(written):
+        return {"name": ""}
+    start_s, end_s = (
+        float(text or unset) if _is_number(text or unset) else math.nan
+        for text, unset in zip(written, ("0", "inf"), strict=True)
+    )
+    if not (0 <= start_s < end_s and start_s < math.inf):
+        return f"start_s is {written[0]!r} and end_s {written[1]!r}, no part of a song ({where})"
+    stop = "" if end_s == math.inf else f",{end_s:g}"
+    length_s = None if end_s == math.inf else end_s - start_s
+    return {"name": f"#t={start_s:g}{stop}", "start_s": start_s, "duration_s": length_s}
+
+
+def _is_number(cell: str) -> bool:
+    return not math.isnan(_number(cell))
 
 
 def _tags(cell: str) -> tuple[str, ...]:

@@ -14,6 +14,9 @@ columns, in any order and case. Others than these are kept as metadata:
     group     artist, album or track, which must not cross splits (optional; else by files' tags)
     licence   of the file (optional)
 
+    start_s, end_s  seconds: the row is about this part of the file, which may have several rows;
+              they are one group, if nobody says of which (optional)
+
 A file without a label is in the split "unlabelled". The labels are those of the files, sorted, or
 those of a public data set (the argument `labels`). A file that is listed twice counts once, as its
 first row says. Whatever is left out stands in `info.skipped` with the reason; a table that only a
@@ -27,7 +30,7 @@ from pathlib import Path
 
 from mclf_jax.common import checks, walk
 from mclf_jax.data.catalogue import file_tags, manifest, twins
-from mclf_jax.data.catalogue.items import UNLABELLED, Catalogue, Facts
+from mclf_jax.data.catalogue.items import UNLABELLED, Catalogue, Facts, Item
 from mclf_jax.data.catalogue.label_lists import label_list
 from mclf_jax.data.catalogue.plan import first
 
@@ -95,6 +98,7 @@ def catalogue(
     if groups == "tags" and not any(item.group for item in items):
         grouped = file_tags.group(items)
         items, notes = grouped.items, (*notes, *filter(None, [grouped.note]))
+    items = _together(items)
     found = Catalogue(
         facts=dataclasses.replace(FACTS, title=walk.shown(root)),
         task=listing.task,
@@ -113,6 +117,16 @@ def catalogue(
         told = twins.describe(alike, merged=merge_labels)
         found = dataclasses.replace(found, notes=(*found.notes, told))
     return found
+
+
+def _together(items: tuple[Item, ...]) -> tuple[Item, ...]:
+    """Parts of one file are of one group, where nobody says of which."""
+    return tuple(
+        dataclasses.replace(item, group=item.item_id.rpartition("#t=")[0])
+        if not item.group and (item.start_s or item.duration_s is not None)
+        else item
+        for item in items
+    )
 
 
 def _keep_listed(found: Catalogue, names: tuple[str, ...], *, list_name: str) -> Catalogue:
