@@ -175,7 +175,7 @@ def _write_segments(arguments: argparse.Namespace) -> int:
     if kind == ".csv":
         along.write_csv(found, out)
     elif kind == ".txt" and found:
-        along.write_labels(*found.values(), out)
+        along.write_labels(next(iter(found.values())), out)
     print(f"{sum(map(len, found.values()))} segments of {len(found)} songs: {out}")
     return code
 
