@@ -19,6 +19,7 @@ _PUBLIC = {
     "data": "mclf_jax.data",
     "inspect": "mclf_jax.train.overview:overview",
     "listen": "mclf_jax.report.players:listen",
+    "measure_robustness": "mclf_jax.report.comparison.robustness:measure_robustness",
     "override": "mclf_jax.config.load:override",
     "probe": "mclf_jax.probe",
     "read_audio": "mclf_jax.audio.decode:read_audio",

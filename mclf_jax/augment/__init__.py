@@ -20,6 +20,8 @@ from mclf_jax.augment.compose import (
     one_of,
     random_apply,
 )
+from mclf_jax.augment.delivery.codecs import Mp3, Ogg
+from mclf_jax.augment.delivery.compressor import Compressor
 from mclf_jax.augment.distortions import BandDrop, Chop, Downsample
 from mclf_jax.augment.filters import HighLowPass, HighPass, LowPass
 from mclf_jax.augment.pitch import PitchShift, TimeStretch
@@ -59,6 +61,7 @@ AUGMENTATIONS = {
     "band_drop": BandDrop,
     "chop": Chop,
     "clipping": Clipping,
+    "compressor": Compressor,
     "delay": Delay,
     "downsample": Downsample,
     "gain": Gain,
@@ -66,7 +69,9 @@ AUGMENTATIONS = {
     "high_pass": HighPass,
     "impulse_response": ImpulseResponse,
     "low_pass": LowPass,
+    "mp3": Mp3,
     "noise": Noise,
+    "ogg": Ogg,
     "pitch_shift": PitchShift,
     "polarity_inversion": PolarityInversion,
     "reverb": Reverb,
@@ -116,11 +121,11 @@ def _waveform(config: ConfigDict, *, sample_rate_hz: int) -> Compose | None:
             "augmentations", config.waveform, field="augment.waveform", known=("", *sorted(PRESETS))
         )
         return make(sample_rate_hz)
-    chain = [_link(i, entry, sample_rate_hz) for i, entry in enumerate(config.chain)]
+    chain = [_link(i, entry, sample_rate_hz, on=config.on) for i, entry in enumerate(config.chain)]
     return compose(chain) if chain else None
 
 
-def _link(number: int, entry: Any, sample_rate_hz: int) -> Augmentation:
+def _link(number: int, entry: Any, sample_rate_hz: int, *, on: str) -> Augmentation:
     field = f"augment.chain[{number}]"
     match entry:
         case [str() as name, int() | float() as p, Mapping() as arguments]:
@@ -137,6 +142,11 @@ def _link(number: int, entry: Any, sample_rate_hz: int) -> Augmentation:
         raise ValueError(
             f"{field} is {name!r}, which is {made!r}; it must be a subclass of "
             "mclf_jax.augment.WaveformAugmentation, a frozen dataclass"
+        )
+    if on == "device" and made.runs_on == "host":
+        raise ValueError(
+            f"{field} is {name!r}, which runs on the host, but augment.on is 'device'; set "
+            "augment.on to 'pipeline', or leave it out"
         )
     fields = [one.name for one in dataclasses.fields(made)]
     checks.only_known(field, arguments, fields, of=name)

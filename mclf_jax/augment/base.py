@@ -111,12 +111,19 @@ class WaveformAugmentation(Checked, abc.ABC):
     `key` is a jax key, and then the call can be jitted and mapped, or a
     `numpy.random.Generator`, and then x is a numpy array and jax is not needed. A subclass
     writes `augment(key, x)` with x in float32 or float64 and need not care for its dtype:
-    16 bits are widened before it and narrowed after it.
+    16 bits are widened before it and narrowed after it. One that cannot be computed by jax says
+    `runs_on = "host"` and takes generators alone.
     """
 
     example_ndim: ClassVar[int] = 1
+    runs_on: ClassVar[str] = "any"
 
     def __call__(self, key: Key, x: Array) -> Array:
+        if self.runs_on == "host" and not isinstance(key, np.random.Generator):
+            raise ValueError(
+                f"{type(self).__name__} runs on the host: give a numpy.random.Generator and numpy "
+                "arrays; in a config, set augment.on to 'pipeline'"
+            )
         x = as_array(key, x)
         if not array_module(x).issubdtype(x.dtype, np.floating) or x.ndim < 1:
             raise ValueError(

@@ -106,3 +106,54 @@ def _interval(axes, at: float, value: float, low: float, high: float, shade: int
     colour_of = shade if isinstance(shade, str) else colour(shade)
     axes.plot([low, high], [at, at], color=colour_of, linewidth=2, solid_capstyle="round")
     axes.plot([value], [at], "o", color=colour_of, markersize=5)
+
+
+@styled
+def robustness_curves(
+    rows: Sequence[Mapping[str, Any]], *, metric: str, titles: Mapping[str, str]
+) -> Figure:
+    """A metric against the strength of each effect, a panel each; bars are 95 % over songs.
+
+    Args:
+        rows: of `Robustness.rows`; strengths are drawn in their order, evenly.
+        metric: of the scores.
+        titles: of effects.
+    """
+    effects = list(dict.fromkeys(row["effect"] for row in rows))
+    runs = list(dict.fromkeys(row["run"] for row in rows))
+    figure, all_axes = panels(len(effects), columns=4, width=2.7, height=2.3)
+    lowest = min(row["low"] for row in rows)
+    highest = max(row["high"] for row in rows)
+    margin = 0.04 * (highest - lowest or 1.0)
+    for axes, effect in zip(all_axes, effects, strict=True):
+        of_effect = [row for row in rows if row["effect"] == effect]
+        # Runs of other rates may lack a strength.
+        longest = max(runs, key=lambda run: sum(row["run"] == run for row in of_effect))
+        order = [row["strength"] for row in of_effect if row["run"] == longest]
+        for number, run in enumerate(runs):
+            points = [row for row in of_effect if row["run"] == run and row["strength"] in order]
+            at = np.array([order.index(row["strength"]) for row in points]) + 0.06 * number
+            value = np.array([row["value"] for row in points])
+            ends = np.array([[row["low"], row["high"]] for row in points]).T
+            bars = np.maximum(0, [value - ends[0], ends[1] - value])
+            axes.errorbar(
+                at,
+                value,
+                yerr=bars,
+                color=colour(number),
+                marker="o",
+                markersize=3.5,
+                elinewidth=0.8,
+                label=short(run),
+            )
+        names = ["as is" if strength is None else f"{strength:g}" for strength in order]
+        axes.set_xticks(range(len(order)), names, fontsize=6.5)
+        axes.axvline(order.index(None), **_DASHED)
+        axes.set(
+            title=sentence(titles.get(effect, effect)), ylim=(lowest - margin, highest + margin)
+        )
+        axes.title.set_fontsize(8)
+    for axes in all_axes[::4]:
+        axes.set_ylabel(title_of(metric))
+    figure.legend(*all_axes[0].get_legend_handles_labels(), loc="outside lower left", ncols=4)
+    return figure

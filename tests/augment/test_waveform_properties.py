@@ -7,6 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mclf_jax.augment.delivery.codecs import Mp3, Ogg
+from mclf_jax.augment.delivery.compressor import Compressor
 from mclf_jax.augment.distortions import BandDrop, Chop, Downsample
 from mclf_jax.augment.filters import HighLowPass, HighPass, LowPass
 from mclf_jax.augment.pitch import PitchShift, TimeStretch
@@ -48,7 +50,9 @@ AUGMENTATIONS = [
     Downsample(RATE_HZ, rates_hz=(2000.0, 3000.0)),
     Downsample(RATE_HZ, rates_hz=(3000.0, 5000.0), interpolation="hold"),
     BandDrop(RATE_HZ),
+    Compressor(RATE_HZ),
 ]
+ENCODERS = [Mp3(RATE_HZ), Ogg(RATE_HZ)]  # by libsndfile, so in numpy alone
 KINDS = {
     "silence": lambda shape, rng: np.zeros(shape),
     "full scale": lambda shape, rng: np.sign(rng.standard_normal(shape)),
@@ -66,7 +70,7 @@ def check(x, y):
     assert np.abs(np.asarray(y, np.float64)).max() < 100
 
 
-@pytest.mark.parametrize("augmentation", AUGMENTATIONS, ids=repr)
+@pytest.mark.parametrize("augmentation", AUGMENTATIONS + ENCODERS, ids=repr)
 @settings(max_examples=12)
 @given(
     kind=kinds,
@@ -100,7 +104,7 @@ def test_jitted(augmentation, shape, dtype, kind, seed):
 
 @pytest.mark.parametrize(
     "augmentation",
-    [a for a in AUGMENTATIONS if not isinstance(a, (PolarityInversion, Reverse))],
+    [a for a in AUGMENTATIONS + ENCODERS if not isinstance(a, (PolarityInversion, Reverse))],
     ids=repr,
 )
 def test_each_example_has_its_own_draw(augmentation):
