@@ -35,6 +35,7 @@ _PUBLIC = {
     "losses": "mclf_jax.losses",
     "metrics": "mclf_jax.metrics",
     "to_torch": "mclf_jax.convert.to_torch:to_torch",
+    "soup": "mclf_jax.convert.soup:make_soup",
     "score_groups": "mclf_jax.report.groups:score_groups",
     "plot": "mclf_jax.figures.features",
     "plot_taggram": "mclf_jax.figures.taggram:plot_taggram",

@@ -1,4 +1,4 @@
-"""`mclf convert ...`: weights become a run, and a run becomes weights for PyTorch."""
+"""`mclf convert` and `soup`: weights become a run, a run weights for PyTorch, runs one run."""
 
 import argparse
 from typing import Any
@@ -7,7 +7,7 @@ from mclf_jax.cli import flags
 
 
 def add_commands(commands: Any) -> None:
-    """Declare it."""
+    """Declare them."""
     command = flags.add_command(
         commands,
         _convert,
@@ -39,6 +39,23 @@ def add_commands(commands: Any) -> None:
         "wav2vec and musicnn, speech of cpc, plus of pase",
     )
     command.add_argument("--licence", help="of the weights, to keep with them")
+
+    soup = flags.add_command(
+        commands,
+        _soup,
+        examples=(
+            "mclf soup runs/tuned1 runs/tuned2 runs/tuned3 --out runs/soup",
+            "mclf soup runs/tuned1 runs/tuned2 --choose greedy --out runs/soup",
+        ),
+    )
+    soup.add_argument("runs", nargs="+", metavar="RUN", help="run directories, two or more")
+    soup.add_argument(
+        "--choose",
+        default="all",
+        choices=("all", "greedy"),
+        help="greedy: the best on valid, and each that does not make it worse there",
+    )
+    soup.add_argument("--out", required=True, help="run directory to make")
 
 
 def _convert(arguments: argparse.Namespace) -> None:
@@ -110,3 +127,18 @@ def _say_what_was_made(made: dict[str, Any], arguments: argparse.Namespace) -> N
     print(f"next: mclf embed {out} SONG.mp3 --out FILE.npz")
     print(f"      mclf probe {out} --data NAME --from DIR")
     print(f"      mclf train ... --config.model.name={model.name} --config.init.path={out}")
+
+
+def _soup(arguments: argparse.Namespace) -> None:
+    """Make one run of several that were trained from the same start: the mean of their weights. It
+    is as fast as one of them, and often better than each."""
+    from mclf_jax.common import files
+    from mclf_jax.convert.soup import make_soup
+
+    files.check_place("--out", arguments.out, kind="folder")
+    made = make_soup(arguments.runs, arguments.out, choose=arguments.choose)
+    for run, score in made["valid"].items():
+        place = "in" if run in made["runs"] else "left out"
+        print(f"valid {score:.4f} with {run}: {place}")
+    print(f"the mean of the weights of {len(made['runs'])} runs: {arguments.out}")
+    print(f"next: mclf compare {arguments.out} {' '.join(arguments.runs)}")

@@ -124,6 +124,11 @@ def start_run(
                 + f"\n{advice}"
             )
         old = read_meta(workdir)
+        if "soup_of" in old:
+            raise ValueError(
+                f"{workdir} is a soup of other runs; take another --workdir, and "
+                f"--config.init.path={workdir} to train on from it"
+            )
         check_data(workdir, old, source, data_change=data_change)
         kinds = [kind for kind in ("data", "unlabelled") if kind in meta]
         for kind in kinds[1:]:
