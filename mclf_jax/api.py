@@ -213,11 +213,23 @@ class Tagger:
             ValueError: the network has learnt no labels.
         """
         self._check_labels()
+        yield from self._files("scores", paths)
+
+    def embed_files(self, paths: Sequence[str]) -> Iterator[dict[str, Any]]:
+        """Embeddings of many files, equal to those of `embed` to rounding; see `predict_files`.
+
+        Yields:
+            For each, in order, {"path", "duration_s", "embedding": float32 [D]}, or, of one that
+            cannot be used, {"path", "error": AudioError}.
+        """
+        yield from self._files("embedding", paths)
+
+    def _files(self, name: str, paths: Sequence[str]) -> Iterator[dict[str, Any]]:
         how = {"num_windows": self.bundle.num_windows, "hop_s": self.bundle.hop_s}
         yield from each_song(
             paths,
             rows=self._rows,
-            name="scores",
+            name=name,
             starts=lambda length: cut(length, self.model, **how),
             rate=self.model.features.sample_rate_hz,
             window=self.model.window_samples,

@@ -74,7 +74,11 @@ def add_commands(commands: Any) -> None:
         ),
     )
     _add_songs(embed)
-    embed.add_argument("--out", required=True, help="the .npz file to write")
+    embed.add_argument(
+        "--out",
+        required=True,
+        help="the .npz file to write; the same command goes on where it was interrupted",
+    )
 
 
 def _add_songs(command: argparse.ArgumentParser) -> None:
@@ -181,12 +185,47 @@ def _write_segments(arguments: argparse.Namespace) -> int:
 
 
 def _write_table(arguments: argparse.Namespace) -> int:
-    """Scores of all songs as a table; what is done is kept in a journal beside it."""
-    from mclf_jax.common import files, interrupt, progress
+    """Scores of all songs as a table."""
     from mclf_jax.evaluation import journal as journal_lib
 
     out = Path(arguments.out)
     journal_lib.check_format(out)
+
+    def write(tagger, journal, paths):
+        journal_lib.write(out, journal.rows(paths), labels=tagger.labels)
+        return _write_all_tags(tagger, journal, paths) if arguments.write_tags else []
+
+    return _write_all(arguments, write, hear=lambda tagger: tagger.predict_files)
+
+
+def _embed(arguments: argparse.Namespace) -> int:
+    """Write the embeddings of songs to an .npz of paths and embeddings."""
+    from mclf_jax.evaluation import journal as journal_lib
+
+    out = Path(arguments.out)
+    if out.suffix != ".npz":
+        raise ValueError(f"--out is {out}; it must end in .npz")
+
+    def write(tagger, journal, paths):
+        if size := journal_lib.write_embeddings(out, journal.rows(paths)):
+            print(f"{len(paths)} embeddings of {size} numbers")
+        return []
+
+    return _write_all(arguments, write, hear=lambda tagger: tagger.embed_files)
+
+
+def _write_all(arguments: argparse.Namespace, write: Callable, *, hear: Callable) -> int:
+    """Values of all songs as a file; what is done is kept in a journal beside it.
+
+    Args:
+        arguments: of the command.
+        write: writes the file, of tagger, journal and paths, and says what it has skipped.
+        hear: from the tagger to its function of paths, such as `predict_files`.
+    """
+    from mclf_jax.common import files, interrupt, progress
+    from mclf_jax.evaluation import journal as journal_lib
+
+    out = Path(arguments.out)
     files.check_place("--out", out, kind="file")
     paths, skipped = _find(arguments)
     for path, reason in skipped:
@@ -194,11 +233,11 @@ def _write_table(arguments: argparse.Namespace) -> int:
     paths = list(dict.fromkeys(paths))
     tagger = _load(arguments)
     out.parent.mkdir(parents=True, exist_ok=True)
-    lock = out.with_name(f".{out.name}.lock")
+    place = journal_lib.place(out)
     with (
-        files.locked(lock, refusal=f"another command is writing {out}: wait until it is done"),
+        files.locked(place, refusal=f"another command is writing {out}: wait until it is done"),
         contextlib.closing(journal_lib.Journal(out, identity=tagger.identity)) as journal,
-        progress.bar(total=len(paths), title="predict", unit="song", leave=True) as bar,
+        progress.bar(total=len(paths), title=arguments.command, unit="song", leave=True) as bar,
         warnings.catch_warnings(record=True) as said,
     ):
         warnings.simplefilter("always", UserWarning)
@@ -206,7 +245,7 @@ def _write_table(arguments: argparse.Namespace) -> int:
         bar.update(len(paths) - len(stamps))
         bar.unpause()  # the time that is left is reckoned from what is done now
         try:
-            for found in tagger.predict_files(list(stamps)):
+            for found in hear(tagger)(list(stamps)):
                 path = found["path"]
                 for note in dict.fromkeys(str(each.message) for each in said):
                     progress.say(f"note: {note}")
@@ -223,9 +262,7 @@ def _write_table(arguments: argparse.Namespace) -> int:
             raise interrupt.Interrupted(f"{error}, and {journal.path} has what is done") from None
         left_out = {path for path, _ in skipped}
         kept = [path for path in paths if path not in left_out]
-        journal_lib.write(out, journal.rows(kept), labels=tagger.labels)
-        if arguments.write_tags:
-            skipped += _write_all_tags(tagger, journal, kept)
+        skipped += write(tagger, journal, kept)
         listed = journal_lib.write_skipped(out, skipped)
     print(f"{len(kept)} songs ({len(paths) - len(stamps)} of them done before): {out}")
     if skipped:
@@ -276,30 +313,6 @@ def _free_name(path: str, taken: set[str]) -> str:
     name = next(name for end in endings if (name := stem + end) not in taken)
     taken.add(name)
     return name
-
-
-def _embed(arguments: argparse.Namespace) -> int:
-    """Write the embeddings of songs to an .npz of paths and embeddings."""
-    import numpy as np
-
-    from mclf_jax.common import files
-
-    out = Path(arguments.out)
-    if out.suffix != ".npz":
-        raise ValueError(f"--out is {out}; it must end in .npz")
-    files.check_place("--out", out, kind="file")
-    out.parent.mkdir(parents=True, exist_ok=True)
-    paths, embeddings = [], []
-
-    def keep(tagger, path):
-        embeddings.append(tagger.embed(path))
-        paths.append(path)
-
-    code = _for_each_song(arguments, keep)
-    if paths:
-        np.savez(out, paths=np.array(paths), embeddings=np.stack(embeddings))
-        print(f"{len(paths)} embeddings of {embeddings[0].shape[0]} numbers: {out}")
-    return code
 
 
 def _for_each_song(arguments: argparse.Namespace, function: Callable) -> int:

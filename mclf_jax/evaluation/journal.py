@@ -1,4 +1,4 @@
-"""Scores of many songs as one table, and the journal that lets an interrupted command go on."""
+"""Scores or embeddings of many songs as one file, and the journal that lets a command go on."""
 
 import contextlib
 import io
@@ -19,18 +19,18 @@ _SONGS_AT_ONCE = 4096  # in a group of rows of Parquet
 
 
 class Journal:
-    """A line for each song that is done, appended at once, beside the table they end in.
+    """A line for each song that is done, appended at once, beside the file they end in.
 
     It stays when the table is written: the same command then does only what is new or changed.
     """
 
     def __init__(self, out: Path, *, identity: str):
-        """Opens the journal of the table `out`.
+        """Opens the journal of the file `out`, which `place` says.
 
         Raises:
             ValueError: it is of another network or other windows, which `identity` says.
         """
-        self.path = out.with_name(f"{out.name}.journal")
+        self.path = place(out)
         self._places: dict[str, tuple[list[int], int]] = {}
         self._file = self.path.open("a+b")
         self._file.seek(0)
@@ -60,15 +60,16 @@ class Journal:
         """Whether the song is in it, and its file has not changed since."""
         return path in self._places and self._places[path][0] == stamp(path)
 
-    def add(self, path: str, *, stamp: list[int], duration_s: float, scores: np.ndarray) -> None:
-        """Write a song down; `stamp` is that of its file before it was heard."""
+    def add(self, path: str, *, stamp: list[int], duration_s: float, **values: np.ndarray) -> None:
+        """Write a song and its values down; `stamp` is that of its file before it was heard."""
         # As short as float32 can be written without a change.
-        numbers = [float(str(value)) for value in scores]
-        entry = {"path": path, "stamp": stamp, "duration_s": duration_s, "scores": numbers}
+        numbers = {name: [float(str(value)) for value in each] for name, each in values.items()}
+        entry = {"path": path, "stamp": stamp, "duration_s": duration_s} | numbers
         self._places[path] = (stamp, self._append(entry))
 
     def rows(self, paths: Sequence[str]) -> Iterator[dict[str, Any]]:
-        """{"path", "duration_s", "scores": K numbers} of those of the songs that are done."""
+        """{"path", "stamp", "duration_s", "scores": K numbers}, or whatever was added, of those of
+        the songs that are done."""
         for path in paths:
             if path in self._places:
                 self._file.seek(self._places[path][1])
@@ -79,6 +80,11 @@ class Journal:
         self._file.write(json.dumps(entry).encode() + b"\n")
         self._file.flush()
         return place
+
+
+def place(out: Path) -> Path:
+    """Where the journal of a file is."""
+    return out.with_name(f"{out.name}.journal")
 
 
 def _parsed(line: bytes) -> dict[str, Any]:
@@ -95,6 +101,23 @@ def stamp(path: str) -> list[int]:
         status = os.stat(path)
         return [status.st_size, status.st_mtime_ns]
     return []
+
+
+def write_embeddings(out: Path, rows: Iterator[dict[str, Any]]) -> int:
+    """Write rows with an "embedding" as a whole .npz of paths, as they are on disk, and embeddings.
+
+    Returns:
+        How many numbers an embedding has; 0, and nothing is written, without any rows.
+    """
+    paths, embeddings = [], []
+    for row in rows:
+        paths.append(row["path"])
+        embeddings.append(np.array(row["embedding"], np.float32))
+    if not paths:
+        return 0
+    with files.replacing(out) as temporary:
+        np.savez(temporary, paths=np.array(paths), embeddings=np.stack(embeddings))
+    return len(embeddings[0])
 
 
 def check_format(out: Path) -> None:

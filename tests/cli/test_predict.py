@@ -140,7 +140,7 @@ def test_embed(run, folder, tmp_path, capfd):
         paths = [os.fspath(path) for path in found["paths"]]
         assert len(found["embeddings"]) == len(HEARD)
     assert all(os.path.isfile(path) for path in paths)  # as they are on disk
-    assert f"{len(HEARD)} embeddings" in capfd.readouterr().out
+    assert f"{len(HEARD)} embeddings of 16 numbers" in capfd.readouterr().out
 
 
 def test_taggrams(run, tmp_path, capfd):

@@ -10,7 +10,7 @@ import soundfile
 
 from mclf_jax.api import Tagger, load
 from mclf_jax.cli.main import main
-from mclf_jax.common import walk
+from mclf_jax.common import files, walk
 from mclf_jax.common.text import tables
 from mclf_jax.evaluation import journal
 from tests import small_run
@@ -105,6 +105,43 @@ def test_it_goes_on(run, songs, tmp_path, capfd, monkeypatch):
     shutil.copy(songs / "-1.wav", songs / "d.wav")  # a song that has changed is heard again
     assert main(command) == 0 and again[2:] == [str(songs / "d.wav")]
     assert len(out.read_text().splitlines()) == 4 and out.read_text() != whole
+
+
+def test_embeddings_go_on_too(run, songs, tmp_path, capfd, monkeypatch):
+    out, heard = tmp_path / "e.npz", []
+    command = ["embed", run, str(songs), "--out", str(out)]
+    add = journal.Journal.add
+
+    def killed(self, path, **what):
+        if len(heard) == 2:
+            raise KeyError("killed")
+        heard.append(path)
+        add(self, path, **what)
+
+    monkeypatch.setattr(journal.Journal, "add", killed)
+    with pytest.raises(KeyError, match="killed"):
+        main(command)
+    assert not out.exists()
+    again = []
+    monkeypatch.setattr(journal.Journal, "add", lambda *a, **k: (again.append(a[1]), add(*a, **k)))
+    assert main(command) == 1  # text.mp3 is no song
+    said = capfd.readouterr().out
+    assert "4 embeddings of 16 numbers" in said and "4 songs (2 of them done before)" in said
+    assert len(again) == 2 and not set(again) & set(heard)
+    with np.load(out) as found:
+        paths, embeddings = found["paths"].tolist(), found["embeddings"]
+    assert embeddings.dtype == np.float32 and all(os.path.isfile(path) for path in paths)
+    np.testing.assert_allclose(embeddings, load(run).embed(paths), atol=1e-6)
+    # Nothing else stays beside it: no lock, no half a file.
+    beside = ["e.npz", "e.npz.journal", "e.npz.skipped.csv"]
+    assert sorted(path.name for path in tmp_path.iterdir() if path != songs) == beside
+
+
+def test_one_command_at_a_time(run, songs, tmp_path, capfd):
+    out = tmp_path / "scores.csv"
+    with files.locked(journal.place(out), refusal=""):
+        assert main(["predict", run, str(songs / "d.wav"), "--out", str(out)]) == 1
+    assert f"another command is writing {out}" in capfd.readouterr().err
 
 
 def test_scores_of_two_networks_are_not_mixed(run, other_run, songs, tmp_path, capfd):
