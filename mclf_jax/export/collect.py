@@ -124,18 +124,18 @@ def with_card(bundle: Bundle, paths: Paths) -> Bundle:
         return bundle
     if not (Path(paths) / "meta.json").is_file():  # of other layouts and of probes
         return bundle
-    reports = Path(paths) / "report"
-    found = {split: result.load_report(reports, split) for split in result.saved_splits(reports)}
-    of_weights = {s: r for s, r in found.items() if r.meta.get("step") == bundle.about.get("step")}
-    measured = {split: files.without_nan(r.metrics) for split, r in of_weights.items()}
-    bundle = dataclasses.replace(bundle, about={**bundle.about, "metrics": measured})
     try:
-        from mclf_jax.report.card import write_card
+        from mclf_jax.report.card import card_facts, write_card
     except ModuleNotFoundError as error:  # of the extra "train", which using a network needs not
-        told = f"no model card, as {error.name} is not installed: pip install 'mclf-jax[train]'"
-        warnings.warn(told, stacklevel=2)
+        told = f"no model card and no metrics, as {error.name} is not installed"
+        warnings.warn(f"{told}: pip install 'mclf-jax[train]'", stacklevel=2)
         return bundle
-    return dataclasses.replace(bundle, card=write_card(Path(paths)))
+    measured = {
+        split["report"].split: files.without_nan(split["metrics"])
+        for split in card_facts(paths)["splits"]
+    }
+    about = {**bundle.about, "metrics": measured}
+    return dataclasses.replace(bundle, about=about, card=write_card(Path(paths)))
 
 
 def _ensemble(members: dict[str, Bundle]) -> Bundle:
