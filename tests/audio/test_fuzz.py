@@ -10,6 +10,7 @@ import pytest
 import soundfile
 
 from tests import ROOT
+from tests.audio import broken
 
 _FORMATS = {
     "wav": ("WAV", "PCM_16"),
@@ -19,7 +20,6 @@ _FORMATS = {
 }
 _PER_FORMAT = 250
 _LIMIT_S = 5.0  # of one file; a sound one takes a hundredth of a second
-_HEADER = {"wav": 44, "flac": 60, "ogg": 120, "mp3": 64}
 
 # In a process of its own: a crash inside of libsndfile would take pytest along. The name is
 # written before a file is touched, so that it is known which one it was.
@@ -59,28 +59,6 @@ def _base(kind, *, num_channels):
     return file.getvalue()
 
 
-def _damage(content, *, header, rng):
-    """One or several of: bytes changed in the header or anywhere, cut off, cut out, doubled."""
-    content = bytearray(content)
-    for _ in range(rng.integers(1, 4)):
-        size = max(1, len(content))
-        position = int(rng.integers(size))
-        match rng.integers(6):
-            case 0 | 1:
-                for at in rng.integers(min(header, size), size=rng.integers(1, 8)):
-                    content[at : at + 1] = bytes([rng.integers(256)])
-            case 2:
-                for at in rng.integers(size, size=rng.integers(1, 40)):
-                    content[at : at + 1] = bytes([rng.integers(256)])
-            case 3:
-                del content[position:]
-            case 4:
-                del content[position : position + int(rng.integers(1, 2000))]
-            case 5:
-                content[position:position] = content[position : position + 500]
-    return bytes(content)
-
-
 def _scan(folder, *, timeout_s):
     done = subprocess.run(
         [sys.executable, "-c", _SCAN_EACH, str(folder)],
@@ -101,7 +79,7 @@ def _fuzzed(folder, *, per_format, seed):
     for kind in _FORMATS:
         bases = [_base(kind, num_channels=n) for n in (1, 2)]
         for i in range(per_format):
-            damaged = _damage(bases[i % 2], header=_HEADER[kind], rng=rng)
+            damaged = broken.damaged(bases[i % 2], others=bases, rng=rng)
             (folder / f"{i:03d}.{kind}").write_bytes(damaged)
 
 
