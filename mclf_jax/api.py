@@ -21,7 +21,7 @@ from mclf_jax.evaluation.windows import (
     pack,
     rows_of,
 )
-from mclf_jax.export.bundle import Bundle, make_step
+from mclf_jax.export.bundle import Bundle, make_step, right_scores
 from mclf_jax.export.collect import Paths, bundle_of
 from mclf_jax.metrics.along import Segment, segments_of
 from mclf_jax.models import Model
@@ -226,7 +226,7 @@ class Tagger:
 
     def _files(self, name: str, paths: Sequence[str]) -> Iterator[dict[str, Any]]:
         how = {"num_windows": self.bundle.num_windows, "hop_s": self.bundle.hop_s}
-        yield from each_song(
+        found = each_song(
             paths,
             rows=self._rows,
             name=name,
@@ -235,6 +235,10 @@ class Tagger:
             window=self.model.window_samples,
             short=self.bundle.short,
         )
+        for each in found:
+            if "scores" in each:
+                each["scores"] = right_scores(self.bundle, each["scores"])
+            yield each
 
     @property
     def identity(self) -> str:
@@ -245,6 +249,8 @@ class Tagger:
         bundle = self.bundle
         networks = [(m.name, m.window_samples, repr(m.features)) for m in bundle.models]
         cuts = (bundle.short, bundle.num_windows, bundle.hop_s)
+        if bundle.scaling is not None:
+            cuts += (bundle.scaling,)
         return digest(bundle.weights, known=repr((networks, bundle.task, bundle.labels, cuts)))
 
     def embed(
@@ -291,7 +297,7 @@ class Tagger:
         return {
             "times_s": kept / rate + window_s / 2,
             "labels": self.labels,
-            "scores": scores,
+            "scores": right_scores(self.bundle, scores),
             "window_s": window_s,
         }
 
@@ -329,7 +335,7 @@ class Tagger:
         """Scores [W, K] of windows, float32 [W, T] at the model's rate and of its length."""
         self._check_labels()
         found = [rows["scores"] for rows in self._rows(enumerate(windows))]
-        return np.concatenate(found)
+        return right_scores(self.bundle, np.concatenate(found))
 
     def _check_labels(self) -> None:
         if not self.labels:
@@ -356,7 +362,8 @@ class Tagger:
             raise AudioError(opened[number].name, "nothing in it can be decoded")
         for number in np.flatnonzero(~np.isfinite(found["means"]).all(axis=1)):
             raise AudioError(opened[number].name, NOT_FINITE)
-        return found["means"].astype(np.float32)
+        means = found["means"].astype(np.float32)
+        return right_scores(self.bundle, means) if name == "scores" else means
 
     def _rows(self, windows: Iterable[tuple[int, np.ndarray]]) -> Iterator[Rows]:
         return rows_of(self._step, self._weights, pack(windows, batch_size=self._batch_size))

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from mclf_jax.cli import flags
+from mclf_jax.common import checks
 
 
 def add_commands(commands: Any) -> None:
@@ -16,10 +17,11 @@ def add_commands(commands: Any) -> None:
             "mclf evaluate runs/mine",
             "mclf evaluate runs/mine --split valid --from DIR",
             "mclf evaluate runs/mine --segments truth.csv --from DIR",
+            "mclf evaluate tagger.mclf --data mtat --from DIR --synonyms names.toml",
         ),
         fields="taken",
     )
-    evaluate.add_argument("run", help="run directory")
+    evaluate.add_argument("run", help="run directory; with --data also an exported file")
     flags.add_from(evaluate)
     flags.add_data_change(evaluate)
     evaluate.add_argument(
@@ -27,7 +29,51 @@ def add_commands(commands: Any) -> None:
         metavar="TRUTH",
         help="score along songs instead, by a table of path, start_s, end_s, label",
     )
-    evaluate.add_argument("--split", default="test", choices=flags.SPLITS, help=flags.HIDDEN)
+    evaluate.add_argument(
+        "--split",
+        choices=(*flags.SPLITS, "all"),
+        help=f"default: test; {flags.HIDDEN}; all: of --data, as taken if it has no splits",
+    )
+    evaluate.add_argument(
+        "--data", help="other data: a name (`mclf data list`, mtat, jamendo, ...) or a folder"
+    )
+    flags.add_reader_options(evaluate)
+    evaluate.add_argument(
+        "--synonyms",
+        metavar="FILE",
+        help="names that mean the same, in JSON or TOML; or a taxonomy",
+    )
+    evaluate.add_argument("--out", metavar="DIR", help="folder for the report, if not in the run")
+
+    calibrate = flags.add_command(
+        commands,
+        _calibrate,
+        examples=(
+            "mclf calibrate runs/mine",
+            "mclf calibrate runs/mine --thresholds precision:0.9",
+            "mclf calibrate runs/mine --scaling none --thresholds f_beta:0.5",
+        ),
+        fields="taken",
+    )
+    calibrate.add_argument("run", help="run directory")
+    flags.add_from(calibrate)
+    calibrate.add_argument(
+        "--scaling",
+        choices=("temperature", "platt", "none"),
+        help="how scores are put right: temperature, one number (default for single labels); "
+        "platt, two for each tag (default for tags); none",
+    )
+    calibrate.add_argument(
+        "--thresholds",
+        metavar="TARGET",
+        help="of tags: f1 (default), f_beta:B, precision:P, recall:R, such as precision:0.9; none",
+    )
+    calibrate.add_argument(
+        "--risk",
+        type=float,
+        default=0.05,
+        help="say what share of decisions is wrong no more often than this",
+    )
 
     report = flags.add_command(
         commands,
@@ -78,31 +124,128 @@ def add_commands(commands: Any) -> None:
 
 
 def _evaluate(arguments: argparse.Namespace) -> None:
-    """Score a split with a run's best checkpoint. How songs are cut is said by
-    --config.eval.X=..."""
+    """Score a split with a run's best checkpoint, or any model on other data (--data). How songs
+    are cut is said by --config.eval.X=..."""
     if arguments.segments:
+        for name in ("data", "synonyms", "out", "split"):
+            if getattr(arguments, name):
+                raise ValueError(f"--{name} is not for --segments; leave one of them out")
         _evaluate_along(arguments)
         return
     from mclf_jax.common import files
-    from mclf_jax.evaluation.evaluate import evaluate
+    from mclf_jax.trial.evaluate import report_folder
 
-    files.check_place("the report", Path(arguments.run) / "report", kind="folder")
+    out = Path(arguments.out or Path(arguments.run) / "report")
+    if arguments.data is None:
+        if Path(arguments.run).is_file():
+            raise ValueError(f"{arguments.run} has no data of its own: say which by --data NAME")
+        files.check_place("the report", out, kind="folder")
+        report = _on_own_data(arguments)
+    else:
+        report = _on_other_data(arguments)
+        if not arguments.out:
+            out = report_folder(arguments.run, report)
+        files.check_place("the report", out, kind="folder")
+    path = report.save(out)
+    windows = f"{len(report.items)} songs, {report.num_windows} windows of split {report.split}"
+    print(windows + (f" of {report.dataset}" if arguments.data is not None else ""))
+    for name, value in report.metrics.items():
+        interval = report.intervals.get(name)
+        text = f"  (95 %: {interval['low']:.4f} to {interval['high']:.4f})" if interval else ""
+        print(f"{name:>22}  {value:.4f}{text}")
+    if arguments.data is not None:
+        labels, others = report.meta["labels"], report.meta["songs_of_other_labels"]
+        print(f"over {labels['both']} labels that both have")
+        print("\n".join(labels["told"]), end="\n" * bool(labels["told"]))
+        if others:
+            print(f"{others} songs of other labels are left out")
+    if report.undefined:
+        print(f"not in macro means: {', '.join(report.undefined)}")
+    print(path)
 
-    report = evaluate(
+
+def _on_own_data(arguments: argparse.Namespace) -> Any:
+    from mclf_jax.trial.evaluate import evaluate
+
+    for name in ("option", "synonyms"):
+        if getattr(arguments, name):
+            raise ValueError(f"--{name} is for other data: say which by --data NAME")
+    if arguments.split == "all":
+        raise ValueError("--split all is for other data (--data); allowed here: test, valid, train")
+    return evaluate(
         arguments.run,
         split=arguments.split,
         config=flags.config_of_run(arguments),
         data_change=arguments.data_change,
     )
-    path = report.save(Path(arguments.run) / "report")
-    print(f"{len(report.items)} songs, {report.num_windows} windows of split {report.split}")
-    for name, value in report.metrics.items():
-        interval = report.intervals.get(name)
-        text = f"  (95 %: {interval['low']:.4f} to {interval['high']:.4f})" if interval else ""
-        print(f"{name:>22}  {value:.4f}{text}")
-    if report.undefined:
-        print(f"not in macro means: {', '.join(report.undefined)}")
-    print(path)
+
+
+def _on_other_data(arguments: argparse.Namespace) -> Any:
+    from mclf_jax.data.published import PUBLISHED
+    from mclf_jax.trial.evaluate import evaluate
+
+    cut = {"eval.num_windows": int, "eval.hop_s": float}
+    how = {}
+    for word in arguments.overrides:
+        field, _, value = word.removeprefix("--config.").partition("=")
+        if field in cut:
+            try:
+                how[field.removeprefix("eval.")] = cut[field](value)
+            except ValueError as error:
+                raise ValueError(f"{word}: {value!r} is no number") from error
+        elif field != "data.args.path":
+            raise ValueError(f"{word}: with --data only {' and '.join(cut)} may be others")
+    name = arguments.data
+    options = {}
+    if arguments.option:
+        reader = PUBLISHED[name].reader if name in PUBLISHED else name
+        reader = "folder" if Path(reader).is_dir() else reader
+        options = flags.reader_options(arguments, reader)
+    return evaluate(
+        arguments.run,
+        split=arguments.split,
+        data=name,
+        path=arguments.data_path,
+        arguments=options,
+        synonyms=arguments.synonyms,
+        **how,
+    )
+
+
+def _calibrate(arguments: argparse.Namespace) -> None:
+    """Fit on the valid split what makes scores be what comes true, and choose thresholds for a
+    target; predict and every export use both from then on."""
+    from mclf_jax.evaluation.calibrate import FILE, calibrate, effect
+    from mclf_jax.evaluation.evaluate import evaluate_once
+    from mclf_jax.metrics.confidence.selective import coverage_at
+
+    checks.within("--risk", arguments.risk, 0, 1)
+    run, config = Path(arguments.run), flags.config_of_run(arguments)
+    how = {"scaling": arguments.scaling or "", "thresholds": arguments.thresholds or ""}
+    found = calibrate(run, config=config, **how)
+    print(f"fitted on the {found.num_songs} songs of split valid: scaling {found.scaling}", end="")
+    if found.scaling == "temperature":
+        print(f", temperature {1 / found.scale[0]:.4g}", end="")
+    print(f", thresholds {found.target}")
+    if found.unreached:
+        reason = "no threshold reaches it, or valid does not have both kinds of songs"
+        print(f"target not reached by {checks.few(found.unreached)}: {reason}")
+    try:
+        test = evaluate_once(run, config=config)
+    except ValueError as error:
+        print(f"no test songs to see what it does: {error}")
+    else:
+        told = effect(test, found)
+        print(f"{f'{len(test.items)} test songs':>22}  before  after")
+        names = {"calibration_error": "calibration error", "log_loss": "log loss", "aurc": "AURC"}
+        for key, name in names.items():
+            print(f"{name:>22}  {told['before'][key]:.4f}  {told['after'][key]:.4f}")
+        best = coverage_at(told["after"]["curve"], risk=arguments.risk)
+        print(
+            f"{best['coverage']:.1%} of decisions, those at least {best['score']:.3f} sure, are "
+            f"wrong in at most {arguments.risk:.1%}"
+        )
+    print(run / "report" / FILE)
 
 
 def _evaluate_along(arguments: argparse.Namespace) -> None:

@@ -127,7 +127,9 @@ def _predict(arguments: argparse.Namespace) -> int:
         drawn = {}
         if arguments.taggram is not None:
             drawn = _draw(tagger, path, folder=arguments.taggram, taken=taken)
-        tags = tagger.tags(scores) if arguments.write_tags else None
+        tags = None
+        if arguments.write_tags or tagger.thresholds:
+            tags = tagger.tags(scores)
         if arguments.format == "json":
             line = {"path": walk.shown(path), "scores": {name: scores[name] for name in best}}
             line |= {} if tags is None else {"tags": tags}
@@ -135,12 +137,13 @@ def _predict(arguments: argparse.Namespace) -> int:
         else:
             print(walk.shown(path))
             for name in best:
-                print(f"  {scores[name]:.3f}  {name}")
+                said = {True: "  yes", False: "  no"}[name in (tags or ())]
+                print(f"  {scores[name]:.3f}  {name}{said if tagger.thresholds else ''}")
             for file in drawn.values():
                 print(f"  {file}")
-            if tags is not None:
+            if arguments.write_tags and tags is not None:
                 print(f"  tags: {', '.join(tags) or 'none'}")
-        if tags is not None:
+        if arguments.write_tags and tags is not None:
             write_tags(path, tags)
 
     return _for_each_song(arguments, show)
@@ -192,7 +195,8 @@ def _write_table(arguments: argparse.Namespace) -> int:
     journal_lib.check_format(out)
 
     def write(tagger, journal, paths):
-        journal_lib.write(out, journal.rows(paths), labels=tagger.labels)
+        tags = tagger.tags if tagger.thresholds else None
+        journal_lib.write(out, journal.rows(paths), labels=tagger.labels, tags=tags)
         return _write_all_tags(tagger, journal, paths) if arguments.write_tags else []
 
     return _write_all(arguments, write, hear=lambda tagger: tagger.predict_files)

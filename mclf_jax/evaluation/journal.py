@@ -5,7 +5,7 @@ import io
 import itertools
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -132,49 +132,77 @@ def check_format(out: Path) -> None:
             ) from error
 
 
-def write(out: Path, rows: Iterator[dict[str, Any]], *, labels: Sequence[str]) -> None:
+def write(
+    out: Path,
+    rows: Iterator[dict[str, Any]],
+    *,
+    labels: Sequence[str],
+    tags: Callable[[Mapping[str, float]], list[str]] | None = None,
+) -> None:
     """Write rows of a `Journal` as a whole table; the format is the ending of `out`.
 
     Names of files are as `walk.shown` has them. A label that is named as another column gets
     " (label)" after it.
+
+    Args:
+        out: the file.
+        rows: of `Journal.rows`.
+        labels: K names.
+        tags: from {label: score} to the labels that a song has; with it "tags" is the last column,
+            in .csv and .parquet joined by "|".
     """
-    taken = ("path", "duration_s")
+    taken = ("path", "duration_s", *(["tags"] if tags is not None else []))
     columns = [f"{name} (label)" if name in taken else name for name in labels]
     shown: Iterator[dict[str, Any]] = (
         {
             "path": walk.shown(row["path"]),
             "duration_s": round(row["duration_s"], 3),
             "scores": row["scores"],
+            **(
+                {}
+                if tags is None
+                else {"tags": tags(dict(zip(labels, row["scores"], strict=True)))}
+            ),
         }
         for row in rows
     )
+    head = [*taken[:2], *columns, *taken[2:]]
     with files.replacing(out) as temporary:
         if out.suffix == ".parquet":
-            _write_parquet(temporary, shown, columns)
+            _write_parquet(temporary, shown, columns, taken[2:])
             return
         with open(temporary, "w", encoding="utf-8", newline="") as file:
             if out.suffix == ".csv":
                 cells = (
-                    [row["path"], round(row["duration_s"], 3), *row["scores"]] for row in shown
+                    [row["path"], round(row["duration_s"], 3), *row["scores"], *_joined(row)]
+                    for row in shown
                 )
-                tables.write_rows(file, itertools.chain([[*taken, *columns]], cells))
+                tables.write_rows(file, itertools.chain([head], cells))
             else:
                 for row in shown:
                     scores = dict(zip(labels, row["scores"], strict=True))
                     file.write(json.dumps(row | {"scores": scores}, ensure_ascii=False) + "\n")
 
 
-def _write_parquet(path: Path, rows: Iterator[dict[str, Any]], columns: Sequence[str]) -> None:
+def _joined(row: Mapping[str, Any]) -> list[str]:
+    return ["|".join(row["tags"])] if "tags" in row else []
+
+
+def _write_parquet(
+    path: Path, rows: Iterator[dict[str, Any]], columns: Sequence[str], more: Sequence[str]
+) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     scores = [(name, pa.float32()) for name in columns]
-    schema = pa.schema([("path", pa.string()), ("duration_s", pa.float64()), *scores])
+    texts = [(name, pa.string()) for name in more]
+    schema = pa.schema([("path", pa.string()), ("duration_s", pa.float64()), *scores, *texts])
     with pq.ParquetWriter(path, schema) as writer:
         while some := list(itertools.islice(rows, _SONGS_AT_ONCE)):
             values = np.array([row["scores"] for row in some], np.float32)
             durations = [row["duration_s"] for row in some]
             arrays = [[row["path"] for row in some], durations, *values.T]
+            arrays += [["".join(_joined(row)) for row in some]] * len(texts)
             arrays = [pa.array(a, f.type) for a, f in zip(arrays, schema, strict=True)]
             writer.write_table(pa.Table.from_arrays(arrays, schema=schema))
 

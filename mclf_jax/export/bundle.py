@@ -7,7 +7,9 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
+from mclf_jax.metrics.confidence.scaling import Scaling
 from mclf_jax.models import Model
 from mclf_jax.objectives.supervised import task_scores
 
@@ -32,6 +34,7 @@ class Bundle:
         head: layers of a fitted probe, {"kernel" [D, ...], "bias"} each, with ReLU between them,
             in place of the last layer of the network; none without a probe.
         thresholds: {label: score from which on a song is said to have it}; empty if none is known.
+        scaling: puts scores right that networks give (`right_scores`); None leaves them.
         about: JSON types for readers: data, versions, date, licence, network of each member.
         card: what is told of it in Markdown; may be empty.
         program: the same computation as a `jax.export.Exported`, if it came with one.
@@ -46,6 +49,7 @@ class Bundle:
     hop_s: float | None
     head: tuple[Mapping[str, Any], ...] = ()
     thresholds: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    scaling: Scaling | None = None
     about: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     card: str = ""
     program: Any = None
@@ -100,6 +104,14 @@ def window_outputs(bundle: Bundle, weights: PyTree, audio: jax.Array) -> dict[st
         "scores": sum(each["scores"] for each in found) / len(found),
         "embedding": jnp.concatenate([each["embedding"] for each in found], axis=-1),
     }
+
+
+def right_scores(bundle: Bundle, scores: np.ndarray) -> np.ndarray:
+    """What is said of songs: their mean scores [..., K], put right as `mclf calibrate` found.
+
+    Of a window it is what would be said of a song that sounds so all along.
+    """
+    return scores if bundle.scaling is None else bundle.scaling.apply(bundle.task, scores)
 
 
 def _apply_head(layers: Sequence[Mapping[str, jax.Array]], x: jax.Array) -> jax.Array:

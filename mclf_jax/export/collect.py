@@ -7,6 +7,7 @@ from pathlib import Path
 
 from mclf_jax.common import files, parallel
 from mclf_jax.evaluation import result
+from mclf_jax.evaluation.calibrate import read_calibration
 from mclf_jax.export.archive import read_archive
 from mclf_jax.export.bundle import Bundle
 from mclf_jax.export.heads import NOT_KEPT, SUFFIX, read_head
@@ -62,6 +63,8 @@ def _of_run(path: Path) -> Bundle:
     best = load_variables(path, model, parallel.make_mesh(1))
     hop_s, reports = config.eval.hop_s, path / "report"
     labels = () if why_unfit(opened) else tuple(meta["labels"])
+    fitted = read_calibration(path, step=best["step"], labels=labels) if labels else None
+    thresholds = _thresholds(reports, step=best["step"]) if labels and fitted is None else {}
     kept = ("audio", "data", "unlabelled", "packages", "python", "git_revision")
     return Bundle(
         models=(model,),
@@ -71,7 +74,8 @@ def _of_run(path: Path) -> Bundle:
         short=config.data.short,
         num_windows=config.eval.num_windows if hop_s is None else None,
         hop_s=hop_s,
-        thresholds=_thresholds(reports, step=best["step"]) if labels else {},
+        thresholds=thresholds if fitted is None else fitted.thresholds,
+        scaling=None if fitted is None else fitted.fitted,
         about={
             **{name: meta[name] for name in kept if meta.get(name) is not None},
             "objective": config.objective.name,
@@ -99,6 +103,7 @@ def _of_probe(path: Path) -> Bundle:
         hop_s=head.hop_s,
         head=head.layers,
         thresholds=head.thresholds,
+        scaling=None,
         about={
             **encoder.about,
             **head.about,

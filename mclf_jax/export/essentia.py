@@ -10,6 +10,7 @@ from typing import Any
 
 from mclf_jax.common.text import documents
 from mclf_jax.export.bundle import AGGREGATION, Bundle
+from mclf_jax.export.settings import scaling_of
 
 _SCORES = {"single_label": "Softmax", "multi_label": "Sigmoid", "regression": "Identity"}
 _TYPES = {"single_label": "multi-class classifier", "multi_label": "auto-tagging"}
@@ -18,7 +19,9 @@ _TYPES = {"single_label": "multi-class classifier", "multi_label": "auto-tagging
 def describe(bundle: Bundle, model: Any, *, weights: str) -> dict[str, Any]:
     """The description of a bundle that was made a `onnx.ModelProto`, as JSON types.
 
-    Beside essentia's fields, `inference` says how windows are cut and their scores averaged.
+    Beside essentia's fields, `inference` says how windows are cut and their scores averaged, and
+    how means are put right, where they are: sigmoid(scale logit(p) + bias) of tags, and
+    softmax(scale log(p)) of single labels.
     """
     from importlib import metadata
 
@@ -57,6 +60,7 @@ def describe(bundle: Bundle, model: Any, *, weights: str) -> dict[str, Any]:
             "short": bundle.short,
             "aggregation": AGGREGATION,
             "thresholds": dict(bundle.thresholds),
+            **scaling_of(bundle),
             "audio": dict(bundle.about.get("audio") or {}),
         },
     }

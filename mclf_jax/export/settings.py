@@ -15,10 +15,11 @@ from mclf_jax.common import checks
 from mclf_jax.common.text import documents
 from mclf_jax.data.base.source import TASKS
 from mclf_jax.export.bundle import AGGREGATION, Bundle
+from mclf_jax.metrics.confidence.scaling import Scaling
 from mclf_jax.models import Model
 
-FORMAT = 1
-"""Version of what `to_json` writes; readers refuse later ones."""
+FORMAT = 2
+"""Version of what `to_json` writes, 1 where no scaling is in it; readers refuse later ones."""
 
 _LIKE = {
     "format": int,
@@ -37,7 +38,7 @@ _LIKE = {
 def to_json(bundle: Bundle) -> dict[str, Any]:
     """All of a bundle but its arrays, its program and its card, as JSON types."""
     return {
-        "format": FORMAT,
+        "format": 1 if bundle.scaling is None else FORMAT,
         "made": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "task": bundle.task,
         "labels": list(bundle.labels),
@@ -50,8 +51,29 @@ def to_json(bundle: Bundle) -> dict[str, Any]:
             "aggregation": AGGREGATION,
         },
         "thresholds": dict(bundle.thresholds),
+        **scaling_of(bundle),
         "about": dict(bundle.about),
     }
+
+
+def scaling_of(bundle: Bundle) -> dict[str, Any]:
+    """{"scaling": {"scale", "bias"}} of a bundle whose scores are put right; else nothing."""
+    if bundle.scaling is None:
+        return {}
+    return {"scaling": {"scale": list(bundle.scaling.scale), "bias": list(bundle.scaling.bias)}}
+
+
+def _scaling(settings: Mapping[str, Any], *, name: str) -> Scaling | None:
+    if "scaling" not in settings:
+        return None
+    found = settings["scaling"]
+    documents.check(found, {"scale": [float], "bias": [float]}, name=name, field="scaling")
+    if len(found["scale"]) not in (1, len(settings["labels"])):
+        raise ValueError(f"{name}: scaling has {len(found['scale'])} scales; it must have 1 or K")
+    try:
+        return Scaling(tuple(found["scale"]), tuple(found["bias"]))
+    except ValueError as error:
+        raise ValueError(f"{name}: scaling: {error}") from error
 
 
 def check(settings: Any, *, name: str) -> None:
@@ -113,6 +135,7 @@ def from_json(
         hop_s=listening.get("hop_s"),
         head=tuple(head),
         thresholds=settings["thresholds"],
+        scaling=_scaling(settings, name=name),
         about=settings["about"] | {"made": settings["made"]},
         card=card,
         program=program,

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
 from sklearn import metrics as sk
 
 from mclf_jax.figures.layout import (
@@ -184,4 +185,59 @@ def regression_scatter(
         suffix = f"R² {value:.3f}" if math.isfinite(value) else "R² undefined"
         axes.set(xlabel="true", ylabel="predicted", xlim=ends, ylim=ends, aspect="equal")
         axes.set_title(f"{short(labels[k], limit=18)}: {suffix}")
+    return figure
+
+
+@styled
+def reliability_diagram(bins: Mapping[str, Sequence[Mapping[str, float]]]) -> Figure:
+    """What came true against what was said; on the dashed line scores can be taken at their word.
+
+    Args:
+        bins: {name: bins of `metrics.calibration.reliability`}, such as "before" and "after".
+            Below, on a logarithmic scale, is how many decisions each bin holds.
+    """
+    figure = Figure(figsize=(4.7, 4.4))
+    axes, below = figure.subplots(2, 1, sharex=True, height_ratios=(4, 1))
+    axes.plot([0, 1], [0, 1], **_DASHED)
+    for number, (name, found) in enumerate(bins.items()):
+        color, middle = (ACCENT, SECOND)[number % 2], [(b["low"] + b["high"]) / 2 for b in found]
+        said, true = [b["said"] for b in found], [b["true"] for b in found]
+        axes.plot(said, true, color=color, marker="o", markersize=4, label=name)
+        width = [(b["high"] - b["low"]) * 0.8 / len(bins) for b in found]
+        shifted = [
+            m + w * (number - (len(bins) - 1) / 2) for m, w in zip(middle, width, strict=True)
+        ]
+        below.bar(shifted, [b["count"] for b in found], width=width, color=color, alpha=0.85)
+    axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.02), ylabel="came true", title="Reliability")
+    below.set(xlabel="said", ylabel="decisions", yscale="log")
+    below.yaxis.set_major_formatter("{x:,.0f}")  # in words of a page, which knows no formulas
+    below.yaxis.set_minor_formatter(NullFormatter())
+    if len(bins) > 1:
+        axes.legend(loc="upper left")
+    return figure
+
+
+@styled
+def risk_over_coverage(curves: Mapping[str, Mapping[str, np.ndarray]], *, risk: float) -> Figure:
+    """Error among the surest decisions, for every share of them; the dashed line is a wanted error.
+
+    Args:
+        curves: {name: of `metrics.confidence.selective.risk_coverage`}.
+        risk: the error that is wanted; a dot is the largest share that has it.
+    """
+    figure, axes = single(4.7, 3.5)
+    for number, (name, curve) in enumerate(curves.items()):
+        color = (ACCENT, SECOND)[number % 2]
+        axes.plot(curve["coverage"], curve["risk"], color=color, drawstyle="steps-pre", label=name)
+        if len(good := np.flatnonzero(curve["risk"] <= risk)):
+            place = good[-1]
+            axes.plot(
+                curve["coverage"][place], curve["risk"][place], "o", color=color, markersize=5
+            )
+    axes.axhline(risk, **_DASHED)
+    axes.set(xlim=(-0.01, 1.02), xlabel="share of decisions, the surest first", ylabel="wrong")
+    axes.set_ylim(bottom=0, top=max(axes.get_ylim()[1], 1.5 * risk))
+    axes.set_title("Risk over coverage")
+    if len(curves) > 1:
+        axes.legend(loc="upper left")
     return figure

@@ -42,6 +42,7 @@ _STYLE = {
 }
 _TITLES = {"pr_auc": "PR-AUC", "roc_auc": "ROC-AUC", "f1": "F1", "r2": "R²"}
 _TITLES |= {"mae": "MAE", "rmse": "RMSE", "log_loss": "log loss", "songs_per_s": "songs/s"}
+_TITLES |= {"ccc": "CCC", "lwlrap": "lwlrap"}
 
 
 def styled(draw):
@@ -67,7 +68,7 @@ def short(label: str, *, limit: int = 26) -> str:
 def title_of(metric: str) -> str:
     """How a metric is called in print: "pr_auc_macro" is "PR-AUC, macro"."""
     stem, _, kind = metric.rpartition("_")
-    if kind in ("macro", "micro", "hierarchical"):
+    if kind in ("macro", "micro", "weighted", "hierarchical"):
         return f"{title_of(stem)}, {kind}"
     return _TITLES.get(metric, metric.replace("_", " "))
 

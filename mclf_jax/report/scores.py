@@ -11,11 +11,13 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from mclf_jax.common import files
+from mclf_jax.evaluation.calibrate import Calibration, read_calibration
 from mclf_jax.evaluation.result import Report
 from mclf_jax.figures import scores as figures
 from mclf_jax.figures.training import learning_curves
 from mclf_jax.metrics import HEADLINES, HIERARCHICAL, NAMES
 from mclf_jax.report import groups, hierarchy, mistakes, page
+from mclf_jax.report.confidence import confidence
 from mclf_jax.report.svg import inline_svg
 from mclf_jax.run import history
 
@@ -52,7 +54,11 @@ def write_scores_page(
     if not reports:
         raise ValueError("a report page needs at least one evaluated split, got none")
     run_dir = Path(run_dir)
-    splits = [_split(each, f"r{i}", picture_of, sound_of) for i, each in enumerate(reports)]
+    splits = [
+        _split(each, f"r{i}", picture_of, sound_of)
+        | {"confidence": confidence(each, _calibration(run_dir, each))}
+        for i, each in enumerate(reports)
+    ]
     (run_dir / "report").mkdir(exist_ok=True)
     files.write_json(
         run_dir / "report" / GROUPS, {each["report"].split: each["groups"] for each in splits}
@@ -66,6 +72,11 @@ def write_scores_page(
         settings=page.settings(run_dir),
         model_card=page.CARD if (run_dir / "report" / page.CARD).exists() else "",
     )
+
+
+def _calibration(run_dir: Path, report: Report) -> Calibration | None:
+    step = int(report.meta.get("step") or 0)
+    return read_calibration(run_dir, step=step, labels=report.labels)
 
 
 def _training(report: Report, records: Mapping[str, Mapping]) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from mclf_jax.evaluation.windows import NOT_FINITE
-from mclf_jax.export.bundle import Bundle
+from mclf_jax.export.bundle import Bundle, right_scores
 from mclf_jax.serve import limits as limits_lib
 from mclf_jax.serve import openapi
 from mclf_jax.serve.batches import Batches
@@ -353,10 +353,10 @@ class _Server:
             "duration_s": head["duration_s"],
             "window_s": head["window_s"],
             "notes": head["notes"],
-            "scores": mean["scores"].astype(np.float32),
+            "scores": right_scores(bundle, mean["scores"].astype(np.float32)),
             "embedding": mean["embedding"].astype(np.float32),
             "times_s": np.array(along) / bundle.sample_rate_hz + head["window_s"] / 2,
-            "along": scores,
+            "along": right_scores(bundle, scores),
         }
 
     async def metrics(self, request: Request) -> Response:

@@ -53,6 +53,11 @@ def test_same_scores_as_evaluation(run, tagger):
     scores = tagger.predict(Songs(24)[index]["audio"], sample_rate_hz=RATE_HZ)
     np.testing.assert_allclose(list(scores.values()), report.scores[0], atol=1e-5)
     assert set(report.metrics) >= {"loss", "accuracy", "f1_macro"}
+    # The same songs as if they were other data, by the tagger's own way of hearing them.
+    other = mclf.evaluate(workdir, data=Songs(24))
+    np.testing.assert_allclose(other.scores, report.scores, atol=1e-5)
+    assert other.items == report.items and other.split == "test"
+    assert other.metrics["f1_macro"] == report.metrics["f1_macro"]
     with pytest.raises(ValueError, match=r"no songs in split 'unlabelled'.*train \(16\)"):
         mclf.evaluate(workdir, split="unlabelled")
 

@@ -64,7 +64,7 @@ COMMANDS = [
     for page in PAGES
     for match in re.finditer(
         r"\bmclf (?:train|evaluate|predict|embed|report|inspect|sweep|convert|data|probe|configs"
-        r"|completion) [^`\n]*",
+        r"|calibrate|completion) [^`\n]*",
         re.sub(r"\\+\n\s*", "", (ROOT / page).read_text()),  # commands of several lines
     )
     # So some are called in the midst of a sentence.

@@ -120,7 +120,7 @@ def test_one_byte_of_damage_is_noticed(file, tmp_path):
     [
         ({"mclf.json": None}, "is no .mclf file: it has no mclf.json"),
         ({"mclf.json": "[]"}, "mclf.json holds"),
-        ({"mclf.json": '{"format": 99}'}, "format 99, and this version of mclf_jax reads up to 1"),
+        ({"mclf.json": '{"format": 99}'}, "format 99, and this version of mclf_jax reads up to 2"),
         ({"mclf.json": '{"format": 1}'}, "mclf.json lacks made"),
         ({"weights.safetensors": b"nothing"}, "its weights cannot be read"),
         (

@@ -87,3 +87,16 @@ def test_figures_are_over_what_was_observed():
     dots = [len(axes.collections[0].get_offsets()) for axes in drawn.axes]
     assert dots == [numbers.observed[:, 0].sum(), 0]
     assert drawn.axes[1].get_title("left") == "never: R² undefined"
+
+
+def test_confidence_has_words_for_ticks_and_a_dot_where_the_error_is_kept():
+    bins = [{"low": k / 10, "high": (k + 1) / 10, "count": 4 + 300 * k, "said": k / 10 + 0.05}
+            | {"true": k / 10} for k in range(3, 10)]  # fmt: skip
+    drawn = scores.reliability_diagram({"before": bins, "after": bins[2:]})
+    drawn.canvas.draw()
+    ticks = [text.get_text() for text in drawn.axes[1].get_yticklabels()]
+    assert "1,000" in ticks and not any("$" in text for text in ticks)
+    curve = {"coverage": np.array([0.2, 0.5, 1.0]), "risk": np.array([0.0, 0.04, 0.3])}
+    drawn = scores.risk_over_coverage({"after": curve}, risk=0.05)
+    dots = [line for line in drawn.axes[0].lines if line.get_marker() == "o"]
+    assert [list(map(float, dot.get_xydata()[0])) for dot in dots] == [[0.5, 0.04]]

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from mclf_jax import metrics
+from mclf_jax.evaluation.calibrate import calibration_of
 from mclf_jax.figures.spectrogram import plot_spectrogram
 from mclf_jax.report import scores
 from mclf_jax.report.scores import write_scores_page
@@ -156,3 +157,17 @@ def test_nothing_observed_at_all(tmp_path):
         _, page = _written(tmp_path, [report])
         text = page.text
         assert "None: no label was observed." in text and "0 of 180" in text
+
+
+def test_confidence_and_thresholds_are_shown(tmp_path):
+    report = report_of("multi_label")
+    source, _ = _written(tmp_path, [report])
+    assert "Risk over coverage" in source and "mclf calibrate" in source
+    found = calibration_of(report_of("multi_label", split="valid", seed=1), thresholds="recall:0.8")
+    found = dataclasses.replace(found, step=120)  # of the report
+    (tmp_path / "report" / "calibration.json").write_text(json.dumps(dataclasses.asdict(found)))
+    source, page = _written(tmp_path, [report])
+    assert "put right by platt scaling, fitted on 60 songs of the valid split" in source
+    assert "Thresholds of each label, chosen on valid for recall:0.8" in source
+    assert "none: 0.5" in source  # label 1, which no song has
+    assert "Risk over coverage" not in _written(tmp_path, [report_of("regression")])[0]

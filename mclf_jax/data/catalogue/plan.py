@@ -13,6 +13,8 @@ from mclf_jax.data.splits.grouped import split_by_group
 from mclf_jax.data.splits.hashed import split_by_hash
 
 _SHOWN = 5
+NO_SPLITS = "no splits given"
+"""How the note begins that says that splits were made here."""
 RULES = ("hash", "dealt")
 """How splits are made: songs keep theirs as a data set changes, or labels are in proportion."""
 
@@ -179,7 +181,7 @@ def _complete_splits(
     if free and not given:
         counts = deal(free)
         parts = "/".join(f"{100 * share:.4g}" for share in usual.values())
-        notes.append(f"no splits given: made {parts} {by} with seed {seed}: {counts}")
+        notes.append(f"{NO_SPLITS}: made {parts} {by} with seed {seed}: {counts}")
     elif open_items:
         if len({group_of[i] for i in free}) < len(SPLITS):
             for i in free:

@@ -23,8 +23,24 @@ export async function models() {
   session ??= await ort.InferenceSession.create("model.onnx", { executionProviders: ["wasm"] });
   known = inference;
   const task = type === "regression" ? "regression" : "classes";
-  const model = { name, labels: classes, task, thresholds: inference.thresholds ?? {} };
+  const model = { name, labels: classes, task, thresholds: inference.thresholds ?? {}, type };
   return { models: [model], index: false };
+}
+
+// As `mclf calibrate` found: sigmoid(scale logit(p) + bias) of tags, softmax(scale log(p)) of classes.
+function putRight(scores, { scale, bias }, type) {
+  const at = (values, k) => values[values.length > 1 ? k : 0];
+  if (type === "multi-class classifier") {
+    const logs = scores.map((p) => at(scale, 0) * Math.log(Math.max(p, 1e-12)));
+    const most = Math.max(...logs);
+    const exps = logs.map((x) => Math.exp(x - most));
+    const sum = exps.reduce((a, b) => a + b, 0);
+    return exps.map((x) => x / sum);
+  }
+  return scores.map((p, k) => {
+    const q = Math.min(Math.max(p, 1e-7), 1 - 1e-7);
+    return 1 / (1 + Math.exp(-(at(scale, k) * Math.log(q / (1 - q)) + at(bias, k))));
+  });
 }
 
 export async function tag(file, model, progress = () => {}) {
@@ -50,15 +66,17 @@ export async function tag(file, model, progress = () => {}) {
   }
   const mean = model.labels.map((_, k) => scored.reduce((sum, s) => sum + rows.get(s)[k], 0) / scored.length);
   if (!mean.every(Number.isFinite)) throw new Error("What the network makes of it is not finite.");
+  const right = (scores) => (known.scaling ? putRight([...scores], known.scaling, model.type) : [...scores]);
+  const said = right(mean);
   return {
     model: model.name,
     duration_s: song.length / known.sample_rate,
-    scores: Object.fromEntries(model.labels.map((label, k) => [label, mean[k]])),
+    scores: Object.fromEntries(model.labels.map((label, k) => [label, said[k]])),
     thresholds: model.thresholds,
     taggram: {
       times_s: along.map((start) => start / known.sample_rate + windowS / 2),
       window_s: windowS,
-      scores: along.map((start) => [...rows.get(start)]),
+      scores: along.map((start) => right(rows.get(start))),
     },
     notes: [],
   };

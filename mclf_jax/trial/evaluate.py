@@ -1,0 +1,230 @@
+"""`mclf_jax.evaluate`: a run on its own data, or any model on any other."""
+
+import dataclasses
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ml_collections import ConfigDict
+
+from mclf_jax import config as config_lib
+from mclf_jax import metrics
+from mclf_jax.api import Tagger, load
+from mclf_jax.common import parallel
+from mclf_jax.data.base.columns import columns_of
+from mclf_jax.data.base.source import Source
+from mclf_jax.evaluation import evaluate as of_run
+from mclf_jax.evaluation.result import Report
+from mclf_jax.evaluation.windows import NOT_FINITE, Rows, average, song_batches
+from mclf_jax.export.bundle import Bundle, make_step, right_scores
+from mclf_jax.export.collect import Paths
+from mclf_jax.run.directory import describe_data, read_config
+from mclf_jax.run.experiment import Experiment
+from mclf_jax.trial import labels as label_lib
+from mclf_jax.trial.sources import name_of, open_data, songs_of
+
+_BATCH_SIZE = 16
+
+
+def evaluate(
+    run: Paths | Tagger,
+    *,
+    split: str | None = None,
+    config: ConfigDict | None = None,
+    data_change: str = "refuse",
+    data: str | os.PathLike | Source | None = None,
+    path: str | os.PathLike | None = None,
+    arguments: Mapping[str, Any] | None = None,
+    synonyms: label_lib.Synonyms | None = None,
+    num_windows: int | None = None,
+    hop_s: float | None = None,
+) -> Report:
+    """Score songs of a run's own data, or of other data that the model never saw.
+
+    Of other data, labels are matched by name: exact names first, then without case, punctuation
+    and prefixes such as "genre---", and by synonyms. Scores are over the labels that both have;
+    `Report.meta["labels"]` says which, and what either side has alone. See `trial.labels.joined`
+    for what is compared where one side has single labels and the other tags.
+
+    Args:
+        run: a run directory of `mclf train` or `mclf convert`; or whatever else `load` takes, such
+            as an exported file, or a `Tagger`: then `data` must be given.
+        split: "test" (when not given), "valid" or "train"; "hidden": training songs whose labels
+            the run did not use. Of other data also "all", which is taken if they come without
+            splits of their own.
+        config: of the run's own data: that of the run with other fields of `data` and `eval`.
+        data_change: of the run's own data: "refuse" or "allow" another fingerprint than the run's.
+        data: other data: a name (`mclf data list`, "mtat", ...), a folder, or an open `Source`.
+        path: where data of that name are on disk.
+        arguments: of their reader, such as {"subset": "medium"}.
+        synonyms: {name: name or names that mean the same}, a taxonomy, or a JSON or TOML file of
+            either; when not given, the `data.taxonomy` that the run was trained under.
+        num_windows, hop_s: how songs of other data are cut, if not as the model says.
+
+    Returns:
+        A report with song-level metrics, 95 % intervals and all scores; `save` it.
+
+    Raises:
+        FileNotFoundError: there is no such run or file, or nothing was trained in it yet.
+        ValueError: the split is empty, the data are not those of the run, or no label is common.
+    """
+    if data is None:
+        of_other = (path, arguments or None, synonyms, num_windows, hop_s)
+        if any(given is not None for given in of_other):
+            raise ValueError(
+                "path, arguments, synonyms, num_windows and hop_s are for other data: say which by "
+                "data; for the run's own there is config"
+            )
+        if not isinstance(run, str | Path) or Path(run).is_file():
+            what = "a tagger" if isinstance(run, Tagger) else run
+            raise ValueError(f"{what} has no data of its own: say on what to score it by data")
+        how = {"split": split or "test", "config": config, "data_change": data_change}
+        return of_run.evaluate(run, **how)
+    if config is not None or data_change != "refuse":
+        raise ValueError("config and data_change are of the run's own data; leave data out")
+    bundle = run.bundle if isinstance(run, Tagger) else load(run).bundle
+    bundle = Tagger.of(bundle, num_windows=num_windows, hop_s=hop_s).bundle
+    if not bundle.labels:
+        raise ValueError(f"{bundle.name} has learnt no labels; see what it is good for by probing")
+    if synonyms is None:
+        synonyms = _own_taxonomy(run)
+    same = label_lib.read_synonyms(synonyms)
+    rate = bundle.sample_rate_hz
+    source = open_data(data, path=path, arguments=dict(arguments or {}), sample_rate_hz=rate)
+    info = source.info
+    task = label_lib.common_task(bundle.task, info.task)
+    matched = label_lib.match(bundle.labels, info.labels, synonyms=same)
+    least = 2 if task == "single_label" else 1
+    if len(matched.labels) < least:
+        raise ValueError(
+            f"{bundle.name} and {info.name} have {len(matched.labels)} labels in common, and it "
+            f"takes {least}: " + "; ".join(label_lib.told(matched)) + "; say by synonyms "
+            "(--synonyms FILE) which names mean the same"
+        )
+    split, songs = songs_of(source, split)
+    found = score_songs(bundle, source, songs)
+    tasks = {"of_model": bundle.task, "of_data": info.task}
+    heard = songs[found["readable"]]
+    both = label_lib.joined(matched, found["scores"], source.targets[heard], **tasks)
+    kept = heard[both["kept"]]
+    if not len(kept):
+        raise ValueError(f"not one song of split {split!r} has a label that both have")
+    judged = dataclasses.replace(
+        info,
+        task=task,
+        labels=matched.labels,
+        parents={
+            child: parent
+            for child, parent in info.parents.items()
+            if {child, parent} <= set(matched.labels)
+        },
+    )
+    scores, targets = both["scores"], both["targets"]
+    result = of_run.metrics_of(judged, scores, targets)
+    shown = metrics.HEADLINES[task] + metrics.hierarchical_names(task, judged.parents)
+    unread = [(source.item_id(int(i)), "could not be read") for i in songs[~found["readable"]]]
+    return Report(
+        run_name=_name_of_model(run, bundle),
+        dataset=name_of(data, info, path),
+        split=split,
+        task=task,
+        labels=matched.labels,
+        items=tuple(source.item_id(int(i)) for i in kept),
+        scores=scores,
+        targets=targets,
+        metrics=result.values,
+        per_label=result.per_label,
+        undefined=result.undefined,
+        intervals=of_run.intervals_of(judged, scores, targets, names=shown),
+        num_windows=found["num_windows"],
+        skipped=(*info.skipped, *unread),
+        parents=dict(judged.parents),
+        groups=tuple(info.groups[int(i)] for i in kept) if info.groups else (),
+        group_kind=info.group_kind,
+        columns=columns_of(source, kept),
+        meta={
+            "step": bundle.about.get("step"),
+            "trained_on": _trained_on(bundle),
+            "data": describe_data(info),
+            "labels": {
+                "both": len(matched.labels),
+                "renamed": matched.renamed,
+                "only_model": list(matched.only_model),
+                "only_data": list(matched.only_data),
+                "told": label_lib.told(matched),
+            },
+            "songs_of_other_labels": int((~both["kept"]).sum()),
+            "num_windows": bundle.num_windows,
+            "hop_s": bundle.hop_s,
+        },
+    )
+
+
+def score_songs(bundle: Bundle, source: Source, songs: np.ndarray) -> dict[str, Any]:
+    """What networks say of songs of a data set, cut as the bundle says.
+
+    Args:
+        bundle: of networks that have learnt labels.
+        source: at their sample rate.
+        songs: int [N], ascending.
+
+    Returns:
+        "readable", bool [N]; "scores", float64 [n, K] of those n that can be read, means over
+        their windows; "num_windows".
+
+    Raises:
+        ValueError: not one song can be read, or scores are not finite.
+    """
+    settings = config_lib.base()
+    settings.eval.batch_size = _BATCH_SIZE
+    if bundle.hop_s is None:
+        settings.eval.num_windows = bundle.num_windows
+    settings.eval.hop_s = bundle.hop_s
+    settings.data.short = bundle.short
+    settings.features.on = "device"  # a bundle takes in waveforms
+    parts = Experiment(settings, source, bundle.models[0])
+    mesh = parallel.make_mesh(1)
+    step, count = make_step(bundle), 0
+
+    def batches() -> Iterator[Rows]:
+        nonlocal count
+        how = {"step": step, "mesh": mesh, "title": "evaluate"}
+        for rows in song_batches(parts, songs, bundle.weights, **how):
+            count += len(rows["index"])
+            place = np.searchsorted(songs, rows["index"])
+            yield {"index": place, "scores": rows["scores"]}
+
+    found = average(batches(), "scores", num_songs=len(songs))
+    readable = found["counts"] > 0
+    if not readable.any():
+        raise ValueError("not one song of the split could be read")
+    scores = right_scores(bundle, found["means"][readable])
+    if (bad := ~np.isfinite(scores).all(axis=1)).any():
+        name = source.item_id(int(songs[readable][bad][0]))
+        raise ValueError(f"{bad.sum()} of {len(songs)} songs, such as {name}: {NOT_FINITE}")
+    return {"readable": readable, "scores": scores, "num_windows": count}
+
+
+def report_folder(run: str | Path, report: Report) -> Path:
+    """Where a report on other data belongs: beside the run or the file, by the name of the data."""
+    run = Path(run)
+    beside = run / "report" if run.is_dir() else run.with_name(f"{run.stem}-report")
+    return beside / (report.dataset.replace("/", "-").replace(":", "-") or "data")
+
+
+def _own_taxonomy(run: Paths | Tagger) -> str | None:
+    """The file of labels that a run was trained under, if it is still there."""
+    if not isinstance(run, str | Path) or not (Path(run) / "config.json").is_file():
+        return None
+    name = read_config(Path(run)).data.taxonomy
+    return name if isinstance(name, str) and name and Path(name).expanduser().is_file() else None
+
+
+def _name_of_model(run: Paths | Tagger, bundle: Bundle) -> str:
+    return Path(run).resolve().name if isinstance(run, str | Path) else bundle.name
+
+
+def _trained_on(bundle: Bundle) -> str:
+    return str((bundle.about.get("data") or {}).get("name", "unknown"))
