@@ -1,11 +1,12 @@
 """Who fails: the error of songs by artist, era, format, length, or any other column of the data."""
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from scipy.stats import mannwhitneyu
+from scipy.stats import norm, rankdata
 
 from mclf_jax.evaluation.result import Report
 from mclf_jax.metrics import HEADLINES, counted
@@ -22,6 +23,7 @@ ERRORS = {
 }
 """What the error of songs is, by task: a mean over songs, which groups of any labels can have."""
 
+_MOST_SCORED = 100  # groups of a column; metrics of thousands would take minutes
 _MOST_VALUES = 12  # of a column of numbers; more are put into ranges
 _NUM_RANGES = 5
 _YEARS = (1000, 2100)
@@ -44,14 +46,15 @@ def score_groups(report: Report, *, fewest: int = FEWEST) -> dict[str, Any]:
         {"groups": the worst first, "small": the pooled ones or None, "num_small": groups in it,
         "unknown": songs without a value}}, "worst": {"column", **group} of the group that is worse
         with the smallest p, or None}. A group is {"group", "songs", "error", "low", "high",
-        "score": its metric, "p", "worse"}. Columns with one value alone are left out.
+        "score": its metric (of the 100 worst of a column), "p", "worse"}. Columns with one value
+        alone are left out.
     """
     errors = mistakes.song_errors(report)
     known = np.isfinite(errors)
     found = {
         "metric": HEADLINES[report.task][0],
         "error": ERRORS[report.task],
-        "overall": _group(report, "all songs", np.flatnonzero(known), errors),
+        "overall": _scored(report, _group(report, "all songs", np.flatnonzero(known), errors)),
         "columns": {},
         "worst": None,
     }
@@ -89,40 +92,59 @@ def _column(
     large = {name: songs for name, songs in places.items() if len(songs) >= fewest}
     small = [songs for name, songs in places.items() if name not in large]
     groups = [_group(report, name, songs, errors) for name, songs in large.items()]
-    p_values = [_p_worse(songs, errors) for songs in large.values()]
-    for group, p in zip(groups, holm(p_values), strict=True):
+    for group, p in zip(groups, holm(_p_worse(list(large.values()), errors)), strict=True):
         group |= {"p": p, "worse": bool(p < 0.05)}
     groups.sort(key=lambda group: -group["error"])
-    pooled = np.concatenate(small) if small else np.array([], int)
+    pooled = _group(report, "smaller groups", np.concatenate([*small, []]).astype(int), errors)
     return {
-        "groups": groups,
-        "small": _group(report, "smaller groups", pooled, errors) if small else None,
+        "groups": [
+            _scored(report, group, wanted="yes" if place < _MOST_SCORED else "no")
+            for place, group in enumerate(groups)
+        ],
+        "small": _scored(report, pooled) if small else None,
         "num_small": len(small),
         "unknown": len(unknown),
     }
 
 
 def _group(report: Report, name: str, songs: np.ndarray, errors: np.ndarray) -> dict[str, Any]:
-    found: dict[str, Any] = {"group": name, "songs": len(songs)}
+    """What is known of a group but its metric; its songs are under "places"."""
+    found: dict[str, Any] = {"group": name, "songs": len(songs), "places": songs}
     if not len(songs):
-        return found | dict.fromkeys(("error", "low", "high", "score"), float("nan"))
+        return found | dict.fromkeys(("error", "low", "high"), float("nan"))
     error = float(errors[songs].mean())
     if report.task == "single_label":
         bounds = share_interval(int(errors[songs].sum()), len(songs))
     else:
         half_width = mean_interval(errors[songs], num_folds=0)["half_width"]
         bounds = {"low": max(0.0, error - half_width), "high": error + half_width}
-    metric = HEADLINES[report.task][0]
-    score = counted.value(metric, report.task, report.scores[songs], report.targets[songs])[0]
-    return found | {"error": error, **bounds, "score": float(score)}
+    return found | {"error": error, **bounds}
 
 
-def _p_worse(songs: np.ndarray, errors: np.ndarray) -> float:
-    others = np.isfinite(errors)
-    others[songs] = False
-    if not others.any():
-        return float("nan")
-    return float(mannwhitneyu(errors[songs], errors[others], alternative="greater").pvalue)
+def _scored(report: Report, group: dict[str, Any], *, wanted: str = "yes") -> dict[str, Any]:
+    """The group with its "score" in place of its "places"."""
+    songs, metric, score = group.pop("places"), HEADLINES[report.task][0], float("nan")
+    if len(songs) and wanted == "yes":
+        scores, targets = report.scores[songs], report.targets[songs]
+        score = float(counted.value(metric, report.task, scores, targets)[0])
+    return group | {"score": score}
+
+
+def _p_worse(groups: Sequence[np.ndarray], errors: np.ndarray) -> list[float]:
+    """p of each group of places by the test of Mann and Whitney (normal, with ties), one-sided."""
+    known = np.flatnonzero(np.isfinite(errors))
+    ranks = np.zeros(len(errors))
+    ranks[known] = rankdata(errors[known])
+    total = len(known)
+    ties = np.unique(errors[known], return_counts=True)[1].astype(float)
+    tied = ((ties**3 - ties).sum() / (total * (total - 1))) if total > 1 else 0.0
+    p_values = []
+    for songs in groups:
+        first, second = len(songs), total - len(songs)
+        above = ranks[songs].sum() - first * (first + 1) / 2 - first * second / 2
+        spread = math.sqrt(first * second / 12 * (total + 1 - tied))
+        p_values.append(float(norm.sf((above - 0.5) / spread)) if spread else math.nan)
+    return p_values
 
 
 def _in_ranges(values: Sequence[str]) -> Sequence[str]:

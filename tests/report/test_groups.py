@@ -5,10 +5,11 @@ import json
 
 import numpy as np
 import pytest
+from scipy.stats import mannwhitneyu
 
 from mclf_jax.data.base.columns import columns_of
 from mclf_jax.evaluation.result import load_report
-from mclf_jax.report.groups import score_groups
+from mclf_jax.report.groups import _p_worse, score_groups
 from mclf_jax.report.scores import write_scores_page
 from tests.report.parsed import HOSTILE, Page
 from tests.reports import partial, report_of
@@ -81,6 +82,15 @@ def test_no_group_is_called_worse_by_chance():
         found = score_groups(with_columns(report, part=[f"{n % 5}" for n in range(100)]))
         calls += found["worst"] is not None
     assert calls <= 6
+
+
+def test_p_values_are_those_of_scipy():
+    rng = np.random.default_rng(0)
+    for errors in (rng.random(50), rng.integers(0, 2, 50).astype(float)):
+        songs, others = np.arange(12), np.arange(12, 50)
+        how = {"alternative": "greater", "method": "asymptotic"}
+        expected = mannwhitneyu(errors[songs], errors[others], **how).pvalue
+        assert _p_worse([songs], errors)[0] == pytest.approx(expected, rel=1e-9)
 
 
 def test_the_page_and_its_json_tell_it(tmp_path):
