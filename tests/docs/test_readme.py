@@ -59,6 +59,13 @@ PAGES = (
     "configs/wav2vec.py",
     "configs/won2020.py",
 )
+# So some are called in the midst of a sentence.
+_NAMES_ONLY = (
+    "mclf data prepare",
+    "mclf data check",
+    "mclf data listen",
+    "mclf convert --to torch",
+)
 COMMANDS = [
     (page, re.split("#| > ", match.group(0))[0].strip())
     for page in PAGES
@@ -67,9 +74,7 @@ COMMANDS = [
         r"|calibrate|completion) [^`\n]*",
         re.sub(r"\\+\n\s*", "", (ROOT / page).read_text()),  # commands of several lines
     )
-    # So some are called in the midst of a sentence.
-    if match.group(0) not in ("mclf data prepare", "mclf data check", "mclf convert --to torch")
-    and "--help" not in match.group(0)
+    if match.group(0) not in _NAMES_ONLY and "--help" not in match.group(0)
 ]
 
 

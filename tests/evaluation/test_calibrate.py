@@ -44,10 +44,11 @@ def run(untouched, tmp_path, monkeypatch):
         scores = np.clip(0.2 + 0.4 * targets + 0.4 * report.scores, 0, 1)
         of_run = {"targets": targets, "scores": scores, "meta": {"step": 3}}
         dataclasses.replace(report, **of_run).save(tmp_path / "run" / "report")
-    monkeypatch.setattr(
-        "mclf_jax.evaluation.calibrate.evaluate_once",
-        lambda run, split, config: load_report(run / "report", split),
-    )
+    for module in ("calibrate", "evaluate"):
+        monkeypatch.setattr(
+            f"mclf_jax.evaluation.{module}.evaluate_once",
+            lambda run, *, split="test", config: load_report(run / "report", split),
+        )
     return tmp_path / "run"
 
 
@@ -102,6 +103,20 @@ def test_every_use_of_the_run_has_it(run, tmp_path, capsys):
     assert head == ["path", "duration_s", *LABELS, "tags"] and row[-1] == "|".join(tags)
     assert cli.main([*words, "--out", str(tmp_path / "t.jsonl")]) == 0
     assert json.loads((tmp_path / "t.jsonl").read_text())["tags"] == tags
+
+
+def test_the_command_says_what_it_does_to_test(run, capsys):
+    assert cli.main(["calibrate", str(run), "--thresholds", "precision:0.95", "--risk", ".1"]) == 0
+    said = capsys.readouterr().out
+    assert (
+        "fitted on the 200 songs of split valid: scaling platt, thresholds precision:0.95" in said
+    )
+    (line,) = [line.split() for line in said.splitlines() if "calibration error" in line]
+    assert float(line[-1]) < float(line[-2])
+    assert "are wrong in at most 10.0%" in said
+    assert said.splitlines()[-1] == str(run / "report" / "calibration.json")
+    assert cli.main(["calibrate", str(run), "--thresholds", "best"]) == 1
+    assert "thresholds is 'best'; allowed: f1, f_beta:B" in capsys.readouterr().err
 
 
 def test_it_belongs_to_a_checkpoint(run):

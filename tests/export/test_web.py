@@ -12,6 +12,7 @@ import soxr
 from mclf_jax.api import Tagger
 from mclf_jax.export.bundle import Bundle
 from mclf_jax.export.web import write_web
+from mclf_jax.metrics.confidence.scaling import Scaling
 from tests.browser import open_page
 from tests.export.bundles import small_bundle
 from tests.small_run import small_model
@@ -29,9 +30,16 @@ def bundle():
     model = small_model(window_s=0.8, features=features)
     variables = model.init(jax.random.key(1))
     variables["batch_stats"]["spec_bn"] = {"mean": np.full(1, -30.0), "var": np.full(1, 400.0)}
-    thresholds = {"low": 0.5}
     return Bundle(
-        (model,), (variables,), "multi_label", ("low", "high"), "tile", 4, None, (), thresholds
+        (model,),
+        (variables,),
+        task="multi_label",
+        labels=("low", "high"),
+        short="tile",
+        num_windows=4,
+        hop_s=None,
+        thresholds={"low": 0.5},
+        scaling=Scaling((0.7, 2.0), (0.3, -0.5)),
     )
 
 
