@@ -10,6 +10,7 @@ import numpy as np
 from mclf_jax.audio.decode import AudioError
 from mclf_jax.audio.files.versions import warn_of_others
 from mclf_jax.common import checks
+from mclf_jax.evaluation import aggregation as aggregation_lib
 from mclf_jax.evaluation.ahead import each_song
 from mclf_jax.evaluation.song import Audio, Song, as_list
 from mclf_jax.evaluation.windows import (
@@ -21,7 +22,7 @@ from mclf_jax.evaluation.windows import (
     pack,
     rows_of,
 )
-from mclf_jax.export.bundle import Bundle, make_step, right_scores
+from mclf_jax.export.bundle import Bundle, listening_by, make_step, right_scores, with_window
 from mclf_jax.export.collect import Paths, bundle_of
 from mclf_jax.metrics.along import Segment, segments_of
 from mclf_jax.models import Model
@@ -34,6 +35,8 @@ def load(
     window_s: float | None = None,
     num_windows: int | None = None,
     hop_s: float | None = None,
+    aggregation: str | None = None,
+    layer: str | int | None = None,
 ) -> "Tagger":
     """The tagger of a run directory, with the weights of its best checkpoint, or of a file.
 
@@ -42,10 +45,16 @@ def load(
             that `mclf probe` kept; or a list of runs and files, whose scores are averaged.
         window_s, num_windows, hop_s: how songs are cut, see `Tagger`; what the run was evaluated
             with when not given.
+        aggregation: how scores of a song come from those of its windows: "mean", "max", "median",
+            "vote" or "noisy_or", see `evaluation.aggregation`; `eval.aggregation` of the run when
+            not given. With another one there are no thresholds, as they were chosen for that.
+        layer: whose output `embed` gives: a name, a number counted from 1, or "all" one after the
+            other, see `models.hidden`; what the last layer reads when not given.
 
     Raises:
         FileNotFoundError: not a run directory, or nothing was trained in it yet.
-        ValueError: songs cannot be cut so for this network, or the file is damaged.
+        ValueError: songs cannot be cut so for this network, its scores not be put together so, it
+            has no such layer, or the file is damaged.
 
     Warns:
         UserWarning: other versions of decoders or the resampler are installed than in training.
@@ -54,6 +63,7 @@ def load(
     for about in (bundle.about, *bundle.about.get("members", ())):
         if warn_of_others(about.get("audio", {})):
             break
+    bundle = listening_by(bundle, aggregation=aggregation, layer=layer)
     return Tagger.of(bundle, window_s=window_s, num_windows=num_windows, hop_s=hop_s)
 
 
@@ -62,7 +72,7 @@ class Tagger:
 
     Songs are read window by window and go through the network in batches of few shapes, so
     memory does not grow with their length. The scores of a song are the means over its
-    windows, as in evaluation.
+    windows, as in evaluation, or what `eval.aggregation` says in place of means.
 
     Args:
         model: of `models.build`.
@@ -213,7 +223,7 @@ class Tagger:
             ValueError: the network has learnt no labels.
         """
         self._check_labels()
-        yield from self._files("scores", paths)
+        yield from self._each(paths, names=("scores",))
 
     def embed_files(self, paths: Sequence[str]) -> Iterator[dict[str, Any]]:
         """Embeddings of many files, equal to those of `embed` to rounding; see `predict_files`.
@@ -222,18 +232,27 @@ class Tagger:
             For each, in order, {"path", "duration_s", "embedding": float32 [D]}, or, of one that
             cannot be used, {"path", "error": AudioError}.
         """
-        yield from self._files("embedding", paths)
+        yield from self._each(paths, names=("embedding",))
 
-    def _files(self, name: str, paths: Sequence[str]) -> Iterator[dict[str, Any]]:
+    def hear_files(self, paths: Sequence[str]) -> Iterator[dict[str, Any]]:
+        """As `predict_files`, with "embedding" float32 [D] too; without "scores" where no labels
+        were learnt."""
+        yield from self._each(
+            paths, names=("scores", "embedding") if self.labels else ("embedding",)
+        )
+
+    def _each(self, paths: Sequence[str], *, names: Sequence[str]) -> Iterator[dict[str, Any]]:
         how = {"num_windows": self.bundle.num_windows, "hop_s": self.bundle.hop_s}
         found = each_song(
             paths,
             rows=self._rows,
-            name=name,
+            names=names,
             starts=lambda length: cut(length, self.model, **how),
             rate=self.model.features.sample_rate_hz,
             window=self.model.window_samples,
             short=self.bundle.short,
+            how=self.bundle.aggregation,
+            task=self.task,
         )
         for each in found:
             if "scores" in each:
@@ -248,7 +267,9 @@ class Tagger:
         """
         bundle = self.bundle
         networks = [(m.name, m.window_samples, repr(m.features)) for m in bundle.models]
-        cuts = (bundle.short, bundle.num_windows, bundle.hop_s)
+        cuts: tuple[Any, ...] = (bundle.short, bundle.num_windows, bundle.hop_s)
+        if bundle.aggregation != "mean" or bundle.hidden:  # else as it always was
+            cuts += (bundle.aggregation, bundle.hidden)
         if bundle.scaling is not None:
             cuts += (bundle.scaling,)
         return digest(bundle.weights, known=repr((networks, bundle.task, bundle.labels, cuts)))
@@ -256,7 +277,8 @@ class Tagger:
     def embed(
         self, audio: Audio | Sequence[Audio], *, sample_rate_hz: int | None = None
     ) -> np.ndarray:
-        """Float32 [D] for a song or [N, D] for a list: what the last layer sees, averaged.
+        """Float32 [D] for a song or [N, D] for a list: what the last layer sees, averaged; or the
+        output of the layer that the tagger was loaded with.
 
         Arguments and errors as in `predict`.
         """
@@ -357,7 +379,12 @@ class Tagger:
                 for _, audio in song.windows(starts, self.model.window_samples, self.bundle.short):
                     yield number, audio
 
-        found = average(self._rows(all_windows()), name, num_songs=len(opened))
+        rows, num_songs = self._rows(all_windows()), len(opened)
+        if name == "scores":
+            said = {"how": self.bundle.aggregation, "task": self.task}
+            found = aggregation_lib.song_scores(rows, num_songs=num_songs, **said)
+        else:
+            found = average(rows, name, num_songs=num_songs)
         for number in np.flatnonzero(found["counts"] == 0):
             raise AudioError(opened[number].name, "nothing in it can be decoded")
         for number in np.flatnonzero(~np.isfinite(found["means"]).all(axis=1)):
@@ -367,30 +394,3 @@ class Tagger:
 
     def _rows(self, windows: Iterable[tuple[int, np.ndarray]]) -> Iterator[Rows]:
         return rows_of(self._step, self._weights, pack(windows, batch_size=self._batch_size))
-
-
-def with_window(bundle: Bundle, window_s: float) -> Bundle:
-    """The bundle for windows of another length, if its networks take them.
-
-    Raises:
-        ValueError: they do not.
-    """
-    checks.window_s("window_s", window_s)
-    num_samples = round(window_s * bundle.sample_rate_hz)
-    if num_samples == bundle.window_samples:
-        return bundle
-    if fixed := [model for model in bundle.models if model.length == "fixed"]:
-        raise ValueError(
-            f"window_s is {window_s:g}, but {fixed[0].name} is made for one length and was trained "
-            f"with {fixed[0].window_s:g} s; leave window_s out, and change by num_windows or hop_s "
-            "where a song is listened to"
-        )
-    models = tuple(dataclasses.replace(m, window_samples=num_samples) for m in bundle.models)
-    x = jax.ShapeDtypeStruct((1, num_samples), "float32")
-    for model, variables in zip(models, bundle.variables, strict=True):
-        try:
-            jax.eval_shape(model.apply, variables, x)
-        except ValueError as error:
-            name = model.name
-            raise ValueError(f"window_s={window_s:g} does not suit {name}: {error}") from error
-    return dataclasses.replace(bundle, models=models, program=None)

@@ -96,6 +96,7 @@ def add_commands(commands: Any) -> None:
         examples=(
             "mclf probe runs/clmr",
             "mclf probe runs/clmr --data gtzan --from DIR --kind linear knn --fraction .1 1",
+            "mclf probe runs/clmr --layer mix --kind mlp attention",
         ),
         goes_on="yes",
     )
@@ -107,7 +108,8 @@ def add_commands(commands: Any) -> None:
         "--kind",
         nargs="+",
         default=("linear", "mlp", "knn"),
-        help="of classifiers: linear, mlp, knn, svm; label_spreading, also over unlabelled songs",
+        help="of classifiers: linear, mlp, knn, svm; label_spreading, also over unlabelled songs; "
+        "attention, which learns how windows make a song",
     )
     probe.add_argument(
         "--fraction", nargs="+", type=float, default=(1.0,), help="of the training labels: .01 .1 1"
@@ -119,6 +121,11 @@ def add_commands(commands: Any) -> None:
         nargs="*",
         default=("untrained", "mfcc"),
         help="untrained, mfcc, scratch (which trains, and takes as long)",
+    )
+    probe.add_argument(
+        "--layer",
+        help="of the network, by name or by number counted from 1; all, one after the other; mix, "
+        "which is learnt; a wrong one lists them",
     )
     probe.add_argument("--out", help="folder for the results; default: in the run")
 
@@ -333,10 +340,13 @@ def _probe(arguments: argparse.Namespace) -> None:
         seeds=range(arguments.seeds),
         num_folds=arguments.folds,
         baselines=arguments.baseline,
+        layer=arguments.layer,
         out=arguments.out,
     )
     print(show.text(result))
     if result.heads:
         print("fitted probes, in place of a run for mclf predict, embed and export:")
         print("\n".join(f"  {path}" for path in result.heads.values()))
+    page = Path(result.directory) / "report" / "index.html"
+    print(f"the best of them on valid songs, song by song: {page}")
     print(result.directory)

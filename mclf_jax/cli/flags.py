@@ -1,6 +1,7 @@
 """What commands share: how one is declared, the flags of several, and the spelling of all."""
 
 import argparse
+import os
 import re
 import sys
 from collections.abc import Callable, Sequence
@@ -195,3 +196,25 @@ def config_of_run(arguments: argparse.Namespace) -> Any:
         return None
     trained = read_config(Path(arguments.run))
     return config_lib.apply_overrides(trained, arguments.overrides, origin=arguments.run)
+
+
+def find_audio(given: Sequence[str]) -> tuple[list[str], list[tuple[str, str]]]:
+    """The audio files of files and folders, and (path, reason) of what is none.
+
+    Raises:
+        ValueError: there is no file at all.
+    """
+    from mclf_jax.audio.decode import AUDIO_SUFFIXES
+    from mclf_jax.common import walk
+
+    paths, skipped = [], []
+    for each in given:
+        if os.path.isdir(each):
+            paths += sorted(walk.files(each, suffixes=AUDIO_SUFFIXES, skipped=skipped))
+        else:
+            paths.append(each)
+    if not paths:
+        for path, reason in skipped:
+            print(f"skipped: {walk.shown(path)}: {reason}", file=sys.stderr)
+        raise ValueError(f"no audio files in {', '.join(given)}")
+    return paths, skipped

@@ -4,7 +4,6 @@ import argparse
 import contextlib
 import itertools
 import json
-import os
 import sys
 import warnings
 from collections.abc import Callable, Sequence
@@ -33,6 +32,11 @@ def add_commands(commands: Any) -> None:
         ),
     )
     _add_songs(predict)
+    predict.add_argument(
+        "--aggregation",
+        help="of the windows of a song: mean, max, median, vote, noisy_or; if not given, as in the "
+        "run",
+    )
     predict.add_argument("--top", type=int, help="labels to show (default: 5)")
     predict.add_argument("--format", choices=("text", "json"), help="of them (default: text)")
     predict.add_argument(
@@ -70,10 +74,14 @@ def add_commands(commands: Any) -> None:
         _embed,
         examples=(
             "mclf embed runs/mine DIR --out embeddings.npz",
-            "mclf embed runs/clmr A.wav B.flac --out two.npz",
+            "mclf embed runs/clmr A.wav B.flac --out two.npz --layer 7",
         ),
     )
     _add_songs(embed)
+    embed.add_argument(
+        "--layer",
+        help="of the network, by name or by number counted from 1, or all; a wrong one lists them",
+    )
     embed.add_argument(
         "--out",
         required=True,
@@ -91,6 +99,7 @@ def _add_songs(command: argparse.ArgumentParser) -> None:
     cut = command.add_mutually_exclusive_group()
     cut.add_argument("--num-windows", type=int, help="windows a song, evenly spaced (usually 16)")
     cut.add_argument("--hop-s", type=float, help="or a window every so many seconds")
+    command.set_defaults(aggregation=None, layer=None)
 
 
 def _predict(arguments: argparse.Namespace) -> int:
@@ -157,7 +166,7 @@ def _write_segments(arguments: argparse.Namespace) -> int:
     out = Path(arguments.segments)
     kind = out.suffix.lower() if out.suffix.lower() in (".csv", ".txt") else "folder"
     files.check_place("--segments", out, kind="folder" if kind == "folder" else "file")
-    if kind == ".txt" and len(_find(arguments)[0]) != 1:
+    if kind == ".txt" and len(flags.find_audio(arguments.audio)[0]) != 1:
         raise ValueError(
             f"--segments is {out}, a label track of one song: name a .csv file or a folder"
         )
@@ -231,7 +240,7 @@ def _write_all(arguments: argparse.Namespace, write: Callable, *, hear: Callable
 
     out = Path(arguments.out)
     files.check_place("--out", out, kind="file")
-    paths, skipped = _find(arguments)
+    paths, skipped = flags.find_audio(arguments.audio)
     for path, reason in skipped:
         print(f"skipped: {walk.shown(path)}: {reason}", file=sys.stderr)
     paths = list(dict.fromkeys(paths))
@@ -324,7 +333,7 @@ def _for_each_song(arguments: argparse.Namespace, function: Callable) -> int:
     from mclf_jax.audio.decode import AudioError
     from mclf_jax.common import progress
 
-    paths, skipped = _find(arguments)
+    paths, skipped = flags.find_audio(arguments.audio)
     for path, reason in skipped:
         print(f"skipped: {walk.shown(path)}: {reason}", file=sys.stderr)
     tagger = _load(arguments)
@@ -347,23 +356,6 @@ def _for_each_song(arguments: argparse.Namespace, function: Callable) -> int:
     return code
 
 
-def _find(arguments: argparse.Namespace) -> tuple[list[str], list[tuple[str, str]]]:
-    """The audio files that are asked for, and (path, reason) of what is none."""
-    from mclf_jax.audio.decode import AUDIO_SUFFIXES
-
-    paths, skipped = [], []
-    for given in arguments.audio:
-        if os.path.isdir(given):
-            paths += sorted(walk.files(given, suffixes=AUDIO_SUFFIXES, skipped=skipped))
-        else:
-            paths.append(given)
-    if not paths:
-        for path, reason in skipped:
-            print(f"skipped: {walk.shown(path)}: {reason}", file=sys.stderr)
-        raise ValueError(f"no audio files in {', '.join(arguments.audio)}")
-    return paths, skipped
-
-
 def _load(arguments: argparse.Namespace) -> Any:
     from mclf_jax.api import load
     from mclf_jax.audio.files import tags
@@ -376,6 +368,8 @@ def _load(arguments: argparse.Namespace) -> Any:
         window_s=arguments.window_s,
         num_windows=arguments.num_windows,
         hop_s=arguments.hop_s,
+        aggregation=arguments.aggregation,
+        layer=arguments.layer,
     )
     if write_tags and tagger.task == "regression":
         raise ValueError("--write-tags is for tags, and this run predicts numbers; leave it out")

@@ -150,6 +150,7 @@ def base() -> ConfigDict:
     config.eval.batch_size = 32
     config.eval.num_windows = 16  # evenly spaced in a song
     config.eval.hop_s = placeholder(float)  # or a window every so many seconds
+    config.eval.aggregation = "mean"  # of its windows: max, median, vote, noisy_or
 
     config.parallel = ConfigDict()
     config.parallel.params = "replicated"  # or "fsdp": large arrays split over the devices
@@ -252,6 +253,7 @@ CHECKS = {
     "eval.batch_size": _whole,
     "eval.num_windows": _whole,
     "eval.hop_s": checks.positive,
+    "eval.aggregation": _one_of("mean", "max", "median", "vote", "noisy_or"),
     "parallel.params": _one_of("replicated", "fsdp"),
     "runtime.num_devices": _whole_or_0,
     "runtime.num_workers": _whole_or_0,

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from mclf_jax.audio.decode import AudioError
+from mclf_jax.evaluation.aggregation import combine
 from mclf_jax.evaluation.song import Song
 from mclf_jax.evaluation.windows import NOT_FINITE, Rows
 
@@ -27,6 +28,9 @@ class _Decoding:
         self.path, self.duration_s = path, 0.0
         self.error: Exception | None = None
         self.windows: queue.Queue = queue.Queue(_WAITING)
+        self.count = 0  # of windows that the network has heard
+        self.sums: dict[str, np.ndarray] = {}
+        self.kept: list[dict[str, np.ndarray]] = []
 
     def put(self, window: Any, stopped: threading.Event) -> None:
         while not stopped.is_set():
@@ -34,29 +38,51 @@ class _Decoding:
                 return self.windows.put(window, timeout=0.1)
         return None
 
+    def add(self, values: dict[str, np.ndarray], *, how: str) -> None:
+        """What the network says of a window; no more than sums are held of what is averaged."""
+        self.count += 1
+        if how != "mean" and "scores" in values:
+            names = ("scores", "attention")
+            self.kept.append({name: values.pop(name) for name in names if name in values})
+        for name, value in values.items():
+            value = value.astype(np.float64)
+            self.sums[name] = self.sums[name] + value if name in self.sums else value
+
+    def values(self, *, how: str, task: str) -> dict[str, np.ndarray]:
+        """Of the song, float64."""
+        found = {name: total / self.count for name, total in self.sums.items()}
+        if self.kept:
+            rows = {name: np.stack([each[name] for each in self.kept]) for name in self.kept[0]}
+            found["scores"] = combine(rows, how, task=task)
+        return found
+
 
 def each_song(
     paths: Sequence[str],
     *,
     rows: Callable[[Iterable[tuple[int, np.ndarray]]], Iterator[Rows]],
-    name: str,
+    names: Sequence[str],
     starts: Callable[[int], np.ndarray],
     rate: int,
     window: int,
     short: str,
+    how: str = "mean",
+    task: str = "multi_label",
 ) -> Iterator[dict[str, Any]]:
-    """Means over the windows of each song, in the order of the songs, as soon as they are known.
+    """What is said of each song, in the order of the songs, as soon as it is known.
 
-    Memory grows neither with the number of songs nor with their length.
+    Memory grows neither with the number of songs nor, but for scores that are not averaged, with
+    their length.
 
     Args:
         paths: of audio files.
         rows: from (song, float32 [window]) to rows of whole batches, as `windows.rows_of` of
             `windows.pack` gives them.
-        name: of the values in these rows, [W, ...].
+        names: of the values that are wanted, "scores", "embedding", [W, ...] in these rows.
         starts: from the samples of a song to the first ones of its windows.
         rate, window: of the network, in Hz and samples.
         short: "tile" or "pad".
+        how, task: of scores, see `aggregation.combine`; all else is averaged.
 
     Yields:
         {"path", "duration_s", name: float32 [...]}, or {"path", "error": AudioError}.
@@ -94,26 +120,23 @@ def each_song(
                 yield number, audio
             ended.add(number)
 
-    ended, come, sums = set(), collections.Counter(), {}
-    following = 0
+    ended, following = set(), 0
 
     def finished() -> Iterator[dict[str, Any]]:
         nonlocal following
-        while following in ended and come[following] == counts[following]:
-            song, total = open_songs.pop(following), sums.pop(following, None)
+        while following in ended and open_songs[following].count == counts[following]:
+            song = open_songs.pop(following)
             ended.remove(following)
-            count = come.pop(following, 0)
             counts.pop(following, None)
             following += 1
-            yield _outcome(song, name, total, count)
+            yield _outcome(song, how=how, task=task)
 
     pool = ThreadPoolExecutor(num_workers)
     try:
         for found in rows(all_windows(pool)):
-            for number, values in zip(found["index"].tolist(), found[name], strict=True):
-                values = values.astype(np.float64)
-                sums[number] = sums[number] + values if number in sums else values
-                come[number] += 1
+            wanted = [*names, *(["attention"] if "attention" in found else [])]
+            for row, number in enumerate(found["index"].tolist()):
+                open_songs[number].add({name: found[name][row] for name in wanted}, how=how)
             yield from finished()
         yield from finished()
     finally:  # who is interrupted waits for no song
@@ -121,15 +144,17 @@ def each_song(
         pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _outcome(song: _Decoding, name: str, total: Any, count: int) -> dict[str, Any]:
-    error = song.error
-    if error is None and not count:
+def _outcome(song: _Decoding, *, how: str, task: str) -> dict[str, Any]:
+    error, values = song.error, {}
+    if error is None and not song.count:
         error = AudioError(song.path, "nothing in it can be decoded")
-    if error is None and not np.isfinite(total).all():
-        error = AudioError(song.path, NOT_FINITE)
     if error is None:
-        mean = (total / count).astype(np.float32)
-        return {"path": song.path, "duration_s": song.duration_s, name: mean}
+        values = song.values(how=how, task=task)
+        if not all(np.isfinite(value).all() for value in values.values()):
+            error = AudioError(song.path, NOT_FINITE)
+    if error is None:
+        values = {name: value.astype(np.float32) for name, value in values.items()}
+        return {"path": song.path, "duration_s": song.duration_s, **values}
     if isinstance(error, AudioError):
         return {"path": song.path, "error": error}
     raise error

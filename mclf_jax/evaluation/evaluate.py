@@ -20,8 +20,9 @@ from mclf_jax.data.base.columns import columns_of
 from mclf_jax.data.base.source import Info
 from mclf_jax.data.base.targets import Targets
 from mclf_jax.data.views import hidden
+from mclf_jax.evaluation import aggregation
 from mclf_jax.evaluation.result import Report, load_report, saved_splits
-from mclf_jax.evaluation.windows import NOT_FINITE, Rows, average, make_step, song_batches
+from mclf_jax.evaluation.windows import NOT_FINITE, Rows, make_step, song_batches
 from mclf_jax.metrics import outside
 from mclf_jax.run import experiment, restore
 from mclf_jax.run.directory import check_data, read_config
@@ -39,7 +40,7 @@ class SongScores:
 
     Attributes:
         indices: int [N], the songs in the source.
-        scores: [N, K], means over the windows of each song.
+        scores: [N, K], of the windows of each song as `eval.aggregation` says.
         targets: int [N] or float [N, K], NaN where not observed.
         loss: mean over all windows of songs with an observed label; NaN if there is none.
         num_windows: how many that were.
@@ -65,10 +66,12 @@ def score_songs(
     Raises:
         ValueError: not one song could be read, or the batch does not fit the devices.
     """
+    how, task = parts.config.eval.aggregation, parts.source.info.task
+    aggregation.check(how, task=task, field="eval.aggregation")
     step = make_step(
         parts.model,
         outputs=("scores", "loss"),
-        task=parts.source.info.task,
+        task=task,
         distance=parts.config.objective.distance,
         mesh=mesh,
     )
@@ -80,7 +83,7 @@ def score_songs(
             losses.append(rows["loss"])
             yield {"index": heard[-1], "scores": rows["scores"]}
 
-    found = average(batches(), "scores", num_songs=len(songs))
+    found = aggregation.song_scores(batches(), num_songs=len(songs), how=how, task=task)
     readable = found["counts"] > 0
     if not readable.any():
         raise ValueError("not one song of the split could be read")
@@ -231,7 +234,10 @@ def _asked(config: ConfigDict) -> dict[str, Any]:
     return {
         name: value
         for name, value in fields.items()
-        if name.startswith(("data.", "eval.")) and name != "data.args.path"
+        if name.startswith(("data.", "eval."))
+        and name != "data.args.path"
+        # Reports of earlier versions knew no other.
+        and (name, value) != ("eval.aggregation", "mean")
     }
 
 

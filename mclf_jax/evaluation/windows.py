@@ -19,6 +19,7 @@ from mclf_jax.common import progress as progress_lib
 from mclf_jax.data import pipeline
 from mclf_jax.data.base.windows import window_starts
 from mclf_jax.models import Model
+from mclf_jax.models.hidden import outputs_with_hidden
 from mclf_jax.objectives.supervised import task_loss, task_scores
 from mclf_jax.run.experiment import Experiment
 
@@ -40,6 +41,7 @@ def make_step(
     outputs: tuple[str, ...],
     task: str = "multi_label",
     distance: str = "squared_error",
+    hidden: tuple[str, ...] = (),
     mesh: Mesh | None = None,
 ) -> Step:
     """(variables, batch) -> rows of a batch, jitted, in evaluation mode, which changes no variable.
@@ -51,6 +53,7 @@ def make_step(
         outputs: of "scores" [B, K], "loss" [B] (of batches with "label") and "embedding" [B, D].
         task: one of `data.base.source.TASKS`, of scores and loss.
         distance: of the loss of numbers, see `task_loss`.
+        hidden: layers that make the embedding, see `models.hidden`; none for the network's own.
         mesh: every process gets the rows of all; None: of one device.
 
     Returns:
@@ -59,7 +62,7 @@ def make_step(
     """
 
     def step(variables, batch):
-        found = model.module.apply(variables, model.inputs(batch), train=False)
+        found = outputs_with_hidden(model, variables, model.inputs(batch), hidden=hidden)
         rows = {name: batch[name] for name in ("row", "index", "valid")}
         if "scores" in outputs:
             rows["scores"] = task_scores(task, found["logits"])

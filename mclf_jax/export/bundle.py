@@ -9,13 +9,17 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from mclf_jax.common import checks
+from mclf_jax.evaluation import aggregation
+from mclf_jax.evaluation.aggregation import LEARNT
 from mclf_jax.metrics.confidence.scaling import Scaling
 from mclf_jax.models import Model
+from mclf_jax.models.hidden import find_layers, outputs_with_hidden
 from mclf_jax.objectives.supervised import task_scores
 
 PyTree = Any
-AGGREGATION = "mean_scores"
-"""How the scores of a song come from those of its windows, in every bundle there is."""
+OUTPUTS = ("scores", "attention", "embedding")
+"""What is said of a window, "attention" where weights of windows are learnt."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -32,12 +36,16 @@ class Bundle:
         num_windows: evenly spaced windows that stand for a song; None if `hop_s` is given.
         hop_s: a window every so many seconds instead.
         head: layers of a fitted probe, {"kernel" [D, ...], "bias"} each, with ReLU between them,
-            in place of the last layer of the network; none without a probe.
+            in place of the last layer of the network; none without a probe. With aggregation
+            "attention", its outputs beyond the K labels are the attention.
         thresholds: {label: score from which on a song is said to have it}; empty if none is known.
         scaling: puts scores right that networks give (`right_scores`); None leaves them.
         about: JSON types for readers: data, versions, date, licence, network of each member.
         card: what is told of it in Markdown; may be empty.
         program: the same computation as a `jax.export.Exported`, if it came with one.
+        aggregation: how scores of a song come from those of its windows, of
+            `evaluation.aggregation`.
+        hidden: layers that make the embedding, see `models.hidden`; none for the network's own.
     """
 
     models: tuple[Model, ...]
@@ -53,6 +61,8 @@ class Bundle:
     about: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     card: str = ""
     program: Any = None
+    aggregation: str = "mean"
+    hidden: tuple[str, ...] = ()
 
     @property
     def sample_rate_hz(self) -> int:
@@ -82,22 +92,27 @@ def window_outputs(bundle: Bundle, weights: PyTree, audio: jax.Array) -> dict[st
     """What networks say of windows: pure, from the waveform on, in evaluation mode.
 
     Args:
-        bundle: whose `models`, `task` and `head` are used.
+        bundle: whose `models`, `task`, `labels`, `aggregation`, `hidden` and `head` are used.
         weights: `bundle.weights`, or arrays of the same shapes.
         audio: float32 [B, T] at the bundle's rate, T its `window_samples`.
 
     Returns:
-        {"scores": [B, K], "embedding": [B, D]} and, but for ensembles, "logits" [B, K]. Members of
-        an ensemble have their scores averaged, and their embeddings one after the other.
+        {"scores": [B, K], "embedding": [B, D]} and, but for ensembles, "logits" [B, K], and
+        "attention" [B, K] or [B, 1] where it is learnt. Members of an ensemble have their scores
+        averaged, and their embeddings one after the other.
     """
     found = []
     for model, variables in zip(bundle.models, weights["networks"], strict=True):
-        outputs = model.apply(variables, audio)
+        x = model.inputs({"audio": jnp.asarray(audio)})
+        outputs = outputs_with_hidden(model, variables, x, hidden=bundle.hidden)
         embedding, logits = outputs["embedding"].astype("float32"), outputs["logits"]
         if bundle.head:
             logits = _apply_head(weights["head"], embedding)
+        more = {}
+        if bundle.aggregation == LEARNT:
+            logits, more["attention"] = jnp.split(logits, [len(bundle.labels)], axis=-1)
         scores = task_scores(bundle.task, logits)
-        found.append({"scores": scores, "logits": logits, "embedding": embedding})
+        found.append({"scores": scores, "logits": logits, "embedding": embedding, **more})
     if len(found) == 1:
         return found[0]
     return {
@@ -122,12 +137,15 @@ def _apply_head(layers: Sequence[Mapping[str, jax.Array]], x: jax.Array) -> jax.
 
 
 def make_step(bundle: Bundle) -> Any:
-    """(weights, batch of `evaluation.windows.pack`) -> rows with scores and embedding, jitted.
+    """(weights, batch of `evaluation.windows.pack`) -> rows with `OUTPUTS`, jitted.
 
     Of the bundle's own program where it has one.
     """
     if bundle.program is None:
-        return make_live_step(bundle.models, bundle.task, len(bundle.head))
+        num_learnt = len(bundle.labels) if bundle.aggregation == LEARNT else 0
+        return make_live_step(
+            bundle.models, bundle.task, len(bundle.head), bundle.hidden, num_learnt
+        )
 
     def step(weights, batch):
         return _with_rows(bundle.program.call(weights, batch["audio"]), batch)
@@ -136,9 +154,19 @@ def make_step(bundle: Bundle) -> Any:
 
 
 @functools.lru_cache(maxsize=4)  # taggers of the same network share what is compiled
-def make_live_step(models: tuple[Model, ...], task: str, num_layers: int) -> Any:
-    """The step of networks that are here, and of a head of so many layers."""
-    like = Bundle(models, (), task, (), "pad", 1, None, head=({},) * num_layers)
+def make_live_step(
+    models: tuple[Model, ...], task: str, num_layers: int, hidden: tuple[str, ...], num_learnt: int
+) -> Any:
+    """The step of networks that are here, and of a head of so many layers.
+
+    Args:
+        models, task, hidden: of a bundle.
+        num_layers: of its head.
+        num_learnt: labels beside which there is attention; 0 without it.
+    """
+    like = Bundle(models, (), task, ("",) * num_learnt, "pad", 1, None, head=({},) * num_layers)
+    how = LEARNT if num_learnt else "mean"
+    like = dataclasses.replace(like, hidden=hidden, aggregation=how)
 
     def step(weights, batch):
         return _with_rows(window_outputs(like, weights, batch["audio"]), batch)
@@ -148,4 +176,73 @@ def make_live_step(models: tuple[Model, ...], task: str, num_layers: int) -> Any
 
 def _with_rows(found: Mapping[str, Any], batch: Mapping[str, Any]) -> dict[str, Any]:
     rows = {name: batch[name] for name in ("row", "index", "valid")}
-    return rows | {name: found[name] for name in ("scores", "embedding")}
+    return rows | {name: found[name] for name in OUTPUTS if name in found}
+
+
+def listening_by(
+    bundle: Bundle, *, aggregation: str | None = None, layer: str | int | None = None
+) -> Bundle:
+    """The bundle with what is asked for, see `with_aggregation` and `with_layer`."""
+    if aggregation is not None:
+        bundle = with_aggregation(bundle, aggregation)
+    return bundle if layer is None else with_layer(bundle, layer)
+
+
+def with_aggregation(bundle: Bundle, how: str) -> Bundle:
+    """The bundle with another way from windows to songs.
+
+    Raises:
+        ValueError: it is unknown or not for the task, or the bundle's own is learnt.
+    """
+    if bundle.aggregation == LEARNT:
+        raise ValueError(
+            f"aggregation is {how!r}, but this probe has learnt how its windows make a song; leave "
+            "it out"
+        )
+    aggregation.check(how, task=bundle.task, field="aggregation")
+    if how == bundle.aggregation:
+        return bundle
+    return dataclasses.replace(bundle, aggregation=how, thresholds={}, scaling=None)
+
+
+def with_layer(bundle: Bundle, layer: str | int) -> Bundle:
+    """The bundle whose embedding is the output of another layer of its network.
+
+    Raises:
+        ValueError: there is no such layer, or it is not known which network is meant.
+    """
+    if bundle.head or len(bundle.models) > 1:
+        what = "the fitted probe reads layers of its own" if bundle.head else "it has several"
+        raise ValueError(f"layer is {layer!r}, but {what}; give the run of one network")
+    model = bundle.models[0]
+    if model.module is None:
+        raise ValueError(f"layer is {layer!r}, but the code of {model.name} is not here")
+    hidden = find_layers(model, layer, field="layer")
+    return dataclasses.replace(bundle, hidden=hidden, program=None)
+
+
+def with_window(bundle: Bundle, window_s: float) -> Bundle:
+    """The bundle for windows of another length, if its networks take them.
+
+    Raises:
+        ValueError: they do not.
+    """
+    checks.window_s("window_s", window_s)
+    num_samples = round(window_s * bundle.sample_rate_hz)
+    if num_samples == bundle.window_samples:
+        return bundle
+    if fixed := [model for model in bundle.models if model.length == "fixed"]:
+        raise ValueError(
+            f"window_s is {window_s:g}, but {fixed[0].name} is made for one length and was trained "
+            f"with {fixed[0].window_s:g} s; leave window_s out, and change by num_windows or hop_s "
+            "where a song is listened to"
+        )
+    models = tuple(dataclasses.replace(m, window_samples=num_samples) for m in bundle.models)
+    x = jax.ShapeDtypeStruct((1, num_samples), "float32")
+    for model, variables in zip(models, bundle.variables, strict=True):
+        try:
+            jax.eval_shape(model.apply, variables, x)
+        except ValueError as error:
+            name = model.name
+            raise ValueError(f"window_s={window_s:g} does not suit {name}: {error}") from error
+    return dataclasses.replace(bundle, models=models, program=None)

@@ -74,6 +74,7 @@ def _of_run(path: Path) -> Bundle:
         short=config.data.short,
         num_windows=config.eval.num_windows if hop_s is None else None,
         hop_s=hop_s,
+        aggregation=config.eval.aggregation,
         thresholds=thresholds if fitted is None else fitted.thresholds,
         scaling=None if fitted is None else fitted.fitted,
         about={
@@ -100,7 +101,7 @@ def _of_probe(path: Path) -> Bundle:
     return dataclasses.replace(
         encoder,
         **{name: getattr(head, name) for name in ("task", "labels", "short", "num_windows")},
-        hop_s=head.hop_s,
+        **{name: getattr(head, name) for name in ("hop_s", "aggregation", "hidden")},
         head=head.layers,
         thresholds=head.thresholds,
         scaling=None,
@@ -153,6 +154,7 @@ def _ensemble(members: dict[str, Bundle]) -> Bundle:
             "sample rate": bundle.sample_rate_hz,
             "samples in a window": bundle.window_samples,
             "data.short": bundle.short,
+            "eval.aggregation": bundle.aggregation,
         }
 
     for name, member in members.items():
@@ -177,5 +179,6 @@ def _ensemble(members: dict[str, Bundle]) -> Bundle:
         short=first.short,
         num_windows=first.num_windows,
         hop_s=first.hop_s,
+        aggregation=first.aggregation,
         about={"members": [dict(member.about) for member in members.values()]},
     )

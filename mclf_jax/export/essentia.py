@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from mclf_jax.common.text import documents
-from mclf_jax.export.bundle import AGGREGATION, Bundle
-from mclf_jax.export.settings import scaling_of
+from mclf_jax.export.bundle import Bundle
+from mclf_jax.export.settings import aggregation_name, scaling_of
 
 _SCORES = {"single_label": "Softmax", "multi_label": "Sigmoid", "regression": "Identity"}
 _TYPES = {"single_label": "multi-class classifier", "multi_label": "auto-tagging"}
@@ -19,8 +19,8 @@ _TYPES = {"single_label": "multi-class classifier", "multi_label": "auto-tagging
 def describe(bundle: Bundle, model: Any, *, weights: str) -> dict[str, Any]:
     """The description of a bundle that was made a `onnx.ModelProto`, as JSON types.
 
-    Beside essentia's fields, `inference` says how windows are cut and their scores averaged, and
-    how means are put right, where they are: sigmoid(scale logit(p) + bias) of tags, and
+    Beside essentia's fields, `inference` says how windows are cut, how their scores become those of
+    a song, and how these are put right, where they are: sigmoid(scale logit(p) + bias) of tags, and
     softmax(scale log(p)) of single labels.
     """
     from importlib import metadata
@@ -30,6 +30,7 @@ def describe(bundle: Bundle, model: Any, *, weights: str) -> dict[str, Any]:
         "scores": {"op": _SCORES[bundle.task], "output_purpose": "predictions"},
         "embedding": {"output_purpose": "embeddings"},
         "logits": {"output_purpose": "logits"},
+        "attention": {"output_purpose": "logarithms of the weights of windows"},
     }
     return {
         "name": bundle.name,
@@ -58,7 +59,7 @@ def describe(bundle: Bundle, model: Any, *, weights: str) -> dict[str, Any]:
             "num_windows": bundle.num_windows,
             "hop_s": bundle.hop_s,
             "short": bundle.short,
-            "aggregation": AGGREGATION,
+            "aggregation": aggregation_name(bundle),
             "thresholds": dict(bundle.thresholds),
             **scaling_of(bundle),
             "audio": dict(bundle.about.get("audio") or {}),

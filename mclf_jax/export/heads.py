@@ -18,16 +18,18 @@ from safetensors import numpy as safetensors
 from mclf_jax.common import checks, files
 from mclf_jax.common.text import documents
 from mclf_jax.data.base.source import TASKS
+from mclf_jax.evaluation.aggregation import LEARNT
 from mclf_jax.export import settings
 from mclf_jax.export.archive import stored
 from mclf_jax.run.weights import digest
 
 SUFFIX = ".safetensors"
-KINDS = ("linear", "mlp")
+KINDS = ("linear", "mlp", "attention")
 """Probes that are layers; the others hold the windows that they were fitted on."""
 NOT_KEPT = (
-    f"of the probes on the run, {' and '.join(KINDS)} are kept where they got all labels (fraction "
-    "1); the other kinds hold the windows that they were fitted on, and cannot leave"
+    f"of the probes on the run, {', '.join(KINDS[:-1])} and {KINDS[-1]} are kept where they got "
+    "all labels (fraction 1); the other kinds hold the windows that they were fitted on, and "
+    "cannot leave"
 )
 
 _KEY = "mclf"
@@ -59,6 +61,7 @@ class Head:
         task, labels, short, num_windows, hop_s, thresholds: see `Bundle`.
         about: JSON types for readers: data, metrics, how it was fitted.
         layers: {"kernel" [D, ...], "bias"} each, float32, with ReLU between them.
+        hidden, aggregation: see `Bundle`.
     """
 
     kind: str
@@ -73,6 +76,8 @@ class Head:
     thresholds: Mapping[str, float]
     about: Mapping[str, Any]
     layers: tuple[Mapping[str, np.ndarray], ...]
+    hidden: tuple[str, ...] = ()
+    aggregation: str = "mean"
 
 
 def write_head(head: Head, path: str | Path) -> Path:
@@ -81,6 +86,7 @@ def write_head(head: Head, path: str | Path) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     run, folder = head.run.resolve(), path.parent.resolve()
     known = {name: getattr(head, name) for name in _LIKE if name not in ("run", "digest")}
+    known |= {"hidden": list(head.hidden), "aggregation": head.aggregation}
     known["run"] = os.path.relpath(run, folder) if folder.is_relative_to(run) else str(run)
     known["digest"] = digest(head.layers)
     text = json.dumps(files.without_nan(known), allow_nan=False)
@@ -118,5 +124,9 @@ def read_head(path: str | Path) -> Head:
     if digest(layers) != known.pop("digest"):
         raise ValueError(f"{path} is damaged: its weights are not those written; probe again")
     fields = {name: known[name] for name in _LIKE if name in known}
+    # Those of earlier versions have neither.
+    fields |= {"aggregation": known.get("aggregation", "mean")}
+    checks.choice(f"{path}: aggregation", fields["aggregation"], ("mean", LEARNT))
+    fields |= {"hidden": tuple(known.get("hidden", ()))}
     fields |= {"run": (path.parent / known["run"]).resolve(), "labels": tuple(known["labels"])}
     return Head(**fields, layers=layers)

@@ -15,6 +15,7 @@ import numpy as np
 
 from mclf_jax.audio import fourier
 from mclf_jax.common import checks, files
+from mclf_jax.evaluation.aggregation import LEARNT
 from mclf_jax.export import essentia, settings
 from mclf_jax.export.archive import stored
 from mclf_jax.export.bundle import Bundle, window_outputs
@@ -33,7 +34,8 @@ def write_onnx(bundle: Bundle, path: str | Path, *, weights: str = "float32") ->
     """Write a bundle for onnxruntime, and beside it as `.json` what essentia says of a model.
 
     Input "audio" [B, T]; outputs "scores" [B, K], "embedding" [B, D] and, but for ensembles,
-    "logits" [B, K], for any B; "embedding" alone where no labels were learnt. Settings are JSON in
+    "logits" [B, K], for any B; "attention" where weights of windows are learnt; "embedding" alone
+    where no labels were learnt. Settings are JSON in
     the metadata of the file, by the names of `settings.to_json`.
 
     Args:
@@ -83,6 +85,7 @@ def make_onnx(bundle: Bundle, *, weights: str = "float32") -> Any:
     outputs = ["embedding"]
     if bundle.labels:
         outputs = ["scores", *outputs] + ["logits"] * (len(bundle.models) == 1)
+        outputs += ["attention"] * (bundle.aggregation == LEARNT)
 
     def function(audio, *values):
         found = window_outputs(bundle, jax.tree.unflatten(tree, values), audio)

@@ -14,12 +14,16 @@ from mclf_jax.audio.features import Waveform
 from mclf_jax.common import checks
 from mclf_jax.common.text import documents
 from mclf_jax.data.base.source import TASKS
-from mclf_jax.export.bundle import AGGREGATION, Bundle
+from mclf_jax.evaluation.aggregation import AGGREGATIONS, LEARNT
+from mclf_jax.export.bundle import Bundle
 from mclf_jax.metrics.confidence.scaling import Scaling
 from mclf_jax.models import Model
 
 FORMAT = 2
-"""Version of what `to_json` writes, 1 where no scaling is in it; readers refuse later ones."""
+"""Version of what `to_json` writes, 1 where neither scaling nor hidden layers are in it; readers
+refuse later ones."""
+_NAMES = {how: f"{how}_scores" for how in (*AGGREGATIONS, LEARNT)}
+"""How aggregations are called in files."""
 
 _LIKE = {
     "format": int,
@@ -38,17 +42,18 @@ _LIKE = {
 def to_json(bundle: Bundle) -> dict[str, Any]:
     """All of a bundle but its arrays, its program and its card, as JSON types."""
     return {
-        "format": 1 if bundle.scaling is None else FORMAT,
+        "format": 1 if bundle.scaling is None and not bundle.hidden else FORMAT,
         "made": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "task": bundle.task,
         "labels": list(bundle.labels),
         "networks": [_network(model) for model in bundle.models],
         "head": len(bundle.head),
+        "hidden": list(bundle.hidden),
         "listening": {
             "short": bundle.short,
             "num_windows": bundle.num_windows,
             "hop_s": bundle.hop_s,
-            "aggregation": AGGREGATION,
+            "aggregation": aggregation_name(bundle),
         },
         "thresholds": dict(bundle.thresholds),
         **scaling_of(bundle),
@@ -76,6 +81,11 @@ def _scaling(settings: Mapping[str, Any], *, name: str) -> Scaling | None:
         raise ValueError(f"{name}: scaling: {error}") from error
 
 
+def aggregation_name(bundle: Bundle) -> str:
+    """How scores of windows become those of a song, as files say it: "mean_scores"."""
+    return _NAMES[bundle.aggregation]
+
+
 def check(settings: Any, *, name: str) -> None:
     """Raise a ValueError that names file and field unless settings are as of `to_json`."""
     documents.check(settings, {"format": int}, name=name)
@@ -86,9 +96,9 @@ def check(settings: Any, *, name: str) -> None:
         )
     documents.check(settings, _LIKE, name=name)
     checks.choice(f"{name}: task", settings["task"], TASKS)
-    checks.choice(
-        f"{name}: listening.aggregation", settings["listening"]["aggregation"], [AGGREGATION]
-    )
+    aggregation = settings["listening"]["aggregation"]
+    checks.choice(f"{name}: listening.aggregation", aggregation, _NAMES.values())
+    documents.check(settings.get("hidden", []), [str], name=name, field="hidden")
     checks.choice(f"{name}: listening.short", settings["listening"]["short"], ("tile", "pad"))
     if not settings["networks"]:
         raise ValueError(f"{name}: networks is empty; it must name one or more")
@@ -133,6 +143,8 @@ def from_json(
         short=listening["short"],
         num_windows=listening.get("num_windows"),
         hop_s=listening.get("hop_s"),
+        aggregation={name: how for how, name in _NAMES.items()}[listening["aggregation"]],
+        hidden=tuple(settings.get("hidden", ())),
         head=tuple(head),
         thresholds=settings["thresholds"],
         scaling=_scaling(settings, name=name),

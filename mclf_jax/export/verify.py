@@ -8,9 +8,10 @@ import jax
 import numpy as np
 
 from mclf_jax.audio.decode import AudioError
+from mclf_jax.evaluation.aggregation import combine
 from mclf_jax.evaluation.song import Song
 from mclf_jax.evaluation.windows import cut
-from mclf_jax.export.bundle import Bundle, make_step
+from mclf_jax.export.bundle import OUTPUTS, Bundle, make_step
 
 NUM_WINDOWS = 8
 _AT_ONCE = 16
@@ -38,7 +39,7 @@ def outputs_of(bundle: Bundle) -> Outputs:
         rows = np.arange(len(audio), dtype=np.int32)
         batch = {"audio": audio, "index": rows, "row": rows, "valid": np.ones(len(audio), "f4")}
         found = jax.device_get(step(weights, batch))
-        return {name: found[name] for name in ("scores", "embedding")}
+        return {name: found[name] for name in OUTPUTS if name in found}
 
     return outputs
 
@@ -56,7 +57,6 @@ def compare(
     Raises:
         AudioError: a song cannot be decoded.
     """
-    name = "scores" if bundle.labels else "embedding"
     live, differences, seconds = outputs_of(bundle), [], np.zeros(2)
     batches = [_song_windows(bundle, song) for song in songs] or np.split(
         sample_windows(bundle), NUM_WINDOWS
@@ -70,7 +70,9 @@ def compare(
         means = []
         for number, outputs in enumerate((live, other)):
             began = time.perf_counter()
-            means.append(np.concatenate([outputs(part)[name] for part in parts]).mean(axis=0))
+            found = [outputs(part) for part in parts]
+            rows = {key: np.concatenate([each[key] for each in found]) for key in found[0]}
+            means.append(_of_song(bundle, rows))
             seconds[number] += time.perf_counter() - began
         differences.append(np.abs(means[1] - means[0]))
     live_ms, ms = (1000 * seconds / len(batches)).tolist()
@@ -81,6 +83,12 @@ def compare(
         "live_ms": live_ms,
         "num_songs": len(songs),
     }
+
+
+def _of_song(bundle: Bundle, rows: Mapping[str, np.ndarray]) -> np.ndarray:
+    if not bundle.labels:
+        return rows["embedding"].mean(axis=0)
+    return combine(rows, bundle.aggregation, task=bundle.task)
 
 
 def _song_windows(bundle: Bundle, path: str | Path) -> np.ndarray:

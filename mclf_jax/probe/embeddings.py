@@ -1,7 +1,7 @@
 """Embeddings of songs, computed once: later calls read them from the run directory."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +9,7 @@ import numpy as np
 
 from mclf_jax.common import files
 from mclf_jax.data.base.source import Source
+from mclf_jax.evaluation.windows import average
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,12 +26,63 @@ class Embeddings:
 
 
 @dataclasses.dataclass(frozen=True)
+class Rows:
+    """Windows of the songs of a split.
+
+    Attributes:
+        songs: int64 [N], indices in the source.
+        position: int64 [W], to which of them each window belongs.
+        vectors: float32 [W, D].
+        targets: int [N] or float [N, K], NaN where not observed.
+    """
+
+    songs: np.ndarray
+    position: np.ndarray
+    vectors: np.ndarray
+    targets: np.ndarray
+
+    def song_means(self, predicted: np.ndarray) -> np.ndarray:
+        """Of windows [W, K] to [N, K]."""
+        rows = {"index": self.position, "scores": predicted}
+        return average([rows], "scores", num_songs=len(self.songs))["means"]
+
+    def thin(self, max_windows: int) -> "Rows":
+        """At most so many windows, evenly from each song, but one of each song at least."""
+        if len(self.position) <= max_windows:
+            return self
+        each = max(1, max_windows // len(self.songs))
+        ends = np.cumsum(np.bincount(self.position, minlength=len(self.songs)))
+        starts = np.concatenate([[0], ends[:-1]])
+        kept = [
+            np.unique(np.linspace(first, last - 1, min(each, last - first)).round().astype(int))
+            for first, last in zip(starts, ends, strict=True)
+        ]
+        kept = np.concatenate(kept)
+        return dataclasses.replace(self, position=self.position[kept], vectors=self.vectors[kept])
+
+    def draw_songs(self, count: int, *, seed: int) -> "Rows":
+        """At most so many songs, drawn at random."""
+        if len(self.songs) <= count:
+            return self
+        drawn = np.random.default_rng(seed).choice(len(self.songs), count, replace=False)
+        kept = np.sort(drawn)
+        of_kept = np.isin(self.position, kept)
+        return Rows(
+            songs=self.songs[kept],
+            position=np.searchsorted(kept, self.position[of_kept]),
+            vectors=self.vectors[of_kept],
+            targets=self.targets[kept],
+        )
+
+
+@dataclasses.dataclass(frozen=True)
 class Encoder:
     """Something that makes vectors of songs, and what tells it from every other such thing.
 
     Attributes:
         name: "trained", "untrained" or "mfcc".
-        identity: of JSON types; embeddings of equal identity and equal data are equal.
+        identity: of JSON types; embeddings of equal identity and equal data are equal. Where its
+            vectors are those of several layers, one after the other, "layers" has {name: width}.
         encode: (songs, indices [N]; progress) -> their embeddings, in any order. Songs that cannot
             be read are skipped.
     """
@@ -38,6 +90,23 @@ class Encoder:
     name: str
     identity: dict[str, Any]
     encode: Callable[[np.ndarray, str], Embeddings]
+
+
+def rows_of(embeddings: Embeddings, songs: np.ndarray, targets: np.ndarray) -> Rows:
+    """The windows of songs that there are embeddings of; other songs are left out.
+
+    Args:
+        embeddings: of all songs.
+        songs: int [N].
+        targets: of them, [N] or [N, K].
+    """
+    readable = np.isin(songs, embeddings.songs)
+    songs, targets = np.asarray(songs, np.int64)[readable], targets[readable]
+    order = np.argsort(songs)
+    songs, targets = songs[order], targets[order]
+    wanted = np.isin(embeddings.songs, songs)
+    position = np.searchsorted(songs, embeddings.songs[wanted])
+    return Rows(songs, position, embeddings.vectors[wanted], targets)
 
 
 def extract(
@@ -67,12 +136,28 @@ def extract(
     }
     # The weights at hand name the file of an untrained network, because there can be several.
     weights = f"-{encoder.identity['weights'][:8]}" if encoder.name == "untrained" else ""
-    path = directory / f"{encoder.name}{weights}-{info.name}-{info.fingerprint[:8]}.npz"
+    layers = "-layers" if "layers" in encoder.identity else ""
+    path = directory / f"{encoder.name}{weights}{layers}-{info.name}-{info.fingerprint[:8]}.npz"
     found = _read(path, identity)
     if found is None:
         found = _compute(encoder, songs, progress=progress)
         files.write_arrays(path, identity, songs=found.songs, vectors=found.vectors)
     return found
+
+
+def of_layers(
+    embeddings: Embeddings, widths: Mapping[str, int], names: Sequence[str]
+) -> Embeddings:
+    """Those of some layers, of vectors that are those of all.
+
+    Args:
+        embeddings: [W, D].
+        widths: {name: width} of all layers in D, in their order.
+        names: of the layers that are wanted.
+    """
+    ends = dict(zip(widths, np.cumsum(list(widths.values())), strict=True))
+    parts = [embeddings.vectors[:, ends[name] - widths[name] : ends[name]] for name in names]
+    return Embeddings(embeddings.songs, np.concatenate(parts, axis=1))
 
 
 def _compute(encoder: Encoder, songs: np.ndarray, *, progress: str) -> Embeddings:

@@ -16,6 +16,7 @@ from mclf_jax.augment import Chains
 from mclf_jax.common import keys, parallel, threads
 from mclf_jax.data.base.windows import fit_length
 from mclf_jax.evaluation.windows import make_step, song_rows
+from mclf_jax.models.hidden import layer_widths
 from mclf_jax.objectives.context import context_of
 from mclf_jax.probe.embeddings import Embeddings, Encoder
 from mclf_jax.run.directory import read_meta
@@ -25,13 +26,19 @@ from mclf_jax.run.weights import describe_listening, digest, load_variables
 PyTree = Any
 
 
-def load_trained(run: Path, parts: Experiment) -> Encoder:
+OUTPUT, LAYERS = "embedding", "layers"
+"""What is read of a network: its embedding, or all of its layers, see `models.hidden`."""
+
+
+def load_trained(run: Path, parts: Experiment, *, read: str = OUTPUT) -> Encoder:
     """The best checkpoint of a run, on windows of the songs of `parts`."""
     best = load_variables(run, parts.model, _mesh(parts))
-    return _network("trained", parts, best["variables"], step=best["step"])
+    return _network("trained", parts, best["variables"], step=best["step"], read=read)
 
 
-def make_untrained(run: Path, parts: Experiment, *, seeds: Sequence[int]) -> dict[int, Encoder]:
+def make_untrained(
+    run: Path, parts: Experiment, *, seeds: Sequence[int], read: str = OUTPUT
+) -> dict[int, Encoder]:
     """The network of a run before its first step, by seed; seeds above 0 draw other weights.
 
     Seed 0 is what the run itself started from: the model's part of what its objective makes of the
@@ -61,7 +68,9 @@ def make_untrained(run: Path, parts: Experiment, *, seeds: Sequence[int]) -> dic
         return {"params": initial["params"]["model"], **initial["state"]["model"]}
 
     drawn = {seed: variables(keys.stream(config.seed + seed, "init")) for seed in seeds}
-    return {seed: _network("untrained", parts, each, step=0) for seed, each in drawn.items()}
+    return {
+        seed: _network("untrained", parts, each, step=0, read=read) for seed, each in drawn.items()
+    }
 
 
 def make_mfcc(parts: Experiment) -> Encoder:
@@ -105,9 +114,12 @@ def mfcc_statistics(audio: np.ndarray, settings: Mfcc) -> np.ndarray:
     return np.concatenate(parts).astype(np.float32)
 
 
-def _network(name: str, parts: Experiment, variables: PyTree, *, step: int) -> Encoder:
+def _network(
+    name: str, parts: Experiment, variables: PyTree, *, step: int, read: str = OUTPUT
+) -> Encoder:
     mesh, model = _mesh(parts), parts.model
-    step_of_rows = make_step(model, outputs=("embedding",), mesh=mesh)
+    widths = layer_widths(model) if read == LAYERS else {}
+    step_of_rows = make_step(model, outputs=("embedding",), hidden=tuple(widths), mesh=mesh)
 
     def encode(songs: np.ndarray, progress: str) -> Embeddings:
         rows = song_rows(
@@ -124,6 +136,7 @@ def _network(name: str, parts: Experiment, variables: PyTree, *, step: int) -> E
     # A run that was trained anew may have the same step, but not the same weights.
     identity = describe_listening(parts.config, model)
     identity |= {"step": step, "weights": digest(variables)}
+    identity |= {"layers": widths} if widths else {}
     return Encoder(name, identity, encode)
 
 

@@ -6,7 +6,7 @@ without a song. Shapes as there.
 
 import dataclasses
 import functools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,18 +16,22 @@ from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
 from mclf_jax import metrics
-from mclf_jax.evaluation.windows import average
+from mclf_jax.evaluation.aggregation import LEARNT
 from mclf_jax.metrics import counted
 from mclf_jax.metrics.inputs import validate
 from mclf_jax.metrics.thresholds import best_f1_thresholds
 from mclf_jax.probe import classifiers
 from mclf_jax.probe.classifiers import TRANSDUCTIVE, Layers, Predict
-from mclf_jax.probe.embeddings import Embeddings
+from mclf_jax.probe.embeddings import Rows
+from mclf_jax.probe.learnt import descent
+from mclf_jax.probe.learnt.descent import Learnt
 
 Learn = Callable[[str, np.ndarray, np.ndarray], classifiers.Candidates]
 
-KINDS = (*classifiers.KINDS, *TRANSDUCTIVE)
+KINDS = (*classifiers.KINDS, *TRANSDUCTIVE, LEARNT)
 """Names of all probes."""
+OF_A_MIX = ("linear", "mlp", LEARNT)
+"""Those that can learn how layers are mixed: they are learnt by gradient descent then."""
 
 # Numbers in the training vectors up to which more threads than one get in each other's way.
 _SMALL = 4_000_000
@@ -37,74 +41,28 @@ _SURE = 3e4
 
 
 @dataclasses.dataclass(frozen=True)
-class Rows:
-    """Windows of the songs of a split.
-
-    Attributes:
-        songs: int64 [N], indices in the source.
-        position: int64 [W], to which of them each window belongs.
-        vectors: float32 [W, D].
-        targets: int [N] or float [N, K], NaN where not observed.
-    """
-
-    songs: np.ndarray
-    position: np.ndarray
-    vectors: np.ndarray
-    targets: np.ndarray
-
-    def song_means(self, predicted: np.ndarray) -> np.ndarray:
-        """Of windows [W, K] to [N, K]."""
-        rows = {"index": self.position, "scores": predicted}
-        return average([rows], "scores", num_songs=len(self.songs))["means"]
-
-    def thin(self, max_windows: int) -> "Rows":
-        """At most so many windows, evenly from each song, but one of each song at least."""
-        if len(self.position) <= max_windows:
-            return self
-        each = max(1, max_windows // len(self.songs))
-        ends = np.cumsum(np.bincount(self.position, minlength=len(self.songs)))
-        starts = np.concatenate([[0], ends[:-1]])
-        kept = [
-            np.unique(np.linspace(first, last - 1, min(each, last - first)).round().astype(int))
-            for first, last in zip(starts, ends, strict=True)
-        ]
-        kept = np.concatenate(kept)
-        return dataclasses.replace(self, position=self.position[kept], vectors=self.vectors[kept])
-
-    def draw_songs(self, count: int, *, seed: int) -> "Rows":
-        """At most so many songs, drawn at random."""
-        if len(self.songs) <= count:
-            return self
-        drawn = np.random.default_rng(seed).choice(len(self.songs), count, replace=False)
-        kept = np.sort(drawn)
-        of_kept = np.isin(self.position, kept)
-        return Rows(
-            songs=self.songs[kept],
-            position=np.searchsorted(kept, self.position[of_kept]),
-            vectors=self.vectors[of_kept],
-            targets=self.targets[kept],
-        )
-
-
-@dataclasses.dataclass(frozen=True)
 class Fitted:
     """What became of a probe.
 
     Attributes:
         scores: [N, K] of the test songs.
+        valid_scores: of the valid songs.
         setting: that was chosen, such as {"C": 0.1}.
         valid_score: of it, the headline of the task; -inf where the songs define none.
         thresholds: {tag: score} from which on a song has it, with the best F1 on the valid songs;
             for tags alone, and those that there are songs with and without.
         layers: {"kernel", "bias"} each, that say the same of plain embeddings, see `as_layers`;
             none for kinds that are no layers.
+        aggregation: of windows, "mean" or "attention".
     """
 
     scores: np.ndarray
+    valid_scores: np.ndarray
     setting: dict[str, Any]
     valid_score: float
     thresholds: dict[str, float]
     layers: tuple[Mapping[str, np.ndarray], ...]
+    aggregation: str = "mean"
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -128,21 +86,34 @@ class Joined:
         return scores
 
 
-def as_layers(joined: Joined, *, scaler: StandardScaler) -> tuple[dict[str, np.ndarray], ...]:
+def as_layers(
+    predict: Joined | Learnt, *, scaler: StandardScaler
+) -> tuple[dict[str, np.ndarray], ...]:
     """Dense layers, ReLU between them, that take embeddings as they are before `scaler`.
 
-    Hidden units of the parts stand beside each other. Labels with a constant have a kernel of 0.
-
     Returns:
-        {"kernel", "bias"} each, float32; none if a part is something else than layers.
+        {"kernel", "bias"} each, float32; none if a part of it is something else than layers.
+    """
+    made = list(predict.layers) if isinstance(predict, Learnt) else _joined_layers(predict, scaler)
+    if not made:
+        return ()
+    first = made[0]["kernel"] / np.asarray(scaler.scale_)[:, None]
+    made[0] = {"kernel": first, "bias": made[0]["bias"] - scaler.mean_ @ first}
+    return tuple({name: a.astype(np.float32) for name, a in layer.items()} for layer in made)
+
+
+def _joined_layers(joined: Joined, scaler: StandardScaler) -> list[Mapping[str, np.ndarray]]:
+    """Of standardised embeddings: hidden units of the parts stand beside each other.
+
+    Labels with a constant have a kernel of 0.
     """
     parts = [predict for _, predict in joined.parts if isinstance(predict, Layers)]
     if len(parts) < len(joined.parts):
-        return ()
+        return []
     logits = {"multi_label": logit, "single_label": _log}.get(joined.task, np.asarray)
     bias = np.clip(logits(joined.constant), -_SURE, _SURE)
-    kernel = np.zeros((len(scaler.scale_), len(bias)))
-    made = [{"kernel": kernel, "bias": bias}]
+    kernel = np.zeros((len(np.asarray(scaler.scale_)), len(bias)))
+    made: list[Mapping[str, np.ndarray]] = [{"kernel": kernel, "bias": bias}]
     if parts:
         made = []
         for number, layers in enumerate(zip(*(part.layers for part in parts), strict=True)):
@@ -153,31 +124,12 @@ def as_layers(joined: Joined, *, scaler: StandardScaler) -> tuple[dict[str, np.n
         kernel = np.zeros((len(last["kernel"]), len(bias)))
         kernel[:, learnt], bias[learnt] = last["kernel"], last["bias"]
         made[-1] = {"kernel": kernel, "bias": bias}
-    first = made[0]["kernel"] / np.asarray(scaler.scale_)[:, None]
-    made[0] = {"kernel": first, "bias": made[0]["bias"] - scaler.mean_ @ first}
-    return tuple({name: a.astype(np.float32) for name, a in layer.items()} for layer in made)
+    return made
 
 
 def _log(probabilities: np.ndarray) -> np.ndarray:
     with np.errstate(divide="ignore"):
         return np.log(probabilities)
-
-
-def rows_of(embeddings: Embeddings, songs: np.ndarray, targets: np.ndarray) -> Rows:
-    """The windows of songs that there are embeddings of; other songs are left out.
-
-    Args:
-        embeddings: of all songs.
-        songs: int [N].
-        targets: of them, [N] or [N, K].
-    """
-    readable = np.isin(songs, embeddings.songs)
-    songs, targets = np.asarray(songs, np.int64)[readable], targets[readable]
-    order = np.argsort(songs)
-    songs, targets = songs[order], targets[order]
-    wanted = np.isin(embeddings.songs, songs)
-    position = np.searchsorted(songs, embeddings.songs[wanted])
-    return Rows(songs, position, embeddings.vectors[wanted], targets)
 
 
 def fit(
@@ -191,6 +143,7 @@ def fit(
     seed: int,
     max_windows: int,
     unlabelled: Rows | None = None,
+    widths: Sequence[int] = (),
 ) -> Fitted:
     """Fit a probe and score the test songs.
 
@@ -199,11 +152,12 @@ def fit(
         task: one of `data.base.source.TASKS`.
         train, valid, test: of the splits.
         labels: the K names.
-        seed: of the weights and batches of "mlp", and of which unlabelled songs are taken where
-            there are too many; the others draw nothing.
+        seed: of the weights and batches of what is learnt in epochs, and of which unlabelled songs
+            are taken where there are too many; the others draw nothing.
         max_windows: to train on, unlabelled ones among them.
         unlabelled: other songs, of none of the splits, whose targets are not looked at; for
             kinds of `TRANSDUCTIVE`, the others leave them alone.
+        widths: of the layers in the vectors, to be mixed by what is learnt; none: no mix.
 
     Raises:
         ValueError: the kind is not for the task.
@@ -218,36 +172,60 @@ def fit(
     else:
         train = train.thin(max_windows)
         scaler = StandardScaler().fit(train.vectors)
-        learn = classifiers.KINDS[kind]
+        learn = classifiers.KINDS.get(kind)
+    x = scaler.transform(train.vectors)
     of_valid, of_test = scaler.transform(valid.vectors), scaler.transform(test.vectors)
-    candidates = _candidates(
-        functools.partial(learn, seed=seed),
-        task,
-        scaler.transform(train.vectors),
-        train.targets[train.position],
-        num_labels=len(labels),
-        takes_unknown=kind in TRANSDUCTIVE,
-    )
+    aggregation, patience = "mean", classifiers.PATIENCE.get(kind, np.inf)
+    if widths or kind == LEARNT:
+        aggregation, patience = (LEARNT if kind == LEARNT else "mean"), descent.PATIENCE
+        design = descent.Design(
+            task,
+            len(labels),
+            tuple(widths) or (x.shape[1],),
+            num_hidden=0 if kind == "linear" else descent.HIDDEN_UNITS,
+            aggregation=aggregation,
+        )
+        candidates = descent.candidates(design, x, train.position, train.targets, seed=seed)
+    else:
+        candidates = _candidates(
+            functools.partial(learn, seed=seed),
+            task,
+            x,
+            train.targets[train.position],
+            num_labels=len(labels),
+            takes_unknown=kind in TRANSDUCTIVE,
+        )
     best, best_score, since_best = None, None, 0
     small = train.vectors.size < _SMALL
     with threadpool_limits(1 if small else None, user_api="blas"):
         for setting, predict in candidates:
-            of_songs = valid.song_means(predict(of_valid))
+            of_songs = _song_scores(predict, valid, of_valid)
             score = _score(task, of_songs, valid.targets, labels)
             if best is None or score > best_score:
                 best, best_score, since_best = (setting, predict, of_songs), score, 0
             else:
                 since_best += 1
-            if since_best >= classifiers.PATIENCE.get(kind, np.inf):
+            if since_best >= patience:
                 break
         setting, predict, of_songs = best
+        if isinstance(predict, Learnt) and predict.mix:
+            setting = {**setting, "mix": [round(weight, 4) for weight in predict.mix]}
         return Fitted(
-            scores=test.song_means(predict(of_test)),
+            scores=_song_scores(predict, test, of_test),
+            valid_scores=of_songs,
             setting=setting,
             valid_score=best_score[0],
             thresholds=_thresholds(task, of_songs, valid.targets, labels),
             layers=as_layers(predict, scaler=scaler),
+            aggregation=aggregation,
         )
+
+
+def _song_scores(predict: Predict | Learnt, rows: Rows, z: np.ndarray) -> np.ndarray:
+    """[N, K] of songs, of their windows standardised [W, D]."""
+    if isinstance(predict, Learnt):
+        return predict.of_songs(z, rows.position, num_songs=len(rows.songs))
+    return rows.song_means(predict(z))
 
 
 def _score(

@@ -61,6 +61,7 @@ class ProbeResult:
         records: of every fit.
         notes: sentences that a reader of the scores should know.
         directory: where it was saved.
+        layer: of the networks, "mix" or "all"; "" for what their last layer reads.
     """
 
     run: str
@@ -74,6 +75,7 @@ class ProbeResult:
     records: tuple[Record, ...]
     notes: tuple[str, ...] = ()
     directory: Path | None = None
+    layer: str = ""
 
     @property
     def heads(self) -> dict[str, Path]:

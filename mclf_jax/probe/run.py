@@ -1,5 +1,6 @@
 """Probe a run: frozen embeddings of labelled songs, classifiers on them, baselines beside them."""
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,8 @@ from mclf_jax.data.base.source import Info, Source
 from mclf_jax.data.catalogue.items import SPLITS
 from mclf_jax.evaluation.evaluate import intervals_of, metrics_of
 from mclf_jax.export import heads
+from mclf_jax.models import Model
+from mclf_jax.models.hidden import ALL, find_layers
 from mclf_jax.probe import encoders, scratch, show, verification
 from mclf_jax.probe.cells import (
     Cell,
@@ -25,8 +28,9 @@ from mclf_jax.probe.cells import (
     labelled_songs,
 )
 from mclf_jax.probe.classifiers import MAX_WINDOWS, TRANSDUCTIVE, check_task
-from mclf_jax.probe.embeddings import Embeddings, Encoder, extract
-from mclf_jax.probe.fit import KINDS, Fitted, Rows, fit, rows_of
+from mclf_jax.probe.embeddings import Embeddings, Encoder, Rows, extract, of_layers, rows_of
+from mclf_jax.probe.fit import KINDS, OF_A_MIX, Fitted, fit
+from mclf_jax.probe.learnt.report import report_best
 from mclf_jax.probe.opening import (
     check_splits,
     find_heard,
@@ -41,6 +45,8 @@ from mclf_jax.run.weights import open_run
 from mclf_jax.train.loop import TrainingError
 
 BASELINES = ("untrained", "mfcc", "scratch")
+MIX = "mix"
+"""The layer that is a learnt mix of all."""
 
 
 def probe(
@@ -53,6 +59,7 @@ def probe(
     seeds: Sequence[int] = (0,),
     num_folds: int = 0,
     baselines: Sequence[str] = BASELINES,
+    layer: str | int | None = None,
     out: str | Path | None = None,
     num_windows: int | None = None,
     hop_s: float | None = None,
@@ -67,8 +74,10 @@ def probe(
     augmentation, and kept below RUN/probe/embeddings. The valid split, which keeps all its labels
     whatever the fraction, decides regularisation, k and when to stop.
 
-    Probes "linear" and "mlp" of the trained network that got all labels, with the first seed and
-    fold, are kept as OUT/heads/KIND.safetensors, which `mclf_jax.load` takes.
+    Probes "linear", "mlp" and "attention" of the trained network that got all labels, with the
+    first seed and fold, are kept as OUT/heads/KIND.safetensors, which `mclf_jax.load` takes. The
+    one of the trained network with the best valid score has OUT/report: scores of every song
+    (`evaluation.result.load_report`) and a page.
 
     Args:
         run: a run directory of `mclf train`, with whatever objective, or of `mclf convert`.
@@ -77,7 +86,8 @@ def probe(
         arguments: of the data set by that name, such as {"path": ...}.
         kinds: of probes on trained and untrained network: "linear", "mlp", "knn", "svm", or
             "label_spreading", which learns from songs without labels, too: those of the split
-            "unlabelled", where the songs are whose labels a fraction leaves out.
+            "unlabelled", where the songs are whose labels a fraction leaves out; or "attention",
+            which learns how windows make a song, see `learnt.descent`.
         fractions: of the training labels, each within the next larger one; the same songs for
             every method and run.
         seeds: a seed deals the folds, chooses the songs of a fraction, and draws the weights of
@@ -85,8 +95,11 @@ def probe(
         num_folds: cross-validation by group instead of the splits of the data set; 0 for those.
         baselines: "untrained", the run's network without training; "mfcc", an SVM on statistics
             of MFCCs; "scratch", the run's network trained on the same labels as a whole.
+        layer: of the networks, that is probed: a name, a number counted from 1, "all" one after
+            the other, or "mix", a learnt mix of all for "linear", "mlp" and "attention"; what the
+            last layer reads when not given. See `models.hidden`.
         out: where tables and picture go, over those of an earlier call; RUN/probe/DATA when not
-            given.
+            given, or RUN/probe/DATA-LAYER.
         num_windows, hop_s: how songs are cut, if not as in the run's evaluation.
         max_windows: to train a probe on, fewer of every song; 5,000 for "svm" and 10,000,
             labelled and unlabelled, for "label_spreading".
@@ -107,6 +120,7 @@ def probe(
     _check(kinds, fractions, seeds, baselines, num_folds, progress)
     files.check_place("out", run / "probe" if out is None else out, kind="folder")
     restore.best_step(run / "checkpoints")  # raises, before songs are decoded
+    names = () if layer is None else _find_layers(opened.model, layer, kinds)
     parts = open_parts(run, source, arguments, num_windows=num_windows, hop_s=hop_s)
     info, title = parts.source.info, title_of(parts)
     check_splits(info, num_folds=num_folds)
@@ -118,7 +132,9 @@ def probe(
             "source is an open data set, which training from scratch cannot open again: give its "
             "name and arguments, or leave 'scratch' out of baselines"
         )
-    out = run / "probe" / f"{title}-{info.fingerprint[:8]}" if out is None else Path(out)
+    shown = str(layer) if layer in (ALL, MIX) else "".join(names)
+    folder = f"{title}-{info.fingerprint[:8]}" + (f"-{shown}" if shown else "")
+    out = run / "probe" / folder if out is None else Path(out)
     songs = np.concatenate([info.splits.get(split, ()) for split in SPLITS])
     songs = labelled_songs(parts.source, songs)
     if not len(songs):
@@ -133,12 +149,18 @@ def probe(
 
     def embeddings(encoder: Encoder) -> Embeddings:
         directory = run / "probe" / "embeddings"
-        return extract(encoder, parts.source, songs, directory=directory, progress=progress)
+        found = extract(encoder, parts.source, songs, directory=directory, progress=progress)
+        if widths := encoder.identity.get("layers"):  # one pass of the network gets them all
+            return of_layers(found, widths=widths, names=names)
+        return found
 
-    best = encoders.load_trained(run, parts)
+    read = encoders.LAYERS if names else encoders.OUTPUT
+    best = encoders.load_trained(run, parts, read=read)
+    widths = best.identity.get("layers", {})
+    mixed = tuple(widths[name] for name in names) if layer == MIX else ()
     found: dict[Any, Embeddings] = {"trained": embeddings(best)}
     if "untrained" in baselines:
-        for seed, encoder in encoders.make_untrained(run, parts, seeds=seeds).items():
+        for seed, encoder in encoders.make_untrained(run, parts, seeds=seeds, read=read).items():
             found["untrained", seed] = embeddings(encoder)
     if "mfcc" in baselines:
         found["mfcc"] = embeddings(encoders.make_mfcc(parts))
@@ -148,23 +170,28 @@ def probe(
         by_name = {key if isinstance(key, str) else key[0]: made for key, made in found.items()}
         notes += verification.describe(by_name, trained=opened.config, info=info)
 
-    # What is kept of "linear" and "mlp" got all labels; of several seeds and folds it is the first.
+    # What is kept of `heads.KINDS` got all labels; of several seeds and folds it is the first.
+    most = max(fractions)
     whole = next((cell for cell in all_cells if cell.fraction == 1), None)
     fits = [("trained", kind) for kind in kinds]
     fits += [("untrained", kind) for kind in kinds if "untrained" in baselines]
     fits += [("mfcc", "svm")] * ("mfcc" in baselines)
-    records = []
+    records, of_trained = [], {}
     total = len(all_cells) * len(fits)
     with bar_of(total=total, title="probes", unit="fit", progress=progress, leave=True) as bar:
         for cell in all_cells:
             for encoder, kind in fits:
                 key = (encoder, cell.seed) if encoder == "untrained" else encoder
                 bar.set_postfix_str(f"{encoder} {kind}")
-                made = _fit(found[key], encoder, kind, cell, max_windows=max_windows)
+                how = {"max_windows": max_windows, "widths": () if encoder == "mfcc" else mixed}
+                made = _fit(found[key], encoder, kind, cell, **how)
                 records.append(made["record"])
+                if encoder == "trained" and cell.seed == seeds[0] and cell.fraction == most:
+                    of_trained.setdefault(kind, []).append(made | {"cell": cell})
                 if encoder == "trained" and kind in heads.KINDS and cell is whole:
                     path = out / "heads" / f"{kind}{heads.SUFFIX}"
-                    heads.write_head(_head(run, best, cell.source.info, **made), path)
+                    head = _head(run, best, cell.source.info, made["fitted"], made["record"])
+                    heads.write_head(dataclasses.replace(head, hidden=names), path)
                 bar.update()
     if "scratch" in baselines:
         directory = out / "scratch" if scratch_dir is None else Path(scratch_dir)
@@ -192,9 +219,22 @@ def probe(
         records=tuple(records),
         notes=tuple(notes),
         directory=out,
+        layer=shown,
     )
     show.save(result, out)
+    report_best(of_trained, parts, result, embeddings=found["trained"])
     return result
+
+
+def _find_layers(model: Model, layer: str | int, kinds: Sequence[str]) -> tuple[str, ...]:
+    if layer != MIX:
+        return find_layers(model, layer, field="layer")
+    if others := [kind for kind in kinds if kind not in OF_A_MIX]:
+        raise ValueError(
+            f"kinds has {others[0]!r}, which learns no mix of layers; for layer {MIX!r} allowed: "
+            f"{', '.join(OF_A_MIX)}"
+        )
+    return find_layers(model, ALL, field="layer")
 
 
 def _check(kinds, fractions, seeds, baselines, num_folds, progress) -> None:
@@ -230,9 +270,15 @@ def _graph_note(all_cells: Sequence[Cell], *, max_windows: int) -> str:
 
 
 def _fit(
-    embeddings: Embeddings, encoder: str, kind: str, cell: Cell, *, max_windows: int
+    embeddings: Embeddings,
+    encoder: str,
+    kind: str,
+    cell: Cell,
+    *,
+    max_windows: int,
+    widths: tuple[int, ...],
 ) -> dict[str, Any]:
-    """{"fitted": `Fitted`, "record": `Record`}."""
+    """{"fitted": `Fitted`, "record": `Record`, "songs": {split: (indices, targets)}}."""
     info = cell.source.info
     rows = {name: rows_of(embeddings, *cell.split(name)) for name in SPLITS}
     if empty := [name for name, of_split in rows.items() if not len(of_split.songs)]:
@@ -247,6 +293,7 @@ def _fit(
         seed=cell.seed,
         max_windows=max_windows,
         unlabelled=_without_labels(embeddings, cell) if kind in TRANSDUCTIVE else None,
+        widths=widths,
     )
     targets = rows["test"].targets
     record = Record(
@@ -261,7 +308,8 @@ def _fit(
         intervals=intervals_of(info, fitted.scores, targets, names=metrics.HEADLINES[info.task]),
         setting=fitted.setting,
     )
-    return {"fitted": fitted, "record": record}
+    songs = {name: (rows[name].songs, rows[name].targets) for name in ("valid", "test")}
+    return {"fitted": fitted, "record": record, "songs": songs}
 
 
 def _without_labels(embeddings: Embeddings, cell: Cell) -> Rows:
@@ -269,7 +317,7 @@ def _without_labels(embeddings: Embeddings, cell: Cell) -> Rows:
     return rows_of(embeddings, songs, np.full(len(songs), np.nan))
 
 
-def _head(run: Path, encoder: Encoder, info: Info, *, fitted: Fitted, record: Record) -> heads.Head:
+def _head(run: Path, encoder: Encoder, info: Info, fitted: Fitted, record: Record) -> heads.Head:
     """A fit as it is kept; `info` of the data with the splits that it got."""
     of_fit = ("kind", "setting", "seed", "fold", "num_train", "num_test")
     of_encoder = ("step", "weights", "short", "num_windows", "hop_s")
@@ -285,5 +333,6 @@ def _head(run: Path, encoder: Encoder, info: Info, *, fitted: Fitted, record: Re
             "metrics": {"test": record.values},
         },
         layers=fitted.layers,
+        aggregation=fitted.aggregation,
         **{name: encoder.identity[name] for name in of_encoder},
     )

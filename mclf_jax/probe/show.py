@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from mclf_jax import metrics
 from mclf_jax.common.files import write_text
+from mclf_jax.evaluation.aggregation import LEARNT
 from mclf_jax.probe.result import ProbeResult, write_records
 
 if TYPE_CHECKING:
@@ -34,7 +35,8 @@ def text(result: ProbeResult) -> str:
 
 def markdown(result: ProbeResult) -> str:
     """Heading, table and notes for a page."""
-    heading = f"### {result.run} on {result.data}"
+    layer = f", layer {result.layer}" if result.layer else ""
+    heading = f"### {result.run}{layer} on {result.data}"
     notes = [f"{note}  " for note in _notes(result)]
     return "\n".join([heading, "", markdown_table(*_cells(result)), "", *notes]) + "\n"
 
@@ -113,15 +115,21 @@ def _notes(result: ProbeResult) -> list[str]:
     if result.num_folds:
         repeats += f" × {result.num_folds} folds by group"
     notes = [
-        f"Scores of songs (means of their windows) on {result.data}, {songs} test songs a fit; "
-        f"{repeats}."
+        f"Scores of songs ({_how(result)}) on {result.data}, {songs} test songs a fit; {repeats}."
     ]
     if any(row["count"] > 1 for row in result.summary()):
         over_folds = "corrected for folds sharing songs (Nadeau and Bengio 2003)"
         how = over_folds if result.num_folds else "over seeds alone"
         notes.append(f"±: half of the 95 % interval of the mean by Student's t, {how}.")
+    if result.layer:
+        notes.insert(0, f"Embeddings: layer {result.layer} of the networks.")
     notes.append("95 % over songs: bootstrap within a fit, bounds averaged over fits.")
     return [*notes, *result.notes]
+
+
+def _how(result: ProbeResult) -> str:
+    attend = any(record.kind == LEARNT for record in result.records)
+    return "means of their windows" + (", weighed by attention where that is said" * attend)
 
 
 def _title(encoder: str, method: str) -> str:

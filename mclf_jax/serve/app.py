@@ -22,6 +22,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
+from mclf_jax.evaluation.aggregation import combine
 from mclf_jax.evaluation.windows import NOT_FINITE
 from mclf_jax.export.bundle import Bundle, right_scores
 from mclf_jax.serve import limits as limits_lib
@@ -339,9 +340,10 @@ class _Server:
         along = [start for start in head["along"] if start in rows]
         if not scored or not along:
             raise _Refused(422, "this file cannot be used: nothing in it can be decoded")
+        heard = {key: np.stack([row[key] for row in scored]) for key in scored[0]}
         mean = {
-            key: np.mean([row[key] for row in scored], axis=0, dtype=np.float64)
-            for key in ("scores", "embedding")
+            "scores": combine(heard, bundle.aggregation, task=bundle.task),
+            "embedding": heard["embedding"].mean(axis=0, dtype=np.float64),
         }
         scores = np.stack([rows[start]["scores"] for start in along])
         if not all(np.isfinite(values).all() for values in (*mean.values(), scores)):

@@ -8,7 +8,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from mclf_jax.export.bundle import Bundle, make_step
+from mclf_jax.export.bundle import OUTPUTS, Bundle, make_step
 
 _BATCH_SIZE = 16
 # Windows that wait; who sends more waits with them, so that memory is bounded.
@@ -50,7 +50,7 @@ class Batches:
         rows = np.arange(size, dtype=np.int32)
         batch = {"audio": audio, "index": rows, "row": rows, "valid": np.ones(size, np.float32)}
         found = jax.device_get(self._step(self._weights, batch))
-        return {name: found[name][: len(windows)] for name in ("scores", "embedding")}
+        return {name: found[name][: len(windows)] for name in OUTPUTS if name in found}
 
     def close(self) -> None:
         """Answer nobody any more."""

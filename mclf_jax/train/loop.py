@@ -22,6 +22,7 @@ from threadpoolctl import threadpool_limits
 from mclf_jax import config as config_lib
 from mclf_jax.common import checks, disk, files, parallel
 from mclf_jax.common.interrupt import any_process, stop_requests
+from mclf_jax.evaluation import aggregation
 from mclf_jax.evaluation.evaluate import (
     LAST,
     check_defined,
@@ -275,6 +276,7 @@ def _validation(run: Training, mesh: Mesh) -> Callable[[TrainState], dict[str, f
         check_metric(
             config.eval.metric, task=info.task, parents=info.parents, others=config.eval.metrics
         )
+        aggregation.check(config.eval.aggregation, task=info.task, field="eval.aggregation")
         if len(info.splits.get("valid", ())):
             check_defined(config.eval.metric, parts, split="valid")
         parallel.check_batch_size(config.eval.batch_size, mesh, field="eval.batch_size")

@@ -16,8 +16,9 @@ from mclf_jax.common import parallel
 from mclf_jax.data.base.columns import columns_of
 from mclf_jax.data.base.source import Source
 from mclf_jax.evaluation import evaluate as of_run
+from mclf_jax.evaluation.aggregation import song_scores
 from mclf_jax.evaluation.result import Report
-from mclf_jax.evaluation.windows import NOT_FINITE, Rows, average, song_batches
+from mclf_jax.evaluation.windows import NOT_FINITE, Rows, song_batches
 from mclf_jax.export.bundle import Bundle, make_step, right_scores
 from mclf_jax.export.collect import Paths
 from mclf_jax.run.directory import describe_data, read_config
@@ -171,8 +172,8 @@ def score_songs(bundle: Bundle, source: Source, songs: np.ndarray) -> dict[str, 
         songs: int [N], ascending.
 
     Returns:
-        "readable", bool [N]; "scores", float64 [n, K] of those n that can be read, means over
-        their windows; "num_windows".
+        "readable", bool [N]; "scores", float64 [n, K] of those n that can be read, of
+        their windows as the bundle says; "num_windows".
 
     Raises:
         ValueError: not one song can be read, or scores are not finite.
@@ -194,9 +195,11 @@ def score_songs(bundle: Bundle, source: Source, songs: np.ndarray) -> dict[str, 
         for rows in song_batches(parts, songs, bundle.weights, **how):
             count += len(rows["index"])
             place = np.searchsorted(songs, rows["index"])
-            yield {"index": place, "scores": rows["scores"]}
+            attention = {name: rows[name] for name in ("attention",) if name in rows}
+            yield {"index": place, "scores": rows["scores"], **attention}
 
-    found = average(batches(), "scores", num_songs=len(songs))
+    said = {"how": bundle.aggregation, "task": bundle.task}
+    found = song_scores(batches(), num_songs=len(songs), **said)
     readable = found["counts"] > 0
     if not readable.any():
         raise ValueError("not one song of the split could be read")

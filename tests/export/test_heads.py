@@ -83,7 +83,7 @@ def test_a_run_that_was_trained_on_is_noticed(moved):
 
 
 def test_what_is_no_probe_is_refused(moved, tmp_path):
-    with pytest.raises(FileNotFoundError, match="knn.safetensors: no such file; .*linear and mlp"):
+    with pytest.raises(FileNotFoundError, match="knn.safetensors: no such file; .*linear, mlp and"):
         load(moved.with_name("knn.safetensors"))
     (moved.parents[1] / "probe.json").write_text("{}")
     with pytest.raises(ValueError, match="folder of `mclf probe`; take .*heads/linear.safetensors"):

@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 
 from mclf_jax import metrics
-from mclf_jax.export import heads
 from mclf_jax.probe.classifiers import KINDS, Layers
-from mclf_jax.probe.embeddings import Embeddings
-from mclf_jax.probe.fit import Rows, fit, rows_of
+from mclf_jax.probe.embeddings import Embeddings, Rows, rows_of
+from mclf_jax.probe.fit import fit
 
 LABELS = ("a", "b", "c")
 
@@ -207,7 +206,7 @@ def two_classes(rng, count):
     return rng.permutation(np.arange(count) % 2)
 
 
-@pytest.mark.parametrize("kind", heads.KINDS)
+@pytest.mark.parametrize("kind", ["linear", "mlp"])
 @pytest.mark.parametrize(
     ("task", "targets"),
     [

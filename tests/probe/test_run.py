@@ -8,6 +8,7 @@ import pytest
 
 from mclf_jax import data
 from mclf_jax.api import load
+from mclf_jax.evaluation.result import load_report, saved_splits
 from mclf_jax.export import archive
 from mclf_jax.probe import embeddings as cache
 from mclf_jax.probe import load_result, probe, show
@@ -127,6 +128,10 @@ def test_tags_with_unknown_labels(run):
     assert sum(tested) == 35
     assert np.mean([r.values["roc_auc_macro"] for r in found.records]) > 0.9
     assert "2 seeds × 3 folds by group" in show.text(found)
+    # The report is of all folds of the first seed together, each song once.
+    assert saved_splits(found.directory / "report") == ["test"]
+    items = load_report(found.directory / "report", "test").items
+    assert len(items) == len(set(items)) == 35
 
 
 def test_numbers_and_songs_that_cannot_be_read(run):
@@ -217,18 +222,35 @@ class Numbers(Ranked):
 @pytest.mark.filterwarnings("ignore:.*its samples reach")
 @pytest.mark.parametrize("songs", [Ranked, Tags, Numbers])
 def test_the_probes_that_are_kept_say_what_was_scored(run, tmp_path, songs, monkeypatch):
-    scored = {}
+    scored, valid_scores = {}, {}
 
     def remembered(kind, *args, **kwargs):
         fitted = fit(kind, *args, **kwargs)
         scored.setdefault(kind, (fitted.scores, kwargs["test"].songs))
+        valid_scores.setdefault(kind, fitted.valid_score)
         return fitted
 
     monkeypatch.setattr("mclf_jax.probe.run.fit", remembered)
     source = songs(36)
-    asked = {"kinds": ("knn", "linear", "mlp"), "seeds": (0, 1), "num_windows": 3}
+    asked = {"kinds": ("knn", "linear", "attention"), "seeds": (0, 1), "num_windows": 3}
+    asked["layer"] = "mix" if songs is Tags else None
+    if songs is Tags:
+        with pytest.raises(ValueError, match="'knn', which learns no mix of layers; for"):
+            probed(run, source=source, **asked)
+        asked["kinds"] = ("mlp", "linear", "attention")
     result = probed(run, source=source, baselines=("untrained",), **asked)
-    assert list(load_result(result.directory).heads) == ["linear", "mlp"]
+    kept = [kind for kind in ("linear", "mlp", "attention") if kind in asked["kinds"]]
+    assert list(load_result(result.directory).heads) == kept
+    # The one that was the best on valid songs is told of song by song, and has a page.
+    best = max(asked["kinds"], key=lambda kind: valid_scores[kind])
+    report = load_report(result.directory / "report", "test")
+    assert report.meta["probe"] == best and report.meta["layer"] == (result.layer or "embedding")
+    np.testing.assert_array_equal(report.scores, scored[best][0])
+    record = next(r for r in result.records if r.kind == best)
+    assert report.metrics == record.values and set(report.per_label) == set(report.labels)
+    assert saved_splits(result.directory / "report") == ["test", "valid"]
+    page = (result.directory / "report" / "index.html").read_text()
+    assert f"probe {best}" in page
     for kind, path in result.heads.items():
         assert path == result.directory / "heads" / f"{kind}.safetensors"
         expected, tested = scored[kind]
@@ -272,6 +294,7 @@ def test_wrong_use_is_answered(run, tmp_path):
     refused(r"fractions is 1.5; it must be in \(0, 1\]", fractions=(1.5,))
     refused("fractions: .*none twice", fractions=(0.5, 0.5))
     refused("seeds: .*at least one", seeds=())
+    refused("layer is 'no'; short_chunk_cnn has 1 layer1, 2 layer2, 3 embedding", layer="no")
     refused("num_folds is 2; it must be at least 3", num_folds=2)
     refused("unlabelled has no labels|ranked has no labels", source="unlabelled")
     refused("say which by source", source=None, arguments={"path": "x"})

@@ -1,6 +1,7 @@
 // Who answers the page: the network itself, in this browser. Nothing is sent anywhere.
 
 import * as ort from "./ort.wasm.min.mjs";
+import { combine } from "./combine.js";
 import { average, cut, decode, fitted, resample } from "./sound.js";
 
 ort.env.wasm.numThreads = 1; // more need headers that plain file servers do not send
@@ -21,7 +22,7 @@ export async function models() {
   if (!response.ok) throw new Error("model.json is missing beside this page.");
   const { name, classes, inference, type } = await response.json();
   session ??= await ort.InferenceSession.create("model.onnx", { executionProviders: ["wasm"] });
-  known = inference;
+  known = { ...inference, classes_exclude: type === "multi-class classifier" };
   const task = type === "regression" ? "regression" : "classes";
   const model = { name, labels: classes, task, thresholds: inference.thresholds ?? {}, type };
   return { models: [model], index: false };
@@ -54,20 +55,22 @@ export async function tag(file, model, progress = () => {}) {
   const along = cut(song.length, { window, rate: known.sample_rate, hop_s, num_windows: 1 });
   const starts = [...new Set([...scored, ...along])].sort((a, b) => a - b);
   const rows = new Map();
+  const weights = new Map();
   for (let i = 0; i < starts.length; i += BATCH) {
     const some = starts.slice(i, i + BATCH);
     const audio = new Float32Array(some.length * window);
     some.forEach((start, row) => audio.set(fitted(song, start, window, known.short), row * window));
-    const { scores } = await session.run({ audio: new ort.Tensor("float32", audio, [some.length, window]) });
-    const width = scores.dims[1];
-    some.forEach((start, row) => rows.set(start, scores.data.slice(row * width, (row + 1) * width)));
+    const { scores, attention } = await session.run({ audio: new ort.Tensor("float32", audio, [some.length, window]) });
+    const of = (tensor, row) => tensor.data.slice(row * tensor.dims[1], (row + 1) * tensor.dims[1]);
+    some.forEach((start, row) => rows.set(start, of(scores, row)));
+    if (attention) some.forEach((start, row) => weights.set(start, of(attention, row)));
     progress((i + some.length) / starts.length);
     await new Promise((done) => setTimeout(done)); // so that the page stays alive
   }
-  const mean = model.labels.map((_, k) => scored.reduce((sum, s) => sum + rows.get(s)[k], 0) / scored.length);
-  if (!mean.every(Number.isFinite)) throw new Error("What the network makes of it is not finite.");
+  const found = combine(scored.map((start) => rows.get(start)), scored.map((start) => weights.get(start)), known);
+  if (!found.every(Number.isFinite)) throw new Error("What the network makes of it is not finite.");
   const right = (scores) => (known.scaling ? putRight([...scores], known.scaling, model.type) : [...scores]);
-  const said = right(mean);
+  const said = right(found);
   return {
     model: model.name,
     duration_s: song.length / known.sample_rate,

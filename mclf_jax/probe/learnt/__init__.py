@@ -1,0 +1,1 @@
+"""Probes that are learnt by gradient descent, where scikit-learn has none."""
