@@ -25,6 +25,7 @@ _PUBLIC = {
     "probe": "mclf_jax.probe",
     "read_audio": "mclf_jax.audio.decode:read_audio",
     "segments": "mclf_jax.metrics.along",
+    "suggest": "mclf_jax.data.annotators.suggest:suggest",
     "sweep": "mclf_jax.sweep",
     "train": "mclf_jax.train",
     "evaluate_along": "mclf_jax.evaluation.along:evaluate_along",

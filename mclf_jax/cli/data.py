@@ -91,6 +91,29 @@ def add_commands(commands: Any) -> None:
     listen.add_argument("--out", default="listen.html", help="the page to write")
     listen.add_argument("--songs", type=int, default=3, help="how many, from the training split")
 
+    suggest = flags.add_command(
+        subcommands,
+        _suggest,
+        examples=(
+            "mclf data suggest runs/mine NEW_SONGS --out next.csv",
+            "mclf data suggest runs/mine NEW_SONGS --known SONGS --by diverse --count 100",
+        ),
+    )
+    suggest.add_argument("run", help="run directory, or exported file")
+    suggest.add_argument("audio", nargs="+", help="audio files without labels, or folders of them")
+    suggest.add_argument("--out", default="suggest.csv", help="the table to write")
+    suggest.add_argument("--count", type=int, default=50, help="how many songs")
+    suggest.add_argument(
+        "--by",
+        nargs="+",
+        default=("uncertain", "diverse", "extremes"),
+        help="in turn: songs of which the run is unsure, songs unlike all that are known, those "
+        "with the highest score of each label",
+    )
+    suggest.add_argument(
+        "--known", nargs="+", default=(), metavar="AUDIO", help="songs that have labels already"
+    )
+
     agreement = flags.add_command(
         subcommands,
         _agreement,
@@ -217,6 +240,71 @@ def _listen(arguments: argparse.Namespace) -> None:
         config, arguments.out, title=arguments.config, num_songs=arguments.songs
     )
     print(page)
+
+
+def _suggest(arguments: argparse.Namespace) -> int:
+    """Which songs to annotate next: those of which a run is unsure, those unlike all others, the
+    extremes of each label; a table of them with the reasons."""
+    import sys
+    import warnings
+
+    import numpy as np
+
+    from mclf_jax.api import load
+    from mclf_jax.common import checks, files, progress, walk
+    from mclf_jax.common.text import tables
+    from mclf_jax.data.annotators.suggest import suggest
+
+    out = Path(arguments.out)
+    files.check_place("--out", out, kind="file")
+    checks.at_least("--count", arguments.count, 1)
+    known, _ = flags.find_audio(arguments.known) if arguments.known else ([], [])
+    taken = {str(Path(path).resolve()) for path in known}
+    found, skipped = flags.find_audio(arguments.audio)
+    paths = [path for path in found if str(Path(path).resolve()) not in taken]
+    tagger = load(arguments.run)
+    heard: dict[str, dict[str, Any]] = {}
+    wanted = list(dict.fromkeys([*paths, *known]))
+    with (
+        progress.bar(total=len(wanted), title="suggest", unit="song", leave=True) as bar,
+        warnings.catch_warnings(record=True) as said,
+    ):
+        warnings.simplefilter("always", UserWarning)
+        for each in tagger.hear_files(wanted):
+            if error := each.get("error"):
+                skipped.append((each["path"], error.reason))
+            else:
+                heard[each["path"]] = each
+            bar.update()
+    for note in dict.fromkeys(str(each.message) for each in said):
+        progress.say(f"note: {note}")
+    for path, reason in skipped:
+        print(f"skipped: {walk.shown(path)}: {reason}", file=sys.stderr)
+    paths, known = ([path for path in some if path in heard] for some in (paths, known))
+    if not paths:
+        raise ValueError(f"no songs without labels could be read in {', '.join(arguments.audio)}")
+
+    def stacked(some: list[str], name: str) -> np.ndarray:
+        return np.stack([heard[path][name] for path in some])
+
+    chosen = suggest(
+        stacked(paths, "scores") if tagger.labels else None,
+        stacked(paths, "embedding"),
+        task=tagger.task,
+        labels=tagger.labels,
+        count=arguments.count,
+        by=tuple(arguments.by),
+        known=stacked(known, "embedding") if known else None,
+    )
+    rows: list[list[Any]] = [["path", "by", "value", "why"]]
+    for each in chosen:
+        path = walk.shown(paths[each["index"]])
+        rows.append([path, each["by"], f"{each['value']:.4f}", each["why"]])
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with files.replacing(out) as temporary, temporary.open("w", encoding="utf-8") as file:
+        tables.write_rows(file, rows)
+    print(f"{len(chosen)} of {len(paths)} songs: {out}")
+    return 1 if skipped else 0
 
 
 def _agreement(arguments: argparse.Namespace) -> None:

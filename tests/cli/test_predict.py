@@ -1,5 +1,6 @@
 """`mclf predict` and `embed` of a folder as it is: each song is heard or listed, and none stops."""
 
+import csv
 import json
 import os
 
@@ -141,6 +142,25 @@ def test_embed(run, folder, tmp_path, capfd):
         assert len(found["embeddings"]) == len(HEARD)
     assert all(os.path.isfile(path) for path in paths)  # as they are on disk
     assert f"{len(HEARD)} embeddings of 16 numbers" in capfd.readouterr().out
+    song = str(folder / "-1.wav")
+    assert main(["embed", run, song, "--out", str(tmp_path / "layer.npz"), "--layer", "1"]) == 0
+    assert "1 embeddings of 4 numbers" in capfd.readouterr().out
+    assert main(["embed", run, song, "--out", str(tmp_path / "layer.npz"), "--layer", "7"]) == 1
+    assert "layer is '7'; short_chunk_cnn has 1 layer1, 2 embedding" in capfd.readouterr().err
+
+
+def test_suggest(run, folder, tmp_path, capfd):
+    out = tmp_path / "next.csv"
+    asked = ["data", "suggest", run, str(folder), "--count", "4", "--out", str(out)]
+    assert main([*asked, "--known", str(folder / "a")]) == 1
+    said, err = capfd.readouterr()
+    assert said == f"4 of {len(HEARD) - 4} songs: {out}\n" and "skipped: " in err
+    with out.open(newline="") as file:
+        head, *rows = csv.reader(file)
+    assert head == ["path", "by", "value", "why"]
+    assert [row[1] for row in rows] == ["uncertain", "diverse", "extremes", "uncertain"]
+    assert not any(f"{folder}/a/" in row[0] for row in rows)
+    assert rows[0][3].startswith("entropy ") and "of low: " in rows[2][3]
 
 
 def test_taggrams(run, tmp_path, capfd):
