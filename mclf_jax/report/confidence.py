@@ -1,5 +1,6 @@
 """How far the scores of a split can be believed, and what its thresholds do, for a page."""
 
+import dataclasses
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,8 @@ from mclf_jax.report import page
 
 RISK = 0.05
 """The error of which the page says how many decisions can be had at it."""
+_MOST_DECISIONS = 5_000_000
+"""Of more, every second song, or third, and so on is looked at: a page takes seconds."""
 _NUMBERS = {
     "calibration_error": "expected calibration error",
     "log_loss": "log loss",
@@ -30,11 +33,17 @@ def confidence(report: Report, calibration: Calibration | None) -> dict[str, Any
     if report.task == "regression" or not report.observed.any():
         return None
     own = calibration or calibration_of(report, scaling=NONE, thresholds=NONE)
-    told = effect(report, own)
+    every = -(-int(report.observed.sum()) // _MOST_DECISIONS)
+    some = report
+    if report.task == "multi_label" and every > 1:
+        parts = {"scores": report.scores[::every], "targets": report.targets[::every]}
+        some = dataclasses.replace(report, **parts)
+    told = effect(some, own)
     if own.scaling == NONE:
         told = {"after": told["after"]}
     return {
         "calibration": calibration,
+        "every": every if some is not report else 1,
         "scaled": own.scaling != NONE,
         "head": ["", *told],
         "rows": [
@@ -56,11 +65,9 @@ def _thresholds(report: Report, calibration: Calibration) -> list[list[Any]]:
     limits = np.array([calibration.thresholds.get(name, 0.5) for name in report.labels])
     scores = np.clip(calibration.apply(report.task, report.scores), 0, 1)
     counts = metrics.counts(scores, report.targets, thresholds=limits)
+    found = (metrics.precision, metrics.recall, metrics.f_beta)
     how = {"thresholds": limits, "average": "none"}
-    values = [
-        f(scores, report.targets, **how)
-        for f in (metrics.precision, metrics.recall, metrics.f_beta)
-    ]
+    values = [np.asarray(function(scores, report.targets, **how)) for function in found]
     return [
         [
             label,

@@ -54,9 +54,11 @@ def write_scores_page(
     if not reports:
         raise ValueError("a report page needs at least one evaluated split, got none")
     run_dir = Path(run_dir)
-    splits = [
-        _split(each, f"r{i}", picture_of, sound_of)
-        | {"confidence": confidence(each, _calibration(run_dir, each))}
+    splits: list[dict[str, Any]] = [
+        {
+            **_split(each, f"r{i}", picture_of, sound_of),
+            "confidence": confidence(each, _calibration(run_dir, each)),
+        }
         for i, each in enumerate(reports)
     ]
     (run_dir / "report").mkdir(exist_ok=True)

@@ -9,7 +9,7 @@ import pytest
 from mclf_jax import metrics
 from mclf_jax.evaluation.calibrate import calibration_of
 from mclf_jax.figures.spectrogram import plot_spectrogram
-from mclf_jax.report import scores
+from mclf_jax.report import confidence, scores
 from mclf_jax.report.scores import write_scores_page
 from tests.report.parsed import HOSTILE, Page
 from tests.reports import partial, report_of
@@ -56,8 +56,8 @@ def test_page_is_whole_self_contained_and_escaped(
         assert words in page.text
     for words in ("bad <b>.wav", "empty file", '"<fcn>"', "90 songs/s", "step 120"):
         assert words in page.text
-    # Curves, task's own figures, learning curves and a spectrogram a mistake.
-    assert page.counts["svg"] == {"single_label": 4, "multi_label": 4, "regression": 2}[task] + 3
+    # Curves, confidence, task's own figures, learning curves and a spectrogram a mistake.
+    assert page.counts["svg"] == {"single_label": 6, "multi_label": 6, "regression": 2}[task] + 3
 
 
 @pytest.mark.slow_beyond(1)
@@ -171,3 +171,13 @@ def test_confidence_and_thresholds_are_shown(tmp_path):
     assert "Thresholds of each label, chosen on valid for recall:0.8" in source
     assert "none: 0.5" in source  # label 1, which no song has
     assert "Risk over coverage" not in _written(tmp_path, [report_of("regression")])[0]
+
+
+def test_confidence_of_very_many_decisions_is_that_of_some(monkeypatch):
+    report = report_of("multi_label")
+    assert confidence.confidence(report, None)["every"] == 1
+    monkeypatch.setattr(confidence, "_MOST_DECISIONS", 250)
+    shown = confidence.confidence(report, None)
+    assert shown["every"] == 3
+    (line,) = [x for x in shown["risks"].axes[0].lines if x.get_drawstyle() == "steps-pre"]
+    assert len(line.get_xdata()) <= 200

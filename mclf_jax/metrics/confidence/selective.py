@@ -35,19 +35,17 @@ def risk_coverage(task: str, scores, targets) -> dict[str, np.ndarray]:
         sure, wrong = scores.max(axis=1), scores.argmax(axis=1) != targets
     else:
         seen = ~np.isnan(targets)
-        said = scores[seen] >= 0.5
-        sure, wrong = np.where(said, scores[seen], 1 - scores[seen]), said != (targets[seen] > 0.5)
+        scores, targets = scores[seen], targets[seen] > 0.5
+        sure, wrong = np.maximum(scores, 1 - scores), (scores >= 0.5) != targets
+        del scores, targets  # of all pairs of songs and labels these are the largest arrays
     if not len(sure):
         raise ValueError("no label was observed in any song, so there are no decisions")
     order = np.argsort(-sure, kind="stable")
-    sure, wrong = sure[order], np.cumsum(wrong[order])
-    last = np.append(sure[1:] < sure[:-1], True)
-    count = np.arange(1, len(sure) + 1)
-    return {
-        "coverage": count[last] / len(sure),
-        "risk": wrong[last] / count[last],
-        "score": sure[last],
-    }
+    sure, wrong = sure[order], np.cumsum(wrong[order], dtype=np.int64)
+    del order
+    last = np.flatnonzero(np.append(sure[1:] < sure[:-1], True))
+    count = last + 1
+    return {"coverage": count / len(sure), "risk": wrong[last] / count, "score": sure[last]}
 
 
 def area(curve: dict[str, np.ndarray]) -> float:
