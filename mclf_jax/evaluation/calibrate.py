@@ -20,6 +20,7 @@ from mclf_jax.metrics.calibration import expected_error, reliability
 from mclf_jax.metrics.confidence.scaling import KINDS, Scaling, fit
 from mclf_jax.metrics.confidence.selective import area, risk_coverage
 from mclf_jax.metrics.thresholds import choose_thresholds, parse_target
+from mclf_jax.run.directory import read_meta
 
 FILE = "calibration.json"
 NONE = "none"
@@ -99,6 +100,14 @@ def calibrate(
     run = Path(run)
     if thresholds not in ("", NONE):
         parse_target(thresholds)
+    if read_meta(run).get("tree"):
+        # One number for all labels keeps their order, and so the tree; one for each does not.
+        if scaling == "platt":
+            raise ValueError(
+                "scaling is 'platt', which may put a label above its parent, and this run scores "
+                "along a tree (objective.args.hierarchy): take temperature or none"
+            )
+        scaling = scaling or "temperature"
     report = evaluate_once(run, split="valid", config=config)
     found = calibration_of(report, scaling=scaling, thresholds=thresholds)
     files.write_json(run / "report" / FILE, dataclasses.asdict(found))

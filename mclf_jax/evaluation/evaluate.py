@@ -24,6 +24,7 @@ from mclf_jax.evaluation import aggregation
 from mclf_jax.evaluation.result import Report, load_report, saved_splits
 from mclf_jax.evaluation.windows import NOT_FINITE, Rows, make_step, song_batches
 from mclf_jax.metrics import outside
+from mclf_jax.objectives.supervised import tree_of_run
 from mclf_jax.run import experiment, restore
 from mclf_jax.run.directory import check_data, read_config
 from mclf_jax.run.experiment import Experiment
@@ -73,6 +74,7 @@ def score_songs(
         outputs=("scores", "loss"),
         task=task,
         distance=parts.config.objective.distance,
+        tree=tree_of_run(parts.config, parts.source.info),
         mesh=mesh,
     )
     order, heard, losses = np.argsort(songs), [], []

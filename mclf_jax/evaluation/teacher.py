@@ -66,6 +66,11 @@ def open_teacher(run: str | Path, *, task: str, label_names: Sequence[str]) -> T
                 "and the same labels in the same order; train such a run, perhaps from this one "
                 "(init.path)"
             )
+        if opened.meta.get("tree"):
+            raise ValueError(
+                f"{named}, which was trained with objective.args.hierarchy; a teacher scores each "
+                "label on its own"
+            )
         best = load_variables(run, opened.model, parallel.make_mesh())
     except FileNotFoundError as error:
         raise FileNotFoundError(f"{named}: {error}") from error

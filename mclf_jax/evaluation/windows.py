@@ -18,6 +18,7 @@ from mclf_jax.common import checks, parallel
 from mclf_jax.common import progress as progress_lib
 from mclf_jax.data import pipeline
 from mclf_jax.data.base.windows import window_starts
+from mclf_jax.losses.paths import Tree
 from mclf_jax.models import Model
 from mclf_jax.models.hidden import outputs_with_hidden
 from mclf_jax.objectives.supervised import task_loss, task_scores
@@ -42,6 +43,7 @@ def make_step(
     task: str = "multi_label",
     distance: str = "squared_error",
     hidden: tuple[str, ...] = (),
+    tree: Tree = (),
     mesh: Mesh | None = None,
 ) -> Step:
     """(variables, batch) -> rows of a batch, jitted, in evaluation mode, which changes no variable.
@@ -54,6 +56,7 @@ def make_step(
         task: one of `data.base.source.TASKS`, of scores and loss.
         distance: of the loss of numbers, see `task_loss`.
         hidden: layers that make the embedding, see `models.hidden`; none for the network's own.
+        tree: of labels that are scored along their paths, see `losses.paths`.
         mesh: every process gets the rows of all; None: of one device.
 
     Returns:
@@ -65,9 +68,10 @@ def make_step(
         found = outputs_with_hidden(model, variables, model.inputs(batch), hidden=hidden)
         rows = {name: batch[name] for name in ("row", "index", "valid")}
         if "scores" in outputs:
-            rows["scores"] = task_scores(task, found["logits"])
+            rows["scores"] = task_scores(task, found["logits"], tree=tree)
         if "loss" in outputs:
-            rows["loss"] = task_loss(task, found["logits"], batch["label"], distance=distance)
+            how = {"distance": distance, "tree": tree}
+            rows["loss"] = task_loss(task, found["logits"], batch["label"], **how)
         if "embedding" in outputs:
             rows["embedding"] = found["embedding"].astype("float32")
         return rows

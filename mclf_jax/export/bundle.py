@@ -12,6 +12,7 @@ import numpy as np
 from mclf_jax.common import checks
 from mclf_jax.evaluation import aggregation
 from mclf_jax.evaluation.aggregation import LEARNT
+from mclf_jax.losses.paths import Tree
 from mclf_jax.metrics.confidence.scaling import Scaling
 from mclf_jax.models import Model
 from mclf_jax.models.hidden import find_layers, outputs_with_hidden
@@ -38,6 +39,8 @@ class Bundle:
         head: layers of a fitted probe, {"kernel" [D, ...], "bias"} each, with ReLU between them,
             in place of the last layer of the network; none without a probe. With aggregation
             "attention", its outputs beyond the K labels are the attention.
+        tree: of labels that are scored along their paths the column above each, -1 at the top, see
+            `losses.paths`; () where each is scored on its own.
         thresholds: {label: score from which on a song is said to have it}; empty if none is known.
         scaling: puts scores right that networks give (`right_scores`); None leaves them.
         about: JSON types for readers: data, versions, date, licence, network of each member.
@@ -56,6 +59,7 @@ class Bundle:
     num_windows: int | None
     hop_s: float | None
     head: tuple[Mapping[str, Any], ...] = ()
+    tree: Tree = ()
     thresholds: Mapping[str, float] = dataclasses.field(default_factory=dict)
     scaling: Scaling | None = None
     about: Mapping[str, Any] = dataclasses.field(default_factory=dict)
@@ -111,7 +115,7 @@ def window_outputs(bundle: Bundle, weights: PyTree, audio: jax.Array) -> dict[st
         more = {}
         if bundle.aggregation == LEARNT:
             logits, more["attention"] = jnp.split(logits, [len(bundle.labels)], axis=-1)
-        scores = task_scores(bundle.task, logits)
+        scores = task_scores(bundle.task, logits, tree=bundle.tree)
         found.append({"scores": scores, "logits": logits, "embedding": embedding, **more})
     if len(found) == 1:
         return found[0]
@@ -143,9 +147,8 @@ def make_step(bundle: Bundle) -> Any:
     """
     if bundle.program is None:
         num_learnt = len(bundle.labels) if bundle.aggregation == LEARNT else 0
-        return make_live_step(
-            bundle.models, bundle.task, len(bundle.head), bundle.hidden, num_learnt
-        )
+        how = {"hidden": bundle.hidden, "num_learnt": num_learnt, "tree": bundle.tree}
+        return make_live_step(bundle.models, bundle.task, len(bundle.head), **how)
 
     def step(weights, batch):
         return _with_rows(bundle.program.call(weights, batch["audio"]), batch)
@@ -155,18 +158,24 @@ def make_step(bundle: Bundle) -> Any:
 
 @functools.lru_cache(maxsize=4)  # taggers of the same network share what is compiled
 def make_live_step(
-    models: tuple[Model, ...], task: str, num_layers: int, hidden: tuple[str, ...], num_learnt: int
+    models: tuple[Model, ...],
+    task: str,
+    num_layers: int,
+    *,
+    hidden: tuple[str, ...],
+    num_learnt: int,
+    tree: Tree = (),
 ) -> Any:
     """The step of networks that are here, and of a head of so many layers.
 
     Args:
-        models, task, hidden: of a bundle.
+        models, task, hidden, tree: of a bundle.
         num_layers: of its head.
         num_learnt: labels beside which there is attention; 0 without it.
     """
     like = Bundle(models, (), task, ("",) * num_learnt, "pad", 1, None, head=({},) * num_layers)
     how = LEARNT if num_learnt else "mean"
-    like = dataclasses.replace(like, hidden=hidden, aggregation=how)
+    like = dataclasses.replace(like, hidden=hidden, aggregation=how, tree=tree)
 
     def step(weights, batch):
         return _with_rows(window_outputs(like, weights, batch["audio"]), batch)

@@ -75,6 +75,7 @@ def _of_run(path: Path) -> Bundle:
         num_windows=config.eval.num_windows if hop_s is None else None,
         hop_s=hop_s,
         aggregation=config.eval.aggregation,
+        tree=tuple(meta.get("tree", ())) if labels else (),
         thresholds=thresholds if fitted is None else fitted.thresholds,
         scaling=None if fitted is None else fitted.fitted,
         about={
@@ -103,6 +104,7 @@ def _of_probe(path: Path) -> Bundle:
         **{name: getattr(head, name) for name in ("task", "labels", "short", "num_windows")},
         **{name: getattr(head, name) for name in ("hop_s", "aggregation", "hidden")},
         head=head.layers,
+        tree=(),
         thresholds=head.thresholds,
         scaling=None,
         about={
@@ -155,6 +157,7 @@ def _ensemble(members: dict[str, Bundle]) -> Bundle:
             "samples in a window": bundle.window_samples,
             "data.short": bundle.short,
             "eval.aggregation": bundle.aggregation,
+            "tree of labels": bundle.tree,
         }
 
     for name, member in members.items():
@@ -180,5 +183,6 @@ def _ensemble(members: dict[str, Bundle]) -> Bundle:
         num_windows=first.num_windows,
         hop_s=first.hop_s,
         aggregation=first.aggregation,
+        tree=first.tree,
         about={"members": [dict(member.about) for member in members.values()]},
     )

@@ -20,8 +20,8 @@ from mclf_jax.metrics.confidence.scaling import Scaling
 from mclf_jax.models import Model
 
 FORMAT = 2
-"""Version of what `to_json` writes, 1 where neither scaling nor hidden layers are in it; readers
-refuse later ones."""
+"""Version of what `to_json` writes, 1 without scaling, hidden layers and tree; readers refuse
+later ones."""
 _NAMES = {how: f"{how}_scores" for how in (*AGGREGATIONS, LEARNT)}
 """How aggregations are called in files."""
 
@@ -42,7 +42,7 @@ _LIKE = {
 def to_json(bundle: Bundle) -> dict[str, Any]:
     """All of a bundle but its arrays, its program and its card, as JSON types."""
     return {
-        "format": 1 if bundle.scaling is None and not bundle.hidden else FORMAT,
+        "format": FORMAT if bundle.scaling is not None or bundle.hidden or bundle.tree else 1,
         "made": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "task": bundle.task,
         "labels": list(bundle.labels),
@@ -55,6 +55,7 @@ def to_json(bundle: Bundle) -> dict[str, Any]:
             "hop_s": bundle.hop_s,
             "aggregation": aggregation_name(bundle),
         },
+        **({"tree": list(bundle.tree)} if bundle.tree else {}),
         "thresholds": dict(bundle.thresholds),
         **scaling_of(bundle),
         "about": dict(bundle.about),
@@ -100,6 +101,11 @@ def check(settings: Any, *, name: str) -> None:
     checks.choice(f"{name}: listening.aggregation", aggregation, _NAMES.values())
     documents.check(settings.get("hidden", []), [str], name=name, field="hidden")
     checks.choice(f"{name}: listening.short", settings["listening"]["short"], ("tile", "pad"))
+    tree = settings.get("tree", [])
+    documents.check(tree, [int], name=name, field="tree")
+    columns = range(-1, len(tree))
+    if tree and (len(tree) != len(settings["labels"]) or any(k not in columns for k in tree)):
+        raise ValueError(f"{name}: tree is {tree}; it must have a column, or -1, for each label")
     if not settings["networks"]:
         raise ValueError(f"{name}: networks is empty; it must name one or more")
     if unknown := sorted(set(settings["thresholds"]) - set(settings["labels"])):
@@ -146,6 +152,7 @@ def from_json(
         aggregation={name: how for how, name in _NAMES.items()}[listening["aggregation"]],
         hidden=tuple(settings.get("hidden", ())),
         head=tuple(head),
+        tree=tuple(settings.get("tree", ())),
         thresholds=settings["thresholds"],
         scaling=_scaling(settings, name=name),
         about=settings["about"] | {"made": settings["made"]},

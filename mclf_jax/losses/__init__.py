@@ -12,6 +12,7 @@ from mclf_jax.losses.consistency import (
     pseudo_label_cross_entropy,
 )
 from mclf_jax.losses.contrastive import byol_regression, info_nce, nt_xent
+from mclf_jax.losses.paths import conditional_cross_entropy, path_scores
 from mclf_jax.losses.sampled import sampled_softmax_cross_entropy
 from mclf_jax.losses.supervised import (
     cosine_distance,
@@ -23,10 +24,12 @@ from mclf_jax.losses.supervised import (
 
 __all__ = [
     "byol_regression",
+    "conditional_cross_entropy",
     "cosine_distance",
     "distillation",
     "info_nce",
     "nt_xent",
+    "path_scores",
     "prediction_distance",
     "prediction_entropy",
     "pseudo_label_cross_entropy",

@@ -1,7 +1,7 @@
 """What objectives are made of, before their own settings: the network, the task and the run."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 import numpy as np
@@ -37,6 +37,7 @@ class Context:
             evaluation, too, by the key that it is given, if it compares views.
         task: of the data set, one of `data.base.source.TASKS`.
         label_names: of the outputs, K.
+        parents: {label: parent}, where the labels are in a hierarchy.
         total_steps: of the run.
         label_smoothing: of labelled songs, for "single_label".
         pos_weight: [K] or a number, of labelled songs, for "multi_label".
@@ -52,6 +53,7 @@ class Context:
     chains: Chains = Chains()
     task: str = "single_label"
     label_names: tuple[str, ...] = ()
+    parents: Mapping[str, str] = dataclasses.field(default_factory=dict)
     total_steps: int = 1
     label_smoothing: float = 0.0
     pos_weight: np.ndarray | float = 1.0
@@ -69,6 +71,7 @@ def context_of(
     label_names: tuple[str, ...],
     targets: Callable[[], Targets],
     total_steps: int,
+    parents: Mapping[str, str] | None = None,
     teacher: Teacher | None = None,
 ) -> Context:
     """The context that a config asks for, in its sections `objective` and `augment`.
@@ -82,6 +85,7 @@ def context_of(
         label_names: of the outputs.
         targets: gives those of the training items, int [N], float [N, K] or tags.
         total_steps: of the run.
+        parents: {label: parent}, where the labels are in a hierarchy.
         teacher: opened by whoever asks, where `Traits.needs_teacher`.
     """
     settings = config.objective
@@ -95,6 +99,7 @@ def context_of(
         chains=chains,
         task=task,
         label_names=label_names,
+        parents=dict(parents or {}),
         total_steps=total_steps,
         label_smoothing=settings.label_smoothing,
         pos_weight=pos_weight,

@@ -1,20 +1,27 @@
 """Supervised learning: single-label, multi-label, or numbers."""
 
+from collections.abc import Mapping, Sequence
+
 import jax
 import jax.numpy as jnp
 import numpy as np
+from ml_collections import ConfigDict
 
 from mclf_jax import losses
 from mclf_jax.common import checks
+from mclf_jax.data.base.source import Info
+from mclf_jax.losses import paths
+from mclf_jax.losses.paths import Tree
 from mclf_jax.models import architecture, frozen
 from mclf_jax.objectives import network
 from mclf_jax.objectives.base import Loss, Objective
 from mclf_jax.objectives.context import Context
 
 DISTANCES = ("squared_error", "cosine")
+HIERARCHIES = ("none", "conditional")
 
 
-def supervised(context: Context) -> Objective:
+def supervised(context: Context, *, hierarchy: str = "none") -> Objective:
     """Cross-entropy, binary cross-entropy or a distance, by `task`.
 
     With "cosine" or `num_sampled` the objective judges the validation split itself, by its loss
@@ -23,12 +30,19 @@ def supervised(context: Context) -> Objective:
     Where `context.chains` mix across the batch, labels are mixed with the inputs of the network;
     those of "single_label" are one-hot rows then.
 
+    Args:
+        context: of the run.
+        hierarchy: of tags that have parents: "none", each on its own; or "conditional", each where
+            the one above it is (`losses.paths`), and scores are products along the path, which
+            never contradict the tree.
+
     Raises:
         ValueError: something is not for this task, or not for sampled labels.
     """
     model, chains, task = context.model, context.chains, context.task
     distance, num_sampled = context.distance, context.num_sampled
     _check_distance(distance, task)
+    tree = tree_for(hierarchy, task=task, labels=context.label_names, parents=context.parents)
     if num_sampled:
         _check_sampling(context)
     settings = {"label_smoothing": context.label_smoothing, "pos_weight": context.pos_weight}
@@ -64,7 +78,7 @@ def supervised(context: Context) -> Objective:
         )
 
     def judged(logits, label, state):
-        per_example = task_loss(task, logits, label, distance=distance, **settings)
+        per_example = task_loss(task, logits, label, distance=distance, tree=tree, **settings)
         metrics = {"accuracy": _accuracy(logits, label)} if task == "single_label" else {}
         return Loss(per_example, state, metrics)
 
@@ -74,6 +88,35 @@ def supervised(context: Context) -> Objective:
 
     judges_itself = num_sampled or distance != "squared_error"
     return Objective(init, loss, evaluate if judges_itself else None)
+
+
+def tree_for(
+    hierarchy: str, *, task: str, labels: Sequence[str], parents: Mapping[str, str]
+) -> Tree:
+    """The tree that `objective.args.hierarchy` asks for, () without one.
+
+    Raises:
+        ValueError: an unknown choice, or the data have no tags with parents.
+    """
+    checks.choice("objective.args.hierarchy", hierarchy, HIERARCHIES)
+    if hierarchy == "none":
+        return ()
+    tree = paths.tree_of(labels, parents)
+    if task != "multi_label" or max(tree, default=-1) < 0:
+        raise ValueError(
+            f"objective.args.hierarchy is {hierarchy!r}, which needs tags with parents, but the "
+            f"task is {task!r} and {sum(above >= 0 for above in tree)} labels have one: see "
+            "data.taxonomy, or set it to 'none'"
+        )
+    return tree
+
+
+def tree_of_run(config: ConfigDict, info: Info) -> Tree:
+    """The tree along which a run scores the labels of its data set, () if each on its own."""
+    if config.objective.name != "supervised":
+        return ()
+    hierarchy = config.objective.args.get("hierarchy", "none")
+    return tree_for(hierarchy, task=info.task, labels=info.labels, parents=info.parents)
 
 
 def _check_distance(distance: str, task: str) -> None:
@@ -126,8 +169,14 @@ def task_loss(
     label_smoothing: float = 0.0,
     pos_weight: np.ndarray | float = 1.0,
     distance: str = "squared_error",
+    tree: Tree = (),
 ) -> jax.Array:
-    """The loss of a task, [B, K] logits -> [B]; 0 where all labels of an example are NaN."""
+    """The loss of a task, [B, K] logits -> [B]; 0 where all labels of an example are NaN.
+
+    With a `tree` (`losses.paths`) logits are of labels where the one above them is.
+    """
+    if tree:
+        return paths.conditional_cross_entropy(logits, labels, tree, pos_weight=pos_weight)
     if task == "single_label":
         return losses.softmax_cross_entropy(logits, labels, label_smoothing=label_smoothing)
     if task == "multi_label":
@@ -137,8 +186,10 @@ def task_loss(
     return losses.squared_error(logits, labels)
 
 
-def task_scores(task: str, logits: jax.Array) -> jax.Array:
+def task_scores(task: str, logits: jax.Array, *, tree: Tree = ()) -> jax.Array:
     """Logits as what people read: probabilities, or the predicted numbers; [..., K]."""
+    if tree:
+        return paths.path_scores(logits, tree)
     if task == "single_label":
         return jax.nn.softmax(logits)
     if task == "multi_label":

@@ -94,6 +94,11 @@ def start_run(
     workdir.mkdir(parents=True, exist_ok=True)
     info, skipped = source.info, source.info.skipped
     meta = describe_run(model, task=info.task, labels=info.labels, data=describe_data(info))
+    if "hierarchy" in config.objective.args:
+        from mclf_jax.objectives.supervised import tree_of_run
+
+        if tree := tree_of_run(config, info):  # along which all who use the weights score
+            meta["tree"] = list(tree)
     for each in filter(None, (unlabelled, source)):
         meta["audio"] |= _decoded_by(each)
     if unlabelled is not None and unlabelled is not source:

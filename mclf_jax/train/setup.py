@@ -151,6 +151,7 @@ def build(config: ConfigDict) -> Training:
         chains=parts.chains,
         task=info.task,
         label_names=info.labels,
+        parents=info.parents,
         targets=functools.partial(parts.targets, "train"),
         total_steps=evaluation_steps[-1],
         teacher=teacher,

@@ -1,5 +1,6 @@
 """A `.mclf` file says what the run says, whatever happens to jax, and is refused where damaged."""
 
+import dataclasses
 import json
 import zipfile
 
@@ -7,6 +8,7 @@ import numpy as np
 import pytest
 
 from mclf_jax.api import Tagger, load
+from mclf_jax.evaluation.windows import make_step
 from mclf_jax.export import archive, program, verify
 from tests.export.bundles import RATE_HZ, small_bundle, song
 
@@ -50,6 +52,29 @@ def test_a_file_says_what_it_was_written_from(file):
     assert tagger.bundle.card == "# Card" and tagger.bundle.about["licence"] == "CC0"
     # Windows of another length are for the network itself.
     assert load(file, window_s=0.7).bundle.program is None
+
+
+def test_scores_along_paths_leave_with_the_file(file, tmp_path):
+    """Those of the program, of the network that is built anew, and of evaluation's step."""
+    bundle = small_bundle(tree=(-1, 0))
+    path = archive.write_archive(bundle, tmp_path / "tree.mclf")
+    back = load(path)
+    assert back.bundle.tree == (-1, 0) and back.bundle.program is not None
+    assert json.loads(settings_with(path))["format"] == 2
+    assert json.loads(settings_with(file))["format"] == 1  # what earlier versions can read
+    rebuilt = Tagger.of(dataclasses.replace(back.bundle, program=None))
+    flat = Tagger.of(small_bundle())
+    windows = song(num_samples=1500).reshape(3, -1)
+    own = flat.score_windows(windows)
+    wanted = np.stack([own[:, 0], own[:, 0] * own[:, 1]], axis=1)
+    step = make_step(bundle.models[0], outputs=("scores",), tree=(-1, 0))
+    rows = {"row": np.arange(3), "index": np.arange(3), "valid": np.ones(3, np.float32)}
+    seen = step(bundle.variables[0], {"audio": windows, **rows})["scores"]
+    for scores in (back.score_windows(windows), rebuilt.score_windows(windows), seen):
+        np.testing.assert_allclose(scores, wanted, atol=1e-6)
+    wrong = settings_with(path, tree=[-1, 5])
+    with pytest.raises(ValueError, match="it must have a column, or -1, for each label"):
+        load(rewritten(path, tmp_path / "wrong.mclf", **{"mclf.json": wrong}))
 
 
 @pytest.mark.parametrize("how", ["old", "unreadable", "absent", "elsewhere"])

@@ -1,0 +1,142 @@
+"""Labels as paths in a tree: probabilities that agree with it, and the loss that is theirs."""
+
+import itertools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from mclf_jax import losses, metrics
+from mclf_jax.losses.paths import levels, tree_of
+
+LABELS = ("rock", "punk", "jazz", "post-punk", "bebop")
+PARENTS = {"punk": "rock", "post-punk": "alternative", "alternative": "punk", "bebop": "jazz"}
+TREE = (-1, 0, -1, 1, 2)
+CLOSED = [
+    y
+    for y in itertools.product((0.0, 1.0), repeat=5)
+    if all(p < 0 or y[p] >= y[k] for k, p in enumerate(TREE))
+]
+
+
+def test_the_tree_steps_over_labels_that_are_not_there():
+    assert tree_of(LABELS, PARENTS) == TREE
+    assert levels(TREE) == ((0, 2), (1, 4), (3,))
+    with pytest.raises(ValueError, match="circle: a -> b -> a"):
+        tree_of(("a",), {"a": "b", "b": "a"})
+    with pytest.raises(ValueError, match="circle: columns"):
+        tree_of(("a", "b"), {"a": "b", "b": "a"})
+
+
+def test_a_score_is_never_above_that_of_its_parent_to_the_last_bit():
+    logits = jax.random.normal(jax.random.key(0), (4000, 5)) * 30
+    for dtype in ("float32", "bfloat16"):
+        scores = np.asarray(losses.path_scores(logits.astype(dtype), TREE), np.float64)
+        assert (scores >= 0).all() and (scores <= 1).all()
+        for k, parent in enumerate(TREE):
+            assert parent < 0 or (scores[:, k] <= scores[:, parent]).all()
+    # Nor is it in means over windows.
+    means = scores.reshape(40, 100, 5).mean(axis=1)
+    assert (means[:, 3] <= means[:, 1]).all() and (means[:, 1] <= means[:, 0]).all()
+
+
+def test_the_loss_is_the_likelihood_of_the_whole_path():
+    """The probabilities of all sets of labels that the tree allows are 1 together."""
+    logits = jax.random.normal(jax.random.key(1), (1, 5))
+    labels = jnp.array(CLOSED)
+    loss = losses.conditional_cross_entropy(jnp.repeat(logits, len(labels), 0), labels, TREE)
+    assert jnp.exp(-5 * loss).sum() == pytest.approx(1, abs=1e-5)
+    scores = losses.path_scores(logits, TREE)[0]
+    expected = (jnp.exp(-5 * loss)[:, None] * labels).sum(axis=0)
+    np.testing.assert_allclose(scores, expected, rtol=1e-5)
+    flat = losses.conditional_cross_entropy(logits, labels[5:6], (-1,) * 5)
+    np.testing.assert_allclose(flat, losses.sigmoid_cross_entropy(logits, labels[5:6]), rtol=1e-6)
+
+
+def test_unobserved_labels_and_what_lies_below_absent_ones_have_no_gradient():
+    nan = jnp.nan
+    labels = jnp.array([[1, 0, nan, 0, nan], [1, 1, 0, nan, nan]])
+    logits = jax.random.normal(jax.random.key(2), (2, 5))
+
+    def loss(z):
+        return losses.conditional_cross_entropy(z, labels, TREE).sum()
+
+    gradient = jax.grad(loss)(logits)
+    assert np.isfinite(gradient).all()
+    np.testing.assert_array_equal(gradient != 0, [[1, 1, 0, 0, 0], [1, 1, 1, 0, 0]], strict=False)
+    for i, k in zip(*np.nonzero(gradient), strict=True):
+        step = jnp.zeros((2, 5)).at[i, k].set(1e-2)
+        numeric = (loss(logits + step) - loss(logits - step)) / 2e-2
+        assert numeric == pytest.approx(float(gradient[i, k]), abs=1e-3)
+    nothing = losses.conditional_cross_entropy(logits[:1], jnp.full((1, 5), nan), TREE)
+    assert nothing == 0
+
+
+def test_mixtures_of_songs():
+    """Of two songs in equal parts: the mean of their losses, as the loss is linear in labels."""
+    logits = jnp.repeat(jax.random.normal(jax.random.key(3), (1, 5)), 3, 0)
+    one, other = jnp.array(CLOSED[-1]), jnp.array(CLOSED[2])
+    labels = jnp.stack([one, other, (one + other) / 2])
+    loss = losses.conditional_cross_entropy(logits, labels, TREE)
+    assert loss[2] == pytest.approx(float(loss[:2].mean()), rel=1e-5)
+
+
+def _songs(seed, count):
+    """Points around 3 x 4 centres: genres are far apart, their subgenres near."""
+    centres = np.random.default_rng(99)
+    genre = centres.normal(size=(3, 8)) * 1.2
+    sub = genre[:, None] + centres.normal(size=(3, 4, 8)) * 0.9
+    rng = np.random.default_rng(seed)
+    which = rng.integers(0, 12, count)
+    x = sub.reshape(12, 8)[which] + rng.normal(size=(count, 8))
+    labels = np.concatenate([np.eye(3)[which // 4], np.eye(12)[which]], axis=1)
+    return jnp.array(x), jnp.array(labels)
+
+
+@pytest.mark.slow
+def test_paths_make_fewer_severe_mistakes():
+    names = tuple(f"g{i}" for i in range(3)) + tuple(f"s{i}" for i in range(12))
+    parents = {f"s{i}": f"g{i // 4}" for i in range(12)}
+    tree = tree_of(names, parents)
+    test_x, test_y = _songs(1, 1500)
+    found = {}
+    for name in ("flat", "paths"):
+        values = []
+        for seed in range(4):
+            x, y = _songs(10 + seed, 60)
+
+            def loss(p, x=x, y=y, name=name):
+                z = x @ p["w"] + p["b"]
+                if name == "paths":
+                    return losses.conditional_cross_entropy(z, y, tree).mean()
+                return losses.sigmoid_cross_entropy(z, y).mean()
+
+            params = {"w": jnp.zeros((8, 15)), "b": jnp.zeros(15)}
+            optimizer = optax.adam(0.05)
+
+            def step(_, carry, loss=loss, optimizer=optimizer):
+                params, state = carry
+                updates, state = optimizer.update(jax.grad(loss)(params), state)
+                return optax.apply_updates(params, updates), state
+
+            carry = params, optimizer.init(params)
+            params, _ = jax.jit(lambda c, s=step: jax.lax.fori_loop(0, 300, s, c))(carry)
+            z = test_x @ params["w"] + params["b"]
+            scores = losses.path_scores(z, tree) if name == "paths" else jax.nn.sigmoid(z)
+            scores, truth = np.asarray(scores), np.asarray(test_y)
+            best = scores[:, 3:].argmax(axis=1)
+            values.append(
+                [
+                    metrics.hierarchical(scores, truth, labels=names, parents=parents)[
+                        "f1_hierarchical"
+                    ],
+                    (truth[:, 3:].argmax(axis=1) // 4 != best // 4).mean(),
+                    (scores[:, 3:] > scores[:, :3].repeat(4, axis=1)).any(axis=1).mean(),
+                ]
+            )
+        found[name] = np.mean(values, axis=0)
+    assert found["paths"][0] > found["flat"][0]
+    assert found["paths"][1] < found["flat"][1]  # the wrong genre
+    assert found["paths"][2] == 0 < found["flat"][2]  # contradictions
