@@ -27,6 +27,7 @@ def test_what_has_no_tree_is_refused():
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:the array")  # songs lie around their number
 def test_evaluation_and_prediction_agree_with_the_tree(tmp_path):
     taxonomy = tmp_path / "taxonomy.json"
     taxonomy.write_text(json.dumps({"parents": {"low": "sound"}}))
