@@ -18,6 +18,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GroupShuffleSplit
 from sklearn.preprocessing import StandardScaler
+from threadpoolctl import threadpool_limits
 
 from mclf_jax import data
 from mclf_jax.api import load
@@ -52,10 +53,13 @@ def main(argv: Sequence[str] | None = None) -> None:
         ),
     }
     for encoder, x in vectors.items():
-        curves = {
-            name: np.array([simulate(x, labels, groups, by=by, seed=s) for s in range(asked.seeds)])
-            for name, by in STRATEGIES.items()
-        }
+        with threadpool_limits(1, user_api="blas"):  # the matrices are small
+            curves = {
+                name: np.array(
+                    [simulate(x, labels, groups, by=by, seed=s) for s in range(asked.seeds)]
+                )
+                for name, by in STRATEGIES.items()
+            }
         counts = range(FIRST, LAST + 1, STEP)
         shown = [n for n in range(len(counts)) if n % 2 == 0]
         print(f"\n**{encoder}**, {len(items)} songs, {asked.seeds} seeds\n")
@@ -69,7 +73,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             cells.append(
                 "" if name == "random" else f"{gain['mean']:+.3f} ± {gain['half_width']:.3f}"
             )
-            print(f"| {name} | " + " | ".join(cells) + " |")
+            print(f"| {name} | " + " | ".join(cells) + " |", flush=True)
 
 
 def simulate(x, labels, groups, *, by: Sequence[str], seed: int) -> list[float]:
