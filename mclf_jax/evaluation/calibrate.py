@@ -20,7 +20,7 @@ from mclf_jax.metrics.calibration import expected_error, reliability
 from mclf_jax.metrics.confidence.scaling import KINDS, Scaling, fit
 from mclf_jax.metrics.confidence.selective import area, risk_coverage
 from mclf_jax.metrics.thresholds import choose_thresholds, parse_target
-from mclf_jax.run.directory import read_meta
+from mclf_jax.run.directory import read_config, read_meta
 
 FILE = "calibration.json"
 NONE = "none"
@@ -108,6 +108,12 @@ def calibrate(
                 "along a tree (objective.args.hierarchy): take temperature or none"
             )
         scaling = scaling or "temperature"
+    used = read_config(run).eval.aggregation
+    if config is not None and config.eval.aggregation != used:
+        raise ValueError(
+            f"eval.aggregation is {config.eval.aggregation!r}, but the scores of {run} are used by "
+            f"{used!r}: what is fitted to the one is wrong for the other"
+        )
     report = evaluate_once(run, split="valid", config=config)
     found = calibration_of(report, scaling=scaling, thresholds=thresholds)
     files.write_json(run / "report" / FILE, dataclasses.asdict(found))

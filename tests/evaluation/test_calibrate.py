@@ -117,6 +117,8 @@ def test_the_command_says_what_it_does_to_test(run, capsys):
     assert said.splitlines()[-1] == str(run / "report" / "calibration.json")
     assert cli.main(["calibrate", str(run), "--thresholds", "best"]) == 1
     assert "thresholds is 'best'; allowed: f1, f_beta:B" in capsys.readouterr().err
+    assert cli.main(["calibrate", str(run), "--config.eval.aggregation=max"]) == 1
+    assert "eval.aggregation is 'max', but the scores of" in capsys.readouterr().err
 
 
 def test_it_belongs_to_a_checkpoint(run):
