@@ -85,9 +85,17 @@ def add_commands(commands: Any) -> None:
         examples=(
             "mclf data listen --config clmr:data=folder --from SONGS",
             "mclf data listen --config quickstart --songs 5 --out hear.html",
+            "mclf data listen --audio SONG.mp3 --chain clmr --chain tutorial",
         ),
     )
-    flags.add_config(listen)
+    flags.add_config(listen, needed="sometimes")
+    listen.add_argument("--audio", nargs="+", metavar="SONG", help="these songs, without a config")
+    listen.add_argument(
+        "--chain",
+        action="append",
+        help="of --audio: a preset, or what augment.chain takes; given twice: both, side by side "
+        "(default: clmr)",
+    )
     listen.add_argument("--out", default="listen.html", help="the page to write")
     listen.add_argument("--songs", type=int, default=3, help="how many, from the training split")
 
@@ -227,9 +235,17 @@ def _listen(arguments: argparse.Namespace) -> None:
     spectrograms."""
     from mclf_jax import config as config_lib
     from mclf_jax.common import files
-    from mclf_jax.report.listen import PREVIEW, write_listening_page
+    from mclf_jax.report.listen import PREVIEW, write_listening_page, write_songs_page
 
     files.check_place("--out", arguments.out, kind="file")
+    if (arguments.config is None) == (arguments.audio is None):
+        raise ValueError("say what to hear: --config, training songs of it, or --audio, your files")
+    if arguments.audio is not None:
+        chains = tuple(dict.fromkeys(arguments.chain or [PREVIEW]))
+        print(write_songs_page(arguments.audio, arguments.out, chains=chains))
+        return
+    if arguments.chain:
+        raise ValueError("--chain is of --audio; a config has --config.augment.waveform=NAME")
     config = config_lib.load(arguments.config, overrides=arguments.overrides)
     if not (config.augment.waveform or config.augment.chain):
         print(

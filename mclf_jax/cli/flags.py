@@ -121,13 +121,13 @@ def joined_fields(words: Sequence[str]) -> list[str]:
     return joined
 
 
-def add_config(command: argparse.ArgumentParser) -> None:
-    """--config FILE, which the command cannot do without, and changes of any of its fields."""
+def add_config(command: argparse.ArgumentParser, *, needed: str = "always") -> None:
+    """--config FILE, and changes of any of its fields; `needed` "sometimes": the command checks."""
     command.set_defaults(fields="taken")
     command.description += " Any field is changed by --config.FIELD=VALUE."
     command.add_argument(
         "--config",
-        required=True,
+        required=needed == "always",
         help="name (`mclf configs`) or file, with its arguments after a colon: folder:path=DIR; "
         "--config NAME --help shows what it takes",
     )

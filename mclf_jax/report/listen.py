@@ -1,5 +1,7 @@
 """`mclf data listen`: the augmentations of a config as players and pictures, before they train."""
 
+import ast
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,9 +10,12 @@ from ml_collections import ConfigDict
 
 from mclf_jax import augment
 from mclf_jax.audio.decode import AudioError
+from mclf_jax.audio.features import LogMel
 from mclf_jax.augment import Augmentation
-from mclf_jax.common import checks
+from mclf_jax.common import checks, walk
+from mclf_jax.config.fields import base
 from mclf_jax.data.base.windows import fit_length
+from mclf_jax.evaluation.song import Song
 from mclf_jax.figures.spectrogram import plot_spectrogram
 from mclf_jax.report import page
 from mclf_jax.report.players import add_players, alone
@@ -21,6 +26,7 @@ PREVIEW = "clmr"
 """The chain that is shown where a config has none."""
 
 NUM_DRAWS = 4  # of the whole chain
+_BESIDE = "Draws of both chains, side by side"
 _LONGEST_S = 5.0
 _PAGE_BYTES = 12e6  # all players together, at most; pictures come on top
 
@@ -67,10 +73,108 @@ def write_listening_page(
         presets=sorted(augment.PRESETS),
         where=config.augment.on,
         waveform=chain,
+        chains={},
+        beside=_BESIDE,
         spectrogram=parts.chains.spectrogram,
         batch=parts.chains.batch,
         songs=[_song(parts, chain, index, window, shown) for index, window in windows.items()],
     )
+
+
+def write_songs_page(
+    paths: Sequence[str],
+    out: str | Path,
+    *,
+    chains: Sequence[str] = (PREVIEW,),
+    window_s: float = _LONGEST_S,
+    sample_rate_hz: int = 22050,
+    seed: int = 0,
+) -> Path:
+    """The same page of files, without a config or a data set; of two chains the draws stand side by
+    side.
+
+    Args:
+        paths: of audio; the middle of each is heard.
+        out: the file to write.
+        chains: one or two: names of `augment.PRESETS`, or what `augment.chain` takes, as text.
+        window_s: what is heard of each, shorter where there is less.
+        sample_rate_hz: of what is heard.
+        seed: of the draws.
+
+    Raises:
+        AudioError: a file cannot be read.
+        ValueError: no file, more than two chains, or one that is none.
+    """
+    if not paths or not 1 <= len(chains) <= 2:
+        raise ValueError(f"got {len(paths)} songs and {len(chains)} chains; one or two are heard")
+    made = {name: _chain(name, sample_rate_hz=sample_rate_hz) for name in chains}
+    draws = NUM_DRAWS * len(made) + sum(len(chain.augmentations) for chain in made.values())
+    fitting_s = _fitting_s(len(paths) * (1 + draws), rate_hz=sample_rate_hz)
+    shown = round(min(window_s, fitting_s) * sample_rate_hz)
+    songs = []
+    for number, path in enumerate(paths):
+        song = Song(path, rate=sample_rate_hz, sample_rate_hz=None)
+        length = min(song.length, round(window_s * sample_rate_hz))
+        start = np.array([(song.length - length) // 2])
+        window = next((audio for _, audio in song.windows(start, length, "pad")), None)
+        if window is None:
+            raise AudioError(song.name, "ends before its header says")
+        heard = {"The window itself": [{"title": "Original", "caption": "", "audio": window}]}
+        drawn = []
+        for name, chain in made.items():
+            rng = np.random.default_rng([seed, number])
+            heard[f"{name}: each augmentation alone"] = [
+                alone(each, rng, window) for each in chain.augmentations
+            ]
+            drawn.append([(f"{name}, draw {i + 1}", chain(rng, window)) for i in range(NUM_DRAWS)])
+        # Of two chains: one of each in a row.
+        heard[_BESIDE if len(made) == 2 else f"The whole chain, drawn {NUM_DRAWS} times"] = [
+            {"title": title, "caption": "", "audio": audio}
+            for row in zip(*drawn, strict=True)
+            for title, audio in row
+        ]
+        turned_down_db = add_players(sum(heard.values(), []), rate_hz=sample_rate_hz, shown=shown)
+        songs.append(
+            {
+                "name": walk.shown(path),
+                "label": "",
+                "turned_down_db": turned_down_db,
+                "groups": heard,
+            }
+        )
+    return page.write(
+        out,
+        "listen",
+        title=" and ".join(made),
+        window_s=window_s,
+        shown_s=shown / sample_rate_hz,
+        rate_hz=sample_rate_hz,
+        preset=None,
+        presets=(),
+        where="",
+        waveform=None,
+        chains=made,
+        beside=_BESIDE,
+        spectrogram=None,
+        batch=None,
+        songs=songs,
+    )
+
+
+def _chain(text: str, *, sample_rate_hz: int) -> Any:
+    """Of the name of a preset, or of the text of a tuple of `augment.chain`."""
+    settings = base().augment
+    if text.lstrip().startswith(("(", "[")):
+        try:
+            settings.chain = checks.as_tuples(ast.literal_eval(text))
+        except (ValueError, SyntaxError, TypeError) as error:
+            raise ValueError(f"chain {text!r} cannot be read: {error}") from error
+    else:
+        settings.waveform = text
+    made = augment.build(settings, features=LogMel(sample_rate_hz=sample_rate_hz)).waveform
+    if made is None:
+        raise ValueError(f"chain {text!r} changes nothing; presets: {', '.join(augment.PRESETS)}")
+    return made
 
 
 def _windows(parts: Experiment, num_songs: int) -> dict[int, np.ndarray]:
@@ -104,10 +208,14 @@ def _window(parts: Experiment, index: int) -> np.ndarray:
 
 def _shown_samples(parts: Experiment, num_players: int) -> int:
     rate_hz = parts.source.info.sample_rate_hz
+    seconds = _fitting_s(num_players, rate_hz=rate_hz)
+    return min(parts.model.window_samples, round(seconds * rate_hz))
+
+
+def _fitting_s(num_players: int, *, rate_hz: int) -> float:
     # Two bytes a sample, and base64 makes four of three; FLAC takes off what it can.
     fitting_s = _PAGE_BYTES / num_players / (rate_hz * 2 * 4 / 3)
-    seconds = min(_LONGEST_S, max(1.0, fitting_s))
-    return min(parts.model.window_samples, round(seconds * rate_hz))
+    return min(_LONGEST_S, max(1.0, fitting_s))
 
 
 def _song(

@@ -149,6 +149,27 @@ def test_the_command(tmp_path, capsys):
     assert "changes no waveforms" not in out.read_text(encoding="utf-8")
 
 
+def test_songs_without_a_data_set_and_two_chains_side_by_side(tmp_path, capsys):
+    noise = np.random.default_rng(0).standard_normal(9000) / 20
+    soundfile.write(tmp_path / "song.wav", noise, 8000)
+    out = tmp_path / "two.html"
+    command = ["data", "listen", "--audio", str(tmp_path / "song.wav"), "--out", str(out)]
+    chain = '(("gain", 1.0, {"min_db": -20.0, "max_db": -20.0}),)'
+    turned = '[["polarity_inversion", 1.0, {}]]'
+    assert cli.main([*command, "--chain", chain, "--chain", turned]) == 0
+    text = out.read_text(encoding="utf-8")
+    assert text.count("<audio") == 1 + 2 + 2 * NUM_DRAWS
+    assert text.count('class="players two"') == 1
+    assert "Gain(min_db=-20.0" in text and "PolarityInversion()" in text
+    for wrong, message in (
+        (["--chain", "loud"], "augment.waveform is 'loud'; allowed"),
+        (["--chain", "(1"], "chain '(1' cannot be read"),
+        (["--config", "quickstart"], "say what to hear: --config"),
+    ):
+        assert cli.main([*command, *wrong]) == 1
+        assert message in capsys.readouterr().err
+
+
 def test_errors(tmp_path, capsys):
     with pytest.raises(ValueError, match="num_songs is 0; it must be at least 1"):
         write(tmp_path, num_songs=0)
