@@ -14,6 +14,7 @@ from ml_collections import ConfigDict
 from mclf_jax import config as config_lib
 from mclf_jax.common import checks
 from mclf_jax.evaluation.evaluate import evaluate_once
+from mclf_jax.evaluation.result import load_report
 from mclf_jax.report.comparison.compute import Comparison, compare_reports
 from mclf_jax.report.comparison.write import write
 from mclf_jax.report.run import hearing
@@ -39,7 +40,7 @@ def compare_runs(
     Of runs with other songs or labels than each other, those that all have are compared.
 
     Args:
-        runs: run directories of one task.
+        runs: run directories of one task, or folders of `mclf probe`, whose best probe counts.
         split: that all have.
         metric, by, ensemble: see `compare_reports`.
         seeds: "together", or "apart": every run is a method of its own.
@@ -55,7 +56,9 @@ def compare_runs(
     folders = list(dict.fromkeys(Path(run) for run in runs))
     if len(folders) < 2:
         raise ValueError(f"got {len(folders)} run(s) to compare; give two or more")
-    configs = {run: read_config(run) for run in folders}
+    probes = [run for run in folders if (run / "probe.json").is_file()]
+    # Probes have a report and no config of their own: each is a method.
+    configs = {run: config_lib.base() if run in probes else read_config(run) for run in folders}
     methods = _methods(configs, seeds=seeds)
     chosen = ""
     if against:
@@ -68,22 +71,26 @@ def compare_runs(
         chosen = of[0]
     reports = {
         name: [
-            evaluate_once(run, split=split, config=_with_path(configs[run], path))
+            load_report(run / "report", split)
+            if run in probes
+            else evaluate_once(run, split=split, config=_with_path(configs[run], path))
             for run in members
         ]
         for name, members in methods.items()
     }
     found = compare_reports(reports, metric=metric, by=by, against=chosen, ensemble=ensemble)
-    found = dataclasses.replace(
-        found, settings=_settings({name: configs[of[0]] for name, of in methods.items()})
-    )
+    of_runs = {name: configs[of[0]] for name, of in methods.items() if of[0] not in probes}
+    found = dataclasses.replace(found, settings=_settings(of_runs) if of_runs else [])
     if out is not None:
         curves = {
             name: [history.read(run / "metrics.jsonl") for run in members]
             for name, members in methods.items()
         }
-        config = _with_path(configs[folders[0]], path) or configs[folders[0]]
-        write(found, out, curves=curves, **_hearing(config))
+        heard = {}
+        if of_runs:
+            config = next(iter(of_runs.values()))
+            heard = _hearing(_with_path(config, path) or config)
+        write(found, out, curves=curves, **heard)
     return found
 
 

@@ -103,3 +103,12 @@ def test_a_page_without_sounds_says_why(runs, monkeypatch):
     config.data.args = {"path": "/nowhere"}
     with pytest.warns(UserWarning, match="the page has no sounds, .*no such folder"):
         assert comparison._hearing(config) == {}
+
+
+def test_folders_of_probes_are_compared_by_their_reports(tmp_path):
+    for name, seed in (("linear", 0), ("mix", 0)):
+        report_of("single_label", num_labels=3, seed=seed).save(tmp_path / name / "report")
+        (tmp_path / name / "probe.json").write_text("{}")
+    found = mclf_jax.compare_runs([tmp_path / "linear", tmp_path / "mix"], out=tmp_path / "out")
+    assert found.settings == [] and (tmp_path / "out" / "index.html").is_file()
+    assert [row["name"] for row in found.table] == ["linear", "mix"]
