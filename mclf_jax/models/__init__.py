@@ -151,7 +151,14 @@ class Model:
         return self.features.shape(self.window_samples)
 
     def init(self, key: jax.Array) -> dict[str, Any]:
-        """Fresh variables: {"params": ..., "batch_stats": ...}."""
+        """Fresh variables: {"params": ..., "batch_stats": ...}.
+
+        Compiled as one program, which takes a part of the time of one for each operation.
+        """
+        return jax.jit(lambda key: self.init_in_call_order(key), inline=True)(key)
+
+    def init_in_call_order(self, key: jax.Array) -> dict[str, Any]:
+        """`init` as Linen does it: modules stand in the order in which the network calls them."""
         x = jnp.zeros((1, *self.input_shape))
         return dict(self.module.init({"params": key}, x, train=False))
 

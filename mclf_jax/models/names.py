@@ -36,7 +36,7 @@ def variables_in_call_order(model: Model) -> dict[tuple[str, ...], jax.ShapeDtyp
     order: list[str] = []
 
     def init(key):
-        variables = model.init(key)
+        variables = model.init_in_call_order(key)
         # Batch normalisation makes its statistics first, and other modules have none.
         for collection in sorted(variables, key=lambda name: name != "params"):
             order.extend(name for name in variables[collection] if name not in order)

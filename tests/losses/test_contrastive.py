@@ -11,10 +11,17 @@ from jax.sharding import NamedSharding, PartitionSpec
 from mclf_jax.common import parallel
 from mclf_jax.losses import contrastive
 
+SETTINGS = ("temperature", "block_size")
+# Compiled whole: one program is compiled much sooner than each of its operations.
+nt_xent = jax.jit(contrastive.nt_xent, static_argnames=SETTINGS)
+contrast_views = jax.jit(contrastive.contrast_views, static_argnames=SETTINGS)
+contrast_bilinear = jax.jit(contrastive.contrast_bilinear, static_argnames=SETTINGS)
+contrast_negatives = jax.jit(contrastive.contrast_negatives, static_argnames="temperature")
+
 RNG = np.random.default_rng(0)
 A, B, C = RNG.standard_normal((3, 12, 6))
-VALID = np.array([1] * 9 + [0] * 3)
-SAME = np.array([0, 1, 2, 0, 4, 5, 0, 7, 2, 9, 9, 2])
+VALID = np.array([1] * 9 + [0] * 3, np.int32)
+SAME = np.array([0, 1, 2, 0, 4, 5, 0, 7, 2, 9, 9, 2], np.int32)
 
 
 def plain_nt_xent(views, *, temperature, valid=None, same=None):
@@ -45,7 +52,7 @@ def plain_nt_xent(views, *, temperature, valid=None, same=None):
 @pytest.mark.parametrize("masks", [{}, {"valid": VALID}, {"valid": VALID, "same": SAME}])
 def test_nt_xent_is_the_definition(masks, block_size):
     with jax.enable_x64(True):
-        got = contrastive.nt_xent(A, B, temperature=0.1, block_size=block_size, **masks)
+        got = nt_xent(A, B, temperature=0.1, block_size=block_size, **masks)
     expected = plain_nt_xent([A, B], temperature=0.1, **masks)
     np.testing.assert_allclose(got, expected.reshape(-1), rtol=1e-10)
 
@@ -55,7 +62,7 @@ def test_nt_xent_is_the_definition(masks, block_size):
 def test_three_views(block_size):
     with jax.enable_x64(True):
         views = jnp.stack([A, B, C], axis=1)
-        got = contrastive.contrast_views(
+        got = contrast_views(
             views, temperature=0.3, valid=VALID, same=SAME, block_size=block_size
         )
     expected = plain_nt_xent([A, B, C], temperature=0.3, valid=VALID, same=SAME)
@@ -65,9 +72,9 @@ def test_three_views(block_size):
 @pytest.mark.slow
 def test_equal_embeddings_know_nothing():
     ones = jnp.ones((48, 8))
-    loss = contrastive.nt_xent(ones, ones, temperature=0.5)
+    loss = nt_xent(ones, ones, temperature=0.5)
     np.testing.assert_allclose(loss, np.log(2 * 48 - 1), rtol=1e-6)
-    np.testing.assert_allclose(contrastive.nt_xent(ones, ones, block_size=10), loss, rtol=1e-6)
+    np.testing.assert_allclose(nt_xent(ones, ones, block_size=10), loss, rtol=1e-6)
     queue = contrastive.info_nce(ones, ones, jnp.ones((100, 8)))
     np.testing.assert_allclose(queue, np.log(101), rtol=1e-6)
 
@@ -80,7 +87,7 @@ def loss_of(name, **settings):
         return (contrastive.nt_xent(a, b, temperature=0.2, **settings) * weight).sum()
 
     def bilinear(a, b):
-        contrast = contrastive.contrast_bilinear(a, b, C[:6] / 6, **settings)
+        contrast = contrast_bilinear(a, b, C[:6] / 6, **settings)
         return (contrast.loss * weight[:12]).sum()
 
     def info_nce(a, b):
@@ -123,7 +130,7 @@ def test_zero_vectors_and_large_ones_stay_finite():
     a = jnp.asarray(A, jnp.float32).at[0].set(0).at[1].multiply(1e15)
     for block_size in (None, 5):
         loss, grad = jax.value_and_grad(
-            lambda a, size: contrastive.nt_xent(a, B, temperature=0.01, block_size=size).sum()
+            lambda a, size: nt_xent(a, B, temperature=0.01, block_size=size).sum()
         )(a, block_size)
         assert np.isfinite(loss)
         assert np.isfinite(grad).all()
@@ -132,12 +139,12 @@ def test_zero_vectors_and_large_ones_stay_finite():
 
 @pytest.mark.slow
 def test_rows_that_are_not_valid_count_nowhere():
-    full = jax.grad(lambda a: contrastive.nt_xent(a, B[:9]).sum())(A[:9].astype("f4"))
-    masked = jax.grad(lambda a: contrastive.nt_xent(a, B, valid=VALID).sum())(A.astype("f4"))
+    full = jax.grad(lambda a: nt_xent(a, B[:9]).sum())(A[:9].astype("f4"))
+    masked = jax.grad(lambda a: nt_xent(a, B, valid=VALID).sum())(A.astype("f4"))
     np.testing.assert_allclose(masked[:9], full, rtol=1e-5, atol=1e-6)
     assert (np.asarray(masked[9:]) == 0).all()
-    loss = contrastive.nt_xent(A, B, valid=VALID).reshape(2, 12)
-    np.testing.assert_allclose(loss[:, :9], contrastive.nt_xent(A[:9], B[:9]).reshape(2, 9), 1e-5)
+    loss = nt_xent(A, B, valid=VALID).reshape(2, 12)
+    np.testing.assert_allclose(loss[:, :9], nt_xent(A[:9], B[:9]).reshape(2, 9), 1e-5)
     assert (np.asarray(loss[:, 9:]) == 0).all()
 
 
@@ -148,7 +155,7 @@ def test_bilinear_is_a_softmax_over_the_other_crops():
     expected = np.log(np.exp(logits).sum(axis=1)) - np.diag(logits)
     correct = logits.argmax(axis=1) == np.arange(12)
     for block_size in (None, 5):
-        got = contrastive.contrast_bilinear(A, B, kernel, temperature=2.0, block_size=block_size)
+        got = contrast_bilinear(A, B, kernel, temperature=2.0, block_size=block_size)
         np.testing.assert_allclose(got.loss, expected, rtol=1e-4)
         np.testing.assert_array_equal(got.correct, correct)
 
@@ -157,7 +164,7 @@ def test_bilinear_is_a_softmax_over_the_other_crops():
 def test_info_nce_and_byol_are_their_definitions():
     a, b, c = (x / np.linalg.norm(x, axis=1, keepdims=True) for x in (A, B, C))
     logits = np.concatenate([(a * b).sum(axis=1, keepdims=True), a @ c.T], axis=1) / 0.2
-    got = contrastive.contrast_negatives(A, B, C, temperature=0.2)
+    got = contrast_negatives(A, B, C, temperature=0.2)
     np.testing.assert_allclose(got.loss, np.log(np.exp(logits).sum(1)) - logits[:, 0], rtol=1e-5)
     np.testing.assert_array_equal(got.correct, logits.argmax(axis=1) == 0)
     expected = np.square(a - b).sum(axis=1)
@@ -167,8 +174,8 @@ def test_info_nce_and_byol_are_their_definitions():
 @pytest.mark.slow
 def test_weights_of_negatives_are_how_often_they_come():
     count = np.array([1, 2, 0, 3] * 3)
-    got = contrastive.contrast_negatives(A, B, C, weights=count)
-    expected = contrastive.contrast_negatives(A, B, np.repeat(C, count, axis=0))
+    got = contrast_negatives(A, B, C, weights=count)
+    expected = contrast_negatives(A, B, np.repeat(C, count, axis=0))
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5), got, expected)
 
 
@@ -178,16 +185,16 @@ def test_correct_is_whether_a_positive_comes_first():
     near[3] = -A[3]
     for block_size in (None, 7):
         views = jnp.stack([jnp.asarray(A), jnp.asarray(near)], axis=1)
-        correct = np.asarray(contrastive.contrast_views(views, block_size=block_size).correct)
+        correct = np.asarray(contrast_views(views, block_size=block_size).correct)
         assert (correct[3] == 0).all()
         assert np.delete(correct, 3, axis=0).all()
         # The nearest one is of the same track, so it is nobody to be told apart from.
         views = views.at[4].set(views[5])
-        masked = contrastive.contrast_views(
+        masked = contrast_views(
             views, same=jnp.arange(12).at[4].set(5), block_size=block_size
         )
         assert np.asarray(masked.correct)[4:6].all()
-        plain = contrastive.contrast_views(views, block_size=block_size)
+        plain = contrast_views(views, block_size=block_size)
         assert not np.asarray(plain.correct)[4:6].any()
 
 
@@ -199,7 +206,7 @@ def test_one_device_equals_eight(block_size):
     same = jnp.arange(32) // 3
 
     def loss(views, valid, same):
-        contrast = contrastive.contrast_views(
+        contrast = contrast_views(
             views, valid=valid, same=same, temperature=0.1, block_size=block_size
         )
         return contrast.loss.sum(), contrast.correct
@@ -219,7 +226,7 @@ def test_blocks_never_hold_the_whole_matrix():
 
     def temporary_bytes(block_size, num_devices):
         def loss(views):
-            return contrastive.contrast_views(views, block_size=block_size).loss.mean()
+            return contrast_views(views, block_size=block_size).loss.mean()
 
         split = NamedSharding(parallel.make_mesh(num_devices), PartitionSpec("data"))
         compiled = jax.jit(jax.value_and_grad(loss), in_shardings=split).lower(views).compile()
@@ -234,9 +241,9 @@ def test_blocks_never_hold_the_whole_matrix():
 
 def test_errors():
     with pytest.raises(ValueError, match=r"shapes \(12, 6\) and \(11, 6\)"):
-        contrastive.nt_xent(A, B[1:])
+        nt_xent(A, B[1:])
     with pytest.raises(ValueError, match="1 views of each clip; it must have at least 2"):
-        contrastive.contrast_views(A[:, None])
+        contrast_views(A[:, None])
 
 
 def test_halves_are_compared_in_float32():
