@@ -1,5 +1,6 @@
 """Figures of several runs in one picture: curves, scores, differences."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -156,4 +157,35 @@ def robustness_curves(
     for axes in all_axes[::4]:
         axes.set_ylabel(title_of(metric))
     figure.legend(*all_axes[0].get_legend_handles_labels(), loc="outside lower left", ncols=4)
+    return figure
+
+
+@styled
+def scores_and_costs(rows: Sequence[Mapping[str, Any]]) -> Figure:
+    """A score against the operations for a minute of music; the larger a mark, the more parameters.
+
+    Args:
+        rows: "name", "parameters", "gflop_per_minute", "metric" and "scores" of its runs, of which
+            mean and range are drawn.
+    """
+    figure, axes = single(7.0, 4.2)
+    parameters = np.array([row["parameters"] for row in rows], float)
+    areas = 30 + 220 * parameters / parameters.max()
+    for number, (row, area) in enumerate(zip(rows, areas, strict=True)):
+        x, y = row["gflop_per_minute"], float(np.mean(row["scores"]))
+        axes.plot([x, x], [min(row["scores"]), max(row["scores"])], color=MUTED, linewidth=1)
+        axes.scatter([x], [y], s=area, color=colour(number), alpha=0.75, linewidth=0)
+        offset = (0, -4 - math.sqrt(area) / 2)
+        axes.annotate(
+            short(row["name"]),
+            (x, y),
+            offset,
+            textcoords="offset points",
+            ha="center",
+            va="top",
+            fontsize=7,
+        )
+    axes.set_xscale("log")
+    axes.margins(x=0.12, y=0.12)
+    axes.set(xlabel="GFLOP for a minute of music", ylabel=title_of(rows[0]["metric"]))
     return figure

@@ -14,7 +14,9 @@ from mclf_jax import objectives
 from mclf_jax.common.interrupt import Interrupted
 from mclf_jax.data.views.hidden import NothingHidden
 from mclf_jax.evaluation.evaluate import evaluate_once
-from mclf_jax.run.directory import read_meta
+from mclf_jax.models import size
+from mclf_jax.run.cost import read_cost
+from mclf_jax.run.directory import read_meta, read_model
 from mclf_jax.sweep.probes import check_probes, probe_once
 from mclf_jax.sweep.settings import RunOf, Setting, resolve, without_seed
 from mclf_jax.sweep.tables import write_tables
@@ -37,7 +39,8 @@ def run(
     Args:
         config: that settings change.
         settings: names of run directories and fields to change, such as `settings_of` gives.
-        workdir: of the run directories, `sweep.md` and `sweep.csv`.
+        workdir: of the run directories, `sweep.md` and `sweep.csv`, and of `cost.png` where
+            networks differ in what they cost.
         splits: of songs to score, with a table each, see `evaluation.evaluate`: "valid" to choose
             by; "hidden" where settings use a part of the labels, and left out where they do not.
         probes: name -> arguments of `probe.probe`, for settings that learn without labels and so
@@ -45,8 +48,8 @@ def run(
 
     Returns:
         One dict a setting: "name", "changes", "objective", "target", "status" and, if it finished,
-        "metrics" of each split and "task" of what it learnt, and "probes", the `ProbeResult`s by
-        name.
+        "cost" of `size.measure` with "trained_s", "metrics" of each split and "task" of what it
+        learnt, and "probes", the `ProbeResult`s by name.
 
     Raises:
         Interrupted: by a signal; what has been trained is saved.
@@ -99,7 +102,9 @@ def _train_and_score(
         return {"status": f"failed: {error}"}
     if outcome.status == "interrupted":
         return {"status": "interrupted", "step": outcome.step}
-    result: dict[str, Any] = {"status": "finished"}
+    result: dict[str, Any] = {"status": "finished", "cost": size.measure(read_model(run_dir))}
+    if cost := read_cost(run_dir):
+        result["cost"]["trained_s"] = cost.trained_s
     if setting.data.target or not _predicts_labels(setting):
         result["probes"] = {
             name: probe_once(run_dir, name, arguments) for name, arguments in probes.items()

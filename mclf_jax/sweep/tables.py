@@ -12,18 +12,19 @@ from mclf_jax import metrics, objectives
 from mclf_jax.common.files import write_text
 from mclf_jax.common.text import tables
 from mclf_jax.data.views.hidden import HIDDEN
+from mclf_jax.figures.comparison import scores_and_costs
 from mclf_jax.sweep.probes import compare_all
 from mclf_jax.sweep.settings import RunOf, grid, without_seed
 
 
 def write_tables(results: Sequence[dict], *, workdir: Path) -> str:
-    """Write `sweep.md` and `sweep.csv`.
+    """Write `sweep.md` and `sweep.csv`, and `cost.png` where settings differ in what they cost.
 
     The first has scores of test songs, or other splits, mean and sample standard deviation over
     the seeds of each setting, and of the difference from the first setting with the same seeds, so
-    that what all settings owe to a fold of the data or to a choice of labels drops out; the
-    comparison of probes; and why what is not finished is not. The second has a line for each run,
-    for people's own statistics.
+    that what all settings owe to a fold of the data or to a choice of labels drops out; what each
+    costs, where that differs; the comparison of probes; and why what is not finished is not. The
+    second has a line for each run, for people's own statistics.
 
     Args:
         results: of `run.run`.
@@ -35,12 +36,16 @@ def write_tables(results: Sequence[dict], *, workdir: Path) -> str:
     scored = [r for r in results if objectives.traits(r["objective"]).predicts_labels]
     splits = dict.fromkeys(split for result in scored for split in result.get("metrics", ()))
     tables = [_score_table(scored, split) for split in splits or ("test",)] if scored else []
-    parts = [*tables, compare_all(results)]
+    costs = _costs(scored)
+    parts = [*tables, _cost_table(costs), compare_all(results)]
     unfinished = [result for result in results if result["status"] != "finished"]
     parts.append("".join(f"- {result['name']}: {result['status']}\n" for result in unfinished))
     markdown = "\n".join(filter(None, parts))
     write_text(workdir / "sweep.md", markdown)
     write_text(workdir / "sweep.csv", _csv(results))
+    drawn = [row for row in costs if row["scores"]]
+    if len(drawn) > 1:
+        scores_and_costs(drawn).savefig(workdir / "cost.png", dpi=150)
     return markdown
 
 
@@ -94,6 +99,47 @@ def _score_table(results: Sequence[dict], split: str) -> str:
     return f"Scores of {songs}; ±: sample standard deviation over runs.\n\n{table}"
 
 
+def _costs(results: Sequence[dict]) -> list[dict[str, Any]]:
+    """Of every setting what a run costs, and its headline; nothing where all cost the same."""
+    found = []
+    for row in rows_of(results):
+        known = [result for result in row if "cost" in result]
+        if not known:
+            continue
+        split = next(iter(known[0].get("metrics", {})), "test")
+        metric = metrics.HEADLINES[known[0]["task"]][0]
+        times = [r["cost"]["trained_s"] for r in known if "trained_s" in r["cost"]]
+        found.append(
+            {
+                "name": _label(row),
+                "parameters": known[0]["cost"]["parameters"],
+                "gflop_per_minute": known[0]["cost"]["gflop_per_minute"],
+                "trained_s": float(np.mean(times)) if times else None,
+                "metric": metric,
+                "scores": [s[metric] for r in known if metric in (s := _scores(r, split))],
+            }
+        )
+    differs = len({(row["parameters"], row["gflop_per_minute"]) for row in found}) > 1
+    return found if differs else []
+
+
+def _cost_table(costs: Sequence[dict[str, Any]]) -> str:
+    if not costs:
+        return ""
+    lines = [["setting", "parameters", "GFLOP for a minute of music", "training"]]
+    lines.append(["---"] * len(lines[0]))
+    for row in costs:
+        trained = "-" if row["trained_s"] is None else f"{row['trained_s'] / 60:.1f} min"
+        lines.append(
+            [row["name"], f"{row['parameters']:,}", f"{row['gflop_per_minute']:.3g}", trained]
+        )
+    table = "".join(f"| {' | '.join(line)} |\n" for line in lines)
+    return (
+        "What a run costs; operations are those of matrix products and convolutions, without "
+        f"features; training is the mean over runs.\n\n{table}"
+    )
+
+
 def _scores(result: dict, split: str) -> dict[str, float]:
     return result.get("metrics", {}).get(split, {})
 
@@ -124,7 +170,10 @@ def _count(row: Sequence[dict], word: str) -> int:
 
 def _csv(results: Sequence[dict]) -> str:
     """A line for each run: what it changes, then its scores, those of test under plain names."""
-    told = [{"name": r["name"], "status": r["status"], **r["changes"]} for r in results]
+    told = [
+        {"name": r["name"], "status": r["status"], **r["changes"], **r.get("cost", {})}
+        for r in results
+    ]
     scored = [
         {
             name if split == "test" else f"{split} {name}": value

@@ -13,7 +13,7 @@ import pytest
 import soundfile
 
 from mclf_jax import config as config_lib
-from mclf_jax import sweep
+from mclf_jax import models, sweep
 from mclf_jax.train import overview
 from mclf_jax.train import setup as training
 from tests.recipes import EXPERIMENTS, ROOT, golden_name
@@ -81,12 +81,28 @@ def songs(tmp_path_factory):
 
 def test_every_recipe_is_here():
     own_data = {"ablations.augmentation", "ablations.distillation", "ablations.few_labels"}
-    own_data |= {"ablations.frontend", "transfer.how=scratch"}
+    own_data |= {"ablations.frontend", "ablations.networks", "transfer.how=scratch"}
     own_data |= {"ablations.pretraining", "folder", "quickstart", "pretext_listening"}
     others = ("small_pretraining", "semi_supervised", "noisy_student")  # see their own tests
     names = {golden_name(*one) for one in EXPERIMENTS}
     elsewhere = {name for name in names if name.startswith(others)}
     assert names - elsewhere == set(PARAMETERS) | own_data | PRETEXT
+
+
+@pytest.mark.slow
+def test_the_comparison_has_every_network():
+    path = f"{ROOT}/configs/ablations/networks.py:size=small"
+    config = config_lib.load(path)
+    found = {}
+    for _, changes in sweep.settings_of(path):
+        model = config_lib.override(config, changes).model
+        built = models.build(model.name, num_labels=10, **model.args)
+        shapes = jax.eval_shape(built.init, jax.random.key(0))
+        found[model.name] = sum(leaf.size for leaf in jax.tree.leaves(shapes["params"]))
+    assert found.keys() == models.ARCHITECTURES.keys()
+    assert max(found.values()) < 2_000_000
+    with pytest.raises(ValueError, match="networks has vgg; allowed: fcn, vgg_ish"):
+        config_lib.load(f"{ROOT}/configs/ablations/networks.py:networks=vgg+fcn")
 
 
 def test_transfer_takes_any_data_set_in_its_own_splits():

@@ -62,9 +62,7 @@ def test_nt_xent_is_the_definition(masks, block_size):
 def test_three_views(block_size):
     with jax.enable_x64(True):
         views = jnp.stack([A, B, C], axis=1)
-        got = contrast_views(
-            views, temperature=0.3, valid=VALID, same=SAME, block_size=block_size
-        )
+        got = contrast_views(views, temperature=0.3, valid=VALID, same=SAME, block_size=block_size)
     expected = plain_nt_xent([A, B, C], temperature=0.3, valid=VALID, same=SAME)
     np.testing.assert_allclose(got.loss, expected.T, rtol=1e-10)
 
@@ -190,9 +188,7 @@ def test_correct_is_whether_a_positive_comes_first():
         assert np.delete(correct, 3, axis=0).all()
         # The nearest one is of the same track, so it is nobody to be told apart from.
         views = views.at[4].set(views[5])
-        masked = contrast_views(
-            views, same=jnp.arange(12).at[4].set(5), block_size=block_size
-        )
+        masked = contrast_views(views, same=jnp.arange(12).at[4].set(5), block_size=block_size)
         assert np.asarray(masked.correct)[4:6].all()
         plain = contrast_views(views, block_size=block_size)
         assert not np.asarray(plain.correct)[4:6].any()

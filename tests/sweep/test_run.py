@@ -328,3 +328,22 @@ def test_jobs_run_side_by_side_and_after_what_they_build_on(tmp_path, monkeypatc
     assert "fails: failed, see" in capfd.readouterr().out
     with pytest.raises(ValueError, match="--jobs is 0"):
         run_jobs(jobs, workdir=tmp_path, at_a_time=0)
+
+
+def test_what_settings_cost(tmp_path):
+    def of(name, parameters, seed, score):
+        cost = {"parameters": parameters, "gflop_per_minute": parameters / 100, "trained_s": 90.0}
+        scores = {"test": {"accuracy": score, "f1_macro": score}}
+        changes = {"model.name": name, "seed": seed}
+        return result(f"{name},seed={seed}", changes, cost=cost, metrics=scores)
+
+    results = [of("small", 500, 0, 0.5), of("small", 500, 1, 0.6), of("large", 12_000, 0, 0.7)]
+    text = sweep_table.write_tables(results, workdir=tmp_path)
+    assert "| small | 500 | 5 | 1.5 min |\n| large | 12,000 | 120 | 1.5 min |\n" in text
+    assert (tmp_path / "cost.png").stat().st_size > 1000
+    with (tmp_path / "sweep.csv").open(newline="") as file:
+        assert [row["parameters"] for row in csv.DictReader(file)] == ["500", "500", "12000"]
+    # Nothing to tell where all cost the same.
+    (tmp_path / "same").mkdir()
+    text = sweep_table.write_tables(results[:2], workdir=tmp_path / "same")
+    assert "What a run costs" not in text and not (tmp_path / "same" / "cost.png").exists()
