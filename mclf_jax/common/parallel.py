@@ -5,11 +5,13 @@ shardings. The batch is split over the mesh axis "data"; parameters are replicat
 split too ("fsdp").
 """
 
+import functools
 import os
 from collections.abc import Sequence
 from typing import Any
 
 import jax
+from jax.ad_checkpoint import checkpoint_name, checkpoint_policies
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from mclf_jax.common import peers
@@ -18,6 +20,9 @@ PyTree = Any
 
 # Below this an array is cheaper to keep everywhere than to gather.
 _FSDP_MIN_SIZE = 2**14
+_GATHERED = "gathered parameters"
+WITHOUT_GATHERED = checkpoint_policies.save_anything_except_these_names(_GATHERED)
+"""A policy of `jax.checkpoint`: all is kept for the backward pass but what `gather` made."""
 
 
 def start() -> None:
@@ -87,6 +92,38 @@ def param_shardings(abstract: PyTree, mesh: Mesh, *, strategy: str) -> PyTree:
         return NamedSharding(mesh, PartitionSpec(*[None] * axis, "data"))
 
     return jax.tree.map(sharding, abstract)
+
+
+def gather(tree: PyTree, shardings: PyTree) -> PyTree:
+    """Within a jitted function, arrays that `param_shardings` has split, whole on every device.
+
+    Without it the compiler may leave them as they are and split activations by features instead,
+    which costs many times the memory and the traffic. The gradient of such an array comes back
+    split, so that no device holds the sum of all. Under `jax.checkpoint` with `WITHOUT_GATHERED`
+    the backward pass gathers again what the forward pass had.
+    """
+
+    def whole(leaf, sharding):
+        return leaf if sharding.is_fully_replicated else _gather(leaf, sharding)
+
+    return jax.tree.map(whole, tree, shardings)
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(1,))
+def _gather(x: jax.Array, sharding: NamedSharding) -> jax.Array:
+    x = jax.lax.with_sharding_constraint(x, replicated(sharding.mesh))
+    return checkpoint_name(x, _GATHERED)
+
+
+def _gather_forward(x, sharding):
+    return _gather(x, sharding), None
+
+
+def _gather_backward(sharding, _, gradient):
+    return (jax.lax.with_sharding_constraint(gradient, sharding),)
+
+
+_gather.defvjp(_gather_forward, _gather_backward)
 
 
 def split_by_rows(mesh: Mesh) -> NamedSharding:

@@ -123,7 +123,8 @@ def _train(
     state, progress, traits = start.state, start.progress, run.objective.traits
     out_shardings = (start.shardings, parallel.replicated(mesh))
     train_steps = [
-        jax.jit(one, donate_argnums=0, out_shardings=out_shardings) for one in run.steps()
+        jax.jit(one, donate_argnums=0, out_shardings=out_shardings)
+        for one in run.steps(shardings=start.shardings)
     ]
     dataset = run.batches(process_index=jax.process_index(), process_count=jax.process_count())
     log = functools.partial(_log, logbook, checkpoints, config.train.batch_size)

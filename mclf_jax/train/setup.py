@@ -106,8 +106,12 @@ class Training:
             key, objective=objective, optimizer=self.optimizer, ema_decay=config.optim.ema_decay
         )
 
-    def steps(self) -> list[TrainStep]:
-        """A training step for each stage of `frozen`, to be jitted."""
+    def steps(self, *, shardings: TrainState | None = None) -> list[TrainStep]:
+        """A training step for each stage of `frozen`, to be jitted.
+
+        Args:
+            shardings: of the state, where something of it is split over devices.
+        """
         config = self.parts.config
         made = []
         for stage in range(len(self.frozen.stages)):
@@ -121,6 +125,7 @@ class Training:
                     optimizer=self.optimizer,
                     seed=config.seed,
                     ema_decay=config.optim.ema_decay,
+                    shardings=shardings,
                 )
             )
         return made

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from mclf_jax.common import keys
+from mclf_jax.common import keys, parallel
 from mclf_jax.objectives.base import Objective
 from mclf_jax.run.state import TrainState
 from mclf_jax.train.optim import Optimizer, update_ema
@@ -31,7 +31,12 @@ def init_state(key: jax.Array, *, objective: Objective, optimizer: Optimizer, em
 
 
 def make_train_step(
-    *, objective: Objective, optimizer: Optimizer, seed: int, ema_decay: float = 0.0
+    *,
+    objective: Objective,
+    optimizer: Optimizer,
+    seed: int,
+    ema_decay: float = 0.0,
+    shardings: TrainState | None = None,
 ) -> TrainStep:
     """(state, batch) -> (state, metrics), to be jitted.
 
@@ -39,19 +44,32 @@ def make_train_step(
     batch statistics, contrastive terms and gradients need no explicit communication. The loss is
     the mean over the valid rows; one of which no label is observed counts with its loss of 0, so
     that every other song has the same weight in whatever batch it comes.
+
+    Args:
+        objective, optimizer, seed, ema_decay: of the run.
+        shardings: of the state. What it splits over the devices is gathered for the loss, and
+            split again in the gradients, so that the batch is what the work is split by.
     """
+    leaves = jax.tree.leaves(shardings)
+    is_split = not all(sharding.is_fully_replicated for sharding in leaves)
 
     def train_step(state, batch):
         key = jax.random.fold_in(keys.stream(seed, "step"), state.step)
         weight = batch["valid"] / jnp.maximum(batch["valid"].sum(), 1.0)
 
-        def mean_loss(params):
+        def mean_loss(params, model_state):
+            if is_split:
+                params = parallel.gather(params, shardings.params)
+                model_state = parallel.gather(model_state, shardings.model_state)
             # Scopes are what `mclf inspect --topology` knows the parts of a program by.
             with jax.named_scope("objective"):
-                loss = objective.loss(params, state.model_state, batch, key)
+                loss = objective.loss(params, model_state, batch, key)
                 return (loss.per_example * weight).sum(), loss
 
-        (value, loss), grads = jax.value_and_grad(mean_loss, has_aux=True)(state.params)
+        if is_split:
+            mean_loss = jax.checkpoint(mean_loss, policy=parallel.WITHOUT_GATHERED)
+        gradient = jax.value_and_grad(mean_loss, has_aux=True)
+        (value, loss), grads = gradient(state.params, state.model_state)
         ema = state.ema
         with jax.named_scope("optimizer"):
             updates, opt_state = optimizer.transform.update(grads, state.opt_state, state.params)

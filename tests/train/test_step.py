@@ -66,7 +66,7 @@ def run(num_devices, data, *, objective, optimizer, strategy="replicated", ema_d
     shardings = parallel.param_shardings(jax.eval_shape(initial), mesh, strategy=strategy)
     state = jax.jit(initial, out_shardings=shardings)()
     step = jax.jit(
-        make_train_step(seed=0, **settings),
+        make_train_step(seed=0, shardings=shardings, **settings),
         donate_argnums=0,
         out_shardings=(shardings, parallel.replicated(mesh)),
     )

@@ -193,7 +193,7 @@ def _compile(run: Training, mesh: Mesh) -> tuple[Any, float]:
         return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding)
 
     step = jax.jit(
-        run.steps()[0],
+        run.steps(shardings=shardings)[0],
         donate_argnums=0,
         out_shardings=(shardings, parallel.replicated(mesh)),
     )

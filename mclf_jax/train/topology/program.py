@@ -115,19 +115,29 @@ def traffic(program: Program) -> dict[str, float]:
 def collectives(program: Program) -> dict[str, dict[str, float]]:
     """{kind: {"count", "bytes"}} of what devices exchange: the size of the results, on a device."""
     found: dict[str, dict[str, float]] = {}
+    # A fusion may hold one, and several fusions the ends and the middle of the same.
+    seen: set[str] = set()
     for instruction, computation, times, _ in _run(program):
-        kind = _collective(instruction)
-        if kind is None:
-            continue
-        size = _size(instruction.shape, everywhere=True)
-        if instruction.opcode.endswith("-start") and kind != "all-reduce":
-            # Its result has the operands beside what comes out.
-            size -= sum(
-                _size(computation[name].shape, everywhere=True) for name in instruction.operands
-            )
-        entry = found.setdefault(kind, {"count": 0, "bytes": 0})
-        entry["count"] += times
-        entry["bytes"] += times * max(size, 0)
+        inside, name = {instruction.name: instruction}, ""
+        if instruction.opcode == "fusion":
+            name = _called(instruction)
+            inside = program.computations[name]
+        for one in inside.values():
+            kind = _collective(one)
+            channel = re.search(r"channel_id=\d+", one.attributes)
+            if kind is None or (name and channel and channel[0] in seen):
+                continue
+            if name and channel:
+                seen.add(channel[0])
+            size = _least(one.shape)
+            if name.startswith("all-reduce-scatter"):
+                kind, size = "reduce-scatter", _least(instruction.shape)
+            elif one.opcode == "all-gather-start":
+                # Its result has the operands beside what comes out.
+                size -= sum(_least(computation[operand].shape) for operand in one.operands)
+            entry = found.setdefault(kind, {"count": 0, "bytes": 0})
+            entry["count"] += times
+            entry["bytes"] += times * size
     return found
 
 

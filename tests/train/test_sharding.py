@@ -1,0 +1,96 @@
+"""`parallel.params=fsdp`: parameters are split over devices, and the work is split by songs."""
+
+import dataclasses
+import functools
+import importlib.util
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from mclf_jax.common import keys, parallel
+from mclf_jax.objectives.supervised import supervised
+from mclf_jax.train.step import init_state, make_train_step
+from mclf_jax.train.topology import program
+from mclf_jax.train.topology.devices import devices_of
+from tests.objectives.material import made
+from tests.train.test_step import batches, run, sgd, small_model
+
+NEEDS_LIBTPU = pytest.mark.skipif(
+    importlib.util.find_spec("libtpu") is None, reason="libtpu is not installed"
+)
+WIDTH, LAYERS, BATCH, DEVICES = 256, 3, 64, 8
+LAYER_BYTES = 4 * WIDTH * WIDTH
+
+
+class Wide(nn.Module):
+    """More bytes of parameters than of activations, where splitting them matters."""
+
+    @nn.compact
+    def __call__(self, x, *, train):
+        x = x.reshape(x.shape[0], -1)[:, :WIDTH]
+        for i in range(LAYERS):
+            x = nn.relu(nn.Dense(WIDTH, name=f"layer{i}")(x))
+        return {"embedding": x, "logits": nn.Dense(3, name="head")(x)}
+
+
+def compiled(strategy, devices=None):
+    model = dataclasses.replace(small_model(), module=Wide())
+    settings = {"objective": made(supervised, model, task="single_label"), "optimizer": sgd()}
+    mesh = parallel.make_mesh(DEVICES, devices=devices)
+    initial = functools.partial(init_state, keys.stream(0, "init"), ema_decay=0.0, **settings)
+    state = jax.eval_shape(initial)
+    shardings = parallel.param_shardings(state, mesh, strategy=strategy)
+    shapes = {"features": (BATCH, *model.input_shape), "label": (BATCH,), "valid": (BATCH,)}
+    rows = parallel.split_by_rows(mesh)
+    batch = {
+        name: jax.ShapeDtypeStruct(shape, jnp.int32 if name == "label" else "f4", sharding=rows)
+        for name, shape in shapes.items()
+    }
+    step = jax.jit(
+        make_train_step(seed=0, shardings=shardings, **settings),
+        donate_argnums=0,
+        out_shardings=(shardings, parallel.replicated(mesh)),
+    )
+    state = jax.tree.map(
+        lambda leaf, at: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=at), state, shardings
+    )
+    return step.lower(state, batch).compile()
+
+
+@pytest.mark.parametrize(
+    "topology", ["cpu:8", pytest.param("v5e:2x4", marks=[pytest.mark.slow, NEEDS_LIBTPU])]
+)
+def test_parameters_are_gathered_and_activations_stay_split_by_songs(topology):
+    devices = devices_of(topology)
+    replicated, split = compiled("replicated", devices), compiled("fsdp", devices)
+    before, after = replicated.memory_analysis(), split.memory_analysis()
+    held = before.argument_size_in_bytes - after.argument_size_in_bytes
+    assert held >= LAYERS * LAYER_BYTES * (DEVICES - 1) / DEVICES
+    # On a TPU the next layer comes while one is at work.
+    ahead = 1 if topology.startswith("cpu") else 2
+    assert after.temp_size_in_bytes <= before.temp_size_in_bytes + ahead * LAYER_BYTES
+    flops = [one.cost_analysis()["flops"] for one in (replicated, split)]
+    # The optimiser alone has less to do, on a share of the parameters.
+    assert 0.85 < flops[1] / flops[0] <= 1
+    found = program.collectives(program.parse(split.as_text()))
+    # Each layer comes whole for the forward pass and, but for the first one, for the backward pass.
+    assert LAYERS <= found["all-gather"]["count"] < 2 * LAYERS
+    assert found["all-gather"]["bytes"] <= 2 * LAYERS * LAYER_BYTES
+    if ahead == 2:  # the compiler of CPUs adds up the whole, and takes a part of it
+        assert found["reduce-scatter"]["bytes"] == LAYERS * LAYER_BYTES / DEVICES
+
+
+@pytest.mark.usefixtures("quick_compiles")
+def test_losses_are_those_of_one_device():
+    objective = made(
+        supervised, dataclasses.replace(small_model(), module=Wide()), task="single_label"
+    )
+    settings = {"objective": objective, "optimizer": sgd()}
+    one, _ = run(1, batches(3, batch_size=8), **settings)
+    split, state = run(8, batches(3, batch_size=8), strategy="fsdp", **settings)
+    np.testing.assert_allclose(split, one, rtol=1e-5)
+    kernel = state.params["model"]["layer1"]["kernel"]
+    assert kernel.addressable_shards[0].data.size == kernel.size // 8
