@@ -19,6 +19,7 @@ from mclf_jax.common import checks
 
 Key = Any  # a jax key or a numpy.random.Generator
 Array = Any  # of the module that the key belongs to
+ROW = 128  # samples that lie side by side in the memory of a TPU
 
 
 def split(key: Key, num: int) -> list[Key]:
@@ -186,6 +187,21 @@ def runs(x: Array, start: Array, *, length: int) -> Array:
 def run(x: Array, start: Array, *, length: int) -> Array:
     """One run for each example: x [..., T], start [...] -> [..., length]."""
     return runs(x, start[..., None], length=length)[..., 0, :]
+
+
+def rows(x: Array, row: Array, *, count: int) -> Array:
+    """Of a jax array [..., T] in rows of 128, `count` from each of `row` [..., S] on, side by side.
+
+    Silence is behind the end. A gather of rows is what a TPU has for this; of samples, or of runs
+    that begin anywhere, it makes a loop.
+    """
+    x = pad(x, 0, -x.shape[-1] % ROW + count * ROW)
+    every = x.reshape(-1, x.shape[-1] // ROW, ROW)
+    starts = row.reshape(len(every), -1)
+    which = starts[..., None] + np.arange(count, dtype=np.int32)
+    example = np.arange(len(every), dtype=np.int32)[:, None, None]
+    found = every.at[example, which].get(mode="promise_in_bounds")
+    return found.reshape(*row.shape, count * ROW)
 
 
 def per_example(x: Array, value: Array | float, dtype: Any = None) -> Array:

@@ -11,6 +11,7 @@ import dataclasses
 import functools
 import math
 import sys
+from typing import Any
 
 import numpy as np
 
@@ -27,6 +28,7 @@ _SILENCE = 1e-12  # product of two bins: below, their phases are rounding errors
 _ATTACK = 8.0  # times the power that was there a hop before
 _TAPS = 4
 _FRACTION_BITS = 16
+_BLOCK = 32  # of the resampler's output, which reads from the same rows
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,7 +51,8 @@ class PitchShift(base.WaveformAugmentation):
         n_fft = frame_length(self.sample_rate_hz)
         # numpy reads the shapes off the draws, which saves work.
         lowest = None if array_module(x) is np else self.min_semitones
-        return pitch_shift(x, semitones, n_fft=n_fft, min_semitones=lowest)
+        limits = {"min_semitones": lowest, "max_semitones": self.max_semitones}
+        return pitch_shift(x, semitones, n_fft=n_fft, **limits)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -95,6 +98,7 @@ def pitch_shift(
     *,
     n_fft: int = 2048,
     min_semitones: float | None = None,
+    max_semitones: float = MAX_SEMITONES,
 ) -> Array:
     """x with all frequencies multiplied by 2^(semitones / 12).
 
@@ -104,6 +108,7 @@ def pitch_shift(
         n_fft: length of the vocoder's frames in samples, a multiple of 4.
         min_semitones: nothing of `semitones` is below; it fixes the shapes. Needed where
             `semitones` is traced by jax.
+        max_semitones: nothing of `semitones` is above; the lower, the less a device computes.
     """
     _check_n_fft(n_fft)
     xp = array_module(x)
@@ -114,7 +119,8 @@ def pitch_shift(
     # In time the frames of the output are the input's; in resampled samples they are not.
     centre = xp.round(hop * _frame_numbers(length, n_fft) / ratio).astype("int32")
     resampled_length = math.ceil(length / 2.0 ** (min_semitones / 12))
-    resampled = _resample(x, ratio, length=resampled_length)
+    max_ratio = 2.0 ** (max_semitones / 12)
+    resampled = _resample(x, ratio, length=resampled_length, max_ratio=max_ratio)
     return _vocoder(resampled, centre, n_fft=n_fft)[..., :length]
 
 
@@ -156,24 +162,54 @@ def _vocoder(x: Array, centre: Array, *, n_fft: int) -> Array:
     else:
         lax = sys.modules["jax"].lax
         in_turn = lambda *batch: lax.map(lambda example: together(*example), batch)  # noqa: E731
-        y = lax.platform_dependent(x, centre, cpu=in_turn, default=together)
+        by_rows = functools.partial(_vocode, n_fft=n_fft, read=_spectra_by_rows)
+        y = lax.platform_dependent(x, centre, cpu=in_turn, tpu=by_rows, default=together)
     return y.reshape(*batch, -1)
 
 
-def _vocode(x: Array, centre: Array, *, n_fft: int) -> Array:
-    """`_vocoder` of a batch or of one example, at once."""
+def _vocode(x: Array, centre: Array, *, n_fft: int, read: Any = None) -> Array:
+    """`_vocoder` of a batch or of one example, at once; `read` in place of `_spectra`."""
     fft, hop = fft_module(x), n_fft // _OVERLAP
     window = hann_window(n_fft).astype(x.dtype)
     silence = n_fft + hop
     padded = base.pad(x, silence, silence)
     start = silence - n_fft // 2 - hop + centre
     start = array_module(x).clip(start, 0, padded.shape[-1] - (n_fft + hop))
-    pairs = base.runs(padded, start, length=n_fft + hop)
-    spectrum = fft.rfft(pairs[..., hop:] * window)
-    before = fft.rfft(pairs[..., :n_fft] * window)  # each frame, one hop earlier
+    spectrum, before = (read or _spectra)(padded, start, n_fft=n_fft)
     frames = fft.irfft(_phases_continued(spectrum, before), n_fft)
     # Squared Hann windows a quarter apart add up to 3/2.
     return _overlap_add(frames * (window / 1.5), hop)
+
+
+def _spectra(x: Array, start: Array, *, n_fft: int) -> tuple[Array, Array]:
+    """Of the frames a hop behind each start, and of those at it: [..., F, n_fft // 2 + 1]."""
+    fft, hop = fft_module(x), n_fft // _OVERLAP
+    window = hann_window(n_fft).astype(x.dtype)
+    pairs = base.runs(x, start, length=n_fft + hop)
+    return fft.rfft(pairs[..., hop:] * window), fft.rfft(pairs[..., :n_fft] * window)
+
+
+def _spectra_by_rows(x: Array, start: Array, *, n_fft: int) -> tuple[Array, Array]:
+    """The same for devices that read whole rows of memory, where frames begin within rows.
+
+    The window moves with the frame over the rows that it reaches into. What is behind n_fft samples
+    of these is folded onto their beginning, which a transform of n_fft cannot tell from it, and the
+    spectrum is turned back by where in its row the frame began.
+    """
+    jnp = sys.modules["jax"].numpy
+
+    def transform(start):
+        row, offset = jnp.divmod(start[..., None], base.ROW)
+        rows = base.rows(x, row[..., 0], count=-(-n_fft // base.ROW) + 1)
+        at = (np.arange(rows.shape[-1], dtype=np.float32) - offset).astype(x.dtype)
+        window = 0.5 - 0.5 * jnp.cos(2 * np.pi / n_fft * at)
+        framed = jnp.where((at >= 0) & (at < n_fft), rows * window, 0)
+        framed = base.pad(framed, 0, -framed.shape[-1] % n_fft)
+        folded = framed.reshape(*start.shape, -1, n_fft).sum(axis=-2)
+        turn = (np.arange(n_fft // 2 + 1) * offset) % n_fft * np.float32(2 * np.pi / n_fft)
+        return jnp.fft.rfft(folded) * jnp.exp(1j * turn.astype(x.dtype))
+
+    return transform(start + n_fft // _OVERLAP), transform(start)
 
 
 def _phases_continued(spectrum: Array, before: Array) -> Array:
@@ -263,7 +299,7 @@ def _overlap_add(frames: Array, hop: int) -> Array:
     return total.reshape(*batch, -1)  # pyright: ignore
 
 
-def _resample(x: Array, ratio: Array, *, length: int) -> Array:
+def _resample(x: Array, ratio: Array, *, length: int, max_ratio: float) -> Array:
     """x read every `ratio` samples: x [..., T], ratio [..., 1] -> [..., length].
 
     Band-limited: the signal is oversampled twice by FFT, without what would alias, and read by
@@ -280,8 +316,41 @@ def _resample(x: Array, ratio: Array, *, length: int) -> Array:
     twice = fft.irfft(base.pad(spectrum, 0, n // 2), 2 * n)
     whole, fraction = _positions(2 * ratio, length)
     first = xp.minimum(whole + (2 * _TAPS + 1 - _TAPS // 2), 2 * n - _TAPS)
-    taps = (_at(twice, first + i) * _kernel(fraction + (_TAPS // 2 - 1 - i)) for i in range(_TAPS))
+    if xp is np:
+        return _read(twice, first, fraction)
+    by_rows = functools.partial(_read_by_rows, most=2 * max_ratio)
+    lax = sys.modules["jax"].lax
+    return lax.platform_dependent(twice, first, fraction, tpu=by_rows, default=_read)
+
+
+def _read(x: Array, first: Array, fraction: Array) -> Array:
+    """The signal x [..., T] at `fraction` behind the second of four samples from `first` on."""
+    taps = (_at(x, first + i) * _kernel(fraction + (_TAPS // 2 - 1 - i)) for i in range(_TAPS))
     return sum(taps).astype(x.dtype)  # pyright: ignore
+
+
+def _read_by_rows(x: Array, first: Array, fraction: Array, *, most: float) -> Array:
+    """The same for devices that read whole rows of memory: `most` is the largest step of `first`.
+
+    Neighbours lie in the same few rows, of which each takes its samples by comparing numbers.
+    """
+    jnp = sys.modules["jax"].numpy
+    length = first.shape[-1]
+    missing = -length % _BLOCK
+    # Behind the end the last place is read again, and thrown away.
+    first, fraction = (base.pad(a, 0, missing, mode="edge") for a in (first, fraction))
+    first, fraction = (a.reshape(*a.shape[:-1], -1, _BLOCK) for a in (first, fraction))
+    row = first[..., 0] // base.ROW
+    count = math.ceil((base.ROW + most * (_BLOCK - 1) + _TAPS + 1) / base.ROW)
+    rows = base.rows(x, row, count=count)[..., None, :]
+    tap = (
+        np.arange(count * base.ROW, dtype=np.int32) - (first - row[..., None] * base.ROW)[..., None]
+    )
+    weight = jnp.zeros((), x.dtype)
+    for i in range(_TAPS):
+        own = _kernel(fraction + (_TAPS // 2 - 1 - i)).astype(x.dtype)[..., None]
+        weight = jnp.where(tap == i, own, weight)
+    return (rows * weight).sum(axis=-1).reshape(*x.shape[:-1], -1)[..., :length]
 
 
 def _at(x: Array, index: Array) -> Array:

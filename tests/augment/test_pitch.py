@@ -180,3 +180,21 @@ def test_vmap():
 def test_what_is_wrong_is_said(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+@pytest.mark.parametrize("n_fft", [64, 512])  # shorter than a row of a TPU's memory, and longer
+def test_what_a_tpu_reads_by_rows_is_what_others_read(n_fft, monkeypatch):
+    x = jax.random.normal(jax.random.key(0), (2, 3000))
+    found = {}
+    for device in ("cpu", "tpu"):
+
+        def choose(*arrays, device=device, **ways):
+            return ways.get(device, ways["default"])(*arrays)
+
+        monkeypatch.setattr(jax.lax, "platform_dependent", choose)
+        shifted = pitch.pitch_shift(
+            x, jax.numpy.array([-7.0, 6.9]), n_fft=n_fft, min_semitones=-7.0, max_semitones=7.0
+        )
+        stretched = pitch.time_stretch(x, jax.numpy.array([0.8, 1.25]), n_fft=n_fft)
+        found[device] = np.stack([shifted, stretched])
+    np.testing.assert_allclose(found["tpu"], found["cpu"], atol=2e-4)
