@@ -31,7 +31,8 @@ from mclf_jax.common import checks, files, parallel
 from mclf_jax.common import progress as progress_lib
 from mclf_jax.common.text import tables
 from mclf_jax.data import pipeline
-from mclf_jax.evaluation.windows import make_step, rows_of, song_windows
+from mclf_jax.evaluation.aggregation import song_scores
+from mclf_jax.evaluation.windows import Rows, make_step, rows_of, song_windows
 from mclf_jax.figures import comparison as figures
 from mclf_jax.metrics import bootstrap, counted, paired
 from mclf_jax.run import experiment
@@ -245,8 +246,8 @@ def _scores(
         source, song_windows(parts, songs), inputs=inputs, batch_size=config.eval.batch_size
     )
     distinct = {None: ("", None)} | {made: change for change, made in changes.items() if made}
-    sums = np.zeros((len(distinct), len(songs), len(source.info.labels)))
-    counts, order = np.zeros(len(songs), np.int64), np.argsort(songs)
+    heard: list[list[Rows]] = [[] for _ in distinct]
+    order = np.argsort(songs)
     bar = progress_lib.bar(
         total=len(batches) * len(distinct), title=title, unit="batch", progress=progress
     )
@@ -270,18 +271,19 @@ def _scores(
                 audio = np.stack(list(pool.map(changed, range(len(longer)))))
                 for found in rows_of(step, variables, [batch | {"audio": audio}], mesh=mesh):
                     places = order[np.searchsorted(songs, found["index"], sorter=order)]
-                    np.add.at(sums[number], places, found["scores"].astype(np.float64))
-                    if change is None:
-                        np.add.at(counts, places, 1)
+                    heard[number].append({"index": places, "scores": found["scores"]})
                 bar.update()
-    readable = counts > 0
+    how = {"how": config.eval.aggregation, "task": source.info.task}
+    every = [song_scores(rows, num_songs=len(songs), **how) for rows in heard]
+    readable = every[0]["counts"] > 0
     if not readable.any():
         raise ValueError("not one song of the split could be read")
-    means = sums[:, readable] / counts[readable][:, None]
     place = {made: number for number, made in enumerate(distinct)}
     return {
         "targets": source.targets[songs[readable]],
-        "scores": {change: means[place[made]] for change, made in changes.items()},
+        "scores": {
+            change: every[place[made]]["means"][readable] for change, made in changes.items()
+        },
     }
 
 

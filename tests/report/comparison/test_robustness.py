@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -67,6 +68,20 @@ def test_songs_as_they_are_have_the_scores_of_an_evaluation(run):
     found = mclf_jax.measure_robustness([run], **how)
     assert found.rows[0]["value"] == pytest.approx(report.metrics["accuracy"])
     assert found.rows == mclf_jax.measure_robustness([run], **how).rows
+
+
+def test_windows_become_songs_as_in_evaluation(run, tmp_path):
+    other = tmp_path / "other"
+    shutil.copytree(run, other)
+    config = read_config(other)
+    config.eval.aggregation = "max"
+    (other / "config.json").write_text(to_json(config))
+    how = {"split": "train", "effects": ("noise",), "metric": "log_loss"}
+    (mean, *_), (found, *_) = (
+        mclf_jax.measure_robustness([one], **how).rows for one in (run, other)
+    )
+    wanted = mclf_jax.evaluate(other, split="train").metrics["log_loss"]
+    assert found["value"] == pytest.approx(wanted, rel=1e-6) != mean["value"]
 
 
 def test_strengths_follow_the_rate():
