@@ -38,11 +38,13 @@ def devices_of(topology: str) -> list[Any]:
 
     # Or it asks a server of Google's cloud what this machine is, for minutes.
     os.environ.setdefault("TPU_SKIP_MDS_QUERY", "1")
+    # It lets one process at a time have the TPU, and here nobody wants it.
+    os.environ.setdefault("ALLOW_MULTIPLE_LIBTPU_LOAD", "1")
     try:
         found = topologies.get_topology_desc(platform="tpu", topology_name=topology)
     except Exception as error:  # of libtpu, which has no kinds of them
         told = str(error).strip().splitlines()[0]
-        raise ValueError(f"--topology {topology}: libtpu has none of that shape ({told})") from None
+        raise ValueError(f"--topology {topology}: libtpu cannot make its devices: {told}") from None
     return list(found.devices)
 
 
