@@ -37,7 +37,8 @@ def segments_of(
 
     A window speaks for the time that is nearer to its middle than to that of another; the first
     and the last for all that they hear. Neighbours with a gap of at most `merge_gap_s` between
-    them become one, and what is then shorter than `min_s` is dropped.
+    them become one, but in "single_label" where another label holds in between; what is then
+    shorter than `min_s` is dropped.
 
     Args:
         taggram: of `Tagger.taggram`: "times_s" [W] middles of the windows, "labels" K names,
@@ -77,8 +78,11 @@ def segments_of(
         runs = changes.reshape(-1, 2).tolist()
         merged: list[list[int]] = []
         for first, stop in runs:
-            gap_s = edges_s[first] - edges_s[merged[-1][1]] if merged else math.inf
-            if gap_s <= merge_gap_s:
+            since = merged[-1][1] if merged else 0
+            gap_s = edges_s[first] - edges_s[since] if merged else math.inf
+            # Of labels that exclude each other, none reaches over what another one has.
+            free = task == "multi_label" or not active[since:first].any()
+            if gap_s <= merge_gap_s and free:
                 merged[-1][1] = stop
             else:
                 merged.append([first, stop])

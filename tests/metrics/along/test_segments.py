@@ -40,6 +40,14 @@ def test_thresholds_and_one_label_at_a_time():
         segments_of(TAGGRAM, min_s=-1)
 
 
+def test_of_labels_that_exclude_each_other_none_reaches_over_another():
+    apart = segments_of(TAGGRAM, task="single_label", merge_gap_s=10.0)
+    assert times(apart) == times(segments_of(TAGGRAM, task="single_label"))
+    # Over a time when none reaches its threshold it does.
+    sure = segments_of(TAGGRAM, task="single_label", thresholds={"b": 0.75}, merge_gap_s=1.0)
+    assert times(sure) == [("a", 0, 4.5), ("b", 4.5, 6)]
+
+
 def test_both_files_are_read_back(tmp_path):
     found = [Segment(0.0, 2.5, "a", 0.85), Segment(1.5, 3.25, "b, c", 0.7)]
     table = write_csv({"x/song.wav": found, "y.wav": []}, tmp_path / "out.csv")
