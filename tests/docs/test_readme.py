@@ -88,7 +88,7 @@ def test_command_is_understood(page, command, monkeypatch, tmp_path):
     words = shlex.split(command.rstrip(")"))[1:]
     arguments, rest = cli.make_parser().parse_known_args(words)
     assert all(word.startswith("--config.") for word in rest), rest
-    if hasattr(arguments, "config"):
+    if getattr(arguments, "config", None) is not None:
         monkeypatch.chdir(tmp_path)
         (tmp_path / "configs").symlink_to(ROOT / "configs")
         # A config that asks a run; a comma of its name is written "\,".

@@ -25,13 +25,14 @@ class Chip:
 
 
 _DOCS = "https://docs.cloud.google.com/tpu/docs"
-# "Inter-chip interconnect" is given there in Gbit/s for both directions together.
+# Links: half of the "bidirectional inter-chip interconnect bandwidth"; of v4, where none is given,
+# the all-reduce bandwidth of a pod divided by its chips, which for the others is the same.
 CHIPS = {
     chip.name: chip
     for chip in (
-        Chip("v4", 275e12, 32e9, 1228e9, 150e9, f"{_DOCS}/v4"),
-        Chip("v5e", 197e12, 16e9, 819e9, 100e9, f"{_DOCS}/v5e"),
-        Chip("v5p", 459e12, 95e9, 2765e9, 300e9, f"{_DOCS}/v5p"),
-        Chip("v6e", 918e12, 32e9, 1640e9, 200e9, f"{_DOCS}/v6e"),
+        Chip("v4", 275e12, 32 * 2**30, 1200e9, 268e9, f"{_DOCS}/v4"),
+        Chip("v5e", 197e12, 16e9, 819e9, 200e9, f"{_DOCS}/v5e"),
+        Chip("v5p", 459e12, 95 * 2**30, 2765e9, 600e9, f"{_DOCS}/v5p"),
+        Chip("v6e", 918e12, 32e9, 1638e9, 400e9, f"{_DOCS}/v6e"),
     )
 }
