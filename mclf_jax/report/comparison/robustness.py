@@ -35,6 +35,7 @@ from mclf_jax.evaluation.aggregation import song_scores
 from mclf_jax.evaluation.windows import Rows, make_step, rows_of, song_windows
 from mclf_jax.figures import comparison as figures
 from mclf_jax.metrics import bootstrap, counted, paired
+from mclf_jax.objectives.supervised import tree_of_run
 from mclf_jax.run import experiment
 from mclf_jax.run.directory import check_data
 from mclf_jax.run.experiment import Experiment
@@ -173,7 +174,7 @@ def measure_robustness(
         checks.whole("num_songs", num_songs, lowest=1)
     if not runs or not effects:
         raise ValueError("give at least one run and one effect")
-    opened = [open_run(run) for run in runs]
+    opened = [open_run(run) for run in dict.fromkeys(map(Path, runs))]
     tasks = {one.meta["task"] for one in opened}
     if len(tasks) > 1:
         raise ValueError(
@@ -238,7 +239,8 @@ def _scores(
     mesh = parallel.make_mesh(config.runtime.num_devices)
     parallel.check_batch_size(config.eval.batch_size, mesh, field="eval.batch_size")
     variables = load_variables(run, parts.model, mesh)["variables"]
-    step = make_step(parts.model, outputs=("scores",), task=source.info.task, mesh=mesh)
+    tree = tree_of_run(config, source.info)
+    step = make_step(parts.model, outputs=("scores",), task=source.info.task, tree=tree, mesh=mesh)
     inputs = dataclasses.replace(
         parts.inputs, features=None, num_samples=math.ceil(_LONGER * window)
     )

@@ -1,6 +1,7 @@
 """Scores of songs that are changed."""
 
 import csv
+import dataclasses
 import json
 import shutil
 
@@ -82,6 +83,29 @@ def test_windows_become_songs_as_in_evaluation(run, tmp_path):
     )
     wanted = mclf_jax.evaluate(other, split="train").metrics["log_loss"]
     assert found["value"] == pytest.approx(wanted, rel=1e-6) != mean["value"]
+
+
+def test_labels_in_a_tree_are_scored_along_it(run, tmp_path, monkeypatch):
+    info_of = Songs.__post_init__
+
+    def tags(songs):
+        info_of(songs)
+        songs.info = dataclasses.replace(songs.info, task="multi_label", parents={"high": "low"})
+
+    monkeypatch.setattr(Songs, "__post_init__", tags)
+    of_song = property(lambda self: np.float32([[i % 2, i % 4 == 3] for i in range(self.count)]))
+    monkeypatch.setattr(Songs, "labels", of_song)
+    tree = shutil.copytree(run, tmp_path / "tree")
+    config = read_config(tree)
+    config.objective.args = ConfigDict({"hierarchy": "conditional"})
+    (tree / "config.json").write_text(to_json(config))
+    meta = read_meta(tree) | {"task": "multi_label", "data": describe_data(Songs(24).info)}
+    (tree / "meta.json").write_text(json.dumps(meta))
+    how = {"split": "train", "effects": ("gain",), "metric": "roc_auc_micro"}
+    found = mclf_jax.measure_robustness([tree], **how).rows
+    (clean,) = [row["value"] for row in found if row["strength"] is None]
+    wanted = mclf_jax.evaluate(tree, split="train").metrics["roc_auc_micro"]
+    assert clean == pytest.approx(wanted, abs=1e-9)
 
 
 def test_strengths_follow_the_rate():
