@@ -64,7 +64,10 @@ def _of_run(path: Path) -> Bundle:
     hop_s, reports = config.eval.hop_s, path / "report"
     labels = () if why_unfit(opened) else tuple(meta["labels"])
     fitted = read_calibration(path, step=best["step"], labels=labels) if labels else None
-    thresholds = _thresholds(reports, step=best["step"]) if labels and fitted is None else {}
+    thresholds = {}
+    if labels and fitted is None:
+        how = {"step": best["step"], "aggregation": config.eval.aggregation}
+        thresholds = _thresholds(reports, **how)
     kept = ("audio", "data", "unlabelled", "packages", "python", "git_revision")
     return Bundle(
         models=(model,),
@@ -115,12 +118,15 @@ def _of_probe(path: Path) -> Bundle:
     )
 
 
-def _thresholds(reports: Path, *, step: int) -> dict[str, float]:
-    """Of the tags that the valid split tells one for, if these weights were evaluated on it."""
+def _thresholds(reports: Path, *, step: int, aggregation: str) -> dict[str, float]:
+    """Of the tags that the valid split tells one for, if these weights were evaluated on it, with
+    windows put together as they are used and on the songs of the run."""
     if "valid" not in result.saved_splits(reports):
         return {}
     valid = result.load_report(reports, "valid")
-    if valid.task != "multi_label" or valid.meta.get("step") != step:
+    used = valid.meta.get("asked", {}).get("eval.aggregation", "mean")
+    own = valid.meta.get("same_data_as_trained_on", True)
+    if (valid.task, valid.meta.get("step"), used) != ("multi_label", step, aggregation) or not own:
         return {}
     found = best_f1_thresholds(valid.scores, valid.targets)
     return {name: float(t) for name, t in zip(valid.labels, found, strict=True) if t == t}

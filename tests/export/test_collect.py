@@ -1,5 +1,7 @@
 """Runs, several of them, and exported files are opened alike."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -72,6 +74,9 @@ def test_thresholds_come_from_the_valid_split_of_these_weights(tmp_path):
     told = with_card(bundle_of(run), run)
     assert told.about["metrics"] == {"valid": {"roc_auc_macro": 1.0}}
     assert told.card.startswith("# Model card: ")
+    for other in ({"asked": {"eval.aggregation": "max"}}, {"same_data_as_trained_on": False}):
+        dataclasses.replace(report, meta=report.meta | other).save(run / "report")
+        assert bundle_of(run).thresholds == {}
     report.meta["step"] = 2  # of other weights
     report.save(run / "report")
     assert bundle_of(run).thresholds == {}
