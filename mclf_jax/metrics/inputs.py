@@ -8,6 +8,14 @@ from mclf_jax.common import checks
 from mclf_jax.data.base.source import TASKS
 
 
+def among(scores: np.ndarray) -> np.ndarray:
+    """Probabilities [N, M] of some classes, where it is known that it is one of them: rows sum to
+    one. A song whose classes have none at all is as likely to be of any."""
+    total = scores.sum(axis=1, keepdims=True)
+    alike = np.full_like(scores, 1 / scores.shape[1])
+    return np.divide(scores, total, out=alike, where=total > 0)
+
+
 def validate(task: str, scores, targets, labels: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
     """Scores float64 [N, K] and targets that fit the task.
 

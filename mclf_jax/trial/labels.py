@@ -16,6 +16,7 @@ import numpy as np
 from mclf_jax.common import checks
 from mclf_jax.common.text import documents
 from mclf_jax.data.views import taxonomy as taxonomy_lib
+from mclf_jax.metrics.inputs import among
 
 Synonyms = str | os.PathLike | Mapping[str, Any]
 _PARTS = ("rename", "merge", "drop", "parents")
@@ -208,7 +209,7 @@ def joined(
         "scores" [n, M], "targets" [n] or [n, M], and "kept", bool [N], the n songs that are left.
 
     Raises:
-        ValueError: numbers are to be joined, or a song has none of the probabilities.
+        ValueError: numbers are to be joined.
     """
     task = common_task(of_model, of_data)
     several = [places for places in (*matched.of_model, *matched.of_data) if len(places) > 1]
@@ -230,10 +231,7 @@ def joined(
         targets = np.stack([_any(targets[:, list(p)]) for p in matched.of_data], axis=1)
     scores, targets = scores[kept], targets[kept]
     if task == "single_label":
-        total = scores.sum(axis=1, keepdims=True)
-        if len(total) and not total.min() > 0:
-            raise ValueError("a song has none of the probability of the labels that both have")
-        scores = scores / total
+        scores = among(scores)
     return {"scores": scores, "targets": targets, "kept": kept}
 
 

@@ -79,6 +79,8 @@ def test_single_labels_of_both():
     both = joined(found, scores, np.array([0, 1, 2]), **tasks)
     np.testing.assert_allclose(both["scores"], [[0.6, 0.4], [0.25, 0.75]])
     assert both["targets"].tolist() == [0, 1] and both["kept"].tolist() == [True, True, False]
+    both = joined(found, np.array([[0, 1, 0], [0.6, 0.2, 0.2]]), np.array([0, 1]), **tasks)
+    np.testing.assert_allclose(both["scores"], [[0.5, 0.5], [0.25, 0.75]])  # nothing for either
     merged = match(("a", "b", "c"), ("x", "c"), synonyms={"x": ("a", "b")})
     both = joined(merged, scores, np.array([0, 1, 0]), **tasks)
     np.testing.assert_allclose(both["scores"][:, 0], [0.7, 0.8, 0.9])

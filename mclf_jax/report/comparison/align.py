@@ -9,6 +9,7 @@ import numpy as np
 from mclf_jax.common import checks
 from mclf_jax.data.base.source import TASKS
 from mclf_jax.evaluation.result import Report
+from mclf_jax.metrics.inputs import among
 
 BY = ("auto", "song", "group")
 
@@ -81,7 +82,9 @@ def align(reports: Sequence[Report], *, by: str = "auto") -> Aligned:
         same &= equal if equal.ndim == 1 else equal.all(axis=1)
     if differing := int((~same).sum()):
         notes.append(f"songs of which runs know another truth, left out: {differing}")
-    if first.task == "single_label":  # a song whose label is not among those that all have
+    if first.task == "single_label":
+        if others := int((same & (targets < 0)).sum()):
+            notes.append(f"songs whose label not all runs have, left out: {others}")
         same &= targets >= 0
     if same.sum() < 2:
         raise ValueError(
@@ -108,11 +111,8 @@ def _cut(report: Report, labels: Sequence[str], songs: Sequence[int]) -> dict[st
     scores = report.scores[songs][:, columns].astype(np.float64)
     if report.task != "single_label":
         return {"scores": scores, "targets": report.targets[songs][:, columns].astype(np.float64)}
-    if len(columns) < len(report.labels):  # probabilities among those that are left
-        total = scores.sum(axis=1, keepdims=True)
-        scores = np.divide(
-            scores, total, out=np.full_like(scores, 1 / len(columns)), where=total > 0
-        )
+    if len(columns) < len(report.labels):
+        scores = among(scores)
     place = {column: k for k, column in enumerate(columns)}
     targets = [place.get(int(target), -1) for target in report.targets[songs]]
     return {"scores": scores, "targets": np.array(targets, np.float64)}

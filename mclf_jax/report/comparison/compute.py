@@ -2,7 +2,7 @@
 
 import dataclasses
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,10 @@ from mclf_jax.report.comparison.align import Aligned, align
 
 AVERAGE = "average of all"
 LEVEL = 0.05
+_NUM_RESAMPLES = 2000
+_RESAMPLES_OF_A_PAIR = 80
+"""So many that the least p of a bootstrap, 2 / (R + 1), is half of `LEVEL` after Holm's correction:
+of 2,000 alone no difference, however large, would be called one among 51 pairs or more."""
 _MAX_WORDS = 6
 
 
@@ -58,7 +62,7 @@ def compare_reports(
     by: str = "auto",
     against: str = "",
     ensemble: str = "no",
-    num_resamples: int = 2000,
+    num_resamples: int | None = None,
 ) -> Comparison:
     """Methods on the songs and labels that all of them were scored on.
 
@@ -72,7 +76,8 @@ def compare_reports(
         by: "song", "group" or "auto", see `align`.
         against: the method to which all others are compared; every pair when not given.
         ensemble: "no", or "add": the mean of all runs' scores is a method, too.
-        num_resamples: of the bootstrap.
+        num_resamples: of the bootstrap; 2,000 when not given, or 80 for each pair if these are
+            more.
 
     Raises:
         ValueError: see `align`; or there is no such metric or method.
@@ -94,9 +99,13 @@ def compare_reports(
         scores[AVERAGE] = [np.mean(aligned.scores, axis=0)]
         runs[AVERAGE] = [report.run_name for report in every]
     shown = dict.fromkeys((metric, *metrics.HEADLINES[task]))
+    pairs = _named_pairs(scores, against=against)
+    sizes = dict.fromkeys(shown, num_resamples or _NUM_RESAMPLES)
+    if num_resamples is None:
+        sizes[metric] = max(_NUM_RESAMPLES, _RESAMPLES_OF_A_PAIR * len(pairs))
     drawn = {
-        name: _resampled(aligned, scores, metric=name, num_resamples=num_resamples)
-        for name in shown
+        name: _resampled(aligned, scores, metric=name, num_resamples=size)
+        for name, size in sizes.items()
     }
     table = [
         _row(aligned, name, scores[name], drawn) | {"runs": ", ".join(runs[name])}
@@ -111,7 +120,7 @@ def compare_reports(
         labels=aligned.labels,
         items=aligned.items,
         table=table,
-        pairs=_pairs(table, drawn[metric], metric=metric, against=against),
+        pairs=_tested(pairs, table, drawn[metric], metric=metric),
         disagreements=_disagreements(
             aligned, {name: np.mean(s, axis=0) for name, s in scores.items() if name != AVERAGE}
         ),
@@ -186,17 +195,20 @@ def _row(
     return row
 
 
-def _pairs(
+def _named_pairs(names: Iterable[str], *, against: str) -> list[tuple[str, str]]:
+    if against:
+        return [(name, against) for name in names if name != against]
+    return list(itertools.combinations(names, 2))
+
+
+def _tested(
+    chosen: Sequence[tuple[str, str]],
     table: Sequence[Mapping[str, Any]],
     drawn: Mapping[str, np.ndarray],
     *,
     metric: str,
-    against: str,
 ) -> list[dict[str, Any]]:
     value = {row["name"]: row[metric] for row in table}
-    chosen = list(itertools.combinations(value, 2))
-    if against:
-        chosen = [(name, against) for name in value if name != against]
     pairs = [
         {"first": first, "second": second, "metric": metric}
         | {"difference": value[first] - value[second]}

@@ -61,6 +61,11 @@ def test_classes_that_one_run_lacks_are_left_out_with_their_songs():
     assert len(found.items) == len(kept) and found.targets.min() == 0
     np.testing.assert_allclose(found.scores[0], found.scores[1], rtol=1e-6)
     np.testing.assert_array_equal(found.targets, second.targets)
+    assert found.notes[1:] == (f"songs that not all runs scored, left out: {40 - len(kept)}",)
+    every = dataclasses.replace(first, labels=("other", *first.labels[1:]))
+    others = int((first.targets == 0).sum())
+    told = align([first, every]).notes
+    assert told[1:] == (f"songs whose label not all runs have, left out: {others}",)
 
 
 def test_what_has_nothing_in_common_is_refused():
@@ -101,6 +106,18 @@ def test_a_worse_model_is_found_and_the_same_one_is_not(task):
     assert len(found.disagreements) == len(found.items)
     first = found.disagreements[0]
     assert first["scores"]["good"] == first["scores"]["again"] != first["scores"]["bad"]
+
+
+def test_among_many_pairs_a_sure_difference_is_still_called_one():
+    good = report_of("single_label", num_songs=30)
+    wrong = dataclasses.replace(good, scores=np.eye(10)[(good.targets + 1) % 10])
+    methods = {str(n): [wrong] for n in range(10)} | {"right": [good]}
+    right = dataclasses.replace(good, scores=np.eye(10)[good.targets])
+    found = compare_reports(methods | {"right": [right]})
+    assert len(found.pairs) == 55
+    assert [pair["better"] for pair in found.pairs].count("right") == 10
+    few = compare_reports(methods | {"right": [right]}, num_resamples=100)
+    assert not any(pair["better"] for pair in few.pairs)
 
 
 def test_less_is_better_where_the_metric_says_so():
