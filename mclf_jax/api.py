@@ -337,7 +337,7 @@ class Tagger:
         Args:
             audio: a song, see `predict`, or what `taggram` gave of one.
             thresholds: of all labels, or {label: threshold}; those of the tagger when not given,
-                .5 where it has none.
+                .5 where it has none (0 for single labels).
             merge_gap_s: neighbours of one label that are so near become one.
             min_s: what is shorter then is dropped.
             **how: of `taggram`: `hop_s`, `sample_rate_hz`.

@@ -7,6 +7,8 @@ from typing import Any
 from mclf_jax.cli import flags
 from mclf_jax.common import checks
 
+_PLACE = "--config.data.args.path="
+
 
 def add_commands(commands: Any) -> None:
     """Declare them."""
@@ -134,9 +136,13 @@ def _evaluate(arguments: argparse.Namespace) -> None:
     """Score a split with a run's best checkpoint, or any model on other data (--data). How songs
     are cut is said by --config.eval.X=..."""
     if arguments.segments:
-        for name in ("data", "synonyms", "out", "split"):
-            if getattr(arguments, name):
-                raise ValueError(f"--{name} is not for --segments; leave one of them out")
+        fields = [word for word in arguments.overrides if not word.startswith(_PLACE)]
+        flag = {"data_change": "allow-data-change"}
+        for name in ("data", "synonyms", "out", "split", "option", "data_change"):
+            if getattr(arguments, name) not in (None, [], "refuse"):
+                fields.append(f"--{flag.get(name, name)}")
+        if fields:
+            raise ValueError(f"{fields[0]} is not for --segments; leave one of them out")
         _evaluate_along(arguments)
         return
     from mclf_jax.common import files
@@ -166,6 +172,9 @@ def _evaluate(arguments: argparse.Namespace) -> None:
         print("\n".join(labels["told"]), end="\n" * bool(labels["told"]))
         if others:
             print(f"{others} songs of other labels are left out")
+    if report.skipped:
+        item, reason = report.skipped[0]
+        print(f"{len(report.skipped)} songs skipped, such as {item}: {reason}")
     if report.undefined:
         print(f"not in macro means: {', '.join(report.undefined)}")
     print(path)
@@ -191,6 +200,8 @@ def _on_other_data(arguments: argparse.Namespace) -> Any:
     from mclf_jax.data.published import PUBLISHED
     from mclf_jax.trial.evaluate import evaluate
 
+    if arguments.data_change != "refuse":
+        raise ValueError("--allow-data-change is of the run's own data: leave it or --data out")
     cut = {"eval.num_windows": int, "eval.hop_s": float}
     how = {}
     for word in arguments.overrides:
@@ -200,8 +211,9 @@ def _on_other_data(arguments: argparse.Namespace) -> Any:
                 how[field.removeprefix("eval.")] = cut[field](value)
             except ValueError as error:
                 raise ValueError(f"{word}: {value!r} is no number") from error
-        elif field != "data.args.path":
+        elif not word.startswith(_PLACE):
             raise ValueError(f"{word}: with --data only {' and '.join(cut)} may be others")
+    places = [word.removeprefix(_PLACE) for word in arguments.overrides if _PLACE in word]
     name = arguments.data
     options = {}
     if arguments.option:
@@ -212,7 +224,7 @@ def _on_other_data(arguments: argparse.Namespace) -> Any:
         arguments.run,
         split=arguments.split,
         data=name,
-        path=arguments.data_path,
+        path=places[-1] if places else None,
         arguments=options,
         synonyms=arguments.synonyms,
         **how,
@@ -248,10 +260,13 @@ def _calibrate(arguments: argparse.Namespace) -> None:
         for key, name in names.items():
             print(f"{name:>22}  {told['before'][key]:.4f}  {told['after'][key]:.4f}")
         best = coverage_at(told["after"]["curve"], risk=arguments.risk)
-        print(
-            f"{best['coverage']:.1%} of decisions, those at least {best['score']:.3f} sure, are "
-            f"wrong in at most {arguments.risk:.1%}"
-        )
+        if best["coverage"]:
+            print(
+                f"{best['coverage']:.1%} of decisions, those at least {best['score']:.3f} sure, "
+                f"are wrong in at most {arguments.risk:.1%}"
+            )
+        else:
+            print(f"even the surest decisions are wrong in more than {arguments.risk:.1%}")
     print(run / "report" / FILE)
 
 

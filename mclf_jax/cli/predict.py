@@ -57,7 +57,11 @@ def add_commands(commands: Any) -> None:
         help="write from when to when each song has which labels: FILE.csv for all songs, FILE.txt "
         "(labels for Audacity) for one, or a folder for both of each song",
     )
-    predict.add_argument("--threshold", type=float, help="of segments (default: the run's, or .5)")
+    predict.add_argument(
+        "--threshold",
+        type=float,
+        help="of segments (default: the run's, or .5; none for single labels)",
+    )
     predict.add_argument(
         "--merge-gap-s", type=float, help="segments of one label that are so near become one"
     )
@@ -115,6 +119,13 @@ def _predict(arguments: argparse.Namespace) -> int:
         for name in ("out", "top", "format", "taggram"):
             if getattr(arguments, name) is not None:
                 raise ValueError(f"--segments and --{name} are two ways to tell: leave one out")
+        for name in ("num_windows", "aggregation", "write_tags"):
+            if getattr(arguments, name):
+                flag = name.replace("_", "-")
+                raise ValueError(
+                    f"--{flag} is of whole songs, and --segments tells of windows, --hop-s apart: "
+                    "leave one out"
+                )
         return _write_segments(arguments)
     if arguments.out is not None:
         for name in ("top", "format", "taggram"):

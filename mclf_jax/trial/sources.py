@@ -72,7 +72,9 @@ def name_of(data: str | os.PathLike | Source, info: Info, path: str | os.PathLik
     """What the data are called: their name, or that of the folder if it says more."""
     folder = path if isinstance(data, Source) or path else data
     return (
-        Path(folder).name if info.name == "folder" and isinstance(folder, str | Path) else info.name
+        Path(folder).expanduser().resolve().name
+        if info.name == "folder" and isinstance(folder, str | Path)
+        else info.name
     )
 
 

@@ -121,10 +121,17 @@ def test_segments(run, tmp_path, capfd):
     for wrong, message in (
         (["--segments", "x.txt"], "a label track of one song"),
         (["--segments", "x.csv", "--top", "2"], "--segments and --top are two ways"),
+        (["--segments", "x.csv", "--write-tags"], "--write-tags is of whole songs, and --segm"),
+        (["--segments", "x.csv", "--num-windows", "2"], "--num-windows is of whole songs"),
         (["--threshold", ".3"], "--threshold is of --segments"),
     ):
         assert main(["predict", run, *songs, *wrong]) == 1
         assert message in capfd.readouterr().err
+    for wrong in (["--config.eval.num_windows=3"], ["--allow-data-change"], ["--option", "a=b"]):
+        assert main(["evaluate", run, "--segments", str(table), *wrong]) == 1
+        assert f"{wrong[0]} is not for --segments" in capfd.readouterr().err
+    beside = ["--segments", str(table), "--from", str(tmp_path)]
+    assert main(["evaluate", run, *beside]) == 0  # paths of the table are absolute
 
 
 def test_numbers_are_no_tags(folder, tmp_path, capfd):

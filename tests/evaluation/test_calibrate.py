@@ -115,6 +115,10 @@ def test_the_command_says_what_it_does_to_test(run, capsys):
     assert float(line[-1]) < float(line[-2])
     assert "are wrong in at most 10.0%" in said
     assert said.splitlines()[-1] == str(run / "report" / "calibration.json")
+    test = load_report(run / "report", "test")
+    dataclasses.replace(test, targets=(test.scores < 0.5).astype(np.float32)).save(run / "report")
+    assert cli.main(["calibrate", str(run), "--scaling", "none", "--risk", ".01"]) == 0
+    assert "even the surest decisions are wrong in more than 1.0%" in capsys.readouterr().out
     assert cli.main(["calibrate", str(run), "--thresholds", "best"]) == 1
     assert "thresholds is 'best'; allowed: f1, f_beta:B" in capsys.readouterr().err
     assert cli.main(["calibrate", str(run), "--config.eval.aggregation=max"]) == 1

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ import soundfile
 import mclf_jax as mclf
 from mclf_jax.cli import main as cli
 from mclf_jax.export.archive import write_archive
-from mclf_jax.trial.sources import songs_of
+from mclf_jax.trial.sources import name_of, songs_of
 from tests.data.labelled import labelled
 from tests.export.bundles import small_bundle
 from tests.songs import Songs
@@ -63,6 +64,8 @@ def test_splits_that_were_made_here_mean_nothing_to_a_model():
     assert songs_of(given, None)[0] == "test" and songs_of(given, None)[1].tolist() == [2, 3]
     assert songs_of(made, None)[0] == "all" and songs_of(made, None)[1].tolist() == [0, 1, 2, 3]
     assert songs_of(made, "test")[1].tolist() == [2, 3]
+    folder = dataclasses.replace(given.info, name="folder")
+    assert name_of(".", folder, None) == Path.cwd().name
     unknown = labelled([[np.nan, np.nan], [1, np.nan]], splits={"test": [0, 1]})
     assert songs_of(unknown, None)[1].tolist() == [1]
 
@@ -75,6 +78,7 @@ def test_command_line(tmp_path, capsys):
         for k in range(2):
             noise = 0.1 * draw.standard_normal(1200)
             soundfile.write(tmp_path / "songs" / label / f"{k}.wav", noise, 1000)
+    (tmp_path / "songs" / "drums" / "bad.wav").write_bytes(b"no sound")
     write_archive(small_bundle(labels=("low", "high", "bass")), tmp_path / "tagger.mclf")
     (tmp_path / "names.toml").write_text('low = "bass"\nhigh = "treble"\n')
     words = ["evaluate", tmp_path / "tagger.mclf", "--data", tmp_path / "songs"]
@@ -83,6 +87,7 @@ def test_command_line(tmp_path, capsys):
     said = capsys.readouterr().out
     assert "6 songs, 18 windows of split all of songs" in said
     assert "over 2 labels that both have" in said
+    assert "1 songs skipped, such as drums/bad.wav: " in said
     assert "1 labels of the data alone: drums" in said
     found = json.loads((tmp_path / "tagger-report" / "songs" / "all.json").read_text())
     assert found["task"] == "multi_label" and found["labels"] == ["Bass", "treble"]
@@ -90,6 +95,8 @@ def test_command_line(tmp_path, capsys):
     for more, why in (
         (["--config.seed=1"], "with --data only eval.num_windows and eval.hop_s may be others"),
         (["--option", "task=3x", "split=1"], "--option split=1: folder takes"),
+        (["--config.data.args.path=elsewhere"], "and path is elsewhere: leave one of them out"),
+        (["--allow-data-change"], "--allow-data-change is of the run's own data"),
     ):
         assert cli.main([*map(str, words), *more]) == 1
         assert why in capsys.readouterr().err

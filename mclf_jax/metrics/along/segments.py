@@ -29,7 +29,7 @@ def segments_of(
     taggram: Mapping[str, Any],
     *,
     task: str = "multi_label",
-    thresholds: Mapping[str, float] | float = 0.5,
+    thresholds: Mapping[str, float] | float | None = None,
     merge_gap_s: float = 0.0,
     min_s: float = 0.0,
 ) -> list[Segment]:
@@ -44,8 +44,8 @@ def segments_of(
         taggram: of `Tagger.taggram`: "times_s" [W] middles of the windows, "labels" K names,
             "scores" [W, K], "window_s".
         task: "multi_label": labels whose score reaches the threshold; "single_label": of each
-            window the best, if it reaches its threshold where one is given by name.
-        thresholds: of all labels, or {label: threshold}, .5 where there is none ("single_label":
+            window the best, if it reaches its threshold.
+        thresholds: of all labels, or {label: threshold}; .5 where there is none ("single_label":
             0).
         merge_gap_s, min_s: seconds.
 
@@ -68,7 +68,7 @@ def segments_of(
     if isinstance(thresholds, Mapping):
         lowest = np.array([thresholds.get(label, usual) for label in labels])
     else:
-        lowest = np.full(len(labels), thresholds if task == "multi_label" else usual)
+        lowest = np.full(len(labels), usual if thresholds is None else thresholds)
     active = scores >= lowest
     if task == "single_label":
         active &= scores.argmax(axis=1)[:, None] == np.arange(len(labels))

@@ -33,6 +33,8 @@ def test_thresholds_and_one_label_at_a_time():
     ]
     assert times(segments_of(TAGGRAM, thresholds=0.95)) == []
     best = segments_of(TAGGRAM, task="single_label")
+    sure = segments_of(TAGGRAM, task="single_label", thresholds=0.95)
+    assert best and not sure
     assert times(best) == [("a", 0, 2.5), ("b", 2.5, 3.5), ("a", 3.5, 4.5), ("b", 4.5, 6)]
     with pytest.raises(ValueError, match="task is 'regression'"):
         segments_of(TAGGRAM, task="regression")
