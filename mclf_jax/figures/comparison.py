@@ -9,14 +9,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from mclf_jax.figures.layout import label_rows, panels, single
-from mclf_jax.figures.style import ACCENT, MUTED, PALETTE, SECOND, sentence, short, styled, title_of
+from mclf_jax.figures.style import ACCENT, MUTED, colour, sentence, short, styled, title_of
 
 _DASHED = {"color": MUTED, "linewidth": 0.8, "linestyle": (0, (3, 2))}
-
-
-def colour(number: int) -> str:
-    """Of the methods of a comparison, in their order."""
-    return (ACCENT, SECOND, *PALETTE)[number % (2 + len(PALETTE))]
 
 
 @styled

@@ -17,7 +17,7 @@ from mclf_jax.figures.layout import (
     share_matrix,
     single,
 )
-from mclf_jax.figures.style import ACCENT, MUTED, PALETTE, SECOND, short, styled, title_of
+from mclf_jax.figures.style import ACCENT, MUTED, PALETTE, SECOND, colour, short, styled, title_of
 
 MAX_CURVES = 12
 MAX_BARS = 120
@@ -200,7 +200,7 @@ def reliability_diagram(bins: Mapping[str, Sequence[Mapping[str, float]]]) -> Fi
     axes, below = figure.subplots(2, 1, sharex=True, height_ratios=(4, 1))
     axes.plot([0, 1], [0, 1], **_DASHED)
     for number, (name, found) in enumerate(bins.items()):
-        color, middle = (ACCENT, SECOND)[number % 2], [(b["low"] + b["high"]) / 2 for b in found]
+        color, middle = colour(number), [(b["low"] + b["high"]) / 2 for b in found]
         said, true = [b["said"] for b in found], [b["true"] for b in found]
         axes.plot(said, true, color=color, marker="o", markersize=4, label=name)
         width = [(b["high"] - b["low"]) * 0.8 / len(bins) for b in found]
@@ -227,7 +227,7 @@ def risk_over_coverage(curves: Mapping[str, Mapping[str, np.ndarray]], *, risk: 
     """
     figure, axes = single(4.7, 3.5)
     for number, (name, curve) in enumerate(curves.items()):
-        color = (ACCENT, SECOND)[number % 2]
+        color = colour(number)
         # Of millions of decisions, as many as can be told apart.
         drawn = np.unique(np.searchsorted(curve["coverage"], _GRID[1:] - 1e-12))
         at = {axis: curve[axis][drawn] for axis in ("coverage", "risk")}

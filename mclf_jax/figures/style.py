@@ -56,6 +56,11 @@ def styled(draw):
     return wrapper
 
 
+def colour(number: int) -> str:
+    """Of what stands beside each other in a picture, such as methods, in their order."""
+    return (ACCENT, SECOND, *PALETTE)[number % (2 + len(PALETTE))]
+
+
 def short(label: str, *, limit: int = 26) -> str:
     """A label that fits beside an axis: one line, printable, cut in the middle."""
     label = "".join(c if c.isprintable() else " " for c in label).strip() or " "

@@ -9,7 +9,7 @@ from matplotlib.ticker import MaxNLocator
 
 from mclf_jax import metrics
 from mclf_jax.figures.layout import panels
-from mclf_jax.figures.style import ACCENT, MUTED, PALETTE, SECOND, sentence, styled, title_of
+from mclf_jax.figures.style import ACCENT, MUTED, SECOND, colour, sentence, styled, title_of
 
 
 @styled
@@ -39,11 +39,11 @@ def learning_curves(
         if title == "loss":
             _train_loss(axes, train)
         for i, name in enumerate(names):
-            colour = SECOND if title == "loss" else (ACCENT, SECOND, *PALETTE)[i % 14]
+            color = SECOND if title == "loss" else colour(i)
             label = "validation" if title == "loss" else title_of(name)
             marker = "o" if len(valid["step"]) <= 40 else None
             axes.plot(
-                valid["step"], valid[name], color=colour, marker=marker, markersize=3, label=label
+                valid["step"], valid[name], color=color, marker=marker, markersize=3, label=label
             )
         if best_step is not None:
             axes.axvline(best_step, color=MUTED, linestyle=(0, (3, 2)), linewidth=1)
