@@ -155,10 +155,11 @@ def _evaluate(arguments: argparse.Namespace) -> None:
         files.check_place("the report", out, kind="folder")
         report = _on_own_data(arguments)
     else:
+        if arguments.out:
+            files.check_place("the report", out, kind="folder")
         report = _on_other_data(arguments)
         if not arguments.out:
             out = report_folder(arguments.run, report)
-        files.check_place("the report", out, kind="folder")
     path = report.save(out)
     windows = f"{len(report.items)} songs, {report.num_windows} windows of split {report.split}"
     print(windows + (f" of {report.dataset}" if arguments.data is not None else ""))

@@ -167,7 +167,10 @@ def read_calibration(run: str | Path, *, step: int, labels: tuple[str, ...]) -> 
     path = Path(run) / "report" / FILE
     if not path.is_file():
         return None
-    known = documents.read(path, _LIKE)
+    try:
+        known = documents.read(path, _LIKE)
+    except ValueError as error:
+        raise ValueError(f"{error}; `mclf calibrate` the run again, or delete the file") from error
     fields = {
         name: tuple(value) if isinstance(value, list) else value
         for name, value in known.items()

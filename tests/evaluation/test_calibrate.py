@@ -135,6 +135,9 @@ def test_it_belongs_to_a_checkpoint(run):
     path.write_text(json.dumps(known | {"bias": [0.0] * 7, "scale": [1.0] * 7}))
     with pytest.raises(ValueError, match="scale and bias are not those of its labels"):
         mclf.load(run)
+    path.write_text("{}")
+    with pytest.raises(ValueError, match="calibrate` the run again, or delete the file"):
+        mclf.load(run)
     path.unlink()
     assert mclf.load(run).bundle.scaling is None
 

@@ -96,6 +96,7 @@ def test_command_line(tmp_path, capsys):
         (["--config.seed=1"], "with --data only eval.num_windows and eval.hop_s may be others"),
         (["--option", "task=3x", "split=1"], "--option split=1: folder takes"),
         (["--config.data.args.path=elsewhere"], "and path is elsewhere: leave one of them out"),
+        (["--out", __file__, "--data", "nothing"], "which is there and no folder"),
         (["--allow-data-change"], "--allow-data-change is of the run's own data"),
     ):
         assert cli.main([*map(str, words), *more]) == 1

@@ -53,7 +53,8 @@ def compare_runs(
         ValueError: fewer than two runs, or they have next to nothing in common.
     """
     checks.choice("seeds", seeds, ("together", "apart"))
-    folders = list(dict.fromkeys(Path(run) for run in runs))
+    # One run may be given by two paths.
+    folders = list({Path(run).resolve(): Path(run) for run in runs}.values())
     if len(folders) < 2:
         raise ValueError(f"got {len(folders)} run(s) to compare; give two or more")
     probes = [run for run in folders if (run / "probe.json").is_file()]
@@ -62,7 +63,8 @@ def compare_runs(
     methods = _methods(configs, seeds=seeds)
     chosen = ""
     if against:
-        of = [name for name, members in methods.items() if Path(against) in members]
+        place = Path(against).resolve()
+        of = [name for name, of in methods.items() if place in {run.resolve() for run in of}]
         if not of:
             listed = ", ".join(map(str, folders))
             raise ValueError(

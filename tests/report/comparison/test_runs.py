@@ -88,12 +88,15 @@ def test_seeds_apart_and_the_same_seed_twice(runs, tmp_path):
 
 
 def test_what_cannot_be_compared(runs, tmp_path, capsys):
-    assert cli.main(["compare", runs[0], runs[0]]) == 1
+    again = str(tmp_path / "wide" / ".." / "cnn-seed0")
+    assert cli.main(["compare", runs[0], again]) == 1
     assert "got 1 run(s) to compare; give two or more" in capsys.readouterr().err
     assert cli.main(["compare", runs[0], str(tmp_path)]) == 1
     assert "is not a run directory" in capsys.readouterr().err
     with pytest.raises(ValueError, match="against is 'x'; allowed: one of the runs, "):
         mclf_jax.compare_runs(runs, against="x")
+    (pair,) = mclf_jax.compare_runs(runs, against=again).pairs
+    assert pair["second"] == "cnn (2 seeds)"
 
 
 def test_a_page_without_sounds_says_why(runs, monkeypatch):
