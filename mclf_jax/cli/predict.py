@@ -174,6 +174,10 @@ def _write_segments(arguments: argparse.Namespace) -> int:
     from mclf_jax.common import files
     from mclf_jax.metrics import along
 
+    if arguments.threshold is not None:
+        checks.within("--threshold", arguments.threshold, 0, 1)
+    for name in ("merge_gap_s", "min_segment_s"):
+        checks.at_least(f"--{name.replace('_', '-')}", getattr(arguments, name) or 0, 0)
     out = Path(arguments.segments)
     kind = out.suffix.lower() if out.suffix.lower() in (".csv", ".txt") else "folder"
     files.check_place("--segments", out, kind="folder" if kind == "folder" else "file")

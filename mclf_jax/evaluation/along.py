@@ -52,7 +52,7 @@ def evaluate_along(
             f" ({', '.join(tagger.labels)})"
         )
     columns = [tagger.labels.index(label) for label in labels]
-    heard, targets, scores, durations_s, skipped, hops_s = {}, [], [], {}, [], []
+    heard, targets, scores, durations_s, skipped = {}, [], [], {}, []
     for path, segments in truth.items():
         try:
             taggram = tagger.taggram(Path(root) / path, hop_s=hop_s)
@@ -66,8 +66,6 @@ def evaluate_along(
         of_windows = {"times_s": times_s, "window_s": window_s, "labels": labels}
         targets.append(along.window_targets(segments, **of_windows, observed=looked_for))
         scores.append(taggram["scores"][:, columns])
-        if len(times_s) > 1:
-            hops_s.append(float(np.diff(times_s).max()))
     if not heard:
         raise ValueError(f"not one song can be read, such as {skipped[0][0]}: {skipped[0][1]}")
     known = {path: [s for s in truth[path] if s.label in labels] for path in heard}
@@ -75,7 +73,8 @@ def evaluate_along(
         "multi_label", np.concatenate(scores), np.concatenate(targets), labels=labels
     )
     if onset_s is None:
-        onset_s = max(0.2, max(hops_s, default=window_s) / 2)
+        hop_s = hop_s or tagger.bundle.hop_s or tagger.model.window_s / 2  # as of `taggram`
+        onset_s = max(0.2, hop_s / 2)
     return {
         "windows": computed.values,
         "frames": along.frame_scores(

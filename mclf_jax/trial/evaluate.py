@@ -100,8 +100,10 @@ def evaluate(
     least = 2 if task == "single_label" else 1
     if len(matched.labels) < least:
         raise ValueError(
-            f"{bundle.name} and {info.name} have {len(matched.labels)} labels in common, and it "
-            f"takes {least}: " + "; ".join(label_lib.told(matched)) + "; say by synonyms "
+            f"{_name_of_model(run, bundle)} and {name_of(data, info, path)} have "
+            f"{len(matched.labels)} labels in common, and it takes {least}: "
+            + "; ".join(label_lib.told(matched))
+            + "; say by synonyms "
             "(--synonyms FILE) which names mean the same"
         )
     split, songs = songs_of(source, split)

@@ -123,6 +123,8 @@ def test_segments(run, tmp_path, capfd):
         (["--segments", "x.csv", "--top", "2"], "--segments and --top are two ways"),
         (["--segments", "x.csv", "--write-tags"], "--write-tags is of whole songs, and --segm"),
         (["--segments", "x.csv", "--num-windows", "2"], "--num-windows is of whole songs"),
+        (["--segments", "x.csv", "--threshold", "2"], "--threshold is 2.0; it must be"),
+        (["--segments", "x.csv", "--min-segment-s", "-1"], "--min-segment-s is -1.0; it must"),
         (["--threshold", ".3"], "--threshold is of --segments"),
     ):
         assert main(["predict", run, *songs, *wrong]) == 1
@@ -132,6 +134,14 @@ def test_segments(run, tmp_path, capfd):
         assert f"{wrong[0]} is not for --segments" in capfd.readouterr().err
     beside = ["--segments", str(table), "--from", str(tmp_path)]
     assert main(["evaluate", run, *beside]) == 0  # paths of the table are absolute
+    short = tmp_path / "short.wav"  # of one window, which says nothing of how far they are apart
+    short.write_bytes(encoded("wav", duration_s=0.4))
+    rows = table.read_text().splitlines()
+    first = rows[1].split(",", 1)[1]
+    table.write_text("\n".join([rows[0], f"{short},{first}", *rows[1:]]))
+    capfd.readouterr()
+    assert main(["evaluate", run, "--segments", str(table)]) == 0
+    assert "onsets within 0.5 s" in capfd.readouterr().out
 
 
 def test_numbers_are_no_tags(folder, tmp_path, capfd):

@@ -136,6 +136,8 @@ def read(file: str | os.PathLike) -> dict[str, list[Segment]]:
         ValueError: no such table, or a segment does not end after its beginning.
     """
     file = Path(file)
+    if file.is_dir():
+        raise ValueError(f"{file} is a folder; name a table with the columns {', '.join(COLUMNS)}")
     if file.suffix.lower() == ".txt":
         lines = [(n, line.split("\t", 2)) for n, line in tables.read_lines(file) if line.strip()]
         rows = [  # a line that begins with a backslash says frequencies

@@ -66,6 +66,8 @@ def test_both_files_are_read_back(tmp_path):
 
 
 def test_what_is_no_segment_is_said_with_its_line(tmp_path):
+    with pytest.raises(ValueError, match="is a folder; name a table with the columns path, st"):
+        read(tmp_path)
     file = tmp_path / "truth.csv"
     file.write_text("path,start_s,end_s,label\na.wav,0,1,x|y\na.wav,5,2,x\n")
     with pytest.raises(ValueError, match="truth.csv, line 3: start '5', end '2': a segment must"):
