@@ -39,7 +39,8 @@ def write_scores_page(
 ) -> Path:
     """Write `report/index.html` and `report/groups.json` of a run; returns the path of the page.
 
-    Reads `metrics.jsonl` (learning curves) and `config.json` there, where they exist.
+    Reads `metrics.jsonl` (learning curves) and `config.json` there, where they exist. A folder
+    without the latter is no run but of a probe, and the page tells of neither.
 
     Args:
         run_dir: the run directory.

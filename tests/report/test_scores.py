@@ -105,8 +105,13 @@ def test_page_survives_what_is_missing(tmp_path):
     path = write_scores_page(tmp_path, reports=[report], picture_of=failing)
     text = Page(path.read_text(encoding="utf-8")).text
     assert "no picture: OSError: truncated <MP3>" in text
-    assert "no training history" in text
-    assert "no config.json" in text
+    # Without a config it is no run, such as the folder of a probe, of which neither is told.
+    assert "training history" not in text and "config.json" not in text
+    assert "mclf calibrate" not in text
+    (tmp_path / "config.json").write_text("{}")
+    path = write_scores_page(tmp_path, reports=[report])
+    text = Page(path.read_text(encoding="utf-8")).text
+    assert "no training history" in text and "mclf calibrate" in text
     with pytest.raises(ValueError, match="at least one evaluated split"):
         write_scores_page(tmp_path, reports=[])
 
