@@ -43,6 +43,11 @@ class Item:
     line: int = 0
 
     @property
+    def is_part(self) -> bool:
+        """Whether it is less than its file."""
+        return self.start_s > 0 or self.duration_s is not None
+
+    @property
     def is_labelled(self) -> bool:
         """Whether there is anything to learn from it with supervision."""
         annotated = self.labels or self.values or self.observed is not None

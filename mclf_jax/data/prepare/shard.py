@@ -102,12 +102,11 @@ def read_item(item: Item, settings: Settings) -> Audio | str:
     """Decodes the part of the file that is the item; or why it is left out."""
     lowest, highest = math.inf, -math.inf
     pieces, square_sum, num_clipped = [], 0.0, 0
-    is_part = item.start_s > 0 or item.duration_s is not None
     try:
         info = decode.audio_info(item.file)
         if reason := _too_long(item, settings, duration_s=info.duration_s):
             return reason
-        if is_part:  # of a file that is as usable as when all of it is the item
+        if item.is_part:  # of a file that is as usable as when all of it is the item
             silence = scan.silence(decode.hear(item.file))
             if silence and not _may_be_silent(item, settings, silence):
                 return silence
@@ -123,12 +122,12 @@ def read_item(item: Item, settings: Settings) -> Audio | str:
     samples = np.concatenate(pieces) if pieces else np.zeros(0, "<i2")
     pieces.clear()
     duration_s = len(samples) / settings.sample_rate_hz
-    if not len(samples) and is_part:
+    if not len(samples) and item.is_part:
         return f"the file ends before {item.start_s:g} s, where the item begins"
     if not len(samples) or duration_s < settings.min_duration_s:
         return scan.too_short(duration_s, settings.min_duration_s)
     # A quiet moment of a song is as it should be; a file without sound is broken.
-    if not is_part and highest - lowest < decode.SILENCE_SPAN:
+    if not item.is_part and highest - lowest < decode.SILENCE_SPAN:
         # What is behind `max_duration_s` is not heard.
         silence = scan.silence(decode.hear(item.file)) or scan.SILENT
         if not _may_be_silent(item, settings, silence):
@@ -164,7 +163,7 @@ def _blocks(item: Item, settings: Settings) -> Iterator[np.ndarray]:
     rate_hz = settings.sample_rate_hz
     limit_s = _limit_s(item, settings)
     left = None if limit_s is None else round(limit_s * rate_hz)
-    if item.start_s or item.duration_s is not None:
+    if item.is_part:
         audio = decode.read_audio(
             item.file,
             sample_rate_hz=rate_hz,

@@ -120,10 +120,12 @@ def catalogue(
 
 
 def _together(items: tuple[Item, ...]) -> tuple[Item, ...]:
-    """Parts of one file are of one group, where nobody says of which."""
+    """Parts of one file, and the file if it is listed too, are of one group, where nobody says of
+    which."""
+    cut = {item.file: item.item_id.rpartition("#t=")[0] for item in items if item.is_part}
     return tuple(
-        dataclasses.replace(item, group=item.item_id.rpartition("#t=")[0])
-        if not item.group and (item.start_s or item.duration_s is not None)
+        dataclasses.replace(item, group=cut[item.file])
+        if not item.group and item.file in cut
         else item
         for item in items
     )

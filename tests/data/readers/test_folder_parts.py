@@ -35,6 +35,19 @@ def test_parts_are_items_of_one_group(tmp_path):
     assert not {"start_s", "end_s"} & set(source.info.columns)
 
 
+def test_a_song_is_of_one_group_with_its_parts(tmp_path):
+    names = [f"{i}.wav" for i in range(6)]
+    for seed, name in enumerate(names):
+        write_song(tmp_path / name, seconds=2, seed=seed)
+    whole = [
+        {"path": n, "start_s": s, "end_s": "", "label": "speech"}
+        for n, s in zip(names, "000   ", strict=True)
+    ]
+    write_manifest(tmp_path, [*whole, *(row for name in names for row in rows_of(name))])
+    info = open_folder(tmp_path).info
+    assert len(set(info.groups)) == 6 and len(info.groups) == 24
+
+
 def test_what_is_no_part_is_listed(tmp_path):
     for name in ("a.wav", "b.wav"):
         write_song(tmp_path / name, seconds=1)
