@@ -1,7 +1,9 @@
 """Any column of a data set in place of its labels: year, era, album, tempo, key."""
 
 import math
+import numbers
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -21,7 +23,7 @@ def with_column(
     *,
     column: str,
     kind: str = "auto",
-    edges: Sequence[float] = (),
+    edges: Sequence[float] | float = (),
     scaling: str = "standard",
     min_items: int = 1,
 ) -> Source:
@@ -50,6 +52,7 @@ def with_column(
     checks.choice(f"{field}.kind", kind, ("auto", *TASKS))
     checks.choice(f"{field}.scaling", scaling, SCALINGS)
     checks.whole(f"{field}.min_items", min_items, lowest=1)
+    edges = _checked(edges)
     cells = [cell.strip() for cell in info.columns[column]]
     filled = np.array([bool(cell) for cell in cells])
     numbers = np.array([_number(cell) for cell in cells])
@@ -98,6 +101,17 @@ def with_column(
     )
 
 
+def _checked(edges: Any) -> tuple[float, ...]:
+    found = edges if isinstance(edges, tuple | list) else (edges,)
+    is_number = all(isinstance(edge, numbers.Real) and math.isfinite(edge) for edge in found)
+    if not is_number or list(found) != sorted(set(found)):
+        raise ValueError(
+            f"data.target_args.edges is {edges!r}; it must be numbers that rise, such as"
+            " (1970, 1980), or one"
+        )
+    return tuple(found)
+
+
 def _number(cell: str) -> float:
     try:
         return float(cell)
@@ -124,8 +138,6 @@ def _held(cells: Sequence[str], task: str) -> list[tuple[str, ...]]:
 
 
 def _eras(numbers: np.ndarray, edges: Sequence[float]) -> list[tuple[str, ...]]:
-    if list(edges) != sorted(set(edges)):
-        raise ValueError(f"data.target_args.edges is {tuple(edges)}; they must rise")
     texts = [f"{edge:g}" for edge in edges]
     names = [f"before {texts[0]}"]
     names += [f"{low} up to {high}" for low, high in zip(texts, texts[1:], strict=False)]

@@ -46,6 +46,8 @@ def test_eras_are_labels_in_their_order():
     seen = apply(source_of(), "column", column="year", edges=(1970, 1980))
     assert seen.info.task == "single_label"
     assert seen.info.labels == ("before 1970", "1970 up to 1980", "from 1980")
+    one = apply(source_of(), "column", column="year", edges=1970)
+    assert one.info.labels == ("before 1970", "from 1970")
     of_item = {YEARS[i]: seen.labels[i] for i in seen.info.splits["train"]}
     assert (of_item["1965"], of_item["1970"], of_item["1980"]) == (0, 1, 2)
 
@@ -75,7 +77,8 @@ def test_labels_that_train_has_not_are_left_out():
     [
         ({"column": "tempo"}, "column is 'tempo'; allowed: year, album, mood"),
         ({"column": "album", "kind": "regression"}, "is 'album 0' at item 0, which is no number"),
-        ({"column": "year", "edges": (1980, 1970)}, "they must rise"),
+        ({"column": "year", "edges": (1980, 1970)}, "numbers that rise"),
+        ({"column": "year", "edges": "1970"}, "edges is '1970'; it must be numbers that rise"),
         ({"column": "year", "edges": (1,), "kind": "regression"}, "but kind is 'regression'"),
         ({"column": "album", "min_items": 9}, "has 0 label.s. with 9 items"),
         ({"column": "none"}, "is empty in train of labelled"),
