@@ -45,8 +45,8 @@ def segments_of(
             "scores" [W, K], "window_s".
         task: "multi_label": labels whose score reaches the threshold; "single_label": of each
             window the best, if it reaches its threshold.
-        thresholds: of all labels, or {label: threshold}; .5 where there is none ("single_label":
-            0).
+        thresholds: of all labels, 0 to 1, or {label: threshold}, .5 where there is none
+            ("single_label": 0).
         merge_gap_s, min_s: seconds.
 
     Returns:
@@ -68,7 +68,9 @@ def segments_of(
     if isinstance(thresholds, Mapping):
         lowest = np.array([thresholds.get(label, usual) for label in labels])
     else:
-        lowest = np.full(len(labels), usual if thresholds is None else thresholds)
+        one = usual if thresholds is None else thresholds
+        checks.within("threshold", one, 0, 1)
+        lowest = np.full(len(labels), one)
     active = scores >= lowest
     if task == "single_label":
         active &= scores.argmax(axis=1)[:, None] == np.arange(len(labels))

@@ -36,6 +36,9 @@ def test_thresholds_and_one_label_at_a_time():
     sure = segments_of(TAGGRAM, task="single_label", thresholds=0.95)
     assert best and not sure
     assert times(best) == [("a", 0, 2.5), ("b", 2.5, 3.5), ("a", 3.5, 4.5), ("b", 4.5, 6)]
+    for wrong in (7, -1):
+        with pytest.raises(ValueError, match=f"threshold is {wrong}"):
+            segments_of(TAGGRAM, thresholds=wrong)
     with pytest.raises(ValueError, match="task is 'regression'"):
         segments_of(TAGGRAM, task="regression")
     with pytest.raises(ValueError, match="min_s is -1"):
