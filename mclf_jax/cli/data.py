@@ -269,7 +269,7 @@ def _suggest(arguments: argparse.Namespace) -> int:
     from mclf_jax.api import load
     from mclf_jax.common import checks, files, progress, walk
     from mclf_jax.common.text import tables
-    from mclf_jax.data.annotators.suggest import suggest
+    from mclf_jax.data.annotators.suggest import check_ways, suggest
 
     out = Path(arguments.out)
     files.check_place("--out", out, kind="file")
@@ -279,6 +279,7 @@ def _suggest(arguments: argparse.Namespace) -> int:
     found, skipped = flags.find_audio(arguments.audio)
     paths = [path for path in found if str(Path(path).resolve()) not in taken]
     tagger = load(arguments.run)
+    check_ways(arguments.by, task=tagger.task, labels=tagger.labels)  # before hours of listening
     heard: dict[str, dict[str, Any]] = {}
     wanted = list(dict.fromkeys([*paths, *known]))
     with (

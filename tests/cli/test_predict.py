@@ -126,6 +126,8 @@ def test_segments(run, tmp_path, capfd):
         (["--segments", "x.csv", "--threshold", "2"], "--threshold is 2.0; it must be"),
         (["--segments", "x.csv", "--min-segment-s", "-1"], "--min-segment-s is -1.0; it must"),
         (["--threshold", ".3"], "--threshold is of --segments"),
+        (["--segments", "x.csv", "--write-tags"], "--write-tags is of whole songs"),
+        (["--segments", "x.csv", "--aggregation", "max"], "--aggregation is of whole songs"),
     ):
         assert main(["predict", run, *songs, *wrong]) == 1
         assert message in capfd.readouterr().err
@@ -178,6 +180,9 @@ def test_suggest(run, folder, tmp_path, capfd):
     assert [row[1] for row in rows] == ["uncertain", "diverse", "extremes", "uncertain"]
     assert not any(f"{folder}/a/" in row[0] for row in rows)
     assert rows[0][3].startswith("entropy ") and "of low: " in rows[2][3]
+    assert main([*asked, "--by", "nosuch"]) == 1
+    said = capfd.readouterr().err
+    assert "by is 'nosuch'; allowed: uncertain" in said and "skipped: " not in said  # none is heard
 
 
 def test_taggrams(run, tmp_path, capfd):

@@ -53,19 +53,7 @@ def suggest(
     """
     checks.choice("task", task, TASKS)
     checks.at_least("count", count, 1)
-    for way in by:
-        checks.choice("by", way, WAYS)
-        if way != "diverse" and (scores is None or not len(labels)):
-            raise ValueError(
-                f"by has {way!r}, but the network has learnt no labels; take 'diverse'"
-            )
-        if way == "uncertain" and task == "regression":
-            raise ValueError(
-                "by has 'uncertain', but of numbers it is not known how sure they are; take "
-                "'diverse' or 'extremes'"
-            )
-    if not by:
-        raise ValueError(f"by is empty; allowed: {', '.join(WAYS)}")
+    check_ways(by, task=task, labels=labels if scores is not None else ())
     vectors = _unit(embeddings)
     # How far each song is from the nearest that is known or chosen.
     apart = np.full(len(vectors), np.inf)
@@ -84,6 +72,23 @@ def suggest(
         left[chosen["index"]] = False
         apart = np.minimum(apart, 1 - vectors @ vectors[chosen["index"]])
     return found
+
+
+def check_ways(by: Sequence[str], *, task: str, labels: Sequence[str]) -> None:
+    """Raise the ValueError of `suggest` on a way that is not for such a network."""
+    for way in by:
+        checks.choice("by", way, WAYS)
+        if way != "diverse" and not len(labels):
+            raise ValueError(
+                f"by has {way!r}, but the network has learnt no labels; take 'diverse'"
+            )
+        if way == "uncertain" and task == "regression":
+            raise ValueError(
+                "by has 'uncertain', but of numbers it is not known how sure they are; take "
+                "'diverse' or 'extremes'"
+            )
+    if not by:
+        raise ValueError(f"by is empty; allowed: {', '.join(WAYS)}")
 
 
 def uncertainty(scores: np.ndarray, *, task: str) -> np.ndarray:
