@@ -44,6 +44,8 @@ from mclf_jax.run.directory import describe_data
 from mclf_jax.run.weights import open_run
 from mclf_jax.train.loop import TrainingError
 
+_USUAL, _OF_MIX = ("linear", "mlp", "knn"), ("linear", "mlp")
+"""Kinds of probes, if none are asked for."""
 BASELINES = ("untrained", "mfcc", "scratch")
 MIX = "mix"
 """The layer that is a learnt mix of all."""
@@ -54,7 +56,7 @@ def probe(
     *,
     source: str | Source | None = None,
     arguments: Mapping[str, Any] | None = None,
-    kinds: Sequence[str] = ("linear", "mlp", "knn"),
+    kinds: Sequence[str] | None = None,
     fractions: Sequence[float] = (1.0,),
     seeds: Sequence[int] = (0,),
     num_folds: int = 0,
@@ -87,7 +89,8 @@ def probe(
         kinds: of probes on trained and untrained network: "linear", "mlp", "knn", "svm", or
             "label_spreading", which learns from songs without labels, too: those of the split
             "unlabelled", where the songs are whose labels a fraction leaves out; or "attention",
-            which learns how windows make a song, see `learnt.descent`.
+            which learns how windows make a song, see `learnt.descent`. When not given, the first
+            three, of layer "mix" the first two.
         fractions: of the training labels, each within the next larger one; the same songs for
             every method and run.
         seeds: a seed deals the folds, chooses the songs of a fraction, and draws the weights of
@@ -117,6 +120,7 @@ def probe(
         ValueError: the data have no labels or lack a split, or an argument is not as above.
     """
     run, opened = Path(run), open_run(run)
+    kinds = (_OF_MIX if layer == MIX else _USUAL) if kinds is None else kinds
     _check(kinds, fractions, seeds, baselines, num_folds, progress)
     files.check_place("out", run / "probe" if out is None else out, kind="folder")
     restore.best_step(run / "checkpoints")  # raises, before songs are decoded

@@ -314,6 +314,17 @@ def test_wrong_use_is_answered(run, tmp_path):
         probed(tmp_path)
 
 
+def test_a_mix_has_usual_kinds_of_its_own(run, monkeypatch):
+    def stop(kinds, *_):
+        raise InterruptedError(kinds)
+
+    monkeypatch.setattr("mclf_jax.probe.run._check", stop)
+    for layer, expected in (("mix", ("linear", "mlp")), (None, ("linear", "mlp", "knn"))):
+        with pytest.raises(InterruptedError) as stopped:
+            probed(run, kinds=None, layer=layer)
+        assert stopped.value.args == (expected,)
+
+
 def test_a_run_without_data_needs_some(run):
     config = json.loads((run / "config.json").read_text())
     config["data"]["name"] = "none"
