@@ -58,7 +58,9 @@ def styled(draw):
 
 def colour(number: int) -> str:
     """Of what stands beside each other in a picture, such as methods, in their order."""
-    return (ACCENT, SECOND, *PALETTE)[number % (2 + len(PALETTE))]
+    # The palette has a blue, an orange and a red that look like the first two.
+    colours = (ACCENT, SECOND, PALETTE[2], *PALETTE[4:])
+    return colours[number % len(colours)]
 
 
 def short(label: str, *, limit: int = 26) -> str:

@@ -1,6 +1,17 @@
 """How labels and metrics are called."""
 
-from mclf_jax.figures.style import short, title_of
+import itertools
+
+import numpy as np
+from matplotlib.colors import to_rgb
+
+from mclf_jax.figures.style import colour, short, title_of
+
+
+def test_the_first_colours_can_be_told_apart():
+    colours = [np.array(to_rgb(colour(number))) for number in range(6)]
+    for one, other in itertools.combinations(colours, 2):
+        assert np.linalg.norm(one - other) > 0.25
 
 
 def test_labels_are_shortened_and_made_printable():

@@ -116,7 +116,11 @@ def _flat(row: Mapping[str, Any]) -> dict[str, Any]:
 def _differing(found: Comparison) -> list[dict[str, Any]]:
     if len(found.table) < 2:
         return []
-    rows = found.disagreements
+    rows = [
+        row
+        for row in found.disagreements
+        if max(len(set(row[of].values())) for of in ("scores", "predicted")) > 1
+    ]
     if found.task == "single_label":  # first those of which they say different things
         rows = sorted(rows, key=lambda row: len(set(row["predicted"].values())) < 2)
     return rows[:NUM_HEARD]

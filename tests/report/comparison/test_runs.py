@@ -13,6 +13,7 @@ from mclf_jax.cli import main as cli
 from mclf_jax.figures.spectrogram import plot_spectrogram
 from mclf_jax.report.comparison import runs as comparison
 from mclf_jax.report.comparison import write
+from mclf_jax.report.comparison.compute import compare_reports
 from tests.report.comparison.test_compute import other
 from tests.report.parsed import HOSTILE, Page
 from tests.reports import report_of
@@ -85,6 +86,13 @@ def test_seeds_apart_and_the_same_seed_twice(runs, tmp_path):
     (tmp_path / "cnn-seed1" / "config.json").write_text(json.dumps(config | {"seed": 0}))
     found = mclf_jax.compare_runs(runs[:2])
     assert [row["seeds"] for row in found.table] == [1, 1]
+
+
+def test_songs_that_all_say_the_same_of_are_not_listened_to(tmp_path):
+    same = report_of("multi_label", num_labels=3)
+    found = compare_reports({"a": [same], "b": [same]}, num_resamples=20)
+    page = Page(write.write(found, tmp_path).read_text(encoding="utf-8"))
+    assert "Scores" in page.text and "Where they disagree" not in page.text
 
 
 def test_what_cannot_be_compared(runs, tmp_path, capsys):
