@@ -19,6 +19,7 @@ from mclf_jax.config.library import Asked, load_module
 
 # Arguments of which nobody knows before the thing is made which there are.
 _LOOKED_UP_LATER = ("unlabelled.args", "features.args", "optim.args", "optim.schedule_args")
+_OF_TARGET = "data.target_args"  # the same, where `data.target` is set
 
 
 def load(path: str, *, overrides: Sequence[str] = ()) -> ConfigDict:
@@ -106,8 +107,10 @@ def _with_arguments(config: ConfigDict, changes: Mapping[str, Any]) -> ConfigDic
         if changes.get(field, old := flatten(config)[field]) != old:
             with config.unlocked():
                 config.optim[arguments] = ConfigDict()
+    target = changes.get("data.target", config.data.target)
+    later = (*_LOOKED_UP_LATER, _OF_TARGET) if target else _LOOKED_UP_LATER
     for field in changes.keys() - flatten(config).keys():
-        for known in _LOOKED_UP_LATER:
+        for known in later:
             if field.startswith(f"{known}."):
                 section, arguments, argument = field.split(".", 2)
                 with config.unlocked():
@@ -191,6 +194,8 @@ def _hint(field: str, config: ConfigDict) -> str:
     if is_argument and section in ("model", "objective"):
         name = config[section].name
         return f"; {name} takes {', '.join(sorted(_taken(section, name))) or 'none'}"
+    if field.startswith(f"{_OF_TARGET}."):
+        return ": it is of data.target, which is ''; set that, too"
     close = _likely(field, flatten(config))
     return f"; did you mean {' or '.join(close)}?" if close else ""
 

@@ -49,6 +49,17 @@ def test_arguments_of_the_network_can_be_overridden_even_if_the_config_is_silent
         load(path, overrides=["--config.model.args.poolin=max"])
 
 
+def test_arguments_of_a_target_can_be_given_where_there_is_one():
+    path = str(ROOT / "configs" / "quickstart.py")
+    changes = {"data.target_args.edges": (1970, 1980), "data.target_args.column": "year"}
+    changes["data.target"] = "column"
+    config = load(path, overrides=[f"--config.{k}={v}" for k, v in changes.items()])
+    assert config.data.target_args.to_dict() == {"edges": (1970, 1980), "column": "year"}
+    assert override(load(path), changes) == config
+    with pytest.raises(ValueError, match="it is of data.target, which is ''; set that, too"):
+        load(path, overrides=["--config.data.target_args.column=year"])
+
+
 @pytest.mark.parametrize("order", [1, -1])
 def test_another_network_or_objective_starts_without_arguments(order):
     """In any order, from Python and on the command line; those of the old one do not linger."""
