@@ -23,7 +23,9 @@ def columns_of(source: Source, indices: Iterable[int]) -> dict[str, tuple[str, .
     }
     seconds = (source.num_samples(i) / info.sample_rate_hz for i in chosen)
     found.setdefault(DURATION, tuple(f"{each:.2f}" for each in seconds))
-    suffixes = [PurePath(source.item_id(i)).suffix.lower() for i in chosen]
+    # Parts of a file are called "song.ogg#t=10,12.5".
+    names = (source.item_id(i).partition("#t=")[0] for i in chosen)
+    suffixes = [PurePath(name).suffix.lower() for name in names]
     formats = tuple(one[1:] if one in AUDIO_SUFFIXES else "" for one in suffixes)
     if any(formats):
         found.setdefault("format", formats)

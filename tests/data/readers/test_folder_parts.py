@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from mclf_jax.audio.decode import read_audio
+from mclf_jax.data.base.columns import columns_of
 from tests.data.readers.folders import open_folder, write_manifest, write_song
 
 
@@ -33,6 +34,7 @@ def test_parts_are_items_of_one_group(tmp_path):
         assert len({source.info.groups[i] for i in split}) * 3 == len(split)
     assert "listed again in line 20" in dict(source.info.skipped)["0.wav#t=0,0.5"]
     assert not {"start_s", "end_s"} & set(source.info.columns)
+    assert columns_of(source, [0, 2])["format"] == ("wav", "wav")
 
 
 def test_a_song_is_of_one_group_with_its_parts(tmp_path):
