@@ -272,6 +272,8 @@ class Tagger:
             cuts += (bundle.aggregation, bundle.hidden)
         if bundle.scaling is not None:
             cuts += (bundle.scaling,)
+        if bundle.tree:
+            cuts += (bundle.tree,)
         return digest(bundle.weights, known=repr((networks, bundle.task, bundle.labels, cuts)))
 
     def embed(

@@ -1,7 +1,6 @@
 """Recipes without labels: each fits together as it is, with any network where it takes any."""
 
 import csv
-import itertools
 
 import jax
 import numpy as np
@@ -55,7 +54,9 @@ def test_windows_of_small_recipes_are_as_long_as_asked(method):
     ("method", "name"),
     [
         *(("clmr", name) for name in models.ARCHITECTURES),
-        *itertools.product(("moco", "byol"), ("musicnn", "harmonic_cnn", "sample_cnn")),
+        ("moco", "musicnn"),
+        ("moco", "sample_cnn"),
+        ("byol", "harmonic_cnn"),
     ],
 )
 @pytest.mark.slow_beyond(2)

@@ -64,6 +64,7 @@ def test_scores_along_paths_leave_with_the_file(file, tmp_path):
     assert json.loads(settings_with(file))["format"] == 1  # what earlier versions can read
     rebuilt = Tagger.of(dataclasses.replace(back.bundle, program=None))
     flat = Tagger.of(small_bundle())
+    assert rebuilt.identity == back.identity != flat.identity
     windows = song(num_samples=1500).reshape(3, -1)
     own = flat.score_windows(windows)
     wanted = np.stack([own[:, 0], own[:, 0] * own[:, 1]], axis=1)
