@@ -44,6 +44,11 @@ def bundle_of(paths: Paths) -> Bundle:
 def _open(path: Path) -> Bundle:
     if path.suffix == SUFFIX:
         return _of_probe(path)
+    if path.suffix == ".onnx":
+        raise ValueError(
+            f"{path} is for onnxruntime and programs that use it; take the run that it was "
+            "exported from, or export that as a .mclf file"
+        )
     if path.is_file():
         return read_archive(path)
     if is_huggingface(path):

@@ -105,3 +105,9 @@ def test_the_layout_of_the_hub_is_written_and_read(tmp_path):
     (tmp_path / "other" / "thesis.txt").write_text("years of work")
     with pytest.raises(ValueError, match="holds other things"):
         huggingface.write_huggingface(bundle, tmp_path / "other")
+
+
+def test_what_is_for_other_programs_is_told_so(tmp_path):
+    (tmp_path / "x.onnx").write_bytes(b"not read")
+    with pytest.raises(ValueError, match=r"x.onnx is for onnxruntime .* take the run"):
+        load(tmp_path / "x.onnx")
