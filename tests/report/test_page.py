@@ -53,7 +53,7 @@ def test_a_page_is_written_whole_or_not_at_all(tmp_path):
 def test_file_names_need_not_be_unicode(tmp_path):
     values = {"title": b"caf\xe9".decode("utf-8", "surrogateescape"), "songs": []}
     values |= {"window_s": 1.0, "shown_s": 1.0, "rate_hz": 8000, "where": "device"}
-    values |= {"preset": None, "waveform": "x", "spectrogram": None, "batch": None}
+    values |= {"preset": None, "waveform": "x", "spectrogram": None, "batch": None, "chains": {}}
     path = page.write(tmp_path / "x.html", "listen", **values)
     assert "<h1>caf\\udce9</h1>" in path.read_text(encoding="utf-8")
 

@@ -44,8 +44,8 @@ def test_pretrained_probed_and_tuned(tmp_path, capsys, monkeypatch, quick_compil
     results = run(config, settings, workdir=tmp_path, probes=PROBES)
     assert [r["status"] for r in results] == ["finished"] * 3
     assert [sorted(r) for r in results[1:]] == [
-        ["changes", "name", "objective", "probes", "status", "target"],
-        ["changes", "metrics", "name", "objective", "status", "target", "task"],
+        ["changes", "cost", "name", "objective", "probes", "status", "target"],
+        ["changes", "cost", "metrics", "name", "objective", "status", "target", "task"],
     ]
     assert (
         "(short_chunk_cnn, simclr, step 2)" in (tmp_path / "tuned,seed=0" / "init.txt").read_text()

@@ -219,7 +219,7 @@ def test_nothing_crosses_to_the_devices_by_accident(tmp_path, monkeypatch):
     def step(state, batch):
         return state, {"loss": batch["features"].sum(), "learning_rate": 1.0}
 
-    monkeypatch.setattr(training.Training, "steps", lambda self: [step])
+    monkeypatch.setattr(training.Training, "steps", lambda self, **how: [step])
     monkeypatch.setattr(parallel, "put_batch", lambda batch, mesh: batch)
     with pytest.raises(Exception, match="Disallowed host-to-device transfer"):
         train(tiny_config(), workdir=tmp_path)
