@@ -43,7 +43,7 @@ def test_examples_of_every_command_are_understood(name):
         words = shlex.split(line.partition(" > ")[0])[1:]
         arguments, rest = cli.make_parser().parse_known_args(flags.joined_fields(words))
         assert all(word.startswith("--config.") for word in rest)
-        if hasattr(arguments, "config"):
+        if getattr(arguments, "config", None) is not None:
             config_lib.load(arguments.config, overrides=rest)
     text = parser.format_help()
     assert "(default: None)" not in text and all(line in text for line in examples)
