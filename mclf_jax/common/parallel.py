@@ -48,7 +48,7 @@ def start() -> None:
     )
 
 
-def make_mesh(num_devices: int = 0, *, devices: Sequence[jax.Device] | None = None) -> Mesh:
+def make_mesh(num_devices: int = 0, *, devices: Sequence[Any] | None = None) -> Mesh:
     """A mesh with the one axis "data" over the first `num_devices` devices (0: all).
 
     Those are of JAX, or the given ones, which need not be there: programs can be compiled for them.

@@ -173,7 +173,7 @@ def fit(
         train = train.thin(max_windows)
         scaler = StandardScaler().fit(train.vectors)
         learn = classifiers.KINDS.get(kind)
-    x = scaler.transform(train.vectors)
+    x = np.asarray(scaler.transform(train.vectors))
     of_valid, of_test = scaler.transform(valid.vectors), scaler.transform(test.vectors)
     aggregation, patience = "mean", classifiers.PATIENCE.get(kind, np.inf)
     if widths or kind == LEARNT:
