@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -202,6 +203,9 @@ def with_aggregation(bundle: Bundle, how: str) -> Bundle:
 
     Raises:
         ValueError: it is unknown or not for the task, or the bundle's own is learnt.
+
+    Warns:
+        UserWarning: thresholds and scaling are left out, since they are of the scores of its own.
     """
     if bundle.aggregation == LEARNT:
         raise ValueError(
@@ -211,6 +215,12 @@ def with_aggregation(bundle: Bundle, how: str) -> Bundle:
     aggregation.check(how, task=bundle.task, field="aggregation")
     if how == bundle.aggregation:
         return bundle
+    if bundle.thresholds or bundle.scaling is not None:
+        warnings.warn(
+            f"aggregation is {how!r}: thresholds and calibration are left out, which were fitted "
+            f"to {bundle.aggregation!r}; for {how!r}, set eval.aggregation and calibrate again",
+            stacklevel=2,
+        )
     return dataclasses.replace(bundle, aggregation=how, thresholds={}, scaling=None)
 
 

@@ -11,7 +11,9 @@ from mclf_jax.api import Tagger, load
 from mclf_jax.evaluation import aggregation
 from mclf_jax.evaluation.aggregation import combine, song_scores
 from mclf_jax.export import settings
+from mclf_jax.export.bundle import with_aggregation
 from tests import ROOT
+from tests.export.bundles import small_bundle
 from tests.small_run import write_run
 
 STATIC = ROOT / "mclf_jax" / "export" / "static"
@@ -100,3 +102,10 @@ def test_a_page_without_a_server_puts_windows_together_alike():
         for how, scores in zip(names, found, strict=True):
             expected = combine({"scores": rows, "attention": weights}, how, task=task)
             np.testing.assert_allclose(scores, expected, rtol=1e-12, err_msg=f"{how} {task}")
+
+
+def test_what_was_fitted_to_another_way_is_left_out_with_a_word():
+    bundle = small_bundle(thresholds={"low": 0.25})
+    with pytest.warns(UserWarning, match="thresholds and calibration are left out, .* to 'mean'"):
+        assert with_aggregation(bundle, "max").thresholds == {}
+    assert with_aggregation(bundle, "mean") is bundle
