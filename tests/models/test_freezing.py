@@ -5,7 +5,6 @@ import functools
 
 import flax.linen as nn
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -55,12 +54,15 @@ def train(plan, *, num_steps, model=None, **changes):
         for stage in range(len(plan.stages))
     ]
     steps = [jax.jit(make_train_step(objective=o, seed=0, **common)) for o in objectives]
-    states = [init_state(keys.stream(0, "init"), objective=objectives[0], **common)]
-    # As if something had been learnt before.
-    stats = jax.tree.map(lambda leaf: leaf + 0.5, states[0].model_state)
-    states[0] = states[0].replace(
-        model_state=stats, ema={**states[0].ema, "model_state": jax.tree.map(jnp.copy, stats)}
-    )
+
+    @jax.jit
+    def first():
+        state = init_state(keys.stream(0, "init"), objective=objectives[0], **common)
+        # As if something had been learnt before.
+        stats = jax.tree.map(lambda leaf: leaf + 0.5, state.model_state)
+        return state.replace(model_state=stats, ema={**state.ema, "model_state": stats})
+
+    states = [first()]
     for number in range(num_steps):
         state, _ = steps[plan.stage(number)](states[-1], batch(number))
         states.append(state)
@@ -72,7 +74,7 @@ def moved(old, new):
     trees = [
         {"params": state.params["model"], **state.model_state["model"]} for state in (old, new)
     ]
-    changed = jax.tree.map(lambda a, b: bool((a != b).any()), *trees)
+    changed = jax.tree.map(lambda a, b: bool((a != b).any()), *jax.device_get(trees))
     leaves = jax.tree_util.tree_leaves_with_path(changed)
     return {".".join(part.key for part in path[1:]) for path, yes in leaves if yes}
 
@@ -117,25 +119,30 @@ def names_of(tree):
 
 def outputs_of(model, variables, x, *, mode):
     """Outputs of every module, and the new state."""
-    seen = {}
 
-    def record(function, args, kwargs, context):
-        seen[context.module.path] = function(*args, **kwargs)
-        return seen[context.module.path]
+    @jax.jit
+    def run(variables, x):
+        seen = {}
 
-    state = {name: tree for name, tree in variables.items() if name != "params"}
-    with nn.intercept_methods(record):
-        if mode == "evaluate":
-            model.module.apply(variables, x, train=False)
-        else:
-            _, state = model.apply_train(variables["params"], state, x, key=jax.random.key(1))
-    return seen, state
+        def record(function, args, kwargs, context):
+            seen[context.module.path] = function(*args, **kwargs)
+            return seen[context.module.path]
+
+        state = {name: tree for name, tree in variables.items() if name != "params"}
+        with nn.intercept_methods(record):
+            if mode == "evaluate":
+                model.module.apply(variables, x, train=False)
+            else:
+                _, state = model.apply_train(variables["params"], state, x, key=jax.random.key(1))
+        return seen, state
+
+    return jax.device_get(run(variables, x))
 
 
 def variables_of(model):
     rng = np.random.default_rng(0)
     shapes = jax.eval_shape(model.init, jax.random.key(0))
-    return jax.tree.map(lambda leaf: jnp.asarray(rng.uniform(0.5, 1, leaf.shape), "f4"), shapes)
+    return jax.tree.map(lambda leaf: rng.uniform(0.5, 1, leaf.shape).astype("f4"), shapes)
 
 
 @pytest.mark.slow
@@ -178,21 +185,22 @@ def test_dropout_inside_frozen_modules_is_off(quick_compiles):
     variables, x = variables_of(model), model.inputs(batch(0))
     plan = freezing.plan(model, freeze=("transformer.layers.0",))
     assert not [name for name in plan.first_steps if not name.startswith("transformer.layers.0.")]
-    calls = {}
 
-    def record(function, args, kwargs, context):
-        result = function(*args, **kwargs)
-        if isinstance(context.module, nn.Dropout):
-            calls[context.module.path] = bool((result == args[0]).all())
-        return result
+    @jax.jit
+    def run(params, state):
+        calls = {}
 
-    with nn.intercept_methods(record):
-        plan.apply(model, stage=0).apply_train(
-            variables["params"],
-            {"batch_stats": variables["batch_stats"]},
-            x,
-            key=jax.random.key(0),
-        )
+        def record(function, args, kwargs, context):
+            result = function(*args, **kwargs)
+            if isinstance(context.module, nn.Dropout):
+                calls[context.module.path] = (result == args[0]).all()
+            return result
+
+        with nn.intercept_methods(record):
+            plan.apply(model, stage=0).apply_train(params, state, x, key=jax.random.key(0))
+        return calls
+
+    calls = run(variables["params"], {"batch_stats": variables["batch_stats"]})
     off = {path for path, same in calls.items() if same}
     assert off == {path for path in calls if path[0] == "transformer.layers.0"} and off
     assert ("Dropout_0",) in calls
@@ -273,7 +281,7 @@ def test_a_frozen_network_that_learns_without_labels(quick_compiles):
         byol, plan.apply(network(), stage=0), total_steps=10, projector=(8, 4), predictor=(8, 4)
     )
     common = {"objective": objective, "optimizer": settings(plan), "ema_decay": 0.0}
-    first = init_state(keys.stream(0, "init"), **common)
+    first = jax.jit(lambda: init_state(keys.stream(0, "init"), **common))()
     views = np.stack([batch(seed)["audio"] for seed in (0, 1)], axis=1)
     state, _ = jax.jit(make_train_step(seed=0, **common))(first, batch(0) | {"audio": views})
     # No gradient reaches the last layer; its decoupled weight decay does.

@@ -79,19 +79,19 @@ def test_embedding_is_the_mean_of_normalized_latents():
     np.testing.assert_allclose(latents.mean(axis=(0, 1)), 0, atol=1e-5)
     np.testing.assert_allclose(latents.std(axis=(0, 1)), 1, atol=1e-2)
     moved = state["batch_stats"]["norm_out"]["mean"]
-    assert jnp.abs(moved).max() > 0
+    assert np.abs(moved).max() > 0
 
 
 @pytest.mark.slow
 def test_filters_pass_their_band_and_nothing_else():
     layer = SincConv()
-    params = layer.init(jax.random.key(0), jnp.zeros((1, 300)))["params"]
+    params = jax.jit(layer.init)(jax.random.key(0), np.zeros((1, 300), "f4"))["params"]
     # The lowest starts 50 Hz above 30 Hz, and all reach 50 Hz further than the next one's start.
     np.testing.assert_allclose(params["low_hz_"][0], 30, rtol=1e-5)
     assert params["low_hz_"][-1] + params["band_hz_"][-1] == pytest.approx(7900, rel=1e-5)
     click = np.zeros((1, 2 * 8000), np.float32)
     click[0, 8000] = 1
-    response = np.asarray(layer.apply({"params": params}, click))[0].T
+    response = np.asarray(jax.jit(layer.apply)({"params": params}, click))[0].T
     assert response.shape == (64, 16000)
     gain = np.abs(np.fft.rfft(response))  # bins of 1 Hz
     low_hz = 50 + np.asarray(params["low_hz_"])[:, 0]
@@ -119,11 +119,12 @@ def test_filters_are_symmetric_and_one_in_the_middle():
 def test_cut_offs_learn_and_stay_within_the_spectrum():
     layer = SincConv(num_filters=3, kernel_size=51, sample_rate_hz=8000)
     x = np.random.default_rng(0).standard_normal((2, 200)).astype("f4")
-    params = layer.init(jax.random.key(0), x)["params"]
-    gradient = jax.grad(lambda p: jnp.square(layer.apply({"params": p}, x)).sum())(params)
-    assert all((jnp.abs(leaf) > 0).all() for leaf in jax.tree.leaves(gradient))
+    params = jax.device_get(jax.jit(layer.init)(jax.random.key(0), x)["params"])
+    apply = jax.jit(lambda p: layer.apply({"params": p}, x))
+    gradient = jax.jit(jax.grad(lambda p: jnp.square(apply(p)).sum()))(params)
+    assert all((np.abs(leaf) > 0).all() for leaf in jax.tree.leaves(gradient))
     lost = {"low_hz_": params["low_hz_"] + 9000, "band_hz_": params["band_hz_"]}
-    assert jnp.isfinite(layer.apply({"params": lost}, x)).all()
+    assert np.isfinite(apply(lost)).all()
 
 
 def test_an_even_sinc_kernel_is_refused():
@@ -135,7 +136,7 @@ def test_an_even_sinc_kernel_is_refused():
 def test_qrnn_is_its_recurrence():
     x = np.random.default_rng(0).standard_normal((2, 13, 4)).astype("f4")
     module = QRNN(hidden_size=3)
-    params = module.init(jax.random.key(0), x)["params"]
+    params = jax.jit(module.init)(jax.random.key(0), x)["params"]
     linear = {k: np.asarray(v, "f8") for k, v in params["layers.0.linear"].items()}
     state, before, expected = np.zeros((2, 3)), np.zeros((2, 4)), []
     for t in range(13):
@@ -164,14 +165,18 @@ def test_skips_are_means_over_the_steps_of_a_latent():
 @pytest.mark.slow
 def test_skips_reach_the_latents():
     model = models.build("pase", num_labels=3, skips="sum", **SMALL)
-    variables = jax.jit(model.init)(jax.random.key(0))
+    variables = jax.device_get(jax.jit(model.init)(jax.random.key(0)))
     x = np.random.default_rng(0).standard_normal((2, model.window_samples)).astype("f4")
-    latents = jax.jit(lambda v: model.apply(v, x)["latents"])
+    apply = jax.jit(lambda v: model.apply(v, x)["latents"])
+
+    def latents(variables):
+        return np.asarray(apply(variables))
+
     whole = latents(variables)
     for i in range(7):
         params = dict(variables["params"])
-        params[f"denseskips.{i}"] = jax.tree.map(jnp.zeros_like, params[f"denseskips.{i}"])
-        assert jnp.abs(latents(variables | {"params": params}) - whole).max() > 1e-4
+        params[f"denseskips.{i}"] = jax.tree.map(np.zeros_like, params[f"denseskips.{i}"])
+        assert np.abs(latents(variables | {"params": params}) - whole).max() > 1e-4
 
 
 def test_names_are_those_of_the_published_checkpoint():
