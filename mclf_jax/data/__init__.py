@@ -22,6 +22,8 @@ READERS = (
     "mtg_jamendo",
     "audioset",
     "nsynth",
+    "giantsteps_key",
+    "vocalset",
     "openmic",
     "irmas",
     "emomusic",

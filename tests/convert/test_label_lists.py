@@ -22,6 +22,7 @@ COUNTS = {
     "jamendo_instrument": 40,
     "jamendo_moodtheme": 56,
     "gtzan": 10,
+    "keys": 24,
 }
 
 
@@ -33,7 +34,8 @@ def test_counts_tasks_and_sources():
         assert listed.task in TASKS and len(listed.source) > 20
         assert mclf.label_list(name) is listed
         assert read_labels(name) == listed
-    assert [name for name in COUNTS if LABEL_LISTS[name].task == "single_label"] == ["gtzan"]
+    single = [name for name in COUNTS if LABEL_LISTS[name].task == "single_label"]
+    assert single == ["gtzan", "keys"]
     with pytest.raises(ValueError, match="label list is 'mtt'; allowed: mtat, mtat_jongpillee"):
         mclf.label_list("mtt")
 

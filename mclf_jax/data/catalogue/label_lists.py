@@ -41,6 +41,8 @@ _MTAT = _names(
     weird, country, metal, female voice, choral"""
 )
 
+_TONICS = _names("C, Db, D, Eb, E, F, Gb, G, Ab, A, Bb, B")
+
 _JAMENDO_GENRE = """
     60s, 70s, 80s, 90s, acidjazz, alternative, alternativerock, ambient, atmospheric,
     blues, bluesrock, bossanova, breakbeat, celtic, chanson, chillout, choir, classical,
@@ -150,5 +152,10 @@ LABEL_LISTS = {
         _names("blues, classical, country, disco, hiphop, jazz, metal, pop, reggae, rock"),
         "single_label",
         "GTZAN (Tzanetakis and Cook 2002), the folders in alphabetical order, as in the tutorial",
+    ),
+    "keys": LabelList(
+        tuple(f"{tonic} {mode}" for mode in ("major", "minor") for tonic in _TONICS),
+        "single_label",
+        "keys from C major up, then from C minor up, with flats, as in MARBLE (Yuan et al. 2023)",
     ),
 }

@@ -4,7 +4,7 @@ mirdata knows where the files of some sixty data sets are and what is annotated 
 names one (https://mirdata.readthedocs.io lists them), `path` is its `data_home`. It has to be
 downloaded by mirdata before, the index at least:
 
-    mirdata.initialize("giantsteps_key", data_home=DIR).download()
+    mirdata.initialize("beatport_key", data_home=DIR).download()
 
 Data sets that this package reads itself come with their published splits and known faults; take
 those readers for them.
@@ -57,7 +57,7 @@ def catalogue(
 
     Args:
         path: `data_home`; mirdata's own place when empty.
-        loader: such as "giantsteps_key".
+        loader: such as "beatport_key".
         label: attribute of a track that is learnt: words, several words, or a number; "auto" takes
             the first of genre, tags, key, instrument, mood and the like that tracks have. Those
             that are None or empty leave a track unlabelled.
