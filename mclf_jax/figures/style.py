@@ -42,7 +42,7 @@ _STYLE = {
 }
 _TITLES = {"pr_auc": "PR-AUC", "roc_auc": "ROC-AUC", "f1": "F1", "r2": "R²"}
 _TITLES |= {"mae": "MAE", "rmse": "RMSE", "log_loss": "log loss", "songs_per_s": "songs/s"}
-_TITLES |= {"ccc": "CCC", "lwlrap": "lwlrap"}
+_TITLES |= {"ccc": "CCC", "lwlrap": "lwlrap", "key_score": "weighted key score"}
 
 
 def styled(draw):

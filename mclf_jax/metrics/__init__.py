@@ -14,6 +14,7 @@ from mclf_jax.metrics.compute import (
     direction,
     hierarchical,
     hierarchical_names,
+    names_of,
 )
 from mclf_jax.metrics.functions.decisions import (
     accuracy,
@@ -58,6 +59,7 @@ __all__ = [
     "lwlrap",
     "mae",
     "map_at_k",
+    "names_of",
     "over_time",
     "pearson",
     "pr_auc",

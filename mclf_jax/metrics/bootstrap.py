@@ -7,7 +7,7 @@ import numpy as np
 
 from mclf_jax.common import checks
 from mclf_jax.metrics import counted, hierarchy
-from mclf_jax.metrics.compute import HIERARCHICAL, NAMES, hierarchical_names
+from mclf_jax.metrics.compute import HIERARCHICAL, hierarchical_names, names_of
 from mclf_jax.metrics.inputs import validate
 
 _NO_PARENTS: Mapping[str, str] = MappingProxyType({})
@@ -37,7 +37,7 @@ def confidence_interval(
 
     Args:
         task, scores, targets, labels: as in `compute`.
-        metric: one of `NAMES[task]`, or for multi-label with `parents` of `HIERARCHICAL`.
+        metric: of `compute.names_of`, or for multi-label with `parents` of `HIERARCHICAL`.
         parents: {label: parent}, as in `hierarchical`.
         num_resamples: how often as many songs as there are are drawn, with replacement.
         seed: of the draws.
@@ -49,7 +49,8 @@ def confidence_interval(
         ValueError: as `compute`, or the task has no such metric.
     """
     scores, targets = validate(task, scores, targets, labels)
-    checks.choice(f"metric of {task}", metric, NAMES[task] + hierarchical_names(task, parents))
+    known = names_of(task, labels) + hierarchical_names(task, parents)
+    checks.choice(f"metric of {task}", metric, known)
     checks.at_least("num_resamples", num_resamples, 1)
     if metric in HIERARCHICAL:
         scores, targets = hierarchy.close(scores, targets, labels=labels, parents=parents)

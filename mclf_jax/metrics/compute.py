@@ -20,7 +20,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from mclf_jax.common import checks
-from mclf_jax.metrics import counted, hierarchy
+from mclf_jax.metrics import counted, hierarchy, keys
 from mclf_jax.metrics.inputs import validate
 
 _SINGLE = ("accuracy", "precision_macro", "recall_macro", "f1_macro")
@@ -34,6 +34,9 @@ NAMES = {"single_label": _SINGLE, "multi_label": _MULTI, "regression": ("r2", "m
 HIERARCHICAL = ("precision_hierarchical", "recall_hierarchical", "f1_hierarchical")
 """What `hierarchical` adds for labels in a tree."""
 
+OF_KEYS = (keys.NAME,)
+"""What `compute` adds where the labels are the 24 musical keys, see `keys`."""
+
 HEADLINES = {
     "single_label": ("accuracy", "f1_macro"),
     "multi_label": ("pr_auc_macro", "roc_auc_macro"),
@@ -41,7 +44,7 @@ HEADLINES = {
 }
 """The metrics that a report leads with and gives intervals for, first things first."""
 
-_DIRECTIONS = {name: "max" for names in (*NAMES.values(), HIERARCHICAL) for name in names}
+_DIRECTIONS = {name: "max" for names in (*NAMES.values(), HIERARCHICAL, OF_KEYS) for name in names}
 _DIRECTIONS |= {"loss": "min", "log_loss": "min", "mae": "min", "rmse": "min"}
 _PER_LABEL = {
     "single_label": ("precision", "recall", "f1", "support", "roc_auc", "pr_auc"),
@@ -55,7 +58,7 @@ class Metrics:
     """What `compute` found.
 
     Attributes:
-        values: metric name (`NAMES`) to value; NaN where no label defines it.
+        values: metric name (`names_of`) to value; NaN where no label defines it.
         per_label: label to {"precision", "recall", "f1", "support", "roc_auc", "pr_auc"}, or for
             regression {"r2", "mae", "rmse"}; NaN where undefined. Support is the positive songs.
             Where labels can be unknown, "observed" is the songs that one was looked for in.
@@ -78,6 +81,12 @@ def direction(name: str) -> str:
     """
     checks.choice("metric", name, sorted(_DIRECTIONS))
     return _DIRECTIONS[name]
+
+
+def names_of(task: str, labels: Sequence[str]) -> tuple[str, ...]:
+    """The metrics of a task with these labels: `NAMES`, and those of keys."""
+    more = OF_KEYS if task == "single_label" and keys.is_keys(labels) else ()
+    return NAMES[task] + more
 
 
 def hierarchical_names(task: str, parents: Mapping[str, str]) -> tuple[str, ...]:
@@ -113,7 +122,7 @@ def compute(task: str, scores, targets, *, labels: Sequence[str]) -> Metrics:
         for k, label in enumerate(labels)
     }
     values = {}
-    for name in NAMES[task]:
+    for name in names_of(task, labels):
         of_labels = columns.get(name.removesuffix("_macro"))
         if of_labels is None:
             value = counted.value(name, task, scores, targets)

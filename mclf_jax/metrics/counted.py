@@ -10,6 +10,8 @@ a target that was not observed.
 
 import numpy as np
 
+from mclf_jax.metrics import keys
+
 _MOST_FLOATS = 1 << 23
 
 
@@ -32,6 +34,8 @@ def value(
     counts = _counts_of(scores, counts)
     if metric == "accuracy":
         return _mean(scores.argmax(1) == targets, counts)
+    if metric == keys.NAME:
+        return _mean(keys.credit()[targets, scores.argmax(1)], counts)
     if metric == "log_loss":
         likelihood = scores[np.arange(len(targets)), targets] / scores.sum(1)
         eps = np.finfo(scores.dtype).eps  # of sklearn.metrics.log_loss

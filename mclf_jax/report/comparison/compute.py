@@ -72,7 +72,7 @@ def compare_reports(
 
     Args:
         methods: name to reports of one split, one for each seed.
-        metric: one of `metrics.NAMES[task]`; the headline of the task when not given.
+        metric: of `metrics.names_of`; the headline of the task when not given.
         by: "song", "group" or "auto", see `align`.
         against: the method to which all others are compared; every pair when not given.
         ensemble: "no", or "add": the mean of all runs' scores is a method, too.
@@ -89,7 +89,7 @@ def compare_reports(
     aligned = align(every, by=by)
     task = aligned.task
     metric = metric or metrics.HEADLINES[task][0]
-    checks.choice(f"metric of {task}", metric, metrics.NAMES[task])
+    checks.choice(f"metric of {task}", metric, metrics.names_of(task, aligned.labels))
     numbers = iter(range(len(every)))
     scores = {
         name: [aligned.scores[next(numbers)] for _ in reports] for name, reports in methods.items()

@@ -150,7 +150,8 @@ def _headlines(found: Comparison) -> list[str]:
 
 
 def _shown_metrics(found: Comparison) -> list[str]:
-    rest = [name for name in metrics.NAMES[found.task] if name in found.table[0]]
+    known = metrics.names_of(found.task, found.labels)
+    rest = [name for name in known if name in found.table[0]]
     return list(dict.fromkeys((*_headlines(found), *rest)))
 
 
