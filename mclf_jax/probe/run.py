@@ -49,6 +49,9 @@ _USUAL, _OF_MIX = ("linear", "mlp", "knn"), ("linear", "mlp")
 BASELINES = ("untrained", "mfcc", "scratch")
 MIX = "mix"
 """The layer that is a learnt mix of all."""
+ENCODERS = ("trained", "untrained", "mfcc")
+"""What of a run can be probed: its network, the same before its first step, and MFCC statistics at
+its sample rate, which have one layer."""
 
 
 def probe(
@@ -56,6 +59,7 @@ def probe(
     *,
     source: str | Source | None = None,
     arguments: Mapping[str, Any] | None = None,
+    encoder: str = "trained",
     kinds: Sequence[str] | None = None,
     fractions: Sequence[float] = (1.0,),
     seeds: Sequence[int] = (0,),
@@ -78,7 +82,7 @@ def probe(
 
     Probes "linear", "mlp" and "attention" of the trained network that got all labels, with the
     first seed and fold, are kept as OUT/heads/KIND.safetensors, which `mclf_jax.load` takes. The
-    one of the trained network with the best valid score has OUT/report: scores of every song
+    one of `encoder` with the best valid score has OUT/report: scores of every song
     (`evaluation.result.load_report`) and a page.
 
     Args:
@@ -86,6 +90,7 @@ def probe(
         source: name of a data set, or an open one, at the rate of the run's features; the run's
             own when not given.
         arguments: of the data set by that name, such as {"path": ...}.
+        encoder: of `ENCODERS`, that is probed; baselines are for "trained" alone.
         kinds: of probes on trained and untrained network: "linear", "mlp", "knn", "svm", or
             "label_spreading", which learns from songs without labels, too: those of the split
             "unlabelled", where the songs are whose labels a fraction leaves out; or "attention",
@@ -121,10 +126,13 @@ def probe(
     """
     run, opened = Path(run), open_run(run)
     kinds = (_OF_MIX if layer == MIX else _USUAL) if kinds is None else kinds
+    baselines = () if encoder != "trained" and baselines is BASELINES else baselines
     _check(kinds, fractions, seeds, baselines, num_folds, progress)
+    _check_encoder(encoder, baselines, layer)
     files.check_place("out", run / "probe" if out is None else out, kind="folder")
     restore.best_step(run / "checkpoints")  # raises, before songs are decoded
     names = () if layer is None else _find_layers(opened.model, layer, kinds)
+    names = () if encoder == "mfcc" else names
     parts = open_parts(run, source, arguments, num_windows=num_windows, hop_s=hop_s)
     info, title = parts.source.info, title_of(parts)
     check_splits(info, num_folds=num_folds)
@@ -151,50 +159,53 @@ def probe(
         songs = np.union1d(songs, find_unlabelled(parts.source))
         notes.append(_graph_note(all_cells, max_windows=max_windows))
 
-    def embeddings(encoder: Encoder) -> Embeddings:
+    def embeddings(of: Encoder) -> Embeddings:
         directory = run / "probe" / "embeddings"
-        found = extract(encoder, parts.source, songs, directory=directory, progress=progress)
-        if widths := encoder.identity.get("layers"):  # one pass of the network gets them all
+        found = extract(of, parts.source, songs, directory=directory, progress=progress)
+        if widths := of.identity.get("layers"):  # one pass of the network gets them all
             return of_layers(found, widths=widths, names=names)
         return found
 
-    read = encoders.LAYERS if names else encoders.OUTPUT
-    best = encoders.load_trained(run, parts, read=read)
-    widths = best.identity.get("layers", {})
-    mixed = tuple(widths[name] for name in names) if layer == MIX else ()
-    found: dict[Any, Embeddings] = {"trained": embeddings(best)}
-    if "untrained" in baselines:
-        for seed, encoder in encoders.make_untrained(run, parts, seeds=seeds, read=read).items():
-            found["untrained", seed] = embeddings(encoder)
-    if "mfcc" in baselines:
-        found["mfcc"] = embeddings(encoders.make_mfcc(parts))
-    if skipped := len(songs) - len(np.unique(found["trained"].songs)):
+    read, made = (encoders.LAYERS if names else encoders.OUTPUT), {}
+    if encoder == "trained":
+        made["trained", seeds[0]] = encoders.load_trained(run, parts, read=read)
+    if "untrained" in (encoder, *baselines):
+        each = encoders.make_untrained(run, parts, seeds=seeds, read=read)
+        made |= {("untrained", seed): each[seed] for seed in seeds}
+    if "mfcc" in (encoder, *baselines):
+        made["mfcc", seeds[0]] = encoders.make_mfcc(parts)
+    found = {key: embeddings(each) for key, each in made.items()}
+    best, probed = made[encoder, seeds[0]], found[encoder, seeds[0]]
+    widths, mixed = best.identity.get("layers", {}), ()
+    if layer == MIX:
+        mixed = tuple(widths[name] for name in names) or probed.vectors.shape[1:]
+    if skipped := len(songs) - len(np.unique(probed.songs)):
         notes.append(f"{skipped} songs could not be read and are skipped: they are in no score.")
     if source is None:
-        by_name = {key if isinstance(key, str) else key[0]: made for key, made in found.items()}
+        by_name = {name: each for (name, _), each in found.items()}
         notes += verification.describe(by_name, trained=opened.config, info=info)
 
     # What is kept of `heads.KINDS` got all labels; of several seeds and folds it is the first.
     most = max(fractions)
     whole = next((cell for cell in all_cells if cell.fraction == 1), None)
-    fits = [("trained", kind) for kind in kinds]
+    fits = [(encoder, kind) for kind in kinds]
     fits += [("untrained", kind) for kind in kinds if "untrained" in baselines]
     fits += [("mfcc", "svm")] * ("mfcc" in baselines)
-    records, of_trained = [], {}
+    records, of_probed = [], {}
     total = len(all_cells) * len(fits)
     with bar_of(total=total, title="probes", unit="fit", progress=progress, leave=True) as bar:
         for cell in all_cells:
-            for encoder, kind in fits:
-                key = (encoder, cell.seed) if encoder == "untrained" else encoder
-                bar.set_postfix_str(f"{encoder} {kind}")
-                how = {"max_windows": max_windows, "widths": () if encoder == "mfcc" else mixed}
-                made = _fit(found[key], encoder, kind, cell, **how)
-                records.append(made["record"])
-                if encoder == "trained" and cell.seed == seeds[0] and cell.fraction == most:
-                    of_trained.setdefault(kind, []).append(made | {"cell": cell})
-                if encoder == "trained" and kind in heads.KINDS and cell is whole:
+            for name, kind in fits:
+                bar.set_postfix_str(f"{name} {kind}")
+                key = (name, cell.seed) if name == "untrained" else (name, seeds[0])
+                how = {"max_windows": max_windows, "widths": mixed if kind != "svm" else ()}
+                fit_of = _fit(found[key], name, kind, cell, **how)
+                records.append(fit_of["record"])
+                if name == encoder and cell.seed == seeds[0] and cell.fraction == most:
+                    of_probed.setdefault(kind, []).append(fit_of | {"cell": cell})
+                if name == "trained" and kind in heads.KINDS and cell is whole:
                     path = out / "heads" / f"{kind}{heads.SUFFIX}"
-                    head = _head(run, best, cell.source.info, made["fitted"], made["record"])
+                    head = _head(run, best, cell.source.info, fit_of["fitted"], fit_of["record"])
                     heads.write_head(dataclasses.replace(head, hidden=names), path)
                 bar.update()
     if "scratch" in baselines:
@@ -213,8 +224,8 @@ def probe(
                 )
     result = ProbeResult(
         run=run.resolve().name,
-        method=method_of(opened.config),
-        step=best.identity["step"],
+        method=method_of(opened.config) if encoder == "trained" else encoder,
+        step=best.identity.get("step", 0),
         data=title,
         fingerprint=info.fingerprint,
         task=info.task,
@@ -226,7 +237,7 @@ def probe(
         layer=shown,
     )
     show.save(result, out)
-    report_best(of_trained, parts, result, embeddings=found["trained"])
+    report_best(of_probed, parts, result, embeddings=probed)
     return result
 
 
@@ -239,6 +250,17 @@ def _find_layers(model: Model, layer: str | int, kinds: Sequence[str]) -> tuple[
             f"{', '.join(OF_A_MIX)}"
         )
     return find_layers(model, ALL, field="layer")
+
+
+def _check_encoder(encoder: str, baselines: Sequence[str], layer: str | int | None) -> None:
+    checks.choice("encoder", encoder, ENCODERS)
+    if encoder != "trained" and baselines:
+        raise ValueError(
+            f"baselines is {list(baselines)} and encoder {encoder!r}; baselines are for 'trained', "
+            "leave them out"
+        )
+    if encoder == "mfcc" and layer not in (None, MIX):
+        raise ValueError(f"layer is {layer!r}; statistics of MFCCs have one, leave layer out")
 
 
 def _check(kinds, fractions, seeds, baselines, num_folds, progress) -> None:
