@@ -12,6 +12,7 @@ _PUBLIC = {
     "Report": "mclf_jax.evaluation.result:Report",
     "Tagger": "mclf_jax.api:Tagger",
     "augment": "mclf_jax.augment",
+    "benchmark": "mclf_jax.sweep.protocol:benchmark",
     "compare": "mclf_jax.probe.compare:compare",
     "compare_runs": "mclf_jax.report.comparison.runs:compare_runs",
     "config": "mclf_jax.config",

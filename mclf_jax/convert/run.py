@@ -117,13 +117,7 @@ def run_from_weights(
         "num_skipped": 0,
     }
     meta = describe_run(network, task=labels.task, labels=labels.labels, data=data)
-    out.mkdir(parents=True, exist_ok=True)
-    checkpoints = checkpoint.open_checkpoints(out / "checkpoints")
-    try:
-        checkpoint.save_best(checkpoints, 0, variables)
-    finally:
-        checkpoint.close(checkpoints)
-    write_run(out, config=config, meta=meta, skipped=())
+    write_converted(out, config=config, meta=meta, variables=variables)
     read = [part for name, part in variables["params"].items() if is_tagger or name != head]
     return {
         "model": network,
@@ -131,6 +125,23 @@ def run_from_weights(
         "last_layer": "trained" if is_tagger else "none",
         "left_out": left_out,
     }
+
+
+def write_converted(out: Path, *, config: ConfigDict, meta: dict[str, Any], variables: Any) -> None:
+    """Write a run directory of weights that are there.
+
+    Args:
+        out: the directory to make.
+        config, meta: of the run, see `run.directory.describe_run`.
+        variables: of its network.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    checkpoints = checkpoint.open_checkpoints(out / "checkpoints")
+    try:
+        checkpoint.save_best(checkpoints, 0, variables)
+    finally:
+        checkpoint.close(checkpoints)
+    write_run(out, config=config, meta=meta, skipped=())
 
 
 def read_labels(name_or_file: str, *, task: str | None = None) -> LabelList:

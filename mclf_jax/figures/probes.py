@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from mclf_jax import metrics
-from mclf_jax.figures.layout import single
+from mclf_jax.figures.layout import label_rows, panels, single
 from mclf_jax.figures.style import ACCENT, MUTED, PALETTE, styled, title_of
 
 _COLOURS = {"trained": ACCENT, "untrained": MUTED, "mfcc": PALETTE[1], "scratch": PALETTE[2]}
@@ -100,3 +100,42 @@ def _within_range(limits: tuple[float, float], metric: str) -> tuple[float, floa
     if metric in metrics.NAMES["regression"] or metric == "log_loss":
         return limits
     return max(limits[0], -0.02), min(limits[1], 1.02)
+
+
+@styled
+def plot_benchmark(
+    columns: Sequence[Mapping[str, Any]], rows: Sequence[Mapping[str, Any]]
+) -> Figure:
+    """Scores of encoders, a panel for each task and metric, bars being 95 % over songs.
+
+    The best of a panel is blue, what cannot be told apart from it is light blue, and the rest is
+    grey; what others published is a hollow diamond below a line.
+
+    Args:
+        columns: dicts of "task" and "metric".
+        rows: dicts of "encoder", "whose" and "scores", see `sweep.benchmark.table.tabulate`.
+    """
+    looks = {"best": (ACCENT, 1.0), "not told apart": (ACCENT, 0.45), "worse": (MUTED, 1.0)}
+    names = [row["encoder"] for row in rows]
+    width = 2.1 + 0.055 * max(map(len, names)) / len(columns)
+    height = 1.0 + 0.24 * len(rows)
+    figure, all_axes = panels(len(columns), columns=len(columns), width=width, height=height)
+    num_measured = sum(row["whose"] == "measured" for row in rows)
+    for number, (axes, column) in enumerate(zip(all_axes, columns, strict=True)):
+        places = label_rows(axes, names if number == 0 else [""] * len(names))
+        for at, row in zip(places, rows, strict=True):
+            score = row["scores"][number]
+            if score is None:
+                continue
+            if "low" not in score:
+                axes.plot(score["value"], at, "D", color=MUTED, markersize=4, fillstyle="none")
+                continue
+            shade, alpha = looks[score["place"]]
+            bar = {"color": shade, "alpha": alpha}
+            axes.plot([score["low"], score["high"]], [at, at], linewidth=2, **bar)
+            axes.plot([score["value"]], [at], "o", markersize=5, markeredgewidth=0, **bar)
+        if num_measured < len(rows):
+            axes.axhline(num_measured - 0.5, color=MUTED, linewidth=0.6, linestyle=(0, (3, 2)))
+        axes.set(title=column["task"], xlabel=title_of(column["metric"]))
+        axes.set_xlim(_within_range(axes.get_xlim(), column["metric"]))
+    return figure

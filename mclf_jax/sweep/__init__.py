@@ -7,9 +7,18 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from mclf_jax.common.callable import make_callable
-from mclf_jax.sweep.settings import RunOf, Setting, grid, probes_of, run_of, settings_of
+from mclf_jax.sweep.settings import (
+    Frozen,
+    RunOf,
+    Setting,
+    frozen,
+    grid,
+    probes_of,
+    run_of,
+    settings_of,
+)
 
-__all__ = ["RunOf", "Setting", "grid", "probes_of", "run_of", "settings_of"]
+__all__ = ["Frozen", "RunOf", "Setting", "frozen", "grid", "probes_of", "run_of", "settings_of"]
 
 
 def sweep(

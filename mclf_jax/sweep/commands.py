@@ -7,7 +7,7 @@ from pathlib import Path
 
 from mclf_jax import config as config_lib
 from mclf_jax import objectives
-from mclf_jax.sweep.settings import RunOf, Setting, resolve
+from mclf_jax.sweep.settings import ENCODER, RunOf, Setting, resolve
 
 
 def count_overruled(settings: Sequence[Setting], overrides: Sequence[str]) -> dict[str, int]:
@@ -40,7 +40,7 @@ def make_jobs(
     workdir: str | Path,
     overrides: Sequence[str] = (),
 ) -> list[Job]:
-    """One job a setting, in an order that stages can run in.
+    """One job a setting that trains something, in an order that stages can run in.
 
     When all have run, the sweep itself has nothing left to train and makes the tables.
 
@@ -51,6 +51,8 @@ def make_jobs(
     resolved = resolve(config, settings, workdir=Path(workdir))
     jobs = []
     for (name, own), (changes, changed) in zip(settings, resolved, strict=True):
+        if ENCODER in own:  # there is nothing to train; the sweep itself probes it
+            continue
         # Fields of a command are in no order: of those that a setting sets or resets, only its own.
         reset = [part for part in ("model", "objective") if changed[part].name != config[part].name]
         flags = [

@@ -42,14 +42,23 @@ def check_probes(probes: Mapping[str, Mapping[str, Any]]) -> None:
             ) from error
 
 
-def probe_once(run: Path, name: str, arguments: Mapping[str, Any]) -> ProbeResult:
+def probe_once(
+    run: Path, name: str, arguments: Mapping[str, Any], *, directory: Path | None = None
+) -> ProbeResult:
     """The result kept in RUN/probe/NAME if it is of these arguments, songs and checkpoint.
 
     Else a new one. Networks that are trained from scratch as a baseline are kept beside the runs,
     as all runs of one architecture share them.
+
+    Args:
+        run: a run directory.
+        name: of the probe.
+        arguments: of `probe.probe`.
+        directory: where the result of a run is kept that is not of this sweep.
     """
-    directory = run / "probe" / name
-    kept, wanted = directory / "arguments.json", _as_text(arguments)
+    of_run = {"run": str(run.resolve())} if directory else {}
+    directory = directory or run / "probe" / name
+    kept, wanted = directory / "arguments.json", _as_text({**arguments, **of_run})
     if kept.is_file() and kept.read_text(encoding="utf-8") == wanted:
         result = load_result(directory)
         parts = open_parts(
@@ -60,7 +69,9 @@ def probe_once(run: Path, name: str, arguments: Mapping[str, Any]) -> ProbeResul
             hop_s=arguments.get("hop_s"),
         )
         same_songs = result.fingerprint == parts.source.info.fingerprint
-        if same_songs and result.step == restore.best_step(run / "checkpoints"):
+        trained = arguments.get("encoder", "trained") == "trained"
+        step = restore.best_step(run / "checkpoints") if trained else 0
+        if same_songs and result.step == step:
             return result
     kept.unlink(missing_ok=True)  # until the new result is there
     shared = {"scratch_dir": run.parent / "probe_baselines"}

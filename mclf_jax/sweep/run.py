@@ -15,10 +15,12 @@ from mclf_jax.common.interrupt import Interrupted
 from mclf_jax.data.views.hidden import NothingHidden
 from mclf_jax.evaluation.evaluate import evaluate_once
 from mclf_jax.models import size
+from mclf_jax.probe import ProbeResult
 from mclf_jax.run.cost import read_cost
 from mclf_jax.run.directory import read_meta, read_model
+from mclf_jax.sweep.benchmark.encoders import as_run
 from mclf_jax.sweep.probes import check_probes, probe_once
-from mclf_jax.sweep.settings import RunOf, Setting, resolve, without_seed
+from mclf_jax.sweep.settings import ENCODER, Frozen, RunOf, Setting, resolve, without_seed
 from mclf_jax.sweep.tables import write_tables
 from mclf_jax.train import TrainingError, train
 
@@ -33,6 +35,9 @@ def run(
 ) -> list[dict]:
     """Train every setting in its own run directory, evaluate or probe it, and write the tables.
 
+    A setting that is an encoder (`settings.frozen`) is only probed, by all probes; what one of them
+    cannot take is told, and the others go on.
+
     What is finished is skipped and what was killed goes on. A setting whose training breaks
     down is noted in the tables; only those that build on it are not run.
 
@@ -44,7 +49,7 @@ def run(
         splits: of songs to score, with a table each, see `evaluation.evaluate`: "valid" to choose
             by; "hidden" where settings use a part of the labels, and left out where they do not.
         probes: name -> arguments of `probe.probe`, for settings that learn without labels and so
-            have no scores of their own, and for pretext tasks (`data.target`).
+            have no scores of their own, for pretext tasks (`data.target`), and for encoders.
 
     Returns:
         One dict a setting: "name", "changes", "objective", "target", "status" and, if it finished,
@@ -59,6 +64,12 @@ def run(
     workdir, probes = Path(workdir), probes or {}
     check_probes(probes)
     changed = [setting for _, setting in resolve(config, settings, workdir=workdir)]
+    encoders = [changes[ENCODER] for _, changes in settings if ENCODER in changes]
+    if encoders and not probes:
+        raise ValueError(
+            f"{encoders[0]} is an encoder, which is only probed: define probes() in the config "
+            "file, which yields (name, arguments of probe.probe)"
+        )
     if not probes and not any(map(_predicts_labels, changed)):
         raise ValueError(
             f"objective.name is {changed[0].objective.name!r} in {settings[0][0]}, and no setting "
@@ -76,7 +87,9 @@ def run(
         began_s, log_size = time.monotonic(), _size(run_dir / "metrics.jsonl")
         result = {"name": name, "changes": changes}
         result |= {"objective": setting.objective.name, "target": setting.data.target}
-        if why := _why_not(changes, results):
+        if ENCODER in changes:
+            result |= _probe_encoder(changes[ENCODER], run_dir, probes=probes)
+        elif why := _why_not(changes, results):
             result["status"] = why
         else:
             result |= _train_and_score(setting, run_dir, splits=splits, probes=probes)
@@ -90,6 +103,32 @@ def run(
         results.append(result)
         write_tables(results, workdir=workdir)
     return results
+
+
+def _probe_encoder(
+    encoder: Frozen, directory: Path, *, probes: Mapping[str, Mapping[str, Any]]
+) -> dict[str, Any]:
+    """What `run` says of an encoder that is there; results are kept in a folder of the sweep."""
+    found: dict[str, ProbeResult] = {}
+    skipped: dict[str, str] = {}
+    try:
+        run = as_run(encoder.path, out=directory / "run")
+        parameters = size.measure(read_model(run))["parameters"]
+    except (ValueError, OSError) as error:
+        return {"status": f"failed: {error}"}
+    for name, arguments in probes.items():
+        how = {**arguments, "encoder": encoder.read}
+        try:
+            found[name] = probe_once(run, name, how, directory=directory / "probe" / name)
+        except (ValueError, OSError) as error:
+            skipped[name] = str(error)
+            print(f"skipped: {directory.name} on {name}: {error}", flush=True)
+    told = "; ".join(f"{name}: {reason}" for name, reason in skipped.items())
+    return {
+        "status": f"failed: {told}" if told else "finished",
+        "probes": found,
+        "cost": {"parameters": 0 if encoder.read == "mfcc" else parameters},
+    }
 
 
 def _train_and_score(

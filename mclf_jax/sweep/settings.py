@@ -39,6 +39,35 @@ def run_of(name: str) -> RunOf:
     return RunOf(name)
 
 
+ENCODER = "encoder"
+"""The one change of a setting that trains nothing: its value is of `frozen`."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Frozen:
+    """Stands for an encoder that is there already, see `frozen`."""
+
+    path: str
+    read: str
+
+    def __str__(self) -> str:
+        return self.path if self.read == "trained" else f"{self.read} {self.path}"
+
+
+def frozen(path: str | Path, *, read: str = "trained") -> Frozen:
+    """An encoder that is not trained here: {"encoder": frozen("runs/clmr")} is a whole setting.
+
+    It is probed as `probes()` says, and its row stands in the table of a benchmark.
+
+    Args:
+        path: of a run directory, of `mclf train` or `mclf convert`, or of an exported `.mclf` file.
+        read: of it: "trained", its network; "untrained", the same before its first step; "mfcc",
+            statistics of MFCCs at its sample rate, and nothing of its network.
+    """
+    checks.choice("read", read, ("trained", "untrained", "mfcc"))
+    return Frozen(str(path), read)
+
+
 def grid(fields: Mapping[str, Sequence[Any]]) -> Iterator[Setting]:
     """Every combination of values, named after what it sets; for use in a config's `sweep`.
 
@@ -136,10 +165,21 @@ def probes_of(config_path: str) -> dict[str, dict[str, Any]]:
 def resolve(
     config: ConfigDict, settings: Sequence[Setting], *, workdir: Path
 ) -> list[tuple[dict[str, Any], ConfigDict]]:
-    """Changes with paths in place of `RunOf`, and the config with them, of every setting."""
+    """Changes with paths in place of `RunOf`, and the config with them, of every setting.
+
+    An encoder that is there changes nothing.
+    """
     names = [name for name, _ in settings]
-    found = []
+    found: list[tuple[dict[str, Any], ConfigDict]] = []
     for number, (name, changes) in enumerate(settings):
+        if ENCODER in changes:
+            if len(changes) > 1 or not isinstance(changes[ENCODER], Frozen):
+                raise ValueError(
+                    f"{name}: {ENCODER} is a setting of its own, of sweep.frozen(PATH), and "
+                    f"nothing is trained that other fields would change; got {changes}"
+                )
+            found.append(({}, config))
+            continue
         for field, value in changes.items():
             if isinstance(value, RunOf) and value.name not in names[:number]:
                 why = "comes later" if value.name in names[number:] else "is no setting"

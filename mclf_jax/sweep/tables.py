@@ -13,12 +13,15 @@ from mclf_jax.common.files import write_text
 from mclf_jax.common.text import tables
 from mclf_jax.data.views.hidden import HIDDEN
 from mclf_jax.figures.comparison import scores_and_costs
+from mclf_jax.sweep.benchmark import table as benchmark
 from mclf_jax.sweep.probes import compare_all
-from mclf_jax.sweep.settings import RunOf, grid, without_seed
+from mclf_jax.sweep.settings import ENCODER, RunOf, grid, without_seed
 
 
 def write_tables(results: Sequence[dict], *, workdir: Path) -> str:
     """Write `sweep.md` and `sweep.csv`, and `cost.png` where settings differ in what they cost.
+
+    Of encoders that were only probed there is `benchmark.csv`, `.json` and `.png`, too.
 
     The first has scores of test songs, or other splits, mean and sample standard deviation over
     the seeds of each setting, and of the difference from the first setting with the same seeds, so
@@ -33,11 +36,14 @@ def write_tables(results: Sequence[dict], *, workdir: Path) -> str:
     Returns:
         The Markdown text.
     """
-    scored = [r for r in results if objectives.traits(r["objective"]).predicts_labels]
+    trained = [result for result in results if ENCODER not in result["changes"]]
+    scored = [r for r in trained if objectives.traits(r["objective"]).predicts_labels]
     splits = dict.fromkeys(split for result in scored for split in result.get("metrics", ()))
     tables = [_score_table(scored, split) for split in splits or ("test",)] if scored else []
     costs = _costs(scored)
-    parts = [*tables, _cost_table(costs), compare_all(results)]
+    encoders = [result for result in results if ENCODER in result["changes"]]
+    of_encoders = benchmark.write(benchmark.tabulate(encoders), workdir) if encoders else ""
+    parts = [*tables, _cost_table(costs), compare_all(trained), of_encoders]
     unfinished = [result for result in results if result["status"] != "finished"]
     parts.append("".join(f"- {result['name']}: {result['status']}\n" for result in unfinished))
     markdown = "\n".join(filter(None, parts))

@@ -1,0 +1,1 @@
+"""Encoders that are there already, over many tasks by one protocol, in one table."""
