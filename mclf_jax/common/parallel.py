@@ -60,12 +60,13 @@ def make_mesh(num_devices: int = 0, *, devices: Sequence[Any] | None = None) -> 
     return jax.make_mesh((len(devices),), ("data",), axis_types=(AxisType.Auto,), devices=devices)
 
 
-def check_batch_size(batch_size: int, mesh: Mesh, *, field: str) -> None:
+def check_batch_size(
+    batch_size: int, mesh: Mesh, *, field: str, devices: str = "devices (runtime.num_devices)"
+) -> None:
     """Raise a ValueError that names `field` if the batch does not divide over the mesh."""
     if batch_size % mesh.size:
         raise ValueError(
-            f"{field} is {batch_size}; it must be a multiple of the {mesh.size} devices "
-            "(runtime.num_devices)"
+            f"{field} is {batch_size}; it must be a multiple of the {mesh.size} {devices}"
         )
 
 

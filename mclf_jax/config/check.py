@@ -26,6 +26,7 @@ def validate(config: ConfigDict) -> ConfigDict:
     _check_pairs(config)
     _check_phases(config.optim)
     _check_whole_batches(config)
+    _check_parts(config)
     if config.data.name != "none":  # made from weights: there is nothing to train
         for first, second in (
             ("train.num_steps", "train.num_epochs"),
@@ -107,6 +108,27 @@ def _check_whole_batches(config: ConfigDict) -> None:
                 f"objective.args.{field} is {size}; it must be a multiple of train.batch_size, "
                 f"which is {batch_size}"
             )
+
+
+def _check_parts(config: ConfigDict) -> None:
+    parts, batch_size = config.train.accumulate, config.train.batch_size
+    if batch_size % parts:
+        raise ValueError(
+            f"train.batch_size is {batch_size}; it must be a multiple of train.accumulate, which "
+            f"is {parts}"
+        )
+    if parts == 1:
+        return
+    name = config.objective.name
+    if not objectives.traits(name).by_song:
+        allowed = [one for one, traits in objectives.OBJECTIVES.items() if traits.by_song]
+        chunks = ", or give it objective.args.num_chunks" * (
+            "num_chunks" in objectives.arguments_of(name)
+        )
+        raise ValueError(
+            f"train.accumulate is {parts}, but {name} compares songs of a batch or counts batches, "
+            f"which parts would change; it is for {', '.join(allowed)}; make it 1{chunks}"
+        )
 
 
 def _check_phases(optim: ConfigDict) -> None:

@@ -124,6 +124,8 @@ def base() -> ConfigDict:
     config.optim.name = "adam"  # see `optim.OPTIMIZERS`; or "optax:adafactor" and the like
     config.optim.args = ConfigDict()  # such as b2 of "adam"
     config.optim.learning_rate = 1e-3
+    config.optim.batch_rule = "none"  # or "linear", "sqrt": that is for `base_batch_size` songs
+    config.optim.base_batch_size = 256
     config.optim.schedule = "constant"  # or "cosine", "linear", both down to zero; or "optax:..."
     config.optim.schedule_args = ConfigDict()  # see `optim.schedule`
     config.optim.warmup_steps = 0
@@ -138,6 +140,7 @@ def base() -> ConfigDict:
 
     config.train = ConfigDict()
     config.train.batch_size = 16  # over all devices
+    config.train.accumulate = 1  # parts of a batch, one after another, whose gradients add up
     config.train.num_steps = placeholder(int)
     config.train.num_epochs = placeholder(float)
 
@@ -237,6 +240,8 @@ CHECKS = {
     "objective.distance": _one_of("squared_error", "cosine"),
     "objective.num_sampled": _whole_or_0,
     "optim.learning_rate": _positive,
+    "optim.batch_rule": _one_of("none", "linear", "sqrt"),
+    "optim.base_batch_size": _whole,
     "optim.warmup_steps": _whole_or_0,
     "optim.layer_decay": _positive,
     "optim.weight_decay": _at_least_0,
@@ -245,6 +250,7 @@ CHECKS = {
     "optim.decay_mask": _one_of("kernels", "all"),
     "optim.ema_decay": _fraction,
     "train.batch_size": _whole,
+    "train.accumulate": _whole,
     "train.num_steps": checks.positive,
     "train.num_epochs": checks.positive,
     "eval.every_steps": checks.positive,

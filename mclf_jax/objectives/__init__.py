@@ -35,7 +35,7 @@ _SEMI_SUPERVISED = {"takes_unlabelled": True, **_LEARNS_LABELS}
 
 # An objective that is added is named here and nowhere else.
 OBJECTIVES = {
-    "supervised": Traits(module="supervised", takes_mixtures=True, **_LEARNS_LABELS),
+    "supervised": Traits(module="supervised", takes_mixtures=True, by_song=True, **_LEARNS_LABELS),
     "byol": Traits(
         module="self_supervised.byol",
         against_collapse="keep 'batch_norm' as objective.args.projector_norm and predictor_norm, "
@@ -81,7 +81,10 @@ OBJECTIVES = {
     ),
     "mixmatch": Traits(module="semi_supervised.mixmatch", **_SEMI_SUPERVISED),
     "noisy_student": Traits(
-        module="semi_supervised.noisy_student", needs_teacher=True, **_SEMI_SUPERVISED
+        module="semi_supervised.noisy_student",
+        by_song=True,
+        needs_teacher=True,
+        **_SEMI_SUPERVISED,
     ),
 }
 

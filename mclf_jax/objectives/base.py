@@ -25,6 +25,8 @@ class Traits:
         takes_unlabelled: songs of which nothing is known stand beside the others in each batch,
             under "unlabelled".
         takes_mixtures: of the songs of a batch and of their labels, as mixup makes them.
+        by_song: the loss of a song is of that song alone, and nothing counts batches, so that
+            parts of a batch add up to it (`train.accumulate`).
         needs_teacher: learns what the network of an earlier run, `objective.args.teacher`, says.
         reloads_best: later phases of `optim.phases` start from the best network so far. Not where
             something beside the network goes on, such as a queue, which would not fit it.
@@ -40,6 +42,7 @@ class Traits:
     predicts_labels: bool = False
     takes_unlabelled: bool = False
     takes_mixtures: bool = False
+    by_song: bool = False
     needs_teacher: bool = False
     reloads_best: bool = False
     whole_batches: Mapping[str, int] = dataclasses.field(default_factory=dict)

@@ -98,7 +98,7 @@ def train(
     files.check_place("workdir", workdir, kind="folder")
     run = setup.build(config)
     mesh = parallel.make_mesh(config.runtime.num_devices)
-    parallel.check_batch_size(config.train.batch_size, mesh, field="train.batch_size")
+    setup.check_batch_size(config, mesh)
     validate = _validation(run, mesh)
     changes = {"data_change": data_change, "config_change": config_change}
     with disk.explained(workdir), begin(run, workdir=workdir, mesh=mesh, **changes) as start:

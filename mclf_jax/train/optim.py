@@ -102,6 +102,25 @@ def build(
     return Optimizer(optax.chain(*chain), learning_rate, phases)
 
 
+def scaled_for_batch(config: ConfigDict, *, batch_size: int) -> ConfigDict:
+    """The section with learning rates for batches of this size, by `optim.batch_rule`.
+
+    `optim.learning_rate` and those of `optim.phases` are for `optim.base_batch_size` songs. With
+    n times as many the rate is n times as high by "linear" (Goyal et al. 2017, with a warm-up), or
+    sqrt(n) times by "sqrt" (Krizhevsky 2014; for Adam and LARS, You et al. 2020); "none" leaves it.
+
+    Args:
+        config: of which nothing is changed.
+        batch_size: over all devices.
+    """
+    power = {"none": 0.0, "linear": 1.0, "sqrt": 0.5}[config.batch_rule]
+    factor = (batch_size / config.base_batch_size) ** power
+    scaled = config.copy_and_resolve_references()
+    scaled.learning_rate = factor * config.learning_rate
+    scaled.phases = tuple((start, name, factor * rate) for start, name, rate in config.phases)
+    return scaled
+
+
 def _rules(
     config: ConfigDict, turns: Sequence[Phase], *, start: int, learning_rate: optax.Schedule
 ) -> list[optax.GradientTransformation]:

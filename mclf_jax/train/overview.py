@@ -175,7 +175,7 @@ def _schedule(optimizer: optim.Optimizer, evaluation_steps: list[int]) -> str:
 
 def _compiled(step, state, batch, config: ConfigDict) -> str:
     mesh = parallel.make_mesh(config.runtime.num_devices)
-    parallel.check_batch_size(config.train.batch_size, mesh, field="train.batch_size")
+    training.check_batch_size(config, mesh)
     compiled = jax.jit(step, donate_argnums=0).lower(state, batch).compile()
     flops = (compiled.cost_analysis() or {}).get("flops", float("nan"))
     memory = compiled.memory_analysis()

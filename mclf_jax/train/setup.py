@@ -6,11 +6,12 @@ from typing import Any
 
 import grain
 import jax
+from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
 from mclf_jax import config as config_lib
 from mclf_jax import objectives
-from mclf_jax.common import keys
+from mclf_jax.common import keys, parallel
 from mclf_jax.data import pipeline
 from mclf_jax.data.base.source import Source
 from mclf_jax.evaluation.teacher import open_teacher
@@ -126,6 +127,7 @@ class Training:
                     seed=config.seed,
                     ema_decay=config.optim.ema_decay,
                     shardings=shardings,
+                    accumulate=config.train.accumulate,
                 )
             )
         return made
@@ -133,6 +135,14 @@ class Training:
     def _objective_of(self, model: Model) -> Objective:
         """The same of a network that starts otherwise, or of which something is frozen."""
         return objectives.build(dataclasses.replace(self.context, model=model), self.parts.config)
+
+
+def check_batch_size(config: ConfigDict, mesh: Mesh, **words: str) -> None:
+    """Raise a ValueError if a part of a batch does not divide over the mesh."""
+    field, size, parts = "train.batch_size", config.train.batch_size, config.train.accumulate
+    if parts > 1:
+        field, size = f"{field} / train.accumulate", size // parts
+    parallel.check_batch_size(size, mesh, field=field, **words)
 
 
 def build(config: ConfigDict) -> Training:
@@ -174,7 +184,7 @@ def build(config: ConfigDict) -> Training:
         params = jax.eval_shape(objective.init, jax.random.key(0))["params"]
         head_factors = layer_rates.head_factors(params, config.optim.head_rates)
     optimizer = optim.build(
-        config.optim,
+        optim.scaled_for_batch(config.optim, batch_size=config.train.batch_size),
         total_steps=evaluation_steps[-1],
         phase_steps=phase_steps,
         first_steps=frozen.first_steps,

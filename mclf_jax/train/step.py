@@ -37,6 +37,7 @@ def make_train_step(
     seed: int,
     ema_decay: float = 0.0,
     shardings: TrainState | None = None,
+    accumulate: int = 1,
 ) -> TrainStep:
     """(state, batch) -> (state, metrics), to be jitted.
 
@@ -49,41 +50,67 @@ def make_train_step(
         objective, optimizer, seed, ema_decay: of the run.
         shardings: of the state. What it splits over the devices is gathered for the loss, and
             split again in the gradients, so that the batch is what the work is split by.
+        accumulate: parts of a batch that are gone through one after another, whose gradients are
+            added up. They are those of the whole batch if the loss of a song is of that song alone
+            (`Traits.by_song`) and nothing is drawn; batch norm has the statistics of a part.
     """
     leaves = jax.tree.leaves(shardings)
     is_split = not all(sharding.is_fully_replicated for sharding in leaves)
 
+    def mean_loss(params, model_state, batch, weight, key):
+        if is_split:
+            params = parallel.gather(params, shardings.params)
+            model_state = parallel.gather(model_state, shardings.model_state)
+        # Scopes are what `mclf inspect --topology` knows the parts of a program by.
+        with jax.named_scope("objective"):
+            loss = objective.loss(params, model_state, batch, key)
+            return (loss.per_example * weight).sum(), loss
+
+    if is_split:
+        mean_loss = jax.checkpoint(mean_loss, policy=parallel.WITHOUT_GATHERED)
+
+    def differentiate(params, model_state, batch, weight, key):
+        gradient = jax.value_and_grad(mean_loss, has_aux=True)
+        (value, loss), grads = gradient(params, model_state, batch, weight, key)
+        metrics = {name: (values * weight).sum() for name, values in loss.metrics.items()}
+        return {"grads": grads, "loss": value, "metrics": metrics}, loss.state
+
+    def differentiate_by_parts(params, model_state, batch, weight, key):
+        def add(carry, part):
+            sums, model_state = carry
+            found, model_state = differentiate(params, model_state, *part)
+            return (jax.tree.map(jnp.add, sums, found), model_state), None
+
+        # Part n has every so many rows, the n-th first: so each device goes on with its own.
+        rows = jax.tree.map(
+            lambda x: x.reshape(-1, accumulate, *x.shape[1:]).swapaxes(0, 1), (batch, weight)
+        )
+        parts = (*rows, jax.random.split(key, accumulate))
+        first = jax.tree.map(lambda x: x[0], parts)
+        found, _ = jax.eval_shape(differentiate, params, model_state, *first)
+        zeros = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), found)
+        return jax.lax.scan(add, (zeros, model_state), parts)[0]
+
     def train_step(state, batch):
         key = jax.random.fold_in(keys.stream(seed, "step"), state.step)
         weight = batch["valid"] / jnp.maximum(batch["valid"].sum(), 1.0)
-
-        def mean_loss(params, model_state):
-            if is_split:
-                params = parallel.gather(params, shardings.params)
-                model_state = parallel.gather(model_state, shardings.model_state)
-            # Scopes are what `mclf inspect --topology` knows the parts of a program by.
-            with jax.named_scope("objective"):
-                loss = objective.loss(params, model_state, batch, key)
-                return (loss.per_example * weight).sum(), loss
-
-        if is_split:
-            mean_loss = jax.checkpoint(mean_loss, policy=parallel.WITHOUT_GATHERED)
-        gradient = jax.value_and_grad(mean_loss, has_aux=True)
-        (value, loss), grads = gradient(state.params, state.model_state)
+        of_batch = differentiate if accumulate == 1 else differentiate_by_parts
+        found, model_state = of_batch(state.params, state.model_state, batch, weight, key)
+        grads = found["grads"]
         ema = state.ema
         with jax.named_scope("optimizer"):
             updates, opt_state = optimizer.transform.update(grads, state.opt_state, state.params)
             params = optax.apply_updates(state.params, updates)
             if ema_decay:
-                new = _of_model(params, loss.state)
+                new = _of_model(params, model_state)
                 ema = update_ema(ema, new, decay=ema_decay, step=state.step)
         metrics = {
-            "loss": value,
+            "loss": found["loss"],
             "grad_norm": optax.tree.norm(grads),
             "learning_rate": jnp.asarray(optimizer.schedule(state.step), jnp.float32),
-            **{name: (values * weight).sum() for name, values in loss.metrics.items()},
+            **found["metrics"],
         }
-        return TrainState(state.step + 1, params, loss.state, opt_state, ema), metrics
+        return TrainState(state.step + 1, params, model_state, opt_state, ema), metrics
 
     return train_step
 

@@ -168,6 +168,14 @@ def test_mixtures_are_for_objectives_that_take_them():
         complete(augment__cutmix_alpha=1.0, objective__name="byol")
 
 
+def test_parts_of_a_batch_are_for_losses_of_each_song_alone():
+    with pytest.raises(ValueError, match="batch_size is 16; .* train.accumulate, which is 3"):
+        complete(train__accumulate=3)
+    with pytest.raises(ValueError, match="simclr compares .* supervised, noisy_student; .*num_chu"):
+        complete(train__accumulate=4, objective__name="simclr")
+    complete(train__accumulate=4)
+
+
 def test_the_queue_of_moco_holds_whole_batches():
     path = f"{ROOT}/configs/small_pretraining.py:method=moco"
     with pytest.raises(ValueError, match="queue_size is 480; .* train.batch_size, which is 64"):

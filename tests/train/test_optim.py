@@ -106,6 +106,15 @@ def test_schedules():
     np.testing.assert_allclose(rates(schedule="linear"), 0.1 * (1 - np.arange(11) / 10), atol=1e-7)
 
 
+@pytest.mark.parametrize(("rule", "factor"), [("none", 1), ("linear", 16), ("sqrt", 4)])
+def test_rates_for_larger_batches(rule, factor):
+    section = config(learning_rate=0.1, phases=((6, "sgd", 0.05),), batch_rule=rule)
+    scaled = optim.scaled_for_batch(section, batch_size=16 * section.base_batch_size)
+    assert scaled.learning_rate == pytest.approx(0.1 * factor)
+    assert scaled.phases[0][2] == pytest.approx(0.05 * factor)
+    assert section.learning_rate == 0.1
+
+
 LADDER = ((6, "sgd", 0.05), (10, "sgd", 0.005))
 
 

@@ -94,3 +94,19 @@ def test_losses_are_those_of_one_device():
     np.testing.assert_allclose(split, one, rtol=1e-5)
     kernel = state.params["model"]["layer1"]["kernel"]
     assert kernel.addressable_shards[0].data.size == kernel.size // 8
+
+
+@pytest.mark.usefixtures("quick_compiles")
+def test_parts_of_a_batch_add_up_to_it_on_any_number_of_devices():
+    objective = made(
+        supervised, dataclasses.replace(small_model(), module=Wide()), task="single_label"
+    )
+    settings = {"objective": objective, "optimizer": sgd()}
+    data = list(batches(3, batch_size=16))
+    data[1]["valid"][3:9] = 0
+    whole, state = run(1, data, **settings)
+    for num_devices, strategy in ((1, "replicated"), (4, "fsdp")):
+        parts, other = run(num_devices, data, strategy=strategy, accumulate=4, **settings)
+        np.testing.assert_allclose(parts, whole, rtol=1e-5)
+        for a, b in zip(jax.tree.leaves(state), jax.tree.leaves(other), strict=True):
+            np.testing.assert_allclose(np.asarray(a), np.asarray(b), atol=1e-5)

@@ -58,7 +58,9 @@ def sgd_then_adam():
     return optim.build(config, total_steps=100, phase_steps=[3])
 
 
-def run(num_devices, data, *, objective, optimizer, strategy="replicated", ema_decay=0.0):
+def run(
+    num_devices, data, *, objective, optimizer, strategy="replicated", ema_decay=0.0, accumulate=1
+):
     """Losses and final state of training on `data`; also checks that it compiles once."""
     mesh = parallel.make_mesh(num_devices)
     settings = {"objective": objective, "optimizer": optimizer, "ema_decay": ema_decay}
@@ -66,7 +68,7 @@ def run(num_devices, data, *, objective, optimizer, strategy="replicated", ema_d
     shardings = parallel.param_shardings(jax.eval_shape(initial), mesh, strategy=strategy)
     state = jax.jit(initial, out_shardings=shardings)()
     step = jax.jit(
-        make_train_step(seed=0, shardings=shardings, **settings),
+        make_train_step(seed=0, shardings=shardings, accumulate=accumulate, **settings),
         donate_argnums=0,
         out_shardings=(shardings, parallel.replicated(mesh)),
     )

@@ -150,11 +150,7 @@ def cost_of(config: ConfigDict, *, topology: str) -> Cost:
     mesh = parallel.make_mesh(devices=devices_of(topology))
     run = setup.build(config)
     batch_size = config.train.batch_size
-    if batch_size % mesh.size:
-        raise ValueError(
-            f"train.batch_size is {batch_size}; it must be a multiple of the {mesh.size} devices "
-            f"of {topology}"
-        )
+    setup.check_batch_size(config, mesh, devices=f"devices of {topology}")
     compiled, compile_s = _compile(run, mesh)
     analysis, memory = compiled.cost_analysis() or {}, compiled.memory_analysis()
     text = program.parse(compiled.as_text())
