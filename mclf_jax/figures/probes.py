@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from mclf_jax import metrics
-from mclf_jax.figures.layout import label_rows, panels, single
+from mclf_jax.figures.layout import label_rows, note_below, panels, single
 from mclf_jax.figures.style import ACCENT, MUTED, PALETTE, styled, title_of
 
 _COLOURS = {"trained": ACCENT, "untrained": MUTED, "mfcc": PALETTE[1], "scratch": PALETTE[2]}
@@ -116,11 +116,12 @@ def plot_benchmark(
         rows: dicts of "encoder", "whose" and "scores", see `sweep.benchmark.table.tabulate`.
     """
     looks = {"best": (ACCENT, 1.0), "not told apart": (ACCENT, 0.45), "worse": (MUTED, 1.0)}
-    names = [row["encoder"] for row in rows]
+    is_ours = [row["whose"] == "measured" for row in rows]
+    pairs = zip(rows, is_ours, strict=True)
+    names = [row["encoder"] + " (published)" * (not ours) for row, ours in pairs]
     width = 2.1 + 0.055 * max(map(len, names)) / len(columns)
     height = 1.0 + 0.24 * len(rows)
     figure, all_axes = panels(len(columns), columns=len(columns), width=width, height=height)
-    num_measured = sum(row["whose"] == "measured" for row in rows)
     for number, (axes, column) in enumerate(zip(all_axes, columns, strict=True)):
         places = label_rows(axes, names if number == 0 else [""] * len(names))
         for at, row in zip(places, rows, strict=True):
@@ -134,8 +135,10 @@ def plot_benchmark(
             bar = {"color": shade, "alpha": alpha}
             axes.plot([score["low"], score["high"]], [at, at], linewidth=2, **bar)
             axes.plot([score["value"]], [at], "o", markersize=5, markeredgewidth=0, **bar)
-        if num_measured < len(rows):
-            axes.axhline(num_measured - 0.5, color=MUTED, linewidth=0.6, linestyle=(0, (3, 2)))
+        if not all(is_ours):
+            axes.axhline(sum(is_ours) - 0.5, color=MUTED, linewidth=0.6, linestyle=(0, (3, 2)))
         axes.set(title=column["task"], xlabel=title_of(column["metric"]))
         axes.set_xlim(_within_range(axes.get_xlim(), column["metric"]))
+    told = "blue: the best; light blue: not told apart from it; grey: worse"
+    note_below(figure, told + "; ◇: published by others" * (not all(is_ours)))
     return figure
