@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Sourced by the other scripts: finds Python 3.11 or newer, makes .venv beside the code once,
 # and leaves the environment as it is when what it was made from has not changed.
 #   MCLF_PYTHON  the interpreter to use          MCLF_VENV  where the environment lives
