@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 from scipy import sparse
-from scipy.sparse import csgraph
 
 from mclf_jax.common import checks
 from mclf_jax.metrics.along.segments import Segment
@@ -113,6 +112,8 @@ def event_scores(
                 fits &= ends <= allowed + 1e-9
             right = 0
             if fits.any():
+                from scipy.sparse import csgraph
+
                 pairs = csgraph.maximum_bipartite_matching(sparse.csr_array(fits), "column")
                 right = int((pairs >= 0).sum())
             counts[label] += right, len(said) - right, len(real) - right

@@ -7,7 +7,7 @@ likelihood of their labels, which is convex in them: the same songs give the sam
 import dataclasses
 
 import numpy as np
-from scipy import optimize, special
+from scipy import special
 
 from mclf_jax.common import checks
 from mclf_jax.metrics.inputs import validate
@@ -118,6 +118,8 @@ def _of_tags(logits: np.ndarray, targets: np.ndarray):
 def _least(loss, bounds) -> np.ndarray:
     start = [1.0, 0.0][: len(bounds)]
     how = {"ftol": 1e-14, "gtol": 1e-10, "maxiter": 500}
+    from scipy import optimize  # who only opens a model does not wait for it
+
     found = optimize.minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds, options=how)
     return found.x
 
