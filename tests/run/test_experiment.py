@@ -66,8 +66,13 @@ def test_another_representation_is_a_config_choice(kind, changes, num_bins):
     assert parts.model.features.kind == kind
     assert parts.model.features.hop_length == 32
     assert batch["features"].shape == (4, *parts.model.input_shape) == (4, 16, num_bins)
-    variables = parts.model.init(jax.random.key(0))
-    outputs = parts.model.module.apply(variables, batch["features"], train=False)
+
+    @jax.jit
+    def outputs_of(x):
+        variables = parts.model.init(jax.random.key(0))
+        return parts.model.module.apply(variables, x, train=False)
+
+    outputs = outputs_of(batch["features"])
     assert np.isfinite(outputs["logits"]).all()
 
 
