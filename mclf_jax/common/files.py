@@ -9,7 +9,7 @@ import os
 import secrets
 import warnings
 from collections.abc import Collection, Iterator, Mapping
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import filelock
@@ -22,12 +22,13 @@ def replacing(path: str | os.PathLike) -> Iterator[Path]:
 
     Readers see the old file or the new one, never half of one.
     """
-    path = Path(path)
+    # Those of epath stay on their storage.
+    place: Any = path if isinstance(path, PurePath) else Path(path)
     # Of one writer alone, and not longer than a name may be. Writers choose a format by the suffix.
-    temporary = path.with_name(f".{secrets.token_hex(6)}.partial{path.suffix}")
+    temporary = place.with_name(f".{secrets.token_hex(6)}.partial{place.suffix}")
     try:
         yield temporary
-        temporary.replace(path)
+        temporary.replace(place)
     finally:
         temporary.unlink(missing_ok=True)
 

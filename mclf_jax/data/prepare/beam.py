@@ -5,8 +5,9 @@ on after a stop are those of `prepare`, as it is the same code. The audio and `o
 that all workers see.
 """
 
+import functools
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,13 +41,7 @@ def prepare_beam(
         ValueError: as `prepare`.
         RuntimeError: a worker failed; what is there stays, and the same call goes on with it.
     """
-    try:
-        import apache_beam as beam
-        from apache_beam.options.pipeline_options import PipelineOptions, SetupOptions
-    except ImportError as error:
-        raise ImportError(
-            f"preparing on Apache Beam needs it (`pip install mclf_jax[beam]`): {error}"
-        ) from error
+    check_beam("preparing on Apache Beam")
     if forbidden := {"num_workers", "progress", "run"} & settings.keys():
         raise ValueError(
             f"{', '.join(sorted(forbidden))} cannot be given with Beam: its own options, in"
@@ -57,17 +52,10 @@ def prepare_beam(
         tasks = work.open_tasks()
         if not tasks:
             return
-        options = PipelineOptions(list(pipeline_options) or _here())
-        options.view_as(SetupOptions).save_main_session = False
         # Absolute: a worker has its own working directory.
         folder, results = os.path.abspath(work.folder), os.path.abspath(work.results)
-        with beam.Pipeline(options=options) as pipeline:
-            (
-                pipeline
-                | "Shards" >> beam.Create(tasks)
-                | "Spread" >> beam.Reshuffle()
-                | "Write" >> beam.Map(_write, folder=folder, results=results, by=work.settings)
-            )
+        write = functools.partial(_write, folder=folder, results=results, by=work.settings)
+        map_on_beam(write, tasks, pipeline_options=list(pipeline_options) or processes_here())
         if missing := work.open_tasks():
             raise RuntimeError(
                 f"Beam ended without {len(missing)} of {len(tasks)} shards, such as"
@@ -77,7 +65,34 @@ def prepare_beam(
     return prepare(catalogue, out, run=run, **settings)
 
 
-def _here() -> list[str]:
+def check_beam(what: str) -> None:
+    """Raise an ImportError that says what to install for `what` unless apache-beam is there."""
+    try:
+        import apache_beam  # noqa: F401
+    except ImportError as error:
+        raise ImportError(f"{what} needs it: pip install 'mclf-jax[beam]' ({error})") from error
+
+
+def map_on_beam(
+    write: Callable[[Any], None], tasks: Sequence[Any], *, pipeline_options: Sequence[str]
+) -> None:
+    """Call a function of a module with each task, in a Beam pipeline, which has ended then."""
+    import apache_beam as beam
+    from apache_beam.options.pipeline_options import PipelineOptions, SetupOptions
+
+    options = PipelineOptions(list(pipeline_options))
+    options.view_as(SetupOptions).save_main_session = False
+    with beam.Pipeline(options=options) as pipeline:
+        (
+            pipeline
+            | "Shards" >> beam.Create(tasks)
+            | "Spread" >> beam.Reshuffle()
+            | "Write" >> beam.Map(write)
+        )
+
+
+def processes_here() -> list[str]:
+    """Options of Beam's own runner on this machine, with a process for each core."""
     return [
         "--runner=DirectRunner",
         "--direct_running_mode=multi_processing",
