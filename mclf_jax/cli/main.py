@@ -22,6 +22,7 @@ from mclf_jax.cli import (
     serve,
     train,
 )
+from mclf_jax.cli.collection import catalogue
 from mclf_jax.common import disk, interrupt
 
 
@@ -111,7 +112,18 @@ def make_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action=_Version, nargs=0, help="show the version")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
-    for group in (train, evaluate, compare, predict, export, serve, convert, data, doctor):
+    for group in (
+        train,
+        evaluate,
+        compare,
+        predict,
+        catalogue,
+        export,
+        serve,
+        convert,
+        data,
+        doctor,
+    ):
         group.add_commands(commands)
     return parser
 

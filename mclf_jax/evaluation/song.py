@@ -35,6 +35,9 @@ class Song:
         if not isinstance(audio, str | os.PathLike) and not hasattr(audio, "shape"):
             self.name, self._kept = "the file", _as_file(audio)
             self._path = self._kept.name
+        elif isinstance(audio, str) and "://" in audio:
+            self.name, self._kept = audio, _fetched(audio)
+            self._path = self._kept.name
         elif isinstance(audio, str | os.PathLike):
             self.name = self._path = os.fspath(audio)
         if self._path is not None:
@@ -114,6 +117,20 @@ def _mono(array: np.ndarray) -> np.ndarray:
         # Time is the longer axis; of as many samples as channels, the first.
         array = array.mean(axis=1 if array.shape[0] >= array.shape[1] else 0)
     return array
+
+
+def _fetched(url: str) -> Any:
+    """A file on disk of what is on object storage (`gs://`, `s3://`)."""
+    from etils import epath
+
+    try:
+        return _as_file(epath.Path(url).read_bytes())
+    except FileNotFoundError:
+        raise AudioError(url, "no such file") from None
+    except KeyError:
+        raise AudioError(url, "no such storage: it may be gs://, s3:// or az://") from None
+    except OSError as error:
+        raise AudioError(url, f"it cannot be fetched ({error})") from error
 
 
 def _as_file(audio: bytes | BinaryIO) -> Any:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from mclf_jax.catalogue.nearest import directions
 from mclf_jax.common import checks, files
 
 
@@ -33,15 +34,11 @@ def read_index(path: str | Path) -> Index:
     if embeddings.ndim != 2 or len(paths) != len(embeddings):
         raise ValueError(f"{path} has {len(paths)} paths and embeddings {embeddings.shape}")
     checks.finite(str(path), {"embeddings": embeddings})
-    return Index(tuple(Path(p).name for p in paths.tolist()), _directions(embeddings))
+    return Index(tuple(Path(p).name for p in paths.tolist()), directions(embeddings))
 
 
 def nearest(index: Index, embedding: np.ndarray, *, count: int = 5) -> list[dict[str, Any]]:
     """[{"title", "score"}] of the songs nearest to an embedding [D], the cosine as score."""
-    cosines = index.directions @ _directions(embedding[None])[0]
+    cosines = index.directions @ directions(embedding[None])[0]
     best = np.argsort(-cosines, kind="stable")[:count]
     return [{"title": index.titles[i], "score": float(cosines[i])} for i in best]
-
-
-def _directions(embeddings: np.ndarray) -> np.ndarray:
-    return embeddings / np.maximum(np.linalg.norm(embeddings, axis=1, keepdims=True), 1e-12)

@@ -21,6 +21,6 @@ def benchmark():
 def test_nothing_twice_and_nothing_lost(runner, tmp_path):
     if runner == "beam":
         pytest.importorskip("apache_beam")
-    beam = {"here": None, "beam": []}[runner]
-    found = benchmark().measure(tmp_path, songs=60, broken=6, shard=5, kills=3, beam=beam)
+    how = {"here": {"kills": 3}, "beam": {"kills": 1, "beam": []}}[runner]
+    found = benchmark().measure(tmp_path, songs=60, broken=6, shard=5, **how)
     assert found["said"][1].startswith("6 skipped")

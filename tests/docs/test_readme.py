@@ -20,6 +20,7 @@ from tests import ROOT
 
 PAGES = (
     "README.md",
+    "docs/catalogue.md",
     "docs/command_line.md",
     "docs/data.md",
     "docs/evaluation.md",
@@ -71,6 +72,7 @@ COMMANDS = [
     for page in PAGES
     for match in re.finditer(
         r"\bmclf (?:train|evaluate|predict|embed|report|inspect|sweep|convert|data|probe|configs"
+        r"|catalogue|similar|search"
         r"|calibrate|completion) [^`\n]*",
         re.sub(r"\\+\n\s*", "", (ROOT / page).read_text()),  # commands of several lines
     )
@@ -109,7 +111,14 @@ def test_command_is_understood(page, command, monkeypatch, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "page", ["README.md", "docs/measured.md", "docs/command_line.md", "docs/experiments.md"]
+    "page",
+    [
+        "README.md",
+        "docs/measured.md",
+        "docs/catalogue.md",
+        "docs/command_line.md",
+        "docs/experiments.md",
+    ],
 )
 def test_files_that_a_page_names_exist(page):
     text = (ROOT / page).read_text()
