@@ -97,6 +97,7 @@ def examine() -> dict[str, Any]:
         "packages": {name: _version(name) for name in _PACKAGES.split()},
         "cores": {"usable": _usable_cores(), "of": os.cpu_count()},
         "devices": _devices(),
+        "cluster": _cluster(),
         "audio": {name: _try_format(name, subtype) for name, subtype in _FORMATS.items()},
         "cache": {"path": str(cache), "megabytes": _megabytes(cache)},
         "free_gigabytes": {
@@ -134,6 +135,7 @@ def as_text(found: dict[str, Any]) -> str:
     lines.append(f"cores       {cores['usable']} of {cores['of']} may be used")
     seen = devices.get("error") or f"{devices['count']} x {devices['kind']} ({devices['platform']})"
     lines.append(f"devices     {seen}")
+    lines.append(f"cluster     {found['cluster']}")
     for i, (name, one) in enumerate(found["audio"].items()):
         says = one.get("error") or f"written and read, {one['decoder']}"
         lines.append(f"{'audio' if i == 0 else '':<12}{name:<5} {says}")
@@ -174,6 +176,19 @@ def _devices() -> dict[str, Any]:
         return {"error": f"{type(error).__name__}: {error}".splitlines()[0]}
     first = devices[0]
     return {"count": len(devices), "kind": first.device_kind, "platform": first.platform}
+
+
+def _cluster() -> str:
+    from mclf_jax.common import parallel
+
+    try:
+        found = parallel.cluster()
+    except Exception as error:  # whatever a cluster's service says
+        return f"{type(error).__name__}: {error}".splitlines()[0]
+    if found is None:
+        return "none; one process with all devices"
+    which = f"process {found['process_id']} of {found['num_processes']}"
+    return f"{found['kind']}: {which}, which --distributed joins"
 
 
 def _try_format(name: str, subtype: str) -> dict[str, Any]:

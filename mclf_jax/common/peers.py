@@ -20,19 +20,21 @@ from collections.abc import Iterator
 from typing import Any
 
 _GRACE_S = 2.0  # for a process that is about to say what went wrong with itself
+_JOIN_S = 300.0  # in which all are there; hosts of a pod need not start at once
 _LINGER_S = 15.0  # of the keeper after process 0, for the others to end
 _KEY = "mclf_jax/keeper"
 _watchers: list[threading.Thread] = []
 _failed, _done = threading.Event(), threading.Event()
 
 
-def join(**settings: Any) -> None:
+def join(*, join_s: float = _JOIN_S, **settings: Any) -> None:
     """Make this process one of several, see `jax.distributed.initialize`.
 
     If another one ends before its work is done, this one ends too, within seconds: with a line that
     names the other, and exit status 75, as all of them can be started again.
 
     Args:
+        join_s: after so many seconds without the others it ends, with a line that says so.
         settings: of `jax.distributed.initialize`.
     """
     import jax
@@ -40,8 +42,9 @@ def join(**settings: Any) -> None:
 
     # It would take SIGTERM to itself; `interrupt.any_process` tells all of it.
     jax.config.update("jax_enable_preemption_service", False)
-    with _served_by_keeper():
-        jax.distributed.initialize(**settings)
+    with _served_by_keeper(), _within(join_s):
+        # JAX's own limit would end it with stacks of C++.
+        jax.distributed.initialize(initialization_timeout=round(10 * join_s), **settings)
     client, keeper = distributed.global_state.client, distributed.global_state.service
     assert client is not None and distributed.global_state.coordinator_address is not None
     if isinstance(keeper, _Keeper):
@@ -91,6 +94,27 @@ def _watch(connection: socket.socket) -> None:
     line = f"mclf: {what}, so this one ends too; start all again, and they go on from what is saved"
     os.write(2, f"\n{line}\n".encode())
     os._exit(os.EX_TEMPFAIL)
+
+
+@contextlib.contextmanager
+def _within(join_s: float) -> Iterator[None]:
+    """End this process if what is within it takes longer."""
+
+    def give_up():
+        line = (
+            f"mclf: the processes of this run have not all joined within {join_s:g} s; are as many "
+            "started as they were told, and does each reach process 0?"
+        )
+        os.write(2, f"{line}\n".encode())
+        os._exit(os.EX_TEMPFAIL)
+
+    timer = threading.Timer(join_s, give_up)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 @contextlib.contextmanager

@@ -160,6 +160,7 @@ def base() -> ConfigDict:
 
     config.runtime = ConfigDict()
     config.runtime.num_devices = 0  # 0: all
+    config.runtime.num_groups = 0  # of near devices for "fsdp"; 0: a host with GPUs, a TPU slice
     config.runtime.num_workers = 0  # processes that decode and transform; 0: threads only
     config.runtime.num_threads = 2
     config.runtime.prefetch = 8  # examples a thread pool may be ahead
@@ -262,6 +263,7 @@ CHECKS = {
     "eval.aggregation": _one_of("mean", "max", "median", "vote", "noisy_or"),
     "parallel.params": _one_of("replicated", "fsdp"),
     "runtime.num_devices": _whole_or_0,
+    "runtime.num_groups": _whole_or_0,
     "runtime.num_workers": _whole_or_0,
     "runtime.num_threads": _whole,
     "runtime.prefetch": _whole,

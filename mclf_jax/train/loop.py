@@ -97,7 +97,7 @@ def train(
         writers.function_of(name)
     files.check_place("workdir", workdir, kind="folder")
     run = setup.build(config)
-    mesh = parallel.make_mesh(config.runtime.num_devices)
+    mesh = parallel.make_mesh(config.runtime.num_devices, groups=config.runtime.num_groups)
     setup.check_batch_size(config, mesh)
     validate = _validation(run, mesh)
     changes = {"data_change": data_change, "config_change": config_change}

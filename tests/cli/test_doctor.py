@@ -110,6 +110,7 @@ def test_doctor(capsys, monkeypatch):
     assert cli.main(["doctor", "--format", "json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert found["devices"]["platform"] == "cpu" and found["cores"]["usable"] >= 1
+    assert found["cluster"].startswith("none; one process")
     assert set(found["audio"]) == {"WAV", "FLAC", "OGG", "MP3"}
     monkeypatch.setattr(doctor, "_try_format", lambda name, subtype: {"error": "no codec"})
     assert cli.main(["doctor"]) == 1

@@ -54,3 +54,14 @@ def test_who_is_done_ends_nobody(tmp_path):
     for process in waiting(tmp_path, "time.sleep(3 * number)"):
         _, err = process.communicate(timeout=60)
         assert (process.returncode, err) == (0, "")
+
+
+def test_who_waits_in_vain_says_so(tmp_path):
+    (tmp_path / "alone.py").write_text(
+        "from mclf_jax.common import peers\n"
+        "peers.join(coordinator_address='localhost:1', num_processes=2, process_id=1, join_s=1)\n"
+    )
+    (process,) = start("alone", processes=1, path=tmp_path)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 75
+    assert "have not all joined within 1 s" in err.splitlines()[-1]

@@ -84,16 +84,18 @@ def test_parameters_are_gathered_and_activations_stay_split_by_songs(topology):
 
 
 @pytest.mark.usefixtures("quick_compiles")
-def test_losses_are_those_of_one_device():
+@pytest.mark.parametrize("groups", [1, 2])
+def test_losses_are_those_of_one_device(groups):
     objective = made(
         supervised, dataclasses.replace(small_model(), module=Wide()), task="single_label"
     )
     settings = {"objective": objective, "optimizer": sgd()}
     one, _ = run(1, batches(3, batch_size=8), **settings)
-    split, state = run(8, batches(3, batch_size=8), strategy="fsdp", **settings)
+    settings |= {"strategy": "fsdp", "groups": groups}
+    split, state = run(8, batches(3, batch_size=8), **settings)
     np.testing.assert_allclose(split, one, rtol=1e-5)
     kernel = state.params["model"]["layer1"]["kernel"]
-    assert kernel.addressable_shards[0].data.size == kernel.size // 8
+    assert kernel.addressable_shards[0].data.size == kernel.size // (8 // groups)
 
 
 @pytest.mark.usefixtures("quick_compiles")
@@ -110,3 +112,22 @@ def test_parts_of_a_batch_add_up_to_it_on_any_number_of_devices():
         np.testing.assert_allclose(parts, whole, rtol=1e-5)
         for a, b in zip(jax.tree.leaves(state), jax.tree.leaves(other), strict=True):
             np.testing.assert_allclose(np.asarray(a), np.asarray(b), atol=1e-5)
+
+
+def test_groups_are_of_near_devices():
+    @dataclasses.dataclass(frozen=True)
+    class Device:
+        id: int
+        slice_index: int
+        device_kind: str = "GPU"
+        platform: str = "gpu"
+        process_index: int = 0
+
+    hosts = [Device(id=i, slice_index=i % 2) for i in range(6)]
+    mesh = parallel.make_mesh(devices=hosts)
+    assert mesh.axis_names == ("group", "data")
+    assert [[one.id for one in row] for row in mesh.devices] == [[0, 2, 4], [1, 3, 5]]
+    assert parallel.make_mesh(groups=1, devices=hosts).devices.shape == (1, 6)
+    assert parallel.make_mesh(5, devices=hosts).devices.shape == (1, 5)
+    with pytest.raises(ValueError, match="runtime.num_groups is 4; it must divide the 6 devices"):
+        parallel.make_mesh(groups=4, devices=hosts)

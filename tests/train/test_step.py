@@ -59,10 +59,18 @@ def sgd_then_adam():
 
 
 def run(
-    num_devices, data, *, objective, optimizer, strategy="replicated", ema_decay=0.0, accumulate=1
+    num_devices,
+    data,
+    *,
+    objective,
+    optimizer,
+    strategy="replicated",
+    ema_decay=0.0,
+    accumulate=1,
+    groups=0,
 ):
     """Losses and final state of training on `data`; also checks that it compiles once."""
-    mesh = parallel.make_mesh(num_devices)
+    mesh = parallel.make_mesh(num_devices, groups=groups)
     settings = {"objective": objective, "optimizer": optimizer, "ema_decay": ema_decay}
     initial = functools.partial(init_state, keys.stream(0, "init"), **settings)
     shardings = parallel.param_shardings(jax.eval_shape(initial), mesh, strategy=strategy)

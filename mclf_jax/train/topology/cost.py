@@ -147,7 +147,8 @@ def cost_of(config: ConfigDict, *, topology: str) -> Cost:
     Raises:
         ValueError: the config does not fit together, or not on that topology.
     """
-    mesh = parallel.make_mesh(devices=devices_of(topology))
+    groups = config.runtime.num_groups
+    mesh = parallel.make_mesh(groups=groups, devices=devices_of(topology))
     run = setup.build(config)
     batch_size = config.train.batch_size
     setup.check_batch_size(config, mesh, devices=f"devices of {topology}")
