@@ -94,7 +94,7 @@ JobAcctGatherType=jobacct_gather/none
 MpiDefault=none
 ReturnToService=2
 NodeName=$name NodeAddr=127.0.0.1 CPUs=$cores State=UNKNOWN
-PartitionName=spare Nodes=ALL Default=YES PriorityTier=1
+PartitionName=spare Nodes=ALL Default=YES PriorityTier=1 GraceTime=60
 PartitionName=urgent Nodes=ALL PriorityTier=10 PreemptMode=OFF
 END
 export SLURM_CONF="$folder/slurm.conf"

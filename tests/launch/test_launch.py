@@ -57,8 +57,9 @@ def slurm(tmp_path):
         f"until [ -e {tmp_path}/stop ]; do sleep 0.02; done\nexit $STATUS\n",
     )
 
-    def start(*, status, state="RUNNING"):
-        (tmp_path / "state").write_text(f"JobId=7 JobName=mclf JobState={state} Reason=None\n")
+    def start(*, status, state="RUNNING", preempted=""):
+        about = f"JobId=7 JobName=mclf JobState={state} Reason=None {preempted} Power=\n"
+        (tmp_path / "state").write_text(about)
         env = os.environ | {"PATH": f"{tmp_path}:{os.environ['PATH']}", "SLURM_JOB_ID": "7"}
         process = subprocess.Popen(
             ["bash", LAUNCH / "slurm.sbatch", "--config", "clmr", "--workdir", "a run"],
@@ -77,8 +78,9 @@ def test_slurm_is_not_asked_for_more_when_it_asked_for_nothing(slurm, tmp_path, 
     process = slurm(status=status)
     (tmp_path / "stop").touch()
     assert process.wait(20) == status
-    (called,) = lines_of(tmp_path / "called")
-    assert called.endswith("mclf train --distributed --config clmr --workdir a run")
+    called = lines_of(tmp_path / "called")
+    assert called[0].endswith("mclf train --distributed --config clmr --workdir a run")
+    assert "scontrol requeue 7" not in called
 
 
 @pytest.mark.parametrize("state", ["RUNNING", "CANCELLED", "COMPLETING"])
@@ -91,6 +93,15 @@ def test_what_slurm_preempts_is_queued_again_once(slurm, tmp_path, state):
     assert process.wait(20) == 75
     requeued = "scontrol requeue 7" in lines_of(tmp_path / "called")
     assert requeued == (state == "RUNNING")
+
+
+@pytest.mark.parametrize("when", ["None", "2026-11-29T15:23:58"])
+def test_slurm_may_have_told_the_tasks_alone(slurm, tmp_path, when):
+    """As where a partition has a GraceTime."""
+    process = slurm(status=75, preempted=f"PreemptEligibleTime=2026-11-29 PreemptTime={when}")
+    (tmp_path / "stop").touch()
+    assert process.wait(20) == 75
+    assert ("scontrol requeue 7" in lines_of(tmp_path / "called")) == (when != "None")
 
 
 def test_the_time_limit_is_told_to_the_tasks(slurm, tmp_path):
