@@ -74,9 +74,13 @@ def start(objective, *, learning_rate=3e-3, name="adam"):
 
 def judge(objective, state, batch):
     """Means of the loss and of the metrics on a batch, in evaluation mode."""
-    step = jax.jit(make_objective_step(objective, seed=0))
-    sums = jax.device_get(step(state.params, state.model_state, batch, 0))
+    sums = jax.device_get(_judged(objective)(state.params, state.model_state, batch, 0))
     return {name: float(value / sums["count"]) for name, value in sums.items()}
+
+
+@functools.cache
+def _judged(objective):
+    return jax.jit(make_objective_step(objective, seed=0))
 
 
 def retrieval(model, state, batch):
@@ -106,12 +110,18 @@ def train(objective, *, num_steps, batch_size=32, **settings):
 def gradients(objective, initial, batch, *, num_devices):
     """Loss, new state and gradients of one step on so many devices."""
     mesh = parallel.make_mesh(num_devices)
+    whole = parallel.replicated(mesh)
+    params, state = jax.device_put((initial["params"], initial["state"]), whole)
+    step = _gradient(objective, whole)
+    return jax.device_get(step(params, state, parallel.put_batch(batch, mesh)))
+
+
+@functools.cache
+def _gradient(objective, sharding):
+    """Compiled once for all tests that ask for it."""
 
     def mean_loss(params, state, batch):
         loss = objective.loss(params, state, batch, jax.random.key(0))
         return loss.per_example.mean(), (loss.state, loss.metrics)
 
-    whole = parallel.replicated(mesh)
-    step = jax.jit(jax.value_and_grad(mean_loss, has_aux=True), out_shardings=whole)
-    params, state = jax.device_put((initial["params"], initial["state"]), whole)
-    return jax.device_get(step(params, state, parallel.put_batch(batch, mesh)))
+    return jax.jit(jax.value_and_grad(mean_loss, has_aux=True), out_shardings=sharding)

@@ -8,13 +8,16 @@ import pytest
 from mclf_jax.objectives import heads
 from mclf_jax.objectives.heads import MLP
 
+KEY = jax.random.key(0)
+
 
 def count(params):
     return sum(leaf.size for leaf in jax.tree.leaves(params))
 
 
 def fresh(head, num_inputs=512):
-    return heads.init(head, jax.random.key(0), num_inputs=num_inputs)
+    """Shapes of (params, state), without computing them."""
+    return jax.eval_shape(lambda key: heads.init(head, key, num_inputs=num_inputs), KEY)
 
 
 def test_projector_of_clmr():
@@ -34,10 +37,15 @@ def test_projector_of_byol():
 
 @pytest.mark.slow
 def test_layers_do_what_they_say():
-    x = jax.random.normal(jax.random.key(1), (8, 3, 5))
+    x = np.random.default_rng(1).standard_normal((8, 3, 5)).astype("f4")
     head = MLP((6, 4), norm="batch_norm", final_norm="layer_norm", final_activation="tanh")
-    params, state = fresh(head, 5)
-    y, new_state = heads.apply(head, params, state, x, mode="train")
+
+    @jax.jit
+    def run(x):
+        params, state = heads.init(head, KEY, num_inputs=5)
+        return params, state, *heads.apply(head, params, state, x, mode="train")
+
+    params, state, y, new_state = jax.device_get(run(x))
 
     hidden = np.asarray(x, "f8") @ params["0"]["kernel"] + params["0"]["bias"]
     mean, variance = hidden.mean((0, 1)), hidden.var((0, 1))

@@ -1,6 +1,7 @@
 """Views reach the network augmented, and chunks give the gradients of the whole."""
 
 import dataclasses
+import functools
 
 import flax.linen as nn
 import jax
@@ -29,7 +30,8 @@ class Plain(nn.Module):
 
 
 def inputs(model, batch, chains=Chains(), num_views=2):  # noqa: B008
-    return views.augmented(model, chains, batch, num_views=num_views, key=KEY)
+    call = functools.partial(views.augmented, model, chains, num_views=num_views, key=KEY)
+    return np.asarray(jax.jit(call)(batch))
 
 
 @pytest.mark.slow
@@ -38,7 +40,7 @@ def test_inputs_are_the_features_of_each_view():
     batch = songs(4, seed=0)
     x = inputs(model, batch)
     assert x.shape == (4, 2, *model.input_shape)
-    expected = model.inputs({"audio": jnp.asarray(batch["audio"][:, 1])})
+    expected = jax.jit(model.inputs)({"audio": batch["audio"][:, 1]})
     np.testing.assert_allclose(x[:, 1], expected, rtol=1e-4, atol=1e-3)
     from_pipeline = {name: rows for name, rows in batch.items() if name != "audio"}
     np.testing.assert_array_equal(inputs(model, from_pipeline | {"features": x}), x)
@@ -72,8 +74,8 @@ def test_another_number_of_views_is_refused():
 def encode_and_differentiate(model, *, num_chunks, num_devices=1):
     variables = jax.jit(model.init)(KEY)
     params = variables.pop("params")
-    x = jnp.asarray(inputs(model, songs(16, seed=0)))
-    weight = jax.random.normal(KEY, (16, 2, views.embedding_size(model)))
+    x = inputs(model, songs(16, seed=0))
+    weight = np.random.default_rng(0).standard_normal((16, 2, views.embedding_size(model)))
 
     def loss(params, x):
         embedding, state = views.encode(
@@ -105,14 +107,13 @@ def test_statistics_of_chunks_pass_on():
     variables = jax.jit(model.init)(KEY)
     params = variables.pop("params")
     state = variables
+    encode = jax.jit(
+        functools.partial(views.encode, model, mode="train", key=KEY), static_argnames="num_chunks"
+    )
     encoded = [None] * 2
     for chunk in range(2):
-        encoded[chunk], state = views.encode(
-            model, params, state, x[chunk::2], mode="train", key=KEY
-        )
-    embedding, chunked_state = views.encode(
-        model, params, variables, x, mode="train", key=KEY, num_chunks=2
-    )
+        encoded[chunk], state = encode(params, state, x[chunk::2])
+    embedding, chunked_state = encode(params, variables, x, num_chunks=2)
     for chunk in range(2):
         np.testing.assert_allclose(embedding[chunk::2], encoded[chunk], atol=1e-4)
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4), chunked_state, state)

@@ -1,5 +1,7 @@
 """BYOL's loss, target and schedule."""
 
+import functools
+
 import jax
 import numpy as np
 import pytest
@@ -13,7 +15,9 @@ KEY = jax.random.key(0)
 SIZES = {"projector": (16, 8), "predictor": (12, 8)}
 
 
+@functools.cache
 def start(**settings):
+    """(params, state, compiled loss), of one program for all tests that ask for the same."""
     objective = made(byol, small_model(), **SIZES | {"total_steps": 10} | settings)
     initial = jax.jit(objective.init)(KEY)
     return initial["params"], initial["state"], jax.jit(objective.loss)
@@ -26,23 +30,20 @@ def test_each_view_predicts_the_other():
     batch = songs(8, seed=0)
     result = loss(params, state, batch, KEY)
     model = small_model()
-    x = model.inputs({"audio": batch["audio"].reshape(16, -1)})
-    outputs, _ = model.apply_train(params["model"], state["model"], x, key=KEY)
-    projected, _ = heads.apply(
-        heads.MLP((16, 8), norm="batch_norm"),
-        params["projector"],
-        state["projector"],
-        outputs["embedding"],
-        mode="train",
-    )
-    predicted, _ = heads.apply(
-        heads.MLP((12, 8), norm="batch_norm"),
-        params["predictor"],
-        state["predictor"],
-        projected,
-        mode="train",
-    )
-    p, z = (np.asarray(a, "f8").reshape(8, 2, 8) for a in (predicted, projected))
+
+    @jax.jit
+    def passed(params, state, audio):
+        def through(name, widths, x):
+            head = heads.MLP(widths, norm="batch_norm")
+            return heads.apply(head, params[name], state[name], x, mode="train")[0]
+
+        x = model.inputs({"audio": audio})
+        outputs, _ = model.apply_train(params["model"], state["model"], x, key=KEY)
+        projected = through("projector", (16, 8), outputs["embedding"])
+        return through("predictor", (12, 8), projected), projected
+
+    both = passed(params, state, batch["audio"].reshape(16, -1))
+    p, z = (np.asarray(a, "f8").reshape(8, 2, 8) for a in both)
     p, z = (a / np.linalg.norm(a, axis=-1, keepdims=True) for a in (p, z))
     expected = 4 - 2 * (p[:, 0] * z[:, 1]).sum(-1) - 2 * (p[:, 1] * z[:, 0]).sum(-1)
     np.testing.assert_allclose(result.per_example, expected, rtol=1e-3, atol=1e-4)
@@ -51,9 +52,10 @@ def test_each_view_predicts_the_other():
 @pytest.mark.slow
 def test_target_follows_by_its_parameters_alone():
     params, state, loss = start(momentum=0.75, momentum_schedule="constant")
+    params = jax.device_get(params)
     moved = jax.tree.map(lambda leaf: leaf + 1, params)
     batch = songs(8, seed=0)
-    new = loss(moved, state, batch, KEY).state
+    new = jax.device_get(loss(moved, state, batch, KEY).state)
     followed = {name: params[name] for name in ("model", "projector")}
     jax.tree.map(
         lambda old, average: np.testing.assert_allclose(average, old + 0.25, rtol=1e-5),
@@ -85,7 +87,7 @@ def test_no_gradient_reaches_the_target():
         kept = state | {"target": state["target"] | {"params": target}}
         return loss(params, kept, batch, KEY).per_example.sum()
 
-    for leaf in jax.tree.leaves(jax.grad(through_target)(state["target"]["params"])):
+    for leaf in jax.tree.leaves(jax.jit(jax.grad(through_target))(state["target"]["params"])):
         assert (np.asarray(leaf) == 0).all()
 
 

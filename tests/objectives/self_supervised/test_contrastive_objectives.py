@@ -40,6 +40,14 @@ def small_byol(model, **settings):
 MAKERS = [small_simclr, small_cola, small_moco, small_byol]
 
 
+def unchanged(old, new):
+    """Layers of which some parameter is as it was."""
+    params = jax.device_get((old.params, new.params))
+    changed = jax.tree.map(lambda a, b: bool((a != b).any()), *params)
+    return {path[1].key for path, moved in jax.tree.leaves_with_path(changed) if not moved}
+
+
+@pytest.mark.usefixtures("quick_compiles")
 @pytest.mark.parametrize("make", MAKERS)
 @pytest.mark.slow
 def test_beats_its_own_untrained_start(make):
@@ -48,6 +56,8 @@ def test_beats_its_own_untrained_start(make):
     first, trained, _ = train(objective, num_steps=40)
     before, after = (retrieval(model, state, held_out) for state in (first, trained))
     assert after > before + 0.1
+    # All is trained but the last layer of the network, which has the labels' logits.
+    assert unchanged(first, trained) == {"dense2"}
     metrics = judge(objective, trained, held_out)
     assert metrics["embedding_std"] > 0.4
     # At its start MoCo has only to tell music from random vectors, and then from all alike.
@@ -58,12 +68,7 @@ def test_beats_its_own_untrained_start(make):
 @pytest.mark.usefixtures("quick_compiles")
 @pytest.mark.parametrize(
     ("name", "make"),
-    [
-        ("clmr_sample_cnn", small_simclr),
-        ("clmr_sample_cnn", small_byol),
-        ("short_chunk_cnn", small_cola),
-        ("musicnn", small_moco),
-    ],
+    [("clmr_sample_cnn", small_simclr), ("musicnn", small_moco)],
 )
 @pytest.mark.slow
 def test_works_with_any_network(name, make):
@@ -75,18 +80,15 @@ def test_works_with_any_network(name, make):
     assert all(np.isfinite(value) for value in jax.device_get(metrics).values())
     new, _ = step(new, songs(8, seed=1))  # nothing changes its shape or type
     assert step._cache_size() == 1
-    changed = jax.tree.map(lambda a, b: bool((a != b).any()), state.params, new.params)
-    # All that is trained but the last layer of the network, which has the labels' logits.
-    unchanged = {path[1].key for path, moved in jax.tree.leaves_with_path(changed) if not moved}
-    assert len(unchanged) == 1
-    assert unchanged <= {"dense", "dense2", "fc"}
+    assert len(kept := unchanged(state, new)) == 1
+    assert kept <= {"dense", "dense2", "fc"}
 
 
 @pytest.mark.slow_beyond(1)
 @pytest.mark.usefixtures("quick_compiles")
 @pytest.mark.parametrize("make", MAKERS)
 def test_one_device_equals_eight(make):
-    objective = make(small_model())
+    objective = make(small_model(num_blocks=1))
     initial = jax.jit(objective.init)(jax.random.key(0))
     batch = songs(32, seed=0)
     one = gradients(objective, initial, batch, num_devices=1)
@@ -116,7 +118,7 @@ def test_encodes_in_chunks(make):
 @pytest.mark.parametrize("make", MAKERS)
 @pytest.mark.slow_beyond(1)
 def test_evaluation_changes_nothing_and_leaves_out_what_is_not_valid(make):
-    objective = make(small_model())
+    objective = make(small_model(num_blocks=1))
     initial = jax.jit(objective.init)(jax.random.key(0))
     params, kept = initial["params"], initial["state"]
     evaluate = jax.jit(objective.evaluate)

@@ -1,5 +1,7 @@
 """SimCLR: what is compared with what, and the published sizes."""
 
+import functools
+
 import jax
 import numpy as np
 import pytest
@@ -11,10 +13,14 @@ from tests.objectives.material import gradients, made, small_model, songs
 pytestmark = pytest.mark.usefixtures("quick_compiles")
 
 
+@functools.cache
+def start(**settings):
+    objective = made(simclr, small_model(num_blocks=1), **{"projector": (32, 16)} | settings)
+    return objective, jax.jit(objective.init)(jax.random.key(0))
+
+
 def loss_of(batch, **settings):
-    objective = made(simclr, small_model(), projector=(32, 16), **settings)
-    initial = jax.jit(objective.init)(jax.random.key(0))
-    return gradients(objective, initial, batch, num_devices=1)
+    return gradients(*start(**settings), batch, num_devices=1)
 
 
 @pytest.mark.slow_beyond(1)
@@ -63,10 +69,8 @@ def test_blocks_give_the_same_gradients():
 
 @pytest.mark.slow
 def test_embeddings_themselves_may_be_compared():
-    objective = made(simclr, small_model(), projector=())
-    initial = jax.jit(objective.init)(jax.random.key(0))
-    assert initial["params"]["projector"] == {}
-    (loss, _), _ = gradients(objective, initial, songs(16, seed=0), num_devices=1)
+    assert start(projector=())[1]["params"]["projector"] == {}
+    (loss, _), _ = loss_of(songs(16, seed=0), projector=())
     assert np.isfinite(loss)
 
 

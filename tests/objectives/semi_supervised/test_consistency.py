@@ -1,5 +1,7 @@
 """Teachers, targets and the loss of students; the published methods on a problem they solve."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -25,7 +27,9 @@ EMA = {"teacher": "ema", "momentum": 0.9}
 SHIFT = Chains(waveform=lambda key, x: x + 0.5)
 
 
+@functools.cache
 def start(model, **settings):
+    """(params, state, compiled loss), of one program for all tests that ask for the same."""
     settings = {"task": "single_label", "total_steps": 10} | settings
     objective = made(consistency, model, **settings)
     initial = jax.jit(objective.init)(KEY)
@@ -43,9 +47,12 @@ def points(num_unlabelled, *, task, seed=0):
 
 def logits_of(model, params, x):
     """In float64."""
-    return np.asarray(
-        model.module.apply({"params": params["model"]}, x, train=False)["logits"], "f8"
-    )
+    return np.asarray(_logits(model, params["model"], x), "f8")
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _logits(model, params, x):
+    return model.module.apply({"params": params}, x, train=False)["logits"]
 
 
 def outcomes(logits, task):
@@ -125,13 +132,14 @@ def test_no_gradient_reaches_the_teacher(view):
     model, batch = point_model(), points(8, task="single_label")
     params, state, loss = start(model, teacher_view=view, chains=SHIFT, **SOFT, **EMA)
     # Another student, or there would be nothing to learn from the same view.
-    moved = jax.tree.map(lambda leaf: 0.7 * leaf, params)
+    moved = jax.tree.map(lambda leaf: np.float32(0.7) * leaf, jax.device_get(params))
 
     def unlabelled_loss(params, teacher):
         held = state | {"teacher": teacher, "step": 1000}
         return loss(params, held, batch, KEY).metrics["unlabelled_loss"][0]
 
-    student, teacher = jax.grad(unlabelled_loss, argnums=(0, 1))(moved, state["teacher"])
+    gradient = jax.jit(jax.grad(unlabelled_loss, argnums=(0, 1)))
+    student, teacher = gradient(moved, state["teacher"])
     assert all((np.asarray(leaf) == 0).all() for leaf in jax.tree.leaves(teacher))
     assert all((np.asarray(leaf) != 0).any() for leaf in jax.tree.leaves(student))
 
@@ -153,20 +161,19 @@ def test_the_network_as_its_own_teacher_is_a_constant():
 
     jax.tree.map(
         lambda got, expected: np.testing.assert_allclose(got, expected, rtol=1e-3, atol=1e-6),
-        jax.grad(through_objective)(params),
-        jax.grad(by_hand)(params),
+        *jax.jit(lambda p: (jax.grad(through_objective)(p), jax.grad(by_hand)(p)))(params),
     )
 
 
 @pytest.mark.slow
 def test_the_teacher_is_the_average():
     params, state, loss = start(small_model(), **EMA | {"momentum": 0.6}, **SOFT)
-    average = None
+    average, params = None, jax.device_get(params)
     for step, momentum in enumerate((0, 1 / 2, 0.6, 0.6)):  # 1 - 1 / (step + 1), at most 0.6
-        params = jax.tree.map(lambda leaf: leaf + 0.1, params)
-        student = {"params": params["model"], **state["model"]}
+        params = jax.tree.map(lambda leaf: leaf + np.float32(0.1), params)
+        student = {"params": params["model"], **jax.device_get(state["model"])}
         result = loss(params, state, batch_of(4, seed=step), KEY)
-        state = result.state
+        state = jax.device_get(result.state)
         if average is None:
             average = student
         average = jax.tree.map(

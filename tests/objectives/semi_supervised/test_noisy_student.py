@@ -63,23 +63,38 @@ def student(runs, task="single_label", *, model=None, change=lambda teacher: tea
 
 def logits_of(run, audio, task):
     """What a teacher says in evaluation mode, [B, K] float64."""
+    variables, apply = _opened(run, task)
+    return np.asarray(apply(variables, audio)["logits"], np.float64)
+
+
+@functools.cache
+def _opened(run, task):
     teacher = open_teacher(run, task=task, label_names=LABELS[task])
-    outputs = jax.jit(teacher.model.apply)(teacher.variables, audio)
-    return np.asarray(outputs["logits"], np.float64)
+    return teacher.variables, jax.jit(teacher.model.apply)
+
+
+@functools.cache
+def initial_of(run, task):
+    """(params, state), which no setting of the loss changes."""
+    teacher = open_teacher(run, task=task, label_names=LABELS[task])
+    model = small_model(num_labels=len(LABELS[task]))
+    objective = noisy_student(Context(model, task=task, teacher=teacher))
+    initial = jax.jit(objective.init)(KEY)
+    return initial["params"], initial["state"]
 
 
 def trained_pass(model, params, state, batch):
     """Logits of the student as in the loss with KEY and NOISE, and its new state."""
-    augment_key, dropout_key = jax.random.split(KEY)
-
-    @jax.jit
-    def run(params, state, batch):
-        x = frame.inputs(model, NOISE, batch, key=augment_key)
-        return model.apply_train(params["model"], state["model"], x, key=dropout_key)
-
-    outputs, new_state = run(params, state, batch)
+    outputs, new_state = _passed(model, params, state, batch)
     logits = np.asarray(outputs["logits"], np.float64)
     return frame.apart(logits, num_labelled=8), new_state
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _passed(model, params, state, batch):
+    augment_key, dropout_key = jax.random.split(KEY)
+    x = frame.inputs(model, NOISE, batch, key=augment_key)
+    return model.apply_train(params["model"], state["model"], x, key=dropout_key)
 
 
 def cross_entropy(logits, targets, task):
@@ -103,8 +118,7 @@ def test_the_whole_loss_in_numpy(runs, task, targets, temperature):
     """The student hears noise, and its teacher clean audio in evaluation mode."""
     settings = {"targets": targets, "temperature": temperature, "threshold": 0.8, "weight": 3.0}
     objective, batch = student(runs, task, chains=NOISE, **settings), batch_of(task)
-    initial = jax.jit(objective.init)(KEY)
-    params, state = initial["params"], initial["state"]
+    params, state = initial_of(runs[task], task)
     result = jax.jit(objective.loss)(params, state, batch, KEY)
 
     model = small_model(num_labels=len(LABELS[task]))
@@ -200,18 +214,17 @@ def test_a_skeptical_student_doubts_what_is_not_tagged(runs):
     p = expit(logits_of(runs[task], batch["audio"], task))
     doubted = (batch["label"] == 0) & (p >= 0.6)
     assert 0 < doubted.sum() < (batch["label"] == 0).sum()
-    initial = None
+    initial = initial_of(runs[task], task)
 
-    def labelled_loss(batch, **settings):
-        nonlocal initial
-        objective = student(runs, task, **settings)
-        initial = initial or jax.jit(objective.init)(KEY)
-        return jax.jit(objective.loss)(*initial.values(), batch, KEY).metrics["labelled_loss"]
+    def labelled_loss(**settings):
+        loss = jax.jit(student(runs, task, **settings).loss)
+        return lambda batch: np.asarray(loss(*initial, batch, KEY).metrics["labelled_loss"])
 
-    skeptical = labelled_loss(batch, labelled_loss="skeptical", skeptical_threshold=0.6)
-    told = labelled_loss(batch | {"label": np.where(doubted, np.nan, batch["label"])})
+    skeptical = labelled_loss(labelled_loss="skeptical", skeptical_threshold=0.6)(batch)
+    plain = labelled_loss()
+    told = plain(batch | {"label": np.where(doubted, np.nan, batch["label"])})
     np.testing.assert_allclose(skeptical, told, rtol=1e-5)
-    assert np.abs(skeptical - labelled_loss(batch)).max() > 0.01
+    assert np.abs(skeptical - plain(batch)).max() > 0.01
 
 
 @pytest.mark.parametrize(("task", "temperature"), [("single_label", 2.0), ("multi_label", 1.0)])
@@ -220,8 +233,7 @@ def test_cached_predictions_teach_the_same(runs, task, temperature):
     batch = batch_of(task)
     online = student(runs, task, temperature=temperature, threshold=0.7)
     cached = student(runs, task, temperature=temperature, predictions="cached")
-    initial = jax.jit(online.init)(KEY)
-    params, state = initial["params"], initial["state"]
+    params, state = initial_of(runs[task], task)
     of_model = {"model": state["model"]}
     assert jax.eval_shape(cached.init, KEY)["state"].keys() == of_model.keys()
     logits = logits_of(runs[task], batch["unlabelled"]["audio"], task)
@@ -269,7 +281,8 @@ def test_a_smaller_student_with_other_features(runs):
 @pytest.mark.slow
 def test_one_device_equals_eight(runs):
     objective = student(runs, "multi_label", labelled_loss="skeptical", chains=NOISE)
-    initial, batch = jax.jit(objective.init)(KEY), batch_of("multi_label")
+    params, state = initial_of(runs["multi_label"], "multi_label")
+    initial, batch = {"params": params, "state": state}, batch_of("multi_label")
     one, eight = (gradients(objective, initial, batch, num_devices=n) for n in (1, 8))
     for a, b in zip(jax.tree.leaves(one), jax.tree.leaves(eight), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-3, atol=2e-5)
