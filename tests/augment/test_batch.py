@@ -1,5 +1,7 @@
 """Mixup and cutmix: who is mixed with whom, how much, and that labels follow."""
 
+import functools
+
 import jax
 import numpy as np
 import pytest
@@ -8,6 +10,7 @@ from hypothesis import strategies as st
 
 from mclf_jax import augment
 
+pytestmark = pytest.mark.usefixtures("quick_compiles")
 B, F, M = 64, 50, 3
 # Example i is i everywhere and its label is row i: what is mixed tells its parts.
 X = np.broadcast_to(np.arange(B, dtype=np.float32)[:, None, None], (B, F, M)).copy()
@@ -19,14 +22,13 @@ def batch(valid=None, x=X):
     return {"x": x, "label": LABEL, "valid": valid, "index": np.arange(len(x), dtype=np.int32)}
 
 
+compiled = functools.cache(jax.jit)
+
+
 def mix(augmentation, module, given):
     key = jax.random.key(0) if module == "jax" else np.random.default_rng(0)
-    if module == "jax":
-        given = jax.tree.map(jax.numpy.asarray, given)
-        mixed = jax.jit(augmentation)(key, given)
-    else:
-        mixed = augmentation(key, given)
-    return jax.tree.map(np.asarray, mixed)
+    function = compiled(augmentation) if module == "jax" else augmentation
+    return jax.tree.map(np.asarray, function(key, given))
 
 
 def parts(label, i):

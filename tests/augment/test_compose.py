@@ -1,6 +1,7 @@
 """Chains: order, chance by example, views, what they print, and numpy beside jax."""
 
 import dataclasses
+import functools
 import subprocess
 import sys
 
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 from mclf_jax import augment
 from mclf_jax.augment import base, compose, compose_many, one_of, random_apply
 
+pytestmark = pytest.mark.usefixtures("quick_compiles")
 KEY = jax.random.key(0)
 X = np.random.default_rng(0).standard_normal((400, 16)).astype(np.float32)
 
@@ -42,7 +44,10 @@ def keys(seed):
 
 
 def apply(chain, module, x=X, seed=0):
-    return np.asarray(chain(keys(seed)[module], jnp.asarray(x) if module == "jax" else x))
+    return np.asarray((compiled(chain) if module == "jax" else chain)(keys(seed)[module], x))
+
+
+compiled = functools.cache(jax.jit)
 
 
 both = pytest.mark.parametrize("module", ["jax", "numpy"])
@@ -138,11 +143,11 @@ def test_one_example_without_a_batch(module):
 
 def test_jit_vmap_and_grad():
     chain = compose([random_apply(Plus(0, 1), p=0.5), one_of([Times(2.0), Times(3.0)])])
-    np.testing.assert_allclose(jax.jit(chain)(KEY, X), chain(KEY, X), rtol=1e-6)
+    np.testing.assert_allclose(jax.jit(chain)(KEY, X), chain(KEY, jnp.asarray(X)), rtol=1e-6)
     many = jax.random.split(KEY, 4)
-    mapped = jax.vmap(chain, in_axes=(0, None))(many, jnp.asarray(X))
-    np.testing.assert_allclose(mapped[2], chain(many[2], X), rtol=1e-6)
-    slope = jax.grad(lambda x: chain(KEY, x).sum())(jnp.asarray(X))
+    mapped = jax.jit(jax.vmap(chain, in_axes=(0, None)))(many, X)
+    np.testing.assert_allclose(mapped[2], jax.jit(chain)(many[2], X), rtol=1e-6)
+    slope = jax.jit(jax.grad(lambda x: chain(KEY, x).sum()))(X)
     assert set(np.unique(slope)) == {2.0, 3.0}
 
 

@@ -7,6 +7,7 @@ import pytest
 from mclf_jax import augment
 from mclf_jax.augment import BandDrop, Chop, Downsample, distortions
 
+pytestmark = pytest.mark.usefixtures("quick_compiles")
 RATE_HZ = 16000
 
 
@@ -152,7 +153,7 @@ def test_numpy_and_jax_are_the_same_function(cls, monkeypatch):
     replay = iter(draws)
     for name in ("uniform", "normal", "integers"):
         monkeypatch.setattr(distortions.base, name, lambda *_: jax.numpy.asarray(next(replay)))
-    found = augmentation(jax.random.key(0), x)
+    found = jax.jit(augmentation)(jax.random.key(0), x)
     np.testing.assert_allclose(found, expected, atol=2e-5)
     assert not np.array_equal(found, x)
 

@@ -19,6 +19,7 @@ from mclf_jax.augment.waveform import (
     Shift,
 )
 
+pytestmark = pytest.mark.usefixtures("quick_compiles")
 RATE_HZ = 16000
 
 
@@ -120,7 +121,7 @@ def test_background_is_a_part_of_one_recording_at_the_ratio(key):
 @pytest.mark.slow
 def test_background_that_is_silent_adds_nothing():
     x = music(2, 100)
-    mixed = BackgroundMix(np.zeros((1, 50)), 0, 0)(jax.random.key(0), x)
+    mixed = jax.jit(BackgroundMix(np.zeros((1, 50)), 0, 0))(jax.random.key(0), x)
     np.testing.assert_array_equal(mixed, x)
 
 
@@ -219,7 +220,7 @@ def test_noise_before_reverb_is_not_reverb_before_noise():
 @pytest.mark.slow
 def test_gradients():
     x = jnp.asarray(music(2, 50))
-    slope = jax.grad(lambda x: Gain(-6, -6)(jax.random.key(0), x).sum())(x)
+    slope = jax.jit(jax.grad(lambda x: Gain(-6, -6)(jax.random.key(0), x).sum()))(x)
     np.testing.assert_allclose(slope, 10 ** (-6 / 20), rtol=1e-5)
     slope_of_noise = jax.jit(jax.grad(lambda x: (Noise()(jax.random.key(0), x) ** 2).sum()))
     for each in (x, jnp.zeros_like(x)):

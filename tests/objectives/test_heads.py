@@ -56,8 +56,12 @@ def test_layers_do_what_they_say():
     np.testing.assert_allclose(y, expected, atol=1e-5)
     np.testing.assert_allclose(new_state["batch_stats"]["1"]["mean"], 0.1 * mean, atol=1e-6)
 
-    _, unchanged = heads.apply(head, params, state, x, mode="evaluate")
-    assert unchanged is state
+    def evaluated(x):
+        y, unchanged = heads.apply(head, params, state, x, mode="evaluate")
+        assert unchanged is state
+        return y
+
+    jax.eval_shape(evaluated, x)
 
 
 def test_no_layers_at_all():
