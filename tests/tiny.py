@@ -66,4 +66,4 @@ if __name__ == "__main__":
         parallel.start()
     given = (argument.split("=") for argument in sys.argv[2:])
     config = tiny_config(**{field: _value(text) for field, text in given})
-    print(train(config, workdir=sys.argv[1]))
+    print(train(config, workdir=sys.argv[1], config_change="extend"))

@@ -16,7 +16,7 @@ def base() -> ConfigDict:
 
     A field that holds None takes the model's published value (features, model.window_s) or
     leaves the choice to its neighbour (num_steps or num_epochs). Only fields of `runtime`
-    may differ when a run is continued: they never change results.
+    and `parallel` may differ when a run is continued: they never change results, but for rounding.
     """
     config = ConfigDict()
     config.seed = 0
@@ -166,6 +166,9 @@ def base() -> ConfigDict:
     config.runtime.prefetch = 8  # examples a thread pool may be ahead
     config.runtime.log_every_steps = 20
     config.runtime.writers = ("tensorboard",)  # and "csv", "wandb", "mlflow", see `run.writers`
+    config.runtime.keep_last = 2  # states to go on from
+    config.runtime.keep_every_steps = placeholder(int)  # and for good one each so many steps
+    config.runtime.keep_best = 1  # weights of so many of the best evaluations
     config.runtime.progress = "auto"  # a bar on terminals; "on", "off"
     return config
 
@@ -268,6 +271,9 @@ CHECKS = {
     "runtime.num_threads": _whole,
     "runtime.prefetch": _whole,
     "runtime.log_every_steps": _whole,
+    "runtime.keep_last": partial(checks.whole, lowest=2),
+    "runtime.keep_every_steps": checks.positive,
+    "runtime.keep_best": _whole,
     "runtime.progress": _one_of("auto", "on", "off"),
 }
 

@@ -349,7 +349,7 @@ def differences(old: ConfigDict, new: ConfigDict) -> dict[str, dict[str, Any]]:
     return {
         field: {"old": flat_old.get(field, "absent"), "new": flat_new.get(field, "absent")}
         for field in sorted(flat_old.keys() | flat_new.keys())
-        if not field.startswith("runtime.")
+        if not field.startswith(("runtime.", "parallel."))
         and field not in ("data.args.path", "unlabelled.args.path")
         and flat_old.get(field, "absent") != flat_new.get(field, "absent")
     }

@@ -14,7 +14,7 @@ from mclf_jax.export.heads import NOT_KEPT, SUFFIX, read_head
 from mclf_jax.export.huggingface import is_huggingface, read_huggingface
 from mclf_jax.metrics.thresholds import best_f1_thresholds
 from mclf_jax.models import Model
-from mclf_jax.run.weights import digest, load_variables, open_run, why_unfit
+from mclf_jax.run.weights import digest, load_variables, open_run, step_of, why_unfit
 
 Paths = str | Path | Sequence[str | Path]
 
@@ -23,7 +23,8 @@ def bundle_of(paths: Paths) -> Bundle:
     """What can be used on songs, opened.
 
     Args:
-        paths: a run directory, with the weights of its best checkpoint; or a fitted probe of
+        paths: a run directory, with the weights of its best checkpoint; or of another one that it
+            kept, by its folder (`RUN/checkpoints/latest/STEP`); or a fitted probe of
             `mclf probe` (`.../heads/linear.safetensors`), with the network of its run; or a
             `.mclf` file, or a folder in the layout of Hugging Face, that was exported; or several,
             whose scores are averaged.
@@ -59,13 +60,15 @@ def _open(path: Path) -> Bundle:
             f"{path} is a folder of `mclf probe`; "
             + (f"take what it kept: {', '.join(kept)}" if kept else NOT_KEPT)
         )
+    if (step := step_of(path)) is not None:
+        return _of_run(path.absolute().parents[2], step=step)
     return _of_run(path)
 
 
-def _of_run(path: Path) -> Bundle:
+def _of_run(path: Path, *, step: int | None = None) -> Bundle:
     opened = open_run(path)
     config, meta, model = opened.config, opened.meta, opened.model
-    best = load_variables(path, model, parallel.make_mesh(1))
+    best = load_variables(path, model, parallel.make_mesh(1), step=step)
     hop_s, reports = config.eval.hop_s, path / "report"
     labels = () if why_unfit(opened) else tuple(meta["labels"])
     fitted = read_calibration(path, step=best["step"], labels=labels) if labels else None

@@ -1,19 +1,25 @@
 """Orbax behind a few functions: the latest state to go on from, the best weights to use.
 
 `checkpoints/latest` holds whole training states and the progress of the run, written in
-the background; `checkpoints/best` holds the variables that evaluation loads. The position
-in the data is the step, so nothing else is needed to continue exactly. Each checkpoint has
-checksums of its files, which are there when it is; `restore` reads them.
+the background; `checkpoints/best` holds the variables that evaluation loads, with their scores.
+`Keep` says how many of each. The position in the data is the step, so nothing else is needed to
+continue exactly. Each process writes its part of an array, and any number of them, or of devices,
+may read it. Each checkpoint has checksums of its files, which are there when it is; `restore`
+reads them.
 """
 
 import dataclasses
+import math
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import jax
 import orbax.checkpoint as ocp
+from orbax.checkpoint.checkpoint_managers import AnyPreservationPolicy, LatestN
 
 from mclf_jax.common import disk
+from mclf_jax.common.text import documents
 from mclf_jax.run import checksums
 
 PyTree = Any
@@ -34,32 +40,87 @@ def _sealed(handler: ocp.CheckpointHandler) -> ocp.CheckpointHandler:
 
 
 @dataclasses.dataclass(frozen=True)
+class Keep:
+    """Which checkpoints stay, the fields `runtime.keep_*`.
+
+    Attributes:
+        last: so many of the newest states. Two, so that another is whole where one is damaged.
+        every_steps: and for good the first state at or after each multiple of it; None: no others.
+        best: weights of so many of the best evaluations.
+    """
+
+    last: int = 2
+    every_steps: int | None = None
+    best: int = 1
+
+
+@dataclasses.dataclass(frozen=True)
+class _FirstAfterMultiples:
+    """A policy of orbax: a state stays if a multiple of `steps` lies between it and the one before.
+
+    The same ones whatever was deleted in between, and however evaluations fall.
+    """
+
+    steps: int
+
+    def should_preserve(self, checkpoints: Sequence[Any], *, context: Any) -> list[bool]:
+        reached = [each.step // self.steps for each in checkpoints]
+        return [now > before for before, now in zip([0, *reached], reached, strict=False)]
+
+
+@dataclasses.dataclass(frozen=True)
 class Checkpoints:
-    """Handles on the two series of a run; close them with `close`."""
+    """Handles on the two series of a run; close them with `close`.
+
+    Attributes:
+        latest, best: of orbax.
+        num_best: how many are in `best`, at most.
+        before_save: called before anything is changed.
+        after_save: called with the folder that will hold a state once it is whole.
+    """
 
     latest: ocp.CheckpointManager
     best: ocp.CheckpointManager
+    num_best: int
+    before_save: Callable[[], None]
+    after_save: Callable[[Path], None]
 
 
-def open_checkpoints(directory: Path) -> Checkpoints:
-    """Open, and create if need be, the checkpoints of a run; half-written ones are cleared."""
+def open_checkpoints(
+    directory: Path,
+    *,
+    keep: Keep | None = None,
+    before_save: Callable[[], None] = lambda: None,
+    after_save: Callable[[Path], None] = lambda folder: None,
+) -> Checkpoints:
+    """Open, and create if need be, the checkpoints of a run; half-written ones are cleared.
 
-    def manager(name, keep, handlers):
-        options = ocp.CheckpointManagerOptions(max_to_keep=keep, cleanup_tmp_directories=True)
+    Args:
+        directory: a run's `checkpoints` folder.
+        keep: how many; the default when not given.
+        before_save, after_save: see `Checkpoints`.
+    """
+    keep = keep or Keep()
+
+    def manager(name, policy, handlers):
+        options = ocp.CheckpointManagerOptions(
+            cleanup_tmp_directories=True, preservation_policy=policy
+        )
         path = Path(directory).absolute() / name
-        return ocp.CheckpointManager(path, options=options, item_handlers=handlers)
+        sealed = {item: _sealed(handler) for item, handler in handlers.items()}
+        return ocp.CheckpointManager(path, options=options, item_handlers=sealed)
 
-    # Two states, so that one is whole at whatever moment the process is killed.
+    arrays, texts = ocp.StandardCheckpointHandler, ocp.JsonCheckpointHandler
+    policies: list[Any] = [LatestN(keep.last)]
+    if keep.every_steps:
+        policies.append(_FirstAfterMultiples(keep.every_steps))
+    latest = {"state": arrays(), "progress": texts()}
     return Checkpoints(
-        manager(
-            "latest",
-            2,
-            {
-                "state": _sealed(ocp.StandardCheckpointHandler()),
-                "progress": _sealed(ocp.JsonCheckpointHandler()),
-            },
-        ),
-        manager("best", 1, _sealed(ocp.StandardCheckpointHandler())),
+        manager("latest", AnyPreservationPolicy(policies), latest),
+        manager("best", LatestN(None), {"default": arrays(), "score": texts()}),
+        keep.best,
+        before_save,
+        after_save,
     )
 
 
@@ -70,20 +131,23 @@ def save(
     state: PyTree,
     progress: dict[str, Any],
     best_variables: PyTree | None = None,
+    score: float | None = None,
 ) -> None:
-    """Save the state in the background; and first `best_variables`, if these are the best.
+    """Save the state in the background; and first `best_variables`, if these are among the best.
 
     Args:
         checkpoints: of `open_checkpoints`.
         step: number of steps taken.
         state: a pytree of arrays.
         progress: what the loop must remember, of JSON types.
-        best_variables: what evaluation shall load from now on.
+        best_variables: what evaluation may load from now on.
+        score: of them, see `save_best`.
 
     Raises:
         DiskError: the checkpoints of the run were removed.
         OSError: they cannot be written.
     """
+    checkpoints.before_save()
     for manager in (checkpoints.latest, checkpoints.best):
         disk.check_there(manager.directory)
     if best_variables is not None:
@@ -91,24 +155,74 @@ def save(
         # want it again.
         checkpoints.latest.wait_until_finished()
         # The progress below names this checkpoint, so it must be there first.
-        save_best(checkpoints, step, best_variables)
+        save_best(checkpoints, step, best_variables, score=score)
     checkpoints.latest.save(
         step,
         args=ocp.args.Composite(
             state=ocp.args.StandardSave(state), progress=ocp.args.JsonSave(progress)
         ),
     )
+    checkpoints.after_save(Path(checkpoints.latest.directory) / str(step))
 
 
-def save_best(checkpoints: Checkpoints, step: int, variables: PyTree) -> None:
-    """Save what evaluation shall load from now on; it is on disk when this returns."""
+def save_best(
+    checkpoints: Checkpoints, step: int, variables: PyTree, *, score: float | None = None
+) -> None:
+    """Save what evaluation may load from now on; it is on disk when this returns.
+
+    Args:
+        checkpoints: of `open_checkpoints`.
+        step: number of steps taken.
+        variables: of the model.
+        score: the more, the better they are; the step when not given, so that the newest are best.
+    """
     # A killed run may have saved this step's best without its state: write it again. Later ones
     # are of a run that fell back further, and orbax writes none before them.
     for other in checkpoints.best.all_steps():
         if other >= step:
             checkpoints.best.delete(other)
-    checkpoints.best.save(step, args=ocp.args.StandardSave(variables))
+    score = float(step if score is None else score)
+    checkpoints.best.save(
+        step,
+        args=ocp.args.Composite(
+            default=ocp.args.StandardSave(variables), score=ocp.args.JsonSave({"score": score})
+        ),
+    )
     checkpoints.best.wait_until_finished()
+    folder = Path(checkpoints.best.directory)
+    for path in best_first(folder)[checkpoints.num_best :]:
+        checkpoints.best.delete(int(path.name))
+
+
+def is_among_best(checkpoints: Checkpoints, step: int, *, score: float | None) -> bool:
+    """Whether weights would stay, beside better ones, if `save_best` saved them."""
+    score = step if score is None else score
+    # Those of later steps are of a run that fell back, and will be gone.
+    there = best_first(Path(checkpoints.best.directory))
+    as_good = [path for path in there if int(path.name) < step and _score(path) >= score]
+    return len(as_good) < checkpoints.num_best
+
+
+def best_first(folder: Path) -> list[Path]:
+    """The weights in `checkpoints/best`, whole or not.
+
+    Of equal ones the first are the best; those of earlier versions, without a score, come last.
+    """
+    scores = {path: _score(path) for path in folder.iterdir() if path.name.isdecimal()}
+
+    def rank(path):
+        known = scores[path] > -math.inf
+        return -scores[path], int(path.name) if known else -int(path.name)
+
+    return sorted(scores, key=rank)
+
+
+def _score(path: Path) -> float:
+    """Of the weights of a checkpoint; minus infinity where it is not known."""
+    try:
+        return documents.read(path / "score" / "metadata", {"score": float})["score"]
+    except (ValueError, OSError):
+        return -math.inf
 
 
 def close(checkpoints: Checkpoints) -> None:

@@ -117,7 +117,10 @@ def start_run(
         only_length = set(changed) <= set(_LENGTH) and not shorter
         if changed and not (only_length and config_change == "extend"):
             lines = [f"  {name}: {d['old']!r} -> {d['new']!r}" for name, d in changed.items()]
-            advice = "Take another --workdir, or the old config (only runtime.* may change)."
+            advice = (
+                "Take another --workdir, or the old config (only runtime.* and parallel.* may "
+                "change)."
+            )
             if only_length:
                 advice = "To train this run longer, add --extend (config_change='extend')."
             elif lasts and not shorter:

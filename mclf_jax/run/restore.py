@@ -1,4 +1,7 @@
-"""The newest whole checkpoint of a run; what is damaged is passed over, and told of."""
+"""The newest whole state of a run, and its best weights; what is damaged is passed over, and told.
+
+Arrays may have been saved by any number of processes and devices, whole or in parts.
+"""
 
 import contextlib
 import shutil
@@ -16,6 +19,7 @@ from mclf_jax.common.interrupt import any_process
 from mclf_jax.common.text import documents
 from mclf_jax.run import checksums
 from mclf_jax.run import state as state_lib
+from mclf_jax.run.checkpoint import best_first
 
 PyTree = Any
 
@@ -46,12 +50,41 @@ def best_step(directory: Path) -> int:
     """
     directory = Path(directory).absolute()
     for name in _ITEMS:
-        for path in _newest_first(directory, name):
+        for path in _in_order(directory, name):
             return int(path.name)
     raise FileNotFoundError(
         f"no checkpoint in {directory / 'best'}: the run has not been evaluated yet; "
         "start its `mclf train` command again"
     )
+
+
+def restore_step(directory: Path, abstract_variables: PyTree, *, step: int) -> dict[str, Any]:
+    """{"step", "variables"} of a step that was kept, see `checkpoint.Keep`.
+
+    Raises:
+        ValueError: it is not there, and the message says which are; or it is damaged.
+    """
+    directory = Path(directory).absolute()
+    there = {name: {int(path.name): path for path in _in_order(directory, name)} for name in _ITEMS}
+    for name, load in _loads(abstract_variables).items():
+        if path := there[name].get(step):
+            if problem := _damage(path):
+                raise DamageError(f"{directory.parent}: {_told({path: problem})}")
+            return {"step": step, "variables": load(path)}
+    steps = sorted({step for paths in there.values() for step in paths})
+    raise ValueError(
+        f"{directory.parent} has no checkpoint of step {step}; there are those of steps "
+        f"{', '.join(map(str, steps)) or '(none)'}. runtime.keep_last, keep_every_steps and "
+        "keep_best say which a run keeps"
+    )
+
+
+def _loads(abstract_variables: PyTree) -> dict[str, Callable[[Path], PyTree]]:
+    """How variables are read of a checkpoint, by series."""
+    return {
+        "best": lambda path: _restore_arrays(path / "default", abstract_variables),
+        "latest": lambda path: _restore_part(path / "state", abstract_variables),
+    }
 
 
 def restore_best(directory: Path, abstract_variables: PyTree) -> dict[str, Any]:
@@ -68,11 +101,7 @@ def restore_best(directory: Path, abstract_variables: PyTree) -> dict[str, Any]:
     """
     directory = Path(directory).absolute()
     best_step(directory)  # raises
-    loads = {
-        "best": lambda path: _restore_arrays(path / "default", abstract_variables),
-        "latest": lambda path: _restore_part(path / "state", abstract_variables),
-    }
-    found = _first_whole(directory, loads)
+    found = _first_whole(directory, _loads(abstract_variables))
     path, damaged = found["path"], found["damaged"]
     if path.parent.name != "best":
         why = _told(damaged) or "there is no best checkpoint"
@@ -93,7 +122,7 @@ def restore_latest(directory: Path, abstract_state: PyTree) -> dict[str, Any] | 
         DamageError: there are some, and none is whole.
     """
     directory = Path(directory).absolute()
-    if not _newest_first(directory, "latest"):
+    if not _in_order(directory, "latest"):
         return None
 
     def load(path):
@@ -105,7 +134,7 @@ def restore_latest(directory: Path, abstract_state: PyTree) -> dict[str, Any] | 
 
     found = _first_whole(directory, {"latest": load})
     path, damaged = found["path"], found["damaged"]
-    older = [each for each in _newest_first(directory, "latest") if each not in (path, *damaged)]
+    older = [each for each in _in_order(directory, "latest") if each not in (path, *damaged)]
     damaged |= {each: problem for each in older if (problem := _damage(each))}
     _move_aside(damaged)
     if damaged:
@@ -114,21 +143,24 @@ def restore_latest(directory: Path, abstract_state: PyTree) -> dict[str, Any] | 
 
 
 def set_aside_damaged_best(directory: Path) -> str:
-    """Why a run has no best checkpoint that is whole; "" if it has. What is damaged is moved."""
-    paths = _newest_first(Path(directory).absolute(), "best")
+    """Why a run has not the best of its checkpoints; "" if it has. What is damaged is moved."""
+    paths = _in_order(Path(directory).absolute(), "best")
     damaged = {path: problem for path in paths if (problem := _damage(path))}
-    lost = any_process(len(damaged) == len(paths))  # which the first process alone knows
+    lost = any_process(not paths or paths[0] in damaged)  # which the first process alone knows
     _move_aside(damaged)
     return (_told(damaged) or "it has no best checkpoint") if lost else ""
 
 
-def _newest_first(directory: Path, series: str) -> list[Path]:
-    """The checkpoints of a series, whole or not."""
+def _in_order(directory: Path, series: str) -> list[Path]:
+    """The checkpoints of a series, whole or not; states newest first, weights best first."""
     for folder in (directory, directory / series):
         if folder.exists() and not folder.is_dir():
             raise DamageError(f"{folder} is a file, not a folder; restore it from a copy")
-    there = (directory / series).iterdir() if (directory / series).exists() else ()
-    steps = (path for path in there if path.name.isdecimal())
+    if not (directory / series).exists():
+        return []
+    if series == "best":
+        return best_first(directory / series)
+    steps = (path for path in (directory / series).iterdir() if path.name.isdecimal())
     return sorted(steps, key=lambda path: int(path.name), reverse=True)
 
 
@@ -138,7 +170,7 @@ def _first_whole(directory: Path, loads: Mapping[str, Callable[[Path], Any]]) ->
     for series, load in loads.items():
         tried: set[Path] = set()
         # Looked for again each time: a run that is being trained replaces its best.
-        while paths := [path for path in _newest_first(directory, series) if path not in tried]:
+        while paths := [path for path in _in_order(directory, series) if path not in tried]:
             path, content = paths[0], None
             tried.add(path)
             problem = _damage(path)
@@ -164,12 +196,14 @@ def _damage(path: Path) -> str:
         return ""
     if not path.is_dir():
         return checksums.damage(path)
+    items = dict.fromkeys(_ITEMS[path.parent.name])
     try:
         if (path / _METADATA).exists():  # which orbax takes as it is
-            documents.read(path / _METADATA, _METADATA_LIKE)
+            about = documents.read(path / _METADATA, _METADATA_LIKE)
+            items |= dict.fromkeys(about.get("item_handlers", ()))
     except (ValueError, OSError) as error:
         return str(error)
-    for item in _ITEMS[path.parent.name]:
+    for item in items:
         if problem := checksums.damage(path / item, later=_LATER):
             return f"{item}/{problem}" if (path / item).is_dir() else f"{item}: {problem}"
     return ""

@@ -49,12 +49,28 @@ def open_run(run: str | Path) -> Run:
     return Run(run, read_config(run), read_meta(run), read_model(run))
 
 
-def load_variables(run: str | Path, model: Model, mesh: Mesh) -> dict[str, Any]:
+def step_of(path: str | Path) -> int | None:
+    """The step of a checkpoint's folder, RUN/checkpoints/SERIES/STEP; None of any other path."""
+    path = Path(path).absolute()
+    is_checkpoint = path.name.isdecimal() and path.parent.parent.name == "checkpoints"
+    return int(path.name) if is_checkpoint else None
+
+
+def load_variables(
+    run: str | Path, model: Model, mesh: Mesh, *, step: int | None = None
+) -> dict[str, Any]:
     """{"step", "variables"} of a run's best checkpoint, on every device of a mesh.
+
+    Args:
+        run: its directory.
+        model: of it.
+        mesh: of devices.
+        step: of another checkpoint that was kept.
 
     Raises:
         FileNotFoundError: nothing was trained in it yet.
-        ValueError: its files are damaged, or numbers are not finite; the variables are named.
+        ValueError: its files are damaged, or numbers are not finite; the variables are named. Or
+            no checkpoint of that step was kept.
     """
     try:
         abstract = jax.eval_shape(model.init, jax.random.key(0))
@@ -65,7 +81,7 @@ def load_variables(run: str | Path, model: Model, mesh: Mesh) -> dict[str, Any]:
             f"{Path(run) / 'meta.json'} make no network: {first}"
         ) from error
     shardings = jax.tree.map(lambda _: parallel.replicated(mesh), abstract)
-    return _load(run, abstract, shardings)
+    return _load(run, abstract, shardings, step=step)
 
 
 def reload_variables(run: str | Path, variables: PyTree) -> dict[str, Any]:
@@ -73,13 +89,19 @@ def reload_variables(run: str | Path, variables: PyTree) -> dict[str, Any]:
     return _load(run, variables, jax.tree.map(lambda leaf: leaf.sharding, variables))
 
 
-def _load(run: str | Path, like: PyTree, shardings: PyTree) -> dict[str, Any]:
-    abstract = checkpoint.abstract_like(like, shardings)
-    best = restore.restore_best(Path(run) / "checkpoints", abstract)
-    leaves = jax.tree_util.tree_leaves_with_path(best["variables"])
+def _load(
+    run: str | Path, like: PyTree, shardings: PyTree, *, step: int | None = None
+) -> dict[str, Any]:
+    abstract, folder = checkpoint.abstract_like(like, shardings), Path(run) / "checkpoints"
+    if step is None:
+        found = restore.restore_best(folder, abstract)
+    else:
+        found = restore.restore_step(folder, abstract, step=step)
+    leaves = jax.tree_util.tree_leaves_with_path(found["variables"])
     arrays = {name_of(path_of(key_path)[1:]): leaf for key_path, leaf in leaves}
-    checks.finite(f"the best checkpoint of {run}", arrays)
-    return best
+    which = "the best checkpoint" if step is None else f"checkpoint {step}"
+    checks.finite(f"{which} of {run}", arrays)
+    return found
 
 
 def why_unfit(run: Run, *, task: str | None = None, labels: Sequence[str] | None = None) -> str:

@@ -44,7 +44,7 @@ from mclf_jax.run.writers import open_writers
 from mclf_jax.train import setup
 from mclf_jax.train.clock import Clock
 from mclf_jax.train.energy import EnergyMeter
-from mclf_jax.train.progress import Progress, TrainingError, judge
+from mclf_jax.train.progress import Progress, TrainingError, judge, score_of
 from mclf_jax.train.setup import Training
 from mclf_jax.train.start import Start, begin
 
@@ -171,26 +171,25 @@ def _train(
             means, pending = log(pending, clock), []
 
             with clock.paused(), jax.transfer_guard("allow"):
-                best_variables = None
+                best_variables = score = None
                 if evaluating:
                     logbook.call("before_evaluation", step, state)
                     values = validate(state)
+                    metric, others = config.eval.metric, outside.directions(config.eval.metrics)
+                    watched = {"metric": metric, "direction": others.get(metric)}
                     progress = judge(
-                        progress,
-                        values,
-                        step=step,
-                        metric=config.eval.metric,
-                        patience=config.eval.patience,
-                        direction=outside.directions(config.eval.metrics).get(config.eval.metric),
+                        progress, values, step=step, patience=config.eval.patience, **watched
                     )
+                    score = score_of(values.get(metric), **watched)
                     logbook.write("valid", step, values)
                     logbook.call("after_evaluation", step, state, values)
-                    logbook.say(_describe(step, total_steps, values, progress, config.eval.metric))
+                    logbook.say(_describe(step, total_steps, values, progress, metric))
                     if message := collapse_message(means, advice=traits.against_collapse):
                         logbook.say(message)
-                    if progress.best_step == step:
+                    is_best = progress.best_step == step
+                    if is_best or checkpoint.is_among_best(checkpoints, step, score=score):
                         best_variables = state.variables()
-                    elif step in run.phase_steps and traits.reloads_best:
+                    if not is_best and step in run.phase_steps and traits.reloads_best:
                         state = _reload_best(state, workdir)
                         logbook.say(f"the next phase starts from step {progress.best_step}")
                 progress = dataclasses.replace(
@@ -198,6 +197,7 @@ def _train(
                     status="finished" if step == total_steps else progress.status,
                     trained_s=clock.trained_s,
                     waited_s=clock.waited_s,
+                    songs=step * config.train.batch_size,
                 )
                 checkpoint.save(
                     checkpoints,
@@ -205,6 +205,7 @@ def _train(
                     state=state,
                     progress=dataclasses.asdict(progress),
                     best_variables=best_variables,
+                    score=score,
                 )
 
             if progress.status == "running" and stopping:
@@ -215,7 +216,10 @@ def _train(
     waited = progress.waited_s / max(progress.trained_s, 1e-9)
     took = datetime.timedelta(seconds=round(progress.trained_s))
     if not start.step or start.progress.trained_s:  # known of all steps, not of those since then
-        logbook.say(f"{step} steps in {took}, {waited:.0%} of that waiting for data")
+        logbook.say(
+            f"{step} steps in {took}, {waited:.0%} of that waiting for data; "
+            f"{progress.songs} songs heard"
+        )
     return _outcome(progress, step)
 
 

@@ -28,6 +28,7 @@ class Progress:
             value where there is nothing to compare by.
         since_best: evaluations since then.
         trained_s, waited_s: see `clock.Clock`.
+        songs: that steps were taken on, each counted as often as it came.
     """
 
     status: str = "running"
@@ -36,6 +37,7 @@ class Progress:
     since_best: int = 0
     trained_s: float = 0.0
     waited_s: float = 0.0
+    songs: int = 0
 
 
 _LIKE = {
@@ -45,6 +47,7 @@ _LIKE = {
     "since_best": int,
     "trained_s": float,
     "waited_s": float,
+    "songs": int,
 }
 
 
@@ -90,9 +93,20 @@ def judge(
             f"{metric} of the valid split is {value} at step {step}, so no checkpoint can "
             "be the best; choose another eval.metric, or give the split songs of every label"
         )
-    sign = 1 if (direction or metrics.direction(metric)) == "max" else -1
+    sign = _sign(metric, direction)
     if best is None or sign * value > sign * best:
         return dataclasses.replace(progress, best_step=step, best_value=value, since_best=0)
     since_best = progress.since_best + 1
     status = "stopped_early" if patience and since_best >= patience else progress.status
     return dataclasses.replace(progress, since_best=since_best, status=status)
+
+
+def score_of(value: float | None, *, metric: str, direction: str | None = None) -> float | None:
+    """The more, the better: a value of `eval.metric`; None where nothing is compared."""
+    if value is None or metric == LAST:
+        return None
+    return _sign(metric, direction) * value
+
+
+def _sign(metric: str, direction: str | None) -> int:
+    return 1 if (direction or metrics.direction(metric)) == "max" else -1

@@ -25,12 +25,13 @@ from jax.sharding import Mesh
 
 from mclf_jax.common import keys, parallel
 from mclf_jax.common.files import write_text
+from mclf_jax.metrics import outside
 from mclf_jax.run import checkpoint, restore
 from mclf_jax.run.checkpoint import Checkpoints
 from mclf_jax.run.directory import lock_run, start_run
 from mclf_jax.run.state import TrainState
 from mclf_jax.train import transfer
-from mclf_jax.train.progress import Progress, from_json
+from mclf_jax.train.progress import Progress, from_json, score_of
 from mclf_jax.train.setup import Training
 
 
@@ -87,13 +88,24 @@ def begin(
             workdir / "checkpoints", checkpoint.abstract_like(abstract, shardings)
         )
         best_lost = restore.set_aside_damaged_best(workdir / "checkpoints")
-        checkpoints = checkpoint.open_checkpoints(workdir / "checkpoints")
+        runtime, watched = run.parts.config.runtime, run.parts.config.eval
+        checkpoints = checkpoint.open_checkpoints(
+            workdir / "checkpoints",
+            keep=checkpoint.Keep(
+                runtime.keep_last, every_steps=runtime.keep_every_steps, best=runtime.keep_best
+            ),
+        )
         held.callback(checkpoint.close, checkpoints)
         if restored:
             step, state = restored["step"], restored["state"]
             progress = from_json(restored["progress"], name=f"{restored['path']}/progress/metadata")
             if progress.best_step == step and best_lost:
-                checkpoint.save_best(checkpoints, step, state.variables())
+                score = score_of(
+                    progress.best_value,
+                    metric=watched.metric,
+                    direction=outside.directions(watched.metrics).get(watched.metric),
+                )
+                checkpoint.save_best(checkpoints, step, state.variables(), score=score)
             elif progress.best_step is not None and best_lost:
                 told = f"{workdir}: {best_lost}; the next evaluation makes another"
                 warnings.warn(told, stacklevel=2)

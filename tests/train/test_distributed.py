@@ -71,6 +71,36 @@ def test_two_processes_equal_one(tmp_path):
         np.testing.assert_allclose(two, one, rtol=1e-6, atol=1e-5)
 
 
+@pytest.mark.slow
+def test_fewer_or_more_processes_go_on(tmp_path):
+    """Four save parts of split arrays, one reads them whole; and the other way round."""
+    same = (*CHANGES[:2], "optim__schedule=constant", "model__args__n_channels=64")
+    whole, split = "parallel__params=replicated", "parallel__params=fsdp"
+    halves = {
+        "straight": [(1, whole)],
+        "fewer": [(4, split), (1, whole)],
+        "more": [(1, whole), (4, split)],
+    }
+    for name, parts in halves.items():
+        for i, (processes, placed) in enumerate(parts):
+            steps = 10 if len(parts) == 1 else 5 * (i + 1)
+            changes = (*same, placed, f"train__num_steps={steps}")
+            finish(start("tests.tiny", tmp_path / name, *changes, processes=processes))
+        if len(parts) == 2:
+            losses(tmp_path / name, tmp_path / "straight")
+
+
+def losses(run, other):
+    """Those of two runs are the same, step by step."""
+    logs = [
+        [json.loads(line) for line in (each / "metrics.jsonl").read_text().splitlines()]
+        for each in (run, other)
+    ]
+    valid = [{e["step"]: e["loss"] for e in log if e["kind"] == "valid"} for log in logs]
+    assert valid[0].keys() == valid[1].keys() and len(valid[0]) == 2
+    np.testing.assert_allclose(*[list(each.values()) for each in valid], rtol=1e-5)
+
+
 @pytest.mark.usefixtures("quick_compiles")
 @pytest.mark.slow
 def test_songs_are_compared_with_those_of_other_processes(tmp_path):

@@ -11,6 +11,7 @@ import jax
 import numpy as np
 import pytest
 
+from mclf_jax.common import parallel
 from mclf_jax.run import checkpoint, checksums
 from mclf_jax.run.directory import read_config, read_meta
 from mclf_jax.train import loop as train_module
@@ -167,6 +168,30 @@ def test_killed_at_random_moments_equals_straight(tmp_path):
     )
     for killed, straight in arrays:
         np.testing.assert_array_equal(killed, straight)
+
+
+@pytest.mark.parametrize(
+    "before, after", [((8, "replicated"), (2, "fsdp")), ((2, "fsdp"), (8, "replicated"))]
+)
+@pytest.mark.slow
+def test_other_devices_go_on(tmp_path, before, after, monkeypatch):
+    """Of any number, with parameters on all of them or split: the same losses."""
+    monkeypatch.setattr(parallel, "_FSDP_MIN_SIZE", 100)
+    same = {"optim__name": "sgd", "optim__schedule": "constant", "model__args__dropout_rate": 0.0}
+
+    def go(workdir, steps, devices, placed):
+        changes = {"runtime__num_devices": devices, "parallel__params": placed}
+        config = tiny_config(train__num_steps=steps, **same, **changes)
+        return train(config, workdir=tmp_path / workdir, config_change="extend")
+
+    go("straight", 10, *before)
+    go("moved", 5, *before)
+    go("moved", 10, *after)
+    for kind in ("train", "valid"):
+        logs = [lines(tmp_path / name, kind) for name in ("moved", "straight")]
+        moved, straight = ({entry["step"]: entry["loss"] for entry in log} for log in logs)
+        assert moved.keys() == straight.keys() and max(moved) == 10
+        np.testing.assert_allclose(list(moved.values()), list(straight.values()), rtol=1e-5)
 
 
 def test_a_longer_run_is_extended_on_request(straight, tmp_path):
