@@ -1,10 +1,11 @@
 """What commands share: how one is declared, the flags of several, and the spelling of all."""
 
 import argparse
+import contextlib
 import os
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -185,6 +186,44 @@ def reader_options(arguments: argparse.Namespace, name: str) -> dict[str, Any]:
         except ValueError as error:
             raise ValueError(f"--option {text}: {value!r} is no {kind.__name__}") from error
     return chosen
+
+
+# Run directories, which are copied and sent back, and places of data, of which those that are
+# prepared are read there.
+_RUNS = ("run", "runs")
+_PLACES = ("data_path", "path", "data")
+_COPY = (
+    "copy it with `aws s3 cp --recursive` or `gcloud storage cp -r`. On object storage may be run "
+    "directories, exported files and prepared data"
+)
+
+
+@contextlib.contextmanager
+def on_disk(arguments: argparse.Namespace) -> Iterator[None]:
+    """Within it, runs on object storage are their copies; what the command changes is sent back.
+
+    Raises:
+        ValueError: another argument is there, which must be on a disk.
+    """
+    from mclf_jax.common import files, progress
+    from mclf_jax.common.storage import tries
+
+    with contextlib.ExitStack() as held:
+        held.enter_context(tries.telling(progress.say))
+        for name, value in list(vars(arguments).items()):
+            several = isinstance(value, list | tuple)
+            given = list(value) if several else [value]
+            if not any(map(files.is_remote, given)):
+                continue
+            if name in _RUNS:
+                from mclf_jax.common.storage import working
+
+                given = [held.enter_context(working.copied(name, one)) for one in given]
+                setattr(arguments, name, list(map(str, given)) if several else str(given[0]))
+            elif not (name in _PLACES or (name == "workdir" and arguments.command == "train")):
+                remote = next(filter(files.is_remote, given))
+                files.refuse_remote(name, remote, instead=_COPY)
+        yield
 
 
 def config_of_run(arguments: argparse.Namespace) -> Any:

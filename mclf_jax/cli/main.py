@@ -66,7 +66,11 @@ def _run(arguments: argparse.Namespace, words: Sequence[str]) -> int:
     if unknown := [word for word in rest if word not in arguments.overrides]:
         parser.error(f"unrecognised arguments: {' '.join(unknown)}")
     try:
-        with warnings.catch_warnings(), disk.explained(_written_to(arguments)):
+        with (
+            warnings.catch_warnings(),
+            flags.on_disk(arguments),
+            disk.explained(_written_to(arguments)),
+        ):
             warnings.showwarning = functools.partial(_show_warning, arguments.title)
             code = arguments.run_command(arguments) or 0
             sys.stdout.flush()

@@ -6,6 +6,7 @@ import hashlib
 import json
 import math
 import os
+import re
 import secrets
 import warnings
 from collections.abc import Collection, Iterator, Mapping
@@ -14,6 +15,26 @@ from typing import Any
 
 import filelock
 import numpy as np
+
+URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):(//?)(?=[^/]|$)")
+"""Of something that is on no disk; with one slash where it has been through `pathlib.Path`."""
+
+
+def is_remote(path: Any) -> bool:
+    """Whether a path is on object storage (`s3://BUCKET/FOLDER`), or was meant to be."""
+    return isinstance(path, str | os.PathLike) and bool(URL.match(os.fspath(path)))
+
+
+def refuse_remote(field: str, path: Any, *, instead: str) -> None:
+    """Raise a ValueError if a path that must be on a disk is on object storage.
+
+    Args:
+        field: its name.
+        path: of a file or folder, or None.
+        instead: what to do.
+    """
+    if is_remote(path):
+        raise ValueError(f"{field} is {os.fspath(path)}; it must be on a disk: {instead}")
 
 
 @contextlib.contextmanager
@@ -34,13 +55,16 @@ def replacing(path: str | os.PathLike) -> Iterator[Path]:
 
 
 def check_place(field: str, path: str | os.PathLike, *, kind: str) -> None:
-    """Raise an OSError if nothing can be written at `path`: before hours of work, not after.
+    """Raise an error if nothing can be written at `path`: before hours of work, not after.
+
+    It is an OSError; of a path on object storage a ValueError.
 
     Args:
         field: its name.
         path: of the file or folder, which may be there, and folders above it not.
         kind: "file" or "folder".
     """
+    refuse_remote(field, path, instead=f"name a {kind} here, and copy it afterwards")
     path = Path(path).absolute()
     there = next(one for one in (path, *path.parents) if one.exists())
     if there == path and there.is_dir() != (kind == "folder"):

@@ -12,6 +12,7 @@ import numpy as np
 from mclf_jax import config as config_lib
 from mclf_jax import metrics
 from mclf_jax.common import checks, parallel
+from mclf_jax.common.storage.working import on_storage
 from mclf_jax.evaluation.evaluate import compute_metrics, score_songs
 from mclf_jax.run import checkpoint, experiment, songs
 from mclf_jax.run.directory import write_run
@@ -23,6 +24,7 @@ CHOICES = ("all", "greedy")
 _OF_NETWORK = ("model.name", "model.args.", "features.")
 
 
+@on_storage("runs")
 def make_soup(
     runs: Sequence[str | Path], out: str | Path, *, choose: str = "all"
 ) -> dict[str, Any]:

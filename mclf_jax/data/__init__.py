@@ -9,7 +9,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from mclf_jax.common import checks, plugins
+from mclf_jax.common import checks, files, plugins
 from mclf_jax.data.base.source import Source
 from mclf_jax.data.catalogue.items import FRACTIONS, Catalogue, Facts, Item
 
@@ -86,7 +86,8 @@ def build(
     from mclf_jax.data.sources.files import open_catalogue
 
     path = arguments.get("path", "")
-    if is_prepared(path) and not (name == "folder" and _has_songs(Path(path).expanduser())):
+    songs_too = name == "folder" and not files.is_remote(path)
+    if is_prepared(path) and not (songs_too and _has_songs(Path(path).expanduser())):
         return _build_prepared(name, sample_rate_hz=sample_rate_hz, path=arguments["path"])
     _check_arguments(name, arguments, function, open_catalogue)
     of_reader = {k: v for k, v in arguments.items() if k in _parameters(function)}
@@ -107,13 +108,21 @@ def catalogue(name: str, **arguments: Any) -> Catalogue:
     """
     function = _catalogue_of(name)
     _check_arguments(name, arguments, function)
+    files.refuse_remote(
+        "path", arguments.get("path"), instead="audio files are read there alone; copy them first"
+    )
     return _of_type(Catalogue, function(**arguments), name)
 
 
 def is_prepared(path: str | os.PathLike) -> bool:
-    """Whether a folder is what `mclf data prepare` writes, and not a data set as distributed."""
+    """Whether a folder is what `mclf data prepare` writes, and not a data set as distributed.
+
+    On object storage there is nothing else.
+    """
     from mclf_jax.data.prepare.meta import META
 
+    if files.is_remote(path):
+        return True  # or nothing that can be read there
     root = Path(path).expanduser()
     return bool(path) and any(any(root.glob(f"{below}{META}")) for below in ("", "*/", "*/*/"))
 

@@ -13,6 +13,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from mclf_jax.common import checks, files
+from mclf_jax.common.storage.working import on_storage
 from mclf_jax.common.text import documents
 from mclf_jax.evaluation.evaluate import evaluate_once
 from mclf_jax.evaluation.result import Report
@@ -72,6 +73,7 @@ class Calibration:
         return scores if self.fitted is None else self.fitted.apply(task, scores)
 
 
+@on_storage("run")
 def calibrate(
     run: str | Path,
     *,

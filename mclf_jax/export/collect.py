@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mclf_jax.common import files, parallel
+from mclf_jax.common.storage.working import on_storage
 from mclf_jax.evaluation import result
 from mclf_jax.evaluation.calibrate import read_calibration
 from mclf_jax.export.archive import read_archive
@@ -19,6 +20,7 @@ from mclf_jax.run.weights import digest, load_variables, open_run, step_of, why_
 Paths = str | Path | Sequence[str | Path]
 
 
+@on_storage("paths")
 def bundle_of(paths: Paths) -> Bundle:
     """What can be used on songs, opened.
 

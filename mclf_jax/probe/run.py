@@ -13,6 +13,7 @@ from mclf_jax import metrics
 from mclf_jax.common import checks, files
 from mclf_jax.common.progress import MODES
 from mclf_jax.common.progress import bar as bar_of
+from mclf_jax.common.storage.working import on_storage
 from mclf_jax.data.base.source import Info, Source
 from mclf_jax.data.catalogue.items import SPLITS
 from mclf_jax.evaluation.evaluate import intervals_of, metrics_of
@@ -54,6 +55,7 @@ ENCODERS = ("trained", "untrained", "mfcc")
 its sample rate, which have one layer."""
 
 
+@on_storage("run")
 def probe(
     run: str | Path,
     *,

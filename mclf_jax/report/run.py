@@ -12,6 +12,7 @@ from ml_collections import ConfigDict
 from mclf_jax import objectives
 from mclf_jax.audio.features import LogMel, log_mel, mel_frequencies_hz
 from mclf_jax.common import files
+from mclf_jax.common.storage.working import on_storage
 from mclf_jax.data.base.columns import columns_of
 from mclf_jax.evaluation.evaluate import config_of, evaluate_once
 from mclf_jax.evaluation.result import Report
@@ -30,6 +31,7 @@ _SHOWN_S = 10.0
 _HEARD_S = 5.0
 
 
+@on_storage("run")
 def report_run(run: str | Path, *, config: ConfigDict | None = None) -> Path:
     """Write `report/index.html` and `card.md` of a run directory; returns the path of the page.
 

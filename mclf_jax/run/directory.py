@@ -340,6 +340,7 @@ def git_revision() -> str | None:
 
 
 def _path_of(workdir: Path, name: str) -> Path:
+    files.refuse_remote("run", workdir, instead="mclf_jax.load and the commands copy it there")
     path = Path(workdir) / name
     if not path.is_file():
         raise FileNotFoundError(f"{workdir} is not a run directory: it has no {name}")

@@ -22,6 +22,7 @@ from threadpoolctl import threadpool_limits
 from mclf_jax import config as config_lib
 from mclf_jax.common import checks, disk, files, parallel
 from mclf_jax.common.interrupt import any_process, stop_requests
+from mclf_jax.common.storage.working import Working, run_folder
 from mclf_jax.evaluation import aggregation
 from mclf_jax.evaluation.evaluate import (
     LAST,
@@ -80,7 +81,8 @@ def train(
 
     Args:
         config: of `config.load` or `config.base`.
-        workdir: run directory, new or to be continued.
+        workdir: run directory, new or to be continued; on object storage (`s3://BUCKET/RUN`) it is
+            worked on in a copy, which is sent there after each checkpoint.
         data_change: "refuse" or "allow".
         config_change: "refuse", or "extend" a run that had a shorter length.
         callbacks: objects with any of the methods that `run.writers` names.
@@ -90,8 +92,20 @@ def train(
             is training there.
         TrainingError: the loss is not finite, or the validation metric is undefined.
     """
-    workdir = Path(workdir)
     config_lib.validate(config)
+    with run_folder(workdir) as place:
+        return _train_in(
+            place,
+            config,
+            callbacks=callbacks,
+            changes={"data_change": data_change, "config_change": config_change},
+        )
+
+
+def _train_in(
+    place: Working, config: ConfigDict, *, changes: dict[str, str], callbacks: Sequence[Any]
+) -> Outcome:
+    workdir = place.path
     config = keep_splits(workdir, config)
     for name in config.runtime.writers:
         writers.function_of(name)
@@ -100,8 +114,8 @@ def train(
     mesh = parallel.make_mesh(config.runtime.num_devices, groups=config.runtime.num_groups)
     setup.check_batch_size(config, mesh)
     validate = _validation(run, mesh)
-    changes = {"data_change": data_change, "config_change": config_change}
-    with disk.explained(workdir), begin(run, workdir=workdir, mesh=mesh, **changes) as start:
+    place.claim()
+    with disk.explained(workdir), begin(run, place=place, mesh=mesh, **changes) as start:
         if start.progress.status != "running":
             return _outcome(start.progress, start.step)
         with _logbook(run, start, workdir, callbacks) as logbook:

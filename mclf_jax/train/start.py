@@ -17,7 +17,6 @@ import contextlib
 import dataclasses
 import warnings
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import jax
@@ -25,6 +24,7 @@ from jax.sharding import Mesh
 
 from mclf_jax.common import keys, parallel
 from mclf_jax.common.files import write_text
+from mclf_jax.common.storage.working import Working
 from mclf_jax.metrics import outside
 from mclf_jax.run import checkpoint, restore
 from mclf_jax.run.checkpoint import Checkpoints
@@ -56,16 +56,16 @@ class Start:
 
 @contextlib.contextmanager
 def begin(
-    run: Training, *, workdir: Path, mesh: Mesh, data_change: str, config_change: str
+    run: Training, *, place: Working, mesh: Mesh, data_change: str, config_change: str
 ) -> Iterator[Start]:
     """Start a run, whose directory is locked and whose checkpoints are open meanwhile.
 
     Raises:
-        ValueError: `workdir` holds another run, or another process is training there, or what
+        ValueError: `place` holds another run, or another process is training there, or what
             `init.path` names does not fit.
         FileNotFoundError: `init.path` names nothing.
     """
-    abstract = jax.eval_shape(run.initial_state)
+    workdir, abstract = place.path, jax.eval_shape(run.initial_state)
     # Nothing is written before the config is known to make a network, and to start from something.
     loaded = None if (workdir / "checkpoints").exists() else load_weights(run)
     first_process = jax.process_index() == 0
@@ -94,6 +94,8 @@ def begin(
             keep=checkpoint.Keep(
                 runtime.keep_last, every_steps=runtime.keep_every_steps, best=runtime.keep_best
             ),
+            before_save=place.before_save,
+            after_save=place.after_save,
         )
         held.callback(checkpoint.close, checkpoints)
         if restored:

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
+from mclf_jax.common.storage.working import on_storage
 from mclf_jax.models import Model, architecture
 from mclf_jax.models.names import matches, name_of, path_of, rename, variables_in_call_order
 from mclf_jax.train.pretrained import Pretrained, read
@@ -95,6 +96,7 @@ class Loaded:
         return "\n".join([*lines, *(f"  note: {note}" for note in self.notes)])
 
 
+@on_storage("path")
 def initialise(
     variables: PyTree,
     path: str | Path,

@@ -13,6 +13,7 @@ from mclf_jax import config as config_lib
 from mclf_jax import metrics
 from mclf_jax.api import Tagger, load
 from mclf_jax.common import parallel
+from mclf_jax.common.storage.working import on_storage
 from mclf_jax.data.base.columns import columns_of
 from mclf_jax.data.base.source import Source
 from mclf_jax.evaluation import evaluate as of_run
@@ -29,6 +30,7 @@ from mclf_jax.trial.sources import name_of, open_data, songs_of
 _BATCH_SIZE = 16
 
 
+@on_storage("run")
 def evaluate(
     run: Paths | Tagger,
     *,

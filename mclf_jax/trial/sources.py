@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from mclf_jax import data as data_lib
-from mclf_jax.common import checks
+from mclf_jax.common import checks, files
 from mclf_jax.data.base import targets as target_lib
 from mclf_jax.data.base.source import Info, Source
 from mclf_jax.data.catalogue.items import SPLITS
@@ -49,7 +49,9 @@ def open_data(
     else:
         name, given = os.fspath(data), dict(arguments)
         known = {*data_lib.READERS, *data_lib.SOURCES, *PUBLISHED}
-        is_folder = name not in known and Path(name).expanduser().is_dir()
+        is_folder = name not in known and (
+            files.is_remote(name) or Path(name).expanduser().is_dir()
+        )
         if is_folder and path is not None:
             raise ValueError(
                 f"data is the folder {name}, and path is {path}: leave one of them out"

@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from mclf_jax.common import files
+from mclf_jax.common.storage.ranges import RemoteFile
 
 _BLOCK = 1 << 16
 _HEADER = 24
@@ -86,12 +87,16 @@ def _find(file: io.FileIO, record: bytes, *, after: int) -> int:
     )
 
 
-def read_span(file: io.FileIO, position: int, num_bytes: int) -> bytes:
+def read_span(file: io.FileIO | RemoteFile, position: int, num_bytes: int) -> bytes:
     """Bytes of a shard from a position on, fewer where it ends. Threads may share the file."""
     block, offset = divmod(position, _CONTENT)
     start = block * _BLOCK + _HEADER + offset
     last = (position + num_bytes - 1) // _CONTENT
-    raw = os.pread(file.fileno(), num_bytes + (last - block) * _HEADER, start)
+    raw_bytes = num_bytes + (last - block) * _HEADER
+    if isinstance(file, RemoteFile):
+        raw = file.pread(raw_bytes, start)
+    else:
+        raw = os.pread(file.fileno(), raw_bytes, start)
     if last == block:
         return raw
     first = _CONTENT - offset  # bytes up to the next header
@@ -102,13 +107,15 @@ def read_span(file: io.FileIO, position: int, num_bytes: int) -> bytes:
 
 
 @functools.lru_cache(maxsize=_OPEN_FILES)
-def open_shard(path: str, identity: str) -> io.FileIO:
+def open_shard(path: str, identity: str) -> io.FileIO | RemoteFile:
     """The file, kept open in this process; closed when it is not among the last used.
 
     Args:
-        path: of the shard.
+        path: of the shard, or its URL.
         identity: its checksum, so that a file put in its place later is not taken for it.
     """
+    if files.is_remote(path):
+        return RemoteFile(path)
     return open(path, "rb", buffering=0)  # noqa: SIM115 (closed when nobody holds it any more)
 
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+import io
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,11 +15,13 @@ from mclf_jax.audio import decode
 from mclf_jax.audio.files import versions
 from mclf_jax.audio.resample import resampled_window
 from mclf_jax.common import checks, files, threads
+from mclf_jax.common.storage.ranges import RemoteFile
+from mclf_jax.common.storage.tries import StorageError
 from mclf_jax.common.text import documents, tables
 from mclf_jax.data.base.array_record import Payload, from_int16, open_shard, read_span
 from mclf_jax.data.base.source import Info, Kept
 from mclf_jax.data.base.targets import Targets
-from mclf_jax.data.prepare import arrays
+from mclf_jax.data.prepare import arrays, remote
 from mclf_jax.data.prepare.meta import ARRAYS, CHECKSUMS, ITEMS, META, SKIPPED, TABLES, read_meta
 
 _CHANGED = (
@@ -88,9 +91,14 @@ class Prepared(Kept):
             if self.encoding == "int16":
                 audio = from_int16(read_span(shard, position + 2 * start, 2 * (stop - start)))
             else:
-                with soundfile.SoundFile(Payload(shard, position, size)) as file:
+                # In one request from far away, and only what is needed from a disk.
+                far = isinstance(shard, RemoteFile)
+                record = io.BytesIO(read_span(shard, position, size)) if far else None
+                with soundfile.SoundFile(record or Payload(shard, position, size)) as file:
                     file.seek(start)
                     audio = file.read(stop - start, dtype="float32")
+        except StorageError:  # ends the run, which goes on when the storage does
+            raise
         except (OSError, soundfile.SoundFileError) as error:
             reason = f"item {self.item_ids[index]!r} cannot be read from it: {error}"
             raise decode.AudioError(path, reason) from error
@@ -110,7 +118,8 @@ def prepared(
 
     Args:
         path: OUT/NAME/VERSION as `prepare` wrote it, or OUT/NAME or OUT where that is the only
-            one in it.
+            one in it. On object storage (`s3://BUCKET/NAME`) the windows are read from there, and
+            sizes stand for checksums, unless they are to be verified.
         sample_rate_hz: of the audio that is read; another than the prepared one costs time, as
             each window is resampled.
         checksums: when to read all shards and compare them with their checksums: "first", when
@@ -123,10 +132,14 @@ def prepared(
     """
     checks.choice("checksums", checksums, ("first", "verify", "skip"))
     checks.positive("sample_rate_hz", sample_rate_hz, unit="Hz")
-    folder = find_prepared(path)
+    url = remote.find(os.fspath(path)) if files.is_remote(path) else ""
+    folder = remote.copy_tables(url) if url else find_prepared(path)
     meta = read_meta(folder)
     _check_tables(folder)
-    _check_shards(folder, meta["shards"], checksums=checksums, progress=progress)
+    if url:
+        remote.check_shards(url, meta["shards"], checksums=checksums)
+    else:
+        _check_shards(folder, meta["shards"], checksums=checksums, progress=progress)
     items = documents.read(folder / ITEMS, _ITEMS_LIKE)
     with files.naming_damage(folder / ARRAYS):
         targets, numbers = arrays.read(folder / ARRAYS, task=meta["task"])
@@ -168,7 +181,9 @@ def prepared(
         info=info,
         encoding=meta["encoding"],
         prepared_rate_hz=rate_hz,
-        shards=tuple((str(folder / shard["file"]), shard["sha256"]) for shard in meta["shards"]),
+        shards=tuple(
+            (f"{url or folder}/{shard['file']}", shard["sha256"]) for shard in meta["shards"]
+        ),
         targets=targets,
         item_ids=tuple(items["item_ids"]),
         shard_of=numbers["shard"],

@@ -29,6 +29,7 @@ from mclf_jax.augment import (
 from mclf_jax.augment.pitch import frame_length
 from mclf_jax.common import checks, files, parallel
 from mclf_jax.common import progress as progress_lib
+from mclf_jax.common.storage.working import on_storage
 from mclf_jax.common.text import tables
 from mclf_jax.data import pipeline
 from mclf_jax.evaluation.aggregation import song_scores
@@ -136,6 +137,7 @@ class Robustness:
         return directory / "robustness.png"
 
 
+@on_storage("runs")
 def measure_robustness(
     runs: Sequence[str | os.PathLike],
     *,

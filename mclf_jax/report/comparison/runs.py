@@ -13,6 +13,7 @@ from ml_collections import ConfigDict
 
 from mclf_jax import config as config_lib
 from mclf_jax.common import checks
+from mclf_jax.common.storage.working import on_storage
 from mclf_jax.evaluation.evaluate import evaluate_once
 from mclf_jax.evaluation.result import load_report
 from mclf_jax.report.comparison.compute import Comparison, compare_reports
@@ -22,6 +23,7 @@ from mclf_jax.run import experiment, history
 from mclf_jax.run.directory import read_config
 
 
+@on_storage("runs")
 def compare_runs(
     runs: Sequence[str | os.PathLike],
     *,
