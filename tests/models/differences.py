@@ -13,7 +13,6 @@ from typing import Any
 
 import flax.linen as nn
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from mclf_jax import losses, models
@@ -46,24 +45,29 @@ def differences(
 ) -> dict[str, float]:
     """Largest difference of each kind for one of `CASES`; names as in `TOLERANCES`."""
     compare = {"evaluation": _evaluation_mode, "training": _training_mode}
+    with jax.enable_x64(precision == np.float64):
+        found = [compare[mode](*_prepared(case, precision)) for mode in modes]
+        return {kind: value for one in found for kind, value in one.items()}
+
+
+@functools.lru_cache(maxsize=1)
+def _prepared(case, precision):
+    """(fixture, model, variables, input), which both modes need."""
     name, arguments = CASES[case]
     fixture = load_fixture(case)
     weights = {key: w.astype(precision) for key, w in state_dict(fixture["keys"]).items()}
     no_dropout = {key: 0.0 for key in models.arguments_of(name) if key.endswith("dropout_rate")}
-    with jax.enable_x64(precision == np.float64):
-        model = models.build(
-            name, num_labels=fixture["eval_logits"].shape[1], **arguments, **no_dropout
-        )
-        variables = from_torch(name, weights, **arguments)
-        audio = waveform(
-            num_samples=int(fixture["n_samples"]),
-            batch=int(fixture["batch"]),
-            sample_rate_hz=int(fixture["sample_rate"]),
-        ).astype(precision)
-        assert model.features.sample_rate_hz == fixture["sample_rate"]
-        x = model.features(jnp.asarray(audio))
-        found = [compare[mode](fixture, model, variables, x) for mode in modes]
-        return {kind: value for one in found for kind, value in one.items()}
+    model = models.build(
+        name, num_labels=fixture["eval_logits"].shape[1], **arguments, **no_dropout
+    )
+    variables = from_torch(name, weights, **arguments)
+    audio = waveform(
+        num_samples=int(fixture["n_samples"]),
+        batch=int(fixture["batch"]),
+        sample_rate_hz=int(fixture["sample_rate"]),
+    ).astype(precision)
+    assert model.features.sample_rate_hz == fixture["sample_rate"]
+    return fixture, model, variables, jax.jit(model.features.__call__)(audio)
 
 
 def _evaluation_mode(fixture, model, variables, x):
@@ -127,14 +131,16 @@ def _training_mode(fixture, model, variables, x):
         node = at(grads, key.split(".")[:-1])
         leaf = key.split(".")[-1]
         value = node.get(leaf, node.get("kernel", node.get("scale")))
-        gradient_errors.append(abs(float(jnp.linalg.norm(value)) - expected) / (expected + floor))
+        norm = float(np.linalg.norm(np.asarray(value)))
+        gradient_errors.append(abs(norm - expected) / (expected + floor))
 
     sums = dict(zip(fixture["bn_after_keys"], fixture["bn_after_sums"], strict=True))
     statistics_errors = []
     for key, expected in sums.items():
         *path, leaf = key.split(".")
         leaf = leaf.removeprefix("running_")
-        new, old = (at(tree, path)[leaf] for tree in (stats, state["batch_stats"]))
+        new, old = (np.asarray(at(tree, path)[leaf]) for tree in (stats, state["batch_stats"]))
+        assert new.dtype == old.dtype  # or the next step would be compiled again
         if leaf == "var":
             # PyTorch keeps the unbiased variance, N/(N-1) of the batch's.
             count = rows[at_path(stats, path)]

@@ -11,7 +11,7 @@ FLOAT64 = {"short_chunk_cnn", "short_chunk_resnet"}
 
 
 @pytest.mark.usefixtures("quick_compiles")
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", CASES, scope="module")  # one case after the other
 def test_scores_are_those_of_the_published_network(case):
     found = differences(case, precision=np.float32, modes=("evaluation",))
     assert {"logits", "embedding"} <= found.keys()
@@ -19,7 +19,7 @@ def test_scores_are_those_of_the_published_network(case):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", CASES, scope="module")  # one case after the other
 def test_learns_as_the_published_network(case, request):
     """In training; of evaluation the test above is as strict."""
     precision = np.float64 if case in FLOAT64 else np.float32
