@@ -3,10 +3,10 @@
 # goes on when it has been preempted:
 #
 #   ZONE=us-west4-a TPU=v5litepod-16 ./launch/tpu_pod.sh NAME \
-#       --config clmr --from /mnt/data/mtat --workdir /mnt/shared/runs/clmr
+#       --config clmr --from gs://BUCKET/mtat --workdir /mnt/shared/runs/clmr
 #
 # NAME is that of the slice; what follows it is for `mclf train`. With --dry-run before NAME the
-# commands are only printed. The run directory is on storage that every host sees.
+# commands are only printed. The run directory is on a disk that every host sees.
 #   ZONE     of Google Cloud                       PROJECT  of gcloud's configuration, if not given
 #   TPU      type, to make the slice: v5litepod-16, v5p-32, v6e-64, ...
 #   VERSION  of the image of its machines, if the one that belongs to TPU is not meant
@@ -67,7 +67,7 @@ python3 -m uv python install --quiet 3.12
 MCLF_PYTHON=\$(python3 -m uv python find 3.12)
 export MCLF_PYTHON JAX_PLATFORMS=tpu,cpu
 source mclf_jax/launch/env.sh
-install '[train,tpu]'
+install '[train,tpu,cloud]'
 cd
 mclf train --distributed$(printf ' %q' "$@")"
 

@@ -182,7 +182,7 @@ def test_hosts_are_told_to_install_and_train(tmp_path):
     executable(host / "mclf_jax/.venv/bin/mclf", f'printf "%s\\n" "$@" >{tmp_path}/trained\n')
     executable(tmp_path / "python3", f'echo "$@" >>{tmp_path}/called; echo {sys.executable}\n')
     # What is installed already, as launch/env.sh notes it.
-    extras = "train,tpu"
+    extras = "train,tpu,cloud"
     made_from = "".join((ROOT / name).read_text() for name in ("pyproject.toml", "constraints.txt"))
     stamp = subprocess.run(["cksum"], input=made_from, capture_output=True, text=True).stdout
     (host / f"mclf_jax/.venv/installed[{extras}]").write_text(stamp)
