@@ -6,6 +6,8 @@ from collections.abc import Callable
 import numpy as np
 import soxr
 
+from mclf_jax.common.machine import stopwatch
+
 QUALITY = "HQ"  # soxr's name: 20 bits, pass band up to about .91 of the lower Nyquist frequency
 
 # Reach of soxr's HQ filter on each side, in samples at the lower of the two rates. Measured: with
@@ -47,6 +49,7 @@ def resampled_window(
         stop_frame = -(-stop_sample * frame_period // sample_period) + margin
     audio = read_frames(period * frame_period, stop_frame)
     if frame_period != sample_period and len(audio):
-        audio = soxr.resample(audio, source_rate_hz, sample_rate_hz, quality=QUALITY)
+        with stopwatch.stage("resample"):
+            audio = soxr.resample(audio, source_rate_hz, sample_rate_hz, quality=QUALITY)
     start = start_sample - period * sample_period
     return audio[start : None if num_samples is None else start + num_samples]

@@ -21,12 +21,15 @@ from mclf_jax.audio.decode import AudioError
 from mclf_jax.audio.features import Features
 from mclf_jax.augment.compose import Augmentation
 from mclf_jax.common import interrupt
+from mclf_jax.common.machine import stopwatch
 from mclf_jax.data import sampling
 from mclf_jax.data.base.source import Source
 from mclf_jax.data.base.windows import fit_length
 from mclf_jax.data.splits.grouped import number_groups
 
 Batch = dict[str, Any]
+STAGES = ("read", "resample", "augment", "features", "batch")
+"""What a batch goes through here, in their order; `timed` says how long each took."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -235,6 +238,19 @@ def draw_starts(length: int, inputs: Input, rng: np.random.Generator) -> list[in
     return rng.integers(first, last, inputs.num_views, endpoint=True).tolist()
 
 
+def timed(batches: grain.MapDataset) -> grain.MapDataset:
+    """The same batches with "seconds" [5], what their thread spent in each of `STAGES`.
+
+    One thread makes a batch from beginning to end.
+    """
+    return batches.map(_add_seconds)
+
+
+def _add_seconds(batch: Batch) -> Batch:
+    seconds = stopwatch.take(rest="batch")
+    return batch | {"seconds": np.array([seconds.get(stage, 0.0) for stage in STAGES])}
+
+
 def _nested(both: tuple[Batch, Batch]) -> Batch:
     labelled, unlabelled = both
     return labelled | {"unlabelled": unlabelled}
@@ -271,7 +287,8 @@ def _views(
 
 
 def _example(source: Source, index: int, start: int, inputs: Input) -> dict[str, np.ndarray]:
-    audio = source.read(index, start_sample=start, num_samples=inputs.num_samples)
+    with stopwatch.stage("read"):
+        audio = source.read(index, start_sample=start, num_samples=inputs.num_samples)
     if not len(audio):
         raise AudioError(source.item_id(index), "ends before its header says")
     return {
@@ -289,7 +306,8 @@ class _Augment(grain.transforms.RandomMap):
     augmentation: Augmentation
 
     def random_map(self, example, rng):
-        audio = self.augmentation(rng, example["audio"])
+        with stopwatch.stage("augment"):
+            audio = self.augmentation(rng, example["audio"])
         if audio.shape != example["audio"].shape:
             raise ValueError(
                 f"augmentation made {len(audio)} samples of {len(example['audio'])}; a window must "
@@ -308,7 +326,8 @@ class _ComputeFeatures(grain.transforms.Map):
         if self.settings is None:
             return example
         example = dict(example)
-        example["features"] = self.settings(example.pop("audio"))
+        with stopwatch.stage("features"):
+            example["features"] = self.settings(example.pop("audio"))
         return example
 
 

@@ -11,9 +11,11 @@ from mclf_jax.audio.features import LogMel, log_mel
 from mclf_jax.augment.waveform import Gain
 from mclf_jax.data.base.windows import fit_length, window_starts
 from mclf_jax.data.pipeline import (
+    STAGES,
     Input,
     evaluation_batches,
     iterate,
+    timed,
     training_batches,
     validation_batches,
 )
@@ -94,6 +96,38 @@ def test_processes_share_the_global_batch():
             np.testing.assert_array_equal(parts[1][name], whole[name][1::2])
     with pytest.raises(ValueError, match="train.batch_size is 4.*3 processes"):
         training(process_index=0, process_count=3)
+
+
+class Noting(Songs):
+    """Keeps which song was read from where."""
+
+    def read(self, index, *, start_sample, num_samples):
+        self.__dict__.setdefault("reads", []).append((int(index), start_sample))
+        return super().read(index, start_sample=start_sample, num_samples=num_samples)
+
+
+def test_each_process_reads_its_own_slice_and_nothing_else():
+    reads = []
+    for process in (None, 0, 1):
+        source = Noting()
+        share = {} if process is None else {"process_index": process, "process_count": 2}
+        dataset = training(source=source, inputs=SPECTROGRAM, augment=Gain(), **share)
+        for step in range(9):
+            dataset[step]
+        reads.append(source.reads)
+    whole, first, second = reads
+    assert len(first) == len(second) == len(whole) / 2
+    assert first == whole[0::2] and second == whole[1::2] and not set(first) & set(second)
+
+
+def test_batches_say_how_long_their_stages_took():
+    dataset = timed(training(inputs=SPECTROGRAM, augment=Gain()))
+    dataset[0]
+    batch, plain = dataset[1], training(inputs=SPECTROGRAM, augment=Gain())[1]
+    seconds = dict(zip(STAGES, batch.pop("seconds"), strict=True))
+    assert_equal([batch], [plain])
+    assert seconds["resample"] == 0  # their rate is the network's
+    assert all(0 < seconds[stage] < 1 for stage in ("read", "augment", "features", "batch"))
 
 
 def test_features_in_the_pipeline_are_those_of_the_audio():

@@ -1,0 +1,1 @@
+"""This machine, as far as a program has to know it."""
