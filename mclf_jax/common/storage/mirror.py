@@ -183,7 +183,13 @@ class Mirror:
             text = self._ask(f"reading {self.url}/{MANIFEST}", self._fs.cat_file, MANIFEST)
         except FileNotFoundError:
             return None
-        return json.loads(text)
+        try:
+            told = json.loads(text)
+            return {"token": str(told["token"]), "names": list(map(str, told["names"]))}
+        except (ValueError, TypeError, KeyError) as error:
+            raise StorageError(
+                f"{self.url}/{MANIFEST} is damaged; remove it, and all files that are there count"
+            ) from error
 
     def _send(self, name: str) -> str | None:
         """The name, or None if the file is gone by now."""
@@ -221,10 +227,14 @@ class Mirror:
 
     def _known(self) -> _Known:
         path = self.folder / _INDEX
+        nothing = _Known("", {})
         if not path.exists():
-            return _Known("", {})
-        content = json.loads(path.read_text(encoding="utf-8"))
-        return _Known(content["token"], content["files"])
+            return nothing
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+            return _Known(content["token"], content["files"])
+        except (ValueError, TypeError, KeyError):  # damaged: all is read again
+            return nothing
 
     def _remember(self, known: _Known) -> None:
         files.write_json(self.folder / _INDEX, dataclasses.asdict(known))

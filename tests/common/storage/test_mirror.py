@@ -121,6 +121,20 @@ def test_what_was_put_there_by_hand_is_read_and_what_is_removed_forgotten(machin
     assert read(a) == {}
 
 
+def test_damaged_notes_lose_nothing(machines):
+    url = memory.new_url()
+    a = machines("a", url)
+    write(a, config="1")
+    a.push()
+    for damage in ("", "[]", '{"token": 1}'):
+        (a.folder / ".mirror.json").write_text(damage)
+        a.pull()
+        assert read(a) == {"config": "1"} and a.push() == 0
+    fsspec.filesystem("memory").pipe_file(f"{url}/mirror.json", b"{}")
+    with pytest.raises(StorageError, match="mirror.json is damaged; remove it"):
+        a.pull()
+
+
 def test_names_that_lead_elsewhere_are_not_written(machines):
     url = memory.new_url()
     fs = fsspec.filesystem("memory")
