@@ -4,7 +4,7 @@
 # A cluster of this one machine, in a folder of its own, on ports of its own: two tasks train
 # together, are preempted, go on and end bit-equal to a run that nobody disturbed; one of two is
 # killed; one is cancelled. It needs `apt-get install slurm-wlm munge`, root and two cores, takes
-# about three minutes, and takes everything away when it ends. KEEP=yes keeps the folder.
+# some four minutes, and takes everything away when it ends. KEEP=yes keeps the folder.
 set -euo pipefail
 for program in slurmctld slurmd munged sbatch; do
     PATH="$PATH:/usr/sbin" command -v "$program" >/dev/null || {
