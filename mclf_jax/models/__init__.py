@@ -1,6 +1,7 @@
 """The architectures by name, and `build`, which binds one to its input representation."""
 
 import dataclasses
+import functools
 import sys
 from collections.abc import Mapping
 from inspect import Parameter
@@ -153,9 +154,10 @@ class Model:
     def init(self, key: jax.Array) -> dict[str, Any]:
         """Fresh variables: {"params": ..., "batch_stats": ...}.
 
-        Compiled as one program, which takes a part of the time of one for each operation.
+        Compiled as one program, which takes a part of the time of one for each operation; it is
+        kept for all models that are equal, so that none is traced twice.
         """
-        return jax.jit(lambda key: self.init_in_call_order(key), inline=True)(key)
+        return _init(self, key)
 
     def init_in_call_order(self, key: jax.Array) -> dict[str, Any]:
         """`init` as Linen does it: modules stand in the order in which the network calls them."""
@@ -197,6 +199,11 @@ class Model:
         """
         x = self.inputs({"audio": jnp.asarray(waveform)})
         return self.module.apply(variables, x, train=False)
+
+
+@functools.partial(jax.jit, static_argnums=0, inline=True)
+def _init(model: Model, key: jax.Array) -> dict[str, Any]:
+    return model.init_in_call_order(key)
 
 
 def build(
