@@ -1,7 +1,7 @@
 """PyTorch weights in: a state_dict of arrays becomes Linen variables."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -115,9 +115,14 @@ def from_torch(
     loaded = {path: jnp.asarray(array) for path, array in found.items()}
     checks.finite("these weights", {torch_key(path): array for path, array in loaded.items()})
     if fresh:
-        made = jax.tree_util.tree_leaves_with_path(jax.jit(model.init)(jax.random.key(0)))
-        loaded = {path_of(parts): leaf for parts, leaf in made} | loaded
+        loaded |= jax.jit(lambda key: _leaves(model.init(key), without=loaded))(jax.random.key(0))
     return jax.tree_util.tree_unflatten(tree, [loaded[path_of(parts)] for parts, _ in leaves])
+
+
+def _leaves(tree: Any, *, without: Collection[tuple[str, ...]]) -> dict[tuple[str, ...], Any]:
+    """By path; those that others have already cost nothing, as nobody asks for them."""
+    leaves = {path_of(parts): leaf for parts, leaf in jax.tree_util.tree_leaves_with_path(tree)}
+    return {path: leaf for path, leaf in leaves.items() if path not in without}
 
 
 def _shapes(model: models.Model, *, preset: str) -> Any:

@@ -1,5 +1,6 @@
 """Every architecture in a small size, as the weights of a PyTorch checkpoint."""
 
+import functools
 from typing import Any
 
 import jax
@@ -21,7 +22,11 @@ def small_model(name: str, **arguments: Any) -> models.Model:
 
 def small_weights(name: str, **arguments: Any) -> dict[str, np.ndarray]:
     """Deterministic float64 values under the published keys, without what is not learnt."""
-    model = small_model(name, **arguments)
+    return {key: array.copy() for key, array in _weights(small_model(name, **arguments)).items()}
+
+
+@functools.cache
+def _weights(model):
     shapes = jax.eval_shape(model.init, jax.random.key(0))
     arrays = to_torch(model, jax.tree.map(lambda leaf: np.zeros(leaf.shape), shapes))
     return state_dict({key: array.shape for key, array in arrays.items() if is_learnt(key)})

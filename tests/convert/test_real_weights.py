@@ -2,6 +2,7 @@
 
 import json
 
+import jax
 import numpy as np
 import pytest
 import soundfile
@@ -42,8 +43,9 @@ def test_logits_are_those_of_the_original(name):
         "guitar": np.tile(guitar, 4)[:length],
         "synthetic": waveform(num_samples=length, batch=1, sample_rate_hz=rate_hz)[0],
     }
+    apply = jax.jit(model.apply)
     for source, audio in inputs.items():
-        logits = np.asarray(model.apply(variables, audio[None])["logits"])
+        logits = np.asarray(apply(variables, audio[None])["logits"])
         assert logits.dtype == np.float32
         np.testing.assert_allclose(
             logits.ravel(), expected[f"{source}_logits"].ravel(), atol=1e-3, rtol=0

@@ -73,7 +73,7 @@ def test_the_run_is_a_tagger_with_these_weights(folder):
     audio, _ = soundfile.read(folder / "song.wav", dtype="float32")
     window = audio[: 3 * RATE_HZ]
     variables = from_torch("musicnn", small_weights("musicnn"))
-    logits = small_model("musicnn").apply(variables, window[None])["logits"]
+    logits = jax.jit(small_model("musicnn").apply)(variables, window[None])["logits"]
     scores = tagger.predict(window, sample_rate_hz=RATE_HZ)
     np.testing.assert_allclose(list(scores.values()), jax.nn.sigmoid(logits)[0], atol=1e-5)
     assert tagger.taggram(folder / "song.wav")["scores"].shape[1] == 3

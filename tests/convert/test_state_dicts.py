@@ -92,8 +92,16 @@ def test_other_depths_are_read_off_too():
         assert sizes_of(name, weights).items() >= arguments.items()
 
 
-@pytest.mark.parametrize("prefix", ["network.", "model.", "module.", "encoder.", "model.module."])
-@pytest.mark.parametrize("name", ["fcn", "cnnsa", "music_tagging_transformer"])
+@pytest.mark.parametrize(
+    ("name", "prefix"),
+    [
+        *(("fcn", prefix) for prefix in ("network.", "model.", "module.", "encoder.")),
+        ("fcn", "model.module."),
+        # Whose own keys begin as prefixes do.
+        ("cnnsa", "encoder."),
+        ("music_tagging_transformer", "model.module."),
+    ],
+)
 @pytest.mark.slow_beyond(4)
 def test_prefixes_of_training_code_are_taken_off(name, prefix):
     weights = small_weights(name)
