@@ -1,5 +1,8 @@
 """Hidden layers: named in the order of calls, averaged over time, and whatever the run computed."""
 
+import functools
+
+import jax
 import numpy as np
 import pytest
 
@@ -28,10 +31,11 @@ def test_a_layer_of_a_run_is_what_its_block_makes(tmp_path, quick_compiles):
     run = write_run(tmp_path / "run", audio)
     plain, block, both = (load(run, layer=layer) for layer in (None, "layer1", "all"))
     variables, model = plain.variables, plain.model
-    _, seen = model.module.apply(
-        variables, model.features(audio), train=False, capture_intermediates=True, mutable=True
+    captured = {"train": False, "capture_intermediates": True, "mutable": ["intermediates"]}
+    _, seen = jax.jit(functools.partial(model.module.apply, **captured))(
+        variables, model.features(audio)
     )
-    expected = seen["intermediates"]["layer1"]["__call__"][0].mean(axis=(1, 2))
+    expected = np.asarray(seen["intermediates"]["layer1"]["__call__"][0]).mean(axis=(1, 2))
     songs = list(audio)
     np.testing.assert_allclose(block.embed(songs, sample_rate_hz=1000), expected, rtol=1e-4)
     np.testing.assert_allclose(

@@ -1,5 +1,7 @@
 """Residual branches that are left out in training: how often, what is left, and what stays."""
 
+import re
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -44,7 +46,8 @@ def small(name, rate=0.0, **arguments):
 
 
 def inputs(model, batch_size=4):
-    return jax.random.normal(jax.random.key(1), (batch_size, *model.input_shape))
+    shape = (batch_size, *model.input_shape)
+    return np.random.default_rng(1).standard_normal(shape).astype("f4")
 
 
 def train(model, key=KEY, batch_size=4):
@@ -56,7 +59,7 @@ def train(model, key=KEY, batch_size=4):
         outputs, _ = model.apply_train(params, state, inputs(model, batch_size), key=key)
         return jnp.square(outputs["embedding"]).sum(), outputs["embedding"]
 
-    return jax.jit(jax.grad(loss, has_aux=True))(variables["params"])
+    return jax.device_get(jax.jit(jax.grad(loss, has_aux=True))(variables["params"]))
 
 
 def branches_of(model):
@@ -111,21 +114,25 @@ def test_nothing_is_drawn_at_rate_0(rate, draws):
     def step(params, state):
         return model.apply_train(params, state, inputs(model), key=KEY)
 
-    x_draws = str(jax.make_jaxpr(lambda: inputs(model))()).count("random_bits")
     params, state = variables["params"], {"batch_stats": variables["batch_stats"]}
-    assert (str(jax.make_jaxpr(step)(params, state)).count("random_bits") > x_draws) == draws
+    assert ("random_bits" in str(jax.make_jaxpr(step)(params, state))) == draws
 
 
 @pytest.mark.slow
 def test_parameters_and_evaluation_know_nothing_of_it():
-    plain, deep = (small("short_chunk_resnet", rate, num_blocks=1) for rate in (0.0, 0.9))
-    variables = jax.jit(plain.init)(KEY)
-    jax.tree.map(np.testing.assert_array_equal, jax.jit(deep.init)(KEY), variables)
+    """They are the same programs."""
+    plain, deep = (small("short_chunk_resnet", rate) for rate in (0.0, 0.9))
+    variables = jax.eval_shape(plain.init, KEY)
 
-    def evaluate(model):
-        return jax.jit(lambda v, x: model.module.apply(v, x, train=False))(variables, inputs(plain))
+    def programs(model):
+        def evaluate(variables, x):
+            return model.module.apply(variables, x, train=False)
 
-    jax.tree.map(np.testing.assert_array_equal, evaluate(deep), evaluate(plain))
+        x = jax.ShapeDtypeStruct((2, *model.input_shape), "float32")
+        texts = (jax.make_jaxpr(model.init)(KEY), jax.make_jaxpr(evaluate)(variables, x))
+        return [re.sub(" at 0x[0-9a-f]+", "", str(text)) for text in texts]
+
+    assert programs(deep) == programs(plain)
 
 
 def test_examples_lose_a_branch_whole_and_keep_its_expectation():
@@ -146,9 +153,9 @@ def test_examples_lose_a_branch_whole_and_keep_its_expectation():
 
 @pytest.mark.slow
 def test_a_block_without_its_branch_is_its_shortcut():
-    x = jax.random.normal(KEY, (3, 8, 8, 4))
+    x = np.random.default_rng(0).standard_normal((3, 8, 8, 4)).astype("f4")
     block = ResBlock(4, pool=(2, 2), stochastic_depth_rate=1.0)
-    variables = block.init(KEY, x, train=False)
+    variables = jax.jit(lambda x: block.init(KEY, x, train=False))(x)
 
     def apply(params, train):
         rest = {"batch_stats": variables["batch_stats"]}
@@ -160,11 +167,16 @@ def test_a_block_without_its_branch_is_its_shortcut():
             rngs={"dropout": KEY},
         )[0]
 
-    pooled = nn.max_pool(nn.relu(x), (2, 2), (2, 2))
-    np.testing.assert_array_equal(apply(variables["params"], True), pooled)
-    assert np.abs(apply(variables["params"], False) - pooled).max() > 0.1
-    grads = jax.grad(lambda params: apply(params, True).sum())(variables["params"])
-    assert all((np.asarray(leaf) == 0).all() for leaf in jax.tree.leaves(grads))
+    @jax.jit
+    def run(params):
+        grads = jax.grad(lambda params: apply(params, True).sum())(params)
+        return apply(params, True), apply(params, False), grads
+
+    without, whole, grads = jax.device_get(run(variables["params"]))
+    pooled = np.maximum(x, 0).reshape(3, 4, 2, 4, 2, 4).max(axis=(2, 4))
+    np.testing.assert_array_equal(without, pooled)
+    assert np.abs(whole - pooled).max() > 0.1
+    assert all((leaf == 0).all() for leaf in jax.tree.leaves(grads))
 
 
 @pytest.mark.slow
@@ -173,7 +185,7 @@ def test_no_gradient_reaches_branches_that_are_left_out():
     grads, embedding = train(small("music_tagging_transformer", 1 - 1e-6))
     assert np.isfinite(embedding).all()
     largest = {
-        ".".join(part.key for part in path): float(jnp.abs(leaf).max())
+        ".".join(part.key for part in path): float(np.abs(leaf).max())
         for path, leaf in jax.tree_util.tree_leaves_with_path(grads)
     }
     last = [value for key, value in largest.items() if key.startswith("transformer.layers.0.")]
