@@ -1,8 +1,11 @@
 """Eight virtual CPU devices for every test, before anything starts JAX."""
 
 import collections
+import contextlib
 import functools
+import gc
 import os
+import pathlib
 import tempfile
 
 # Tests and the processes that they start compile the same small programs again and again. They are
@@ -58,17 +61,31 @@ def pytest_collection_modifyitems(items):
                 item.add_marker("slow")
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_finish():
+    """What is imported stays, and tracing makes much that does: it is not looked through so often.
+
+    With the usual thresholds the garbage collector takes a fifth of the time of tracing a step.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(100_000, 50, 100)
+
+
 @pytest.fixture(autouse=True)
 def _own_cache(tmp_path_factory, monkeypatch):
     """What is found out about audio files stays out of the user's home."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.getbasetemp() / "cache"))
 
 
-@pytest.fixture
-def quick_compiles():
-    """For tests that compile a lot and compute little: about half the time.
+_FOR_PROCESSES = "JAX_DISABLE_MOST_OPTIMIZATIONS"
 
-    What is kept from one call to the next is compiled anew, as it rounds otherwise.
+
+@contextlib.contextmanager
+def compiling_quickly():
+    """Here and in processes that are started meanwhile, programs are compiled in half the time.
+
+    They are slower and round otherwise: what is kept from one call to the next is compiled anew.
     """
     from mclf_jax.evaluation.windows import make_step
     from mclf_jax.export.bundle import make_live_step
@@ -78,6 +95,32 @@ def quick_compiles():
         make_step.cache_clear()
         make_live_step.cache_clear()
 
+    if _FOR_PROCESSES in os.environ:  # already
+        yield
+        return
     switch(True)
-    yield
-    switch(False)
+    try:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv(_FOR_PROCESSES, "1")
+            yield
+    finally:
+        switch(False)
+
+
+# Tests that compile a lot and compute little, by the beginning of their path in this folder.
+_QUICK = ("docs/test_extending.py", "train/test_step.py")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _quick_module(request):
+    """Before what a module trains; what a session trains says so itself."""
+    path = request.path.relative_to(pathlib.Path(__file__).parent).as_posix()
+    with compiling_quickly() if path.startswith(_QUICK) else contextlib.nullcontext():
+        yield
+
+
+@pytest.fixture
+def quick_compiles():
+    """For tests that compile a lot and compute little."""
+    with compiling_quickly():
+        yield
