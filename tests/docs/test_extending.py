@@ -2,11 +2,8 @@
 
 import importlib.metadata
 import json
-import os
 import re
 import shlex
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -16,14 +13,9 @@ from mclf_jax import config as config_lib
 from mclf_jax import models
 from mclf_jax.common import plugins
 from tests import ROOT
+from tests.commands import mclf, process
 
 PAGE = (ROOT / "docs" / "extending.md").read_text(encoding="utf-8")
-
-
-def mclf(folder, *words):
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    command = [sys.executable, "-m", "mclf_jax", *words]
-    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
 
 
 @pytest.fixture(scope="module")
@@ -48,10 +40,14 @@ COMMANDS = [line for line in PAGE.splitlines() if line.startswith("mclf ")]
 
 @pytest.mark.slow
 def test_commands_of_the_page(folder):
+    """The first one as a process, and `probe`, which nothing else starts as one."""
     assert len(COMMANDS) == 10
-    for line in COMMANDS:
-        done = mclf(folder, *shlex.split(line)[1:])
-        assert done.returncode == 0, (line, done.stderr)
+    for number, line in enumerate(COMMANDS):
+        words = shlex.split(line)[1:]
+        if number == 0 or words[0] == "probe":
+            process(*words, cwd=folder)
+        else:
+            mclf(*words, cwd=folder)
     assert len(np.load(folder / "embeddings.npz")["embeddings"]) == 32
     report = json.loads((folder / "runs" / "all_mine" / "report" / "test.json").read_text())
     assert 0 <= report["metrics"]["worst_recall"] <= 1
@@ -61,8 +57,7 @@ def test_commands_of_the_page(folder):
     assert rows[0].startswith("step,loss") and rows[0].endswith("worst_recall") and len(rows) == 4
     # From another folder, too.
     run = folder / "runs" / "mine"
-    done = mclf(ROOT, "predict", str(run), str(folder / "songs" / "low" / "0.wav"))
-    assert done.returncode == 0 and "low" in done.stdout, done.stderr
+    assert "low" in process("predict", run, folder / "songs" / "low" / "0.wav").stdout
 
 
 BROKEN = {
@@ -122,13 +117,14 @@ def test_an_error_in_other_peoples_code_shows_where(folder):
     text = (folder / "nets.py").read_text().replace("x = x[..., None]", 'raise ValueError("mine")')
     (folder / "raising.py").write_text(text)
     name = "--config.model.name=raising.py:TwoLayers"
-    done = mclf(folder, "train", "--config", "all_mine.py", name, "--workdir", "runs/raising")
-    assert done.returncode == 1 and 'raising.py", line' in done.stderr
+    wrong = ("train", "--config", "all_mine.py", name, "--workdir", "runs/raising")
+    done = mclf(*wrong, cwd=folder, code=1)
+    assert 'raising.py", line' in done.stderr
     assert done.stderr.rstrip().endswith("mclf train: mine")
     # What our own code says of what it is given is a line, unless asked for more.
     wrong = ("train", "--config", "all_mine.py", "--config.optim.name=sdg", "--workdir", "runs/no")
-    assert "Traceback" not in mclf(folder, *wrong).stderr
-    assert "Traceback" in mclf(folder, *wrong, "--debug").stderr
+    assert "Traceback" not in mclf(*wrong, cwd=folder, code=1).stderr
+    assert "Traceback" in mclf(*wrong, "--debug", cwd=folder, code=1).stderr
     assert not (folder / "runs" / "raising").exists()
 
 
