@@ -1,4 +1,7 @@
-"""Every command as a user types it, on a folder of tones made here."""
+"""Every command as a user types it, on a folder of tones made here.
+
+Some are processes of their own; the others run in this one, which is quicker.
+"""
 
 import csv
 import json
@@ -16,6 +19,7 @@ from mclf_jax.cli import main as cli
 from mclf_jax.cli import train
 from mclf_jax.sweep.run import run as run_sweep
 from tests import ROOT
+from tests.commands import mclf, process
 
 RATE_HZ = 8000
 SMALL = (
@@ -30,11 +34,9 @@ def config_of(folder):
     return f"configs/folder.py:path={folder},window_s=1,steps=60"
 
 
-def mclf(*arguments, code=0):
-    command = [sys.executable, "-m", "mclf_jax.cli.main", *map(str, arguments)]
-    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
-    assert result.returncode == code, result.stdout + result.stderr
-    return result
+@pytest.fixture(autouse=True)
+def _quick(run, quick_compiles):
+    """Only the run is trained by a program as users have it."""
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +58,7 @@ def songs(tmp_path_factory):
 @pytest.fixture(scope="module")
 def run(songs, tmp_path_factory):
     workdir = tmp_path_factory.mktemp("runs") / "tones"
-    result = mclf("train", "--config", config_of(songs), "--workdir", workdir, *SMALL)
+    result = process("train", "--config", config_of(songs), "--workdir", workdir, *SMALL)
     assert "finished at step" in result.stdout
     return workdir
 
@@ -79,7 +81,7 @@ def test_training_again_is_already_done_and_another_config_is_refused(run, songs
 
 @pytest.mark.slow
 def test_evaluate(run):
-    out = mclf("evaluate", run, "--split", "test").stdout
+    out = process("evaluate", run, "--split", "test").stdout
     assert "accuracy  1.0000" in out
     saved = json.loads((run / "report" / "test.json").read_text())
     assert saved["metrics"]["accuracy"] == 1.0
@@ -93,7 +95,7 @@ def test_report(run):
 
 
 def test_predict(run, songs):
-    out = mclf("predict", run, songs / "low" / "3.wav", songs / "high" / "3.wav", "--top", 1)
+    out = process("predict", run, songs / "low" / "3.wav", songs / "high" / "3.wav", "--top", 1)
     lines = out.stdout.splitlines()
     assert [line.split()[-1] for line in lines[1::2]] == ["low", "high"]
     result = mclf("predict", run, songs, "--format", "json", code=1)  # one of them is broken
@@ -135,24 +137,19 @@ def test_taggrams(run, songs, tmp_path):
 
 
 @pytest.mark.slow
-def test_how_songs_are_cut(run, songs, tmp_path, capsys):
+def test_how_songs_are_cut(run, songs, tmp_path):
     song = songs / "high" / "3.wav"
 
-    def here(*arguments):  # in this process, which is quicker
-        code = cli.main([str(argument) for argument in arguments])
-        return code, capsys.readouterr()
-
     def scores(*options):
-        code, said = here("predict", run, song, "--format", "json", *options)
-        assert code == 0, said.err
-        return json.loads(said.out)["scores"]
+        said = mclf("predict", run, song, "--format", "json", *options)
+        return json.loads(said.stdout)["scores"]
 
     usual = scores()
     assert scores("--num-windows", 16) == usual
     assert scores("--num-windows", 1) != usual and scores("--hop-s", 0.7) != usual
     assert scores("--window-s", 1.5) != usual
     out = tmp_path / "e.npz"
-    assert here("embed", run, song, "--window-s", 2, "--num-windows", 1, "--out", out)[0] == 0
+    mclf("embed", run, song, "--window-s", 2, "--num-windows", 1, "--out", out)
     with np.load(out) as whole:
         expected = load(run, window_s=2.0, num_windows=1).embed(song)
         np.testing.assert_allclose(whole["embeddings"][0], expected, atol=1e-6)
@@ -161,10 +158,8 @@ def test_how_songs_are_cut(run, songs, tmp_path, capsys):
         (("--num-windows", 0), "num_windows is 0"),
         (("--hop-s", -1), "hop_s is -1"),
     ):
-        code, said = here("predict", run, song, *options)
-        assert code == 1 and expected in said.err
-    with pytest.raises(SystemExit, match="2"):
-        here("predict", run, song, "--hop-s", 1, "--num-windows", 2)
+        assert expected in mclf("predict", run, song, *options, code=1).stderr
+    mclf("predict", run, song, "--hop-s", 1, "--num-windows", 2, code=2)
 
 
 @pytest.mark.slow
@@ -184,19 +179,22 @@ def test_inspect(songs):
 
 
 def test_errors_are_one_line_and_no_traceback(tmp_path):
-    for arguments, expected in (
-        (("train", "--config", "configs/folder.py", "--workdir", tmp_path / "a"), "path"),
-        (("train", "--config", "configs/none.py", "--workdir", tmp_path / "a"), "no such file"),
-        (("inspect", "--config", "configs/quickstart.py:task=moods"), "moods"),
-        (("evaluate", tmp_path), "is not a run directory"),
+    for run_it, arguments, expected in (
+        (mclf, ("train", "--config", "configs/folder.py", "--workdir", tmp_path / "a"), "path"),
+        (
+            mclf,
+            ("train", "--config", "configs/none.py", "--workdir", tmp_path / "a"),
+            "no such file",
+        ),
+        (process, ("inspect", "--config", "configs/quickstart.py:task=moods"), "moods"),
+        (mclf, ("evaluate", tmp_path), "is not a run directory"),
     ):
-        result = mclf(*arguments, code=1)
+        result = run_it(*arguments, code=1)
         assert expected in result.stderr
         assert "Traceback" not in result.stderr
     assert not (tmp_path / "a").exists()
-    assert (
-        "unrecognised arguments: --top" in mclf("evaluate", tmp_path, "--top", "3", code=2).stderr
-    )
+    wrong = process("evaluate", tmp_path, "--top", "3", code=2)
+    assert "unrecognised arguments: --top" in wrong.stderr
 
 
 @pytest.mark.slow
@@ -252,7 +250,6 @@ def test_sweep(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("quick_compiles")
 def test_the_ablation_that_ships(tmp_path):
     """The smallest and the largest of its settings on a few songs; the others lie between."""
     path = "configs/ablations/frontend.py"
@@ -260,7 +257,8 @@ def test_the_ablation_that_ships(tmp_path):
     assert (
         len(mclf("sweep", "--config", path, "--workdir", "x", "--dry-run").stdout.split("\n")) == 19
     )
-    config = config_lib.load(f"{ROOT / path}:songs=30", overrides=["--config.train.num_epochs=1"])
+    fewer = ["--config.train.num_epochs=1", "--config.runtime.num_devices=1"]
+    config = config_lib.load(f"{ROOT / path}:songs=30", overrides=fewer)
     results = run_sweep(config, [settings[3], settings[12]], workdir=tmp_path)
     assert [result["changes"]["features.n_mels"] for result in results] == [16, 64]
     assert [result["status"] for result in results] == ["finished"] * 2
@@ -314,9 +312,9 @@ def test_pretrain_probe_and_fine_tune(songs, tmp_path):
 
     tuned = tmp_path / "tuned"
     start = f"--config.init.path={pretrained}"
-    mclf("train", "--config", config_of(songs), "--workdir", tuned, *SMALL, start)
+    process("train", "--config", config_of(songs), "--workdir", tuned, *SMALL, start)
     assert "it was trained by simclr, without labels" in (tuned / "init.txt").read_text()
-    assert "accuracy" in mclf("evaluate", tuned).stdout
+    assert "accuracy" in process("evaluate", tuned).stdout
 
 
 WITHOUT_TRAINING = """
