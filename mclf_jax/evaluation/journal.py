@@ -1,6 +1,7 @@
 """Scores or embeddings of many songs as one file, and the journal that lets a command go on."""
 
 import contextlib
+import dataclasses
 import io
 import itertools
 import json
@@ -24,11 +25,16 @@ class Journal:
     It stays when the table is written: the same command then does only what is new or changed.
     """
 
-    def __init__(self, out: Path, *, identity: str):
+    def __init__(self, out: Path, *, identity: str, others: str = "refuse"):
         """Opens the journal of the file `out`, which `place` says.
 
+        Args:
+            out: the file.
+            identity: of the network, the windows and all else that values of a song depend on.
+            others: what to do with a journal of another one, "refuse" or begin "anew".
+
         Raises:
-            ValueError: it is of another network or other windows, which `identity` says.
+            ValueError: it is of another one.
         """
         self.path = place(out)
         self._places: dict[str, tuple[list[int], int]] = {}
@@ -36,14 +42,15 @@ class Journal:
         self._file.seek(0)
         head, end = self._file.readline(), 0
         if head.endswith(b"\n"):
-            if _parsed(head).get("identity") != identity:
+            same = _parsed(head).get("identity") == identity
+            if not same and others == "refuse":
                 self._file.close()
                 raise ValueError(
                     f"{self.path} is of another network, other weights or other windows than these;"
                     " they are not mixed: give another --out, or delete it to begin anew"
                 )
-            end = self._file.tell()
-            for line in iter(self._file.readline, b""):
+            end = self._file.tell() if same else 0
+            for line in iter(self._file.readline, b"") if same else ():
                 entry = _parsed(line) if line.endswith(b"\n") else {}
                 if not entry:
                     break  # it was cut short when the command was
@@ -60,10 +67,10 @@ class Journal:
         """Whether the song is in it, and its file has not changed since."""
         return path in self._places and self._places[path][0] == stamp(path)
 
-    def add(self, path: str, *, stamp: list[int], duration_s: float, **values: np.ndarray) -> None:
-        """Write a song and its values down; `stamp` is that of its file before it was heard."""
-        # As short as float32 can be written without a change.
-        numbers = {name: [float(str(value)) for value in each] for name, each in values.items()}
+    def add(self, path: str, *, stamp: list[int], duration_s: float, **values: Any) -> None:
+        """Write a song and its values down, arrays or lists of dataclasses; `stamp` is that of its
+        file before it was heard."""
+        numbers = {name: list(map(_plain, each)) for name, each in values.items()}
         entry = {"path": path, "stamp": stamp, "duration_s": duration_s} | numbers
         self._places[path] = (stamp, self._append(entry))
 
@@ -80,6 +87,11 @@ class Journal:
         self._file.write(json.dumps(entry).encode() + b"\n")
         self._file.flush()
         return place
+
+
+def _plain(value: Any) -> Any:
+    """In JSON types, numbers as short as float32 can be written without a change."""
+    return dataclasses.asdict(value) if dataclasses.is_dataclass(value) else float(str(value))
 
 
 def place(out: Path) -> Path:
