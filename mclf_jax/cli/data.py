@@ -114,9 +114,9 @@ def add_commands(commands: Any) -> None:
     suggest.add_argument(
         "--by",
         nargs="+",
-        default=("uncertain", "diverse", "extremes"),
-        help="in turn: songs of which the run is unsure, songs unlike all that are known, those "
-        "with the highest score of each label",
+        help="in turn: uncertain, songs of which the run is unsure; diverse, songs unlike all that "
+        "are known; extremes, those with the highest score of each label (default: all that there "
+        "are for the run)",
     )
     suggest.add_argument(
         "--known", nargs="+", default=(), metavar="AUDIO", help="songs that have labels already"
@@ -269,7 +269,7 @@ def _suggest(arguments: argparse.Namespace) -> int:
     from mclf_jax.api import load
     from mclf_jax.common import checks, files, progress, walk
     from mclf_jax.common.text import tables
-    from mclf_jax.data.annotators.suggest import check_ways, suggest
+    from mclf_jax.data.annotators.suggest import check_ways, suggest, ways_of
 
     out = Path(arguments.out)
     files.check_place("--out", out, kind="file")
@@ -279,7 +279,9 @@ def _suggest(arguments: argparse.Namespace) -> int:
     found, skipped = flags.find_audio(arguments.audio)
     paths = [path for path in found if str(Path(path).resolve()) not in taken]
     tagger = load(arguments.run)
-    check_ways(arguments.by, task=tagger.task, labels=tagger.labels)  # before hours of listening
+    of_run = {"task": tagger.task, "labels": tagger.labels}
+    by = ways_of(**of_run) if arguments.by is None else tuple(arguments.by)
+    check_ways(by, **of_run)  # before hours of listening
     heard: dict[str, dict[str, Any]] = {}
     wanted = list(dict.fromkeys([*paths, *known]))
     with (
@@ -310,7 +312,7 @@ def _suggest(arguments: argparse.Namespace) -> int:
         task=tagger.task,
         labels=tagger.labels,
         count=arguments.count,
-        by=tuple(arguments.by),
+        by=by,
         known=stacked(known, "embedding") if known else None,
     )
     rows: list[list[Any]] = [["path", "by", "value", "why"]]

@@ -12,7 +12,7 @@ from mclf_jax.evaluation.result import Report
 from mclf_jax.metrics import HEADLINES, counted
 from mclf_jax.metrics.interval import mean_interval, share_interval
 from mclf_jax.metrics.paired import holm
-from mclf_jax.report import mistakes
+from mclf_jax.report.songs import mistakes
 
 FEWEST = 10
 """Groups of fewer songs are pooled: an error of them says little."""
@@ -27,6 +27,7 @@ _MOST_SCORED = 100  # groups of a column; metrics of thousands would take minute
 _MOST_VALUES = 12  # of a column of numbers; more are put into ranges
 _NUM_RANGES = 5
 _YEARS = (1000, 2100)
+_YEAR = r"\d{4}(\.0)?(-\d\d.*)?"  # as a spreadsheet may have it, and dates
 
 
 def score_groups(report: Report, *, fewest: int = FEWEST) -> dict[str, Any]:
@@ -150,7 +151,7 @@ def _p_worse(groups: Sequence[np.ndarray], errors: np.ndarray) -> list[float]:
 def _in_ranges(values: Sequence[str]) -> Sequence[str]:
     """The same, with ranges for numbers of many values, and decades for years and dates."""
     there = [value for value in values if value]
-    years = {value: int(value[:4]) for value in there if re.fullmatch(r"\d{4}(-\d\d.*)?", value)}
+    years = {value: int(value[:4]) for value in there if re.fullmatch(_YEAR, value)}
     if len(years) == len(set(there)) > 1 and _are_years(years):
         return [f"{years[value] // 10 * 10}s" if value else "" for value in values]
     try:
@@ -161,12 +162,30 @@ def _in_ranges(values: Sequence[str]) -> Sequence[str]:
         return values
     places = np.linspace(0, 1, _NUM_RANGES + 1)
     edges = np.unique(np.quantile([numbers[value] for value in there], places))
-    names = [f"{low:.4g} to {high:.4g}" for low, high in zip(edges, edges[1:], strict=False)]
+    names = _range_names(edges, numbers)
     inner = edges[1:-1]
     return [
         names[int(np.searchsorted(inner, numbers[value], side="left"))] if value else ""
         for value in values
     ]
+
+
+def _range_names(edges: np.ndarray, numbers: Mapping[str, float]) -> list[str]:
+    """Of ranges from above one edge, but the first, up to the next: "60-79" of whole numbers, "0.5
+    to 1.25" of others, with as many digits as tell the edges apart."""
+    if all(re.fullmatch(r"\d+(\.0)?", text) for text in numbers):
+        values = np.unique(list(numbers.values()))
+        lowest = [values[0], *(values[values > low][0] for low in edges[1:-1])]
+        highest = [values[values <= high][-1] for high in edges[1:]]
+        pairs = [(f"{low:.0f}", f"{high:.0f}") for low, high in zip(lowest, highest, strict=True)]
+        return [low if low == high else f"{low}-{high}" for low, high in pairs]
+    texts = []
+    for digits in range(4, 18):
+        how = {"precision": digits, "fractional": False, "trim": "-"}
+        texts = [np.format_float_positional(edge, **how) for edge in edges]
+        if len(set(texts)) == len(texts):
+            break
+    return [f"{low} to {high}" for low, high in zip(texts, texts[1:], strict=False)]
 
 
 def _are_years(years: Mapping[str, int]) -> bool:

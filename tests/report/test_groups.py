@@ -55,6 +55,11 @@ def test_numbers_are_put_into_ranges_and_years_into_decades():
     assert columns["year"]["unknown"] == 1
     assert [g["songs"] for g in columns["duration_s"]["groups"]] == [12] * 5
     assert {"0 to 11.8", "47.2 to 59"} <= {g["group"] for g in columns["duration_s"]["groups"]}
+    counts = with_columns(failing(), plays=[str(100_000 + 7 * n) for n in range(60)])
+    named = {g["group"] for g in score_groups(counts)["columns"]["plays"]["groups"]}
+    assert {"100000-100077", "100336-100413"} <= named
+    floats = with_columns(failing(), year=[f"{1960 + n}.0" for n in range(60)])
+    assert "1970s" in {g["group"] for g in score_groups(floats)["columns"]["year"]["groups"]}
     few = with_columns(failing(), take=[str(n % 4) for n in range(60)])
     assert [g["songs"] for g in score_groups(few)["columns"]["take"]["groups"]] == [15] * 4
 

@@ -22,7 +22,7 @@ def suggest(
     task: str,
     labels: Sequence[str],
     count: int,
-    by: Sequence[str] = WAYS,
+    by: Sequence[str] | None = None,
     known: np.ndarray | None = None,
 ) -> list[dict[str, Any]]:
     """Songs to annotate next, those that tell most first; several ways take turns.
@@ -40,7 +40,7 @@ def suggest(
         task: one of `data.base.source.TASKS`.
         labels: the K names.
         count: how many, at most N.
-        by: ways to choose, some of `WAYS`.
+        by: ways to choose, some of `WAYS`; all that there are for the network when not given.
         known: float [M, D] of songs that have labels already.
 
     Returns:
@@ -53,7 +53,9 @@ def suggest(
     """
     checks.choice("task", task, TASKS)
     checks.at_least("count", count, 1)
-    check_ways(by, task=task, labels=labels if scores is not None else ())
+    known_labels = labels if scores is not None else ()
+    by = ways_of(task=task, labels=known_labels) if by is None else by
+    check_ways(by, task=task, labels=known_labels)
     vectors = _unit(embeddings)
     # How far each song is from the nearest that is known or chosen.
     apart = np.full(len(vectors), np.inf)
@@ -72,6 +74,13 @@ def suggest(
         left[chosen["index"]] = False
         apart = np.minimum(apart, 1 - vectors @ vectors[chosen["index"]])
     return found
+
+
+def ways_of(*, task: str, labels: Sequence[str]) -> tuple[str, ...]:
+    """The ways that there are for such a network, which are taken where nobody chooses."""
+    if not len(labels):
+        return ("diverse",)
+    return ("diverse", "extremes") if task == "regression" else WAYS
 
 
 def check_ways(by: Sequence[str], *, task: str, labels: Sequence[str]) -> None:

@@ -7,20 +7,23 @@ import os
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace as Namespace
 from typing import Any
 
 from ml_collections import ConfigDict
 
 from mclf_jax import config as config_lib
+from mclf_jax import metrics
 from mclf_jax.common import checks
 from mclf_jax.common.storage.working import on_storage
 from mclf_jax.evaluation.evaluate import evaluate_once
 from mclf_jax.evaluation.result import load_report
+from mclf_jax.report.comparison.align import BY, check_common, check_tasks
 from mclf_jax.report.comparison.compute import Comparison, compare_reports
 from mclf_jax.report.comparison.write import write
 from mclf_jax.report.run import hearing
 from mclf_jax.run import experiment, history
-from mclf_jax.run.directory import read_config
+from mclf_jax.run.directory import read_config, read_meta
 
 
 @on_storage("runs")
@@ -73,6 +76,7 @@ def compare_runs(
                 f"against is {os.fspath(against)!r}; allowed: one of the runs, {listed}"
             )
         chosen = of[0]
+    _check(folders, probes, split=split, metric=metric, by=by, ensemble=ensemble)
     reports = {
         name: [
             load_report(run / "report", split)
@@ -96,6 +100,29 @@ def compare_runs(
             heard = _hearing(_with_path(config, path) or config)
         write(found, out, curves=curves, **heard)
     return found
+
+
+def _check(
+    runs: Sequence[Path],
+    probes: Sequence[Path],
+    *,
+    split: str,
+    metric: str | None,
+    by: str,
+    ensemble: str,
+) -> None:
+    """Raise the ValueErrors that need no scores, before hours of evaluation."""
+    checks.choice("by", by, BY)
+    checks.choice("ensemble", ensemble, ("no", "add"))
+    tasks, labels = {}, {}
+    for run in runs:
+        known = load_report(run / "report", split) if run in probes else Namespace(**read_meta(run))
+        tasks[run.resolve().name], labels[run] = known.task, tuple(known.labels)
+    task = check_tasks(tasks)
+    if metric is not None:
+        checks.choice(f"metric of {task}", metric, metrics.NAMES[task])
+    common = set.intersection(*map(set, labels.values()))
+    check_common(len(common), task=task, first=runs[0].resolve().name)
 
 
 def _methods(configs: dict[Path, ConfigDict], *, seeds: str) -> dict[str, list[Path]]:

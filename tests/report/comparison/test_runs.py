@@ -38,6 +38,10 @@ def runs(tmp_path, monkeypatch):
         config.data.name, config.seed = "none", int(name == "cnn-seed1")
         config.train.batch_size = 64 if name == "wide" else 16
         (run / "config.json").write_text(config_lib.to_json(config))
+        meta = {"task": "single_label", "labels": good.labels, "features": {}}
+        meta |= {"model": {"name": "none", "window_samples": 1}}
+        meta |= {"data": {"name": "none", "fingerprint": "none", "splits": {}}}
+        (run / "meta.json").write_text(json.dumps(meta))
         lines = [{"kind": "valid", "step": s, "loss": 3 / s, "accuracy": 0.5} for s in (2, 4)]
         (run / "metrics.jsonl").write_text("\n".join(map(json.dumps, lines)))
 
@@ -75,6 +79,22 @@ def test_the_command_writes_a_page_and_tables(runs, tmp_path, capsys):
     assert len(rows) == 60 and {"song", "truth", "wide: score", "wide: predicted"} <= set(rows[0])
     for name in ("table.csv", "pairs.csv"):
         assert (out / name).read_text(encoding="utf-8").count("\n") == 4
+
+
+def test_what_cannot_be_compared_is_refused_before_anything_is_evaluated(
+    runs, tmp_path, capsys, monkeypatch
+):
+    monkeypatch.setattr(comparison, "evaluate_once", lambda *a, **k: 1 / 0)
+    assert cli.main(["compare", *runs, "--metric", "r2", "--out", str(tmp_path / "out")]) == 1
+    assert "metric of single_label is 'r2'; allowed: accuracy" in capsys.readouterr().err
+    meta = json.loads((tmp_path / "wide" / "meta.json").read_text())
+    for changed, why in (
+        ({"task": "multi_label"}, "runs of 2 tasks .*wide: multi_label"),
+        ({"labels": ["x", "label 1"]}, "cnn-seed0 and the others have 1 labels in common"),
+    ):
+        (tmp_path / "wide" / "meta.json").write_text(json.dumps(meta | changed))
+        with pytest.raises(ValueError, match=why):
+            mclf_jax.compare_runs(runs)
 
 
 def test_seeds_apart_and_the_same_seed_twice(runs, tmp_path):
