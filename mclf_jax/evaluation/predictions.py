@@ -16,8 +16,9 @@ from mclf_jax.common.interrupt import any_process
 from mclf_jax.data.base.source import Source
 from mclf_jax.data.views.base import View
 from mclf_jax.data.views.pseudo_labelled import PseudoLabelled, pseudo_labelled
+from mclf_jax.evaluation.aggregation import song_scores
 from mclf_jax.evaluation.teacher import Teacher
-from mclf_jax.evaluation.windows import average, make_step, song_batches
+from mclf_jax.evaluation.windows import make_step, song_batches
 from mclf_jax.run.experiment import Experiment
 
 
@@ -27,7 +28,7 @@ class TeacherPredictions:
 
     Attributes:
         indices: int64 [N], of the songs in the source, ascending.
-        probabilities: float32 [N, K], means over the windows of each song.
+        probabilities: float32 [N, K], of the windows of each song as its run puts them together.
         failed: int64 [M], songs that could not be read; they are in none of the above.
     """
 
@@ -96,10 +97,11 @@ def predict(
 ) -> TeacherPredictions:
     """A teacher's predictions of songs, from the file of an earlier call if that is still right.
 
-    The teacher hears a song as in its own evaluation: its windows, their number, what is done with
-    short songs. The file is named after the fingerprints of teacher and data and after the songs;
-    for others, or if it is damaged, all is computed anew. All processes of a run must
-    call this; they share the work, and the first one writes.
+    The teacher hears a song as in its own evaluation: its windows, their number, how they make a
+    song (`eval.aggregation`), what is done with short songs. The file is named after the
+    fingerprints of teacher and data and after the songs; for others, or if it is damaged, all is
+    computed anew. All processes of a run must call this; they share the work, and the first one
+    writes.
 
     Args:
         teacher: see there.
@@ -161,7 +163,8 @@ def _compute(
         progress=config.runtime.progress,
     )
     placed = (rows | {"index": np.searchsorted(indices, rows["index"])} for rows in batches)
-    found = average(placed, "scores", num_songs=len(indices))
+    how = {"how": settings.eval.aggregation, "task": teacher.task}
+    found = song_scores(placed, num_songs=len(indices), **how)
     readable = found["counts"] > 0
     if not readable.any():
         raise ValueError("not one song of the split could be read")

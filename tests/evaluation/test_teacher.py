@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shutil
 from pathlib import Path
 
 import jax
@@ -69,13 +70,18 @@ def test_the_fingerprint_is_of_all_that_decides_a_prediction(run, tmp_path):
     assert open_teacher(run, **KIND).fingerprint in found
     other = write_run(tmp_path / "other", windows(), seed=1)
     found.add(open_teacher(other, **KIND).fingerprint)
-    for field, value in (("eval.num_windows", 3), ("data.short", "pad"), ("eval.hop_s", 0.1)):
+    for field, value in (
+        ("eval.num_windows", 3),
+        ("data.short", "pad"),
+        ("eval.hop_s", 0.1),
+        ("eval.aggregation", "max"),
+    ):
         config = read_config(other)
         section, name = field.split(".")
         config[section][name] = value
         (tmp_path / "other" / "config.json").write_text(config.to_json())
         found.add(open_teacher(other, **KIND).fingerprint)
-    assert len(found) == 5
+    assert len(found) == 6
 
 
 def test_who_cannot_teach(run, tmp_path):
@@ -100,10 +106,15 @@ def test_who_cannot_teach(run, tmp_path):
 
 
 @pytest.mark.slow
-def test_predictions_are_those_of_the_run(run, tags):
+def test_predictions_are_those_of_the_run(run, tags, tmp_path):
     """As `mclf predict` gives them, on one device and on eight; unreadable songs are left out."""
     source = Songs(24, broken=(9, 13))
-    for path, kind in ((run, KIND), (tags, {"task": "multi_label", "label_names": None})):
+    loud = shutil.copytree(tags, tmp_path / "loud")
+    config = read_config(loud)
+    config.eval.aggregation = "noisy_or"
+    (loud / "config.json").write_text(config.to_json())
+    of_tags = {"task": "multi_label", "label_names": None}
+    for path, kind in ((run, KIND), (loud, of_tags), (tags, of_tags)):
         kind = kind | {"label_names": tuple(read_meta(Path(path))["labels"])}
         teacher = open_teacher(path, **kind)
         found = predict(teacher, source, INDICES, config=settings(), cache_dir=None)
