@@ -43,7 +43,8 @@ _PUBLIC = {
     "to_torch": "mclf_jax.convert.to_torch:to_torch",
     "soup": "mclf_jax.convert.soup:make_soup",
     "score_groups": "mclf_jax.report.groups:score_groups",
-    "plot": "mclf_jax.figures.features",
+    "plot": "mclf_jax.figures.notebook",
+    "plot_along": "mclf_jax.figures.taggram:plot_along",
     "plot_taggram": "mclf_jax.figures.taggram:plot_taggram",
 }
 

@@ -272,8 +272,8 @@ class Tagger:
             cuts += (bundle.aggregation, bundle.hidden)
         if bundle.scaling is not None:
             cuts += (bundle.scaling,)
-        if bundle.tree:
-            cuts += (bundle.tree,)
+        for more in filter(None, (bundle.tree, bundle.unit)):
+            cuts += (more,)
         return digest(bundle.weights, known=repr((networks, bundle.task, bundle.labels, cuts)))
 
     def embed(

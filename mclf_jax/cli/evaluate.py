@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from mclf_jax.cli import flags
+from mclf_jax.cli.songs.along import evaluate_along
 from mclf_jax.common import checks
 
 _PLACE = "--config.data.args.path="
@@ -17,7 +18,7 @@ def add_commands(commands: Any) -> None:
         _evaluate,
         examples=(
             "mclf evaluate runs/mine",
-            "mclf evaluate runs/mine --split valid --from DIR",
+            "mclf evaluate runs/mine --split valid --from DIR --metrics lwlrap map_at_3",
             "mclf evaluate runs/mine --segments truth.csv --from DIR",
             "mclf evaluate tagger.mclf --data mtat --from DIR --synonyms names.toml",
         ),
@@ -45,7 +46,18 @@ def add_commands(commands: Any) -> None:
         metavar="FILE",
         help="names that mean the same, in JSON or TOML; or a taxonomy",
     )
-    evaluate.add_argument("--out", metavar="DIR", help="folder for the report, if not in the run")
+    evaluate.add_argument(
+        "--metrics",
+        nargs="+",
+        metavar="NAME",
+        help="beside those of the task (eval.metrics): lwlrap, f0.5_macro, top_5_accuracy, ...",
+    )
+    evaluate.add_argument(
+        "--out",
+        metavar="DIR",
+        help="folder for the report, of other data (in the run if not given) and of --segments "
+        "with a page",
+    )
 
     calibrate = flags.add_command(
         commands,
@@ -138,15 +150,14 @@ def _evaluate(arguments: argparse.Namespace) -> None:
     if arguments.segments:
         fields = [word for word in arguments.overrides if not word.startswith(_PLACE)]
         flag = {"data_change": "allow-data-change"}
-        for name in ("data", "synonyms", "out", "split", "option", "data_change"):
+        for name in ("data", "synonyms", "split", "option", "data_change", "metrics"):
             if getattr(arguments, name) not in (None, [], "refuse"):
                 fields.append(f"--{flag.get(name, name)}")
         if fields:
             raise ValueError(f"{fields[0]} is not for --segments; leave one of them out")
-        _evaluate_along(arguments)
+        evaluate_along(arguments)
         return
     from mclf_jax.common import files
-    from mclf_jax.trial.evaluate import report_folder
 
     out = Path(arguments.out or Path(arguments.run) / "report")
     if arguments.data is None:
@@ -154,13 +165,17 @@ def _evaluate(arguments: argparse.Namespace) -> None:
             raise ValueError(f"{arguments.run} has no data of its own: say which by --data NAME")
         files.check_place("the report", out, kind="folder")
         report = _on_own_data(arguments)
+        written = [report.save(out)]
     else:
+        from mclf_jax.trial.page import report_folder, write_report
+
         if arguments.out:
             files.check_place("the report", out, kind="folder")
-        report = _on_other_data(arguments)
-        if not arguments.out:
-            out = report_folder(arguments.run, report)
-    path = report.save(out)
+        found = _on_other_data(arguments)
+        report = found["report"]
+        written = write_report(
+            found, out if arguments.out else report_folder(arguments.run, report)
+        ).values()
     windows = f"{len(report.items)} songs, {report.num_windows} windows of split {report.split}"
     print(windows + (f" of {report.dataset}" if arguments.data is not None else ""))
     for name, value in report.metrics.items():
@@ -178,7 +193,8 @@ def _evaluate(arguments: argparse.Namespace) -> None:
         print(f"{len(report.skipped)} songs skipped, such as {item}: {reason}")
     if report.undefined:
         print(f"not in macro means: {', '.join(report.undefined)}")
-    print(path)
+    print(f"intervals: {report.meta['intervals']}")
+    print(*written, sep="\n")
 
 
 def _on_own_data(arguments: argparse.Namespace) -> Any:
@@ -194,26 +210,30 @@ def _on_own_data(arguments: argparse.Namespace) -> Any:
         split=arguments.split,
         config=flags.config_of_run(arguments),
         data_change=arguments.data_change,
+        metrics=arguments.metrics,
     )
 
 
 def _on_other_data(arguments: argparse.Namespace) -> Any:
     from mclf_jax.data.published import PUBLISHED
-    from mclf_jax.trial.evaluate import evaluate
+    from mclf_jax.trial.evaluate import on_other_data
 
     if arguments.data_change != "refuse":
         raise ValueError("--allow-data-change is of the run's own data: leave it or --data out")
     cut = {"eval.num_windows": int, "eval.hop_s": float}
-    how = {}
+    how: dict[str, Any] = {"metrics": arguments.metrics}
     for word in arguments.overrides:
         field, _, value = word.removeprefix("--config.").partition("=")
-        if field in cut:
+        if field == "eval.metrics":
+            how["metrics"] = _names(word)
+        elif field in cut:
             try:
                 how[field.removeprefix("eval.")] = cut[field](value)
             except ValueError as error:
                 raise ValueError(f"{word}: {value!r} is no number") from error
         elif not word.startswith(_PLACE):
-            raise ValueError(f"{word}: with --data only {' and '.join(cut)} may be others")
+            allowed = ", ".join((*cut, "eval.metrics"))
+            raise ValueError(f"{word}: with --data only {allowed} may be others")
     places = [word.removeprefix(_PLACE) for word in arguments.overrides if _PLACE in word]
     name = arguments.data
     options = {}
@@ -221,15 +241,23 @@ def _on_other_data(arguments: argparse.Namespace) -> Any:
         reader = PUBLISHED[name].reader if name in PUBLISHED else name
         reader = "folder" if Path(reader).is_dir() else reader
         options = flags.reader_options(arguments, reader)
-    return evaluate(
+    return on_other_data(
         arguments.run,
+        name,
         split=arguments.split,
-        data=name,
         path=places[-1] if places else None,
         arguments=options,
         synonyms=arguments.synonyms,
         **how,
     )
+
+
+def _names(word: str) -> tuple[str, ...]:
+    """Of --config.eval.metrics=..., as for a run's own data."""
+    from mclf_jax import config as config_lib
+
+    config = config_lib.base()
+    return config_lib.apply_overrides(config, [word], origin="the command line").eval.metrics
 
 
 def _calibrate(arguments: argparse.Namespace) -> None:
@@ -269,40 +297,6 @@ def _calibrate(arguments: argparse.Namespace) -> None:
         else:
             print(f"even the surest decisions are wrong in more than {arguments.risk:.1%}")
     print(run / "report" / FILE)
-
-
-def _evaluate_along(arguments: argparse.Namespace) -> None:
-    """Scores along songs that are annotated in time."""
-    import sys
-
-    from mclf_jax.api import load
-    from mclf_jax.evaluation.along import evaluate_along
-    from mclf_jax.metrics import along
-
-    truth = Path(arguments.segments)
-    segments = along.read(truth)
-    if truth.suffix.lower() == ".txt":
-        raise ValueError(
-            f"--segments is {truth}, which does not say of which song: name a table with the "
-            "columns path, start_s, end_s, label"
-        )
-    root = arguments.data_path or truth.parent
-    tagger = load(arguments.run, hop_s=1.0)
-    found = evaluate_along(tagger, segments, root=root)
-    for path, reason in found["skipped"]:
-        print(f"skipped: {path}: {reason}", file=sys.stderr)
-    if found["unknown"]:
-        print(f"labels that the run has not: {', '.join(found['unknown'])}")
-    print(f"{len(found['found'])} songs")
-    for name, value in found["windows"].items():
-        print(f"{'windows: ' + name:>26}  {value:.4f}")
-    for kind, how in (
-        ("frames", f"of {found['frame_s']:g} s"),
-        ("events", f"onsets within {found['onset_s']:g} s"),
-    ):
-        for name in ("precision", "recall", "f1", "f1_macro", "error_rate"):
-            if name in found[kind]:
-                print(f"{kind + ': ' + name:>26}  {found[kind][name]:.4f}  ({how})")
 
 
 def _report(arguments: argparse.Namespace) -> None:

@@ -145,7 +145,7 @@ def calibration_of(report: Report, *, scaling: str = "", thresholds: str = "") -
         named = zip(report.labels, found.thresholds.tolist(), strict=True)
         chosen = {name: each for name, each in named if each == each}
     return Calibration(
-        step=int(report.meta.get("step", 0)),
+        step=int(report.meta.get("step") or 0),
         labels=report.labels,
         num_songs=len(report.items),
         scaling=kind,

@@ -16,14 +16,15 @@ from mclf_jax import metrics
 from mclf_jax.audio.files.versions import warn_of_others
 from mclf_jax.common import parallel
 from mclf_jax.data.base import targets as target_lib
-from mclf_jax.data.base.columns import columns_of
-from mclf_jax.data.base.source import Info
+from mclf_jax.data.base.columns import columns_of, groups_of
+from mclf_jax.data.base.source import Info, Source
 from mclf_jax.data.base.targets import Targets
 from mclf_jax.data.views import hidden
 from mclf_jax.evaluation import aggregation
 from mclf_jax.evaluation.result import Report, load_report, saved_splits
 from mclf_jax.evaluation.windows import NOT_FINITE, Rows, make_step, song_batches
 from mclf_jax.metrics import outside
+from mclf_jax.metrics.bootstrap import draws
 from mclf_jax.objectives.supervised import tree_of_run
 from mclf_jax.run import experiment, restore
 from mclf_jax.run.directory import check_data, read_config
@@ -42,7 +43,7 @@ class SongScores:
     Attributes:
         indices: int [N], the songs in the source.
         scores: [N, K], of the windows of each song as `eval.aggregation` says.
-        targets: int [N] or float [N, K], NaN where not observed.
+        targets: int [N] or float [N, K], NaN where not observed; numbers in their own unit.
         loss: mean over all windows of songs with an observed label; NaN if there is none.
         num_windows: how many that were.
         skipped: indices of songs that could not be read at all; they are in none of the above.
@@ -75,6 +76,7 @@ def score_songs(
         task=task,
         distance=parts.config.objective.distance,
         tree=tree_of_run(parts.config, parts.source.info),
+        unit=parts.source.info.unit,
         mesh=mesh,
     )
     order, heard, losses = np.argsort(songs), [], []
@@ -99,7 +101,9 @@ def score_songs(
     return SongScores(
         indices=np.asarray(songs)[readable],
         scores=found["means"] if readable.all() else found["means"][readable],
-        targets=parts.source.targets[np.asarray(songs)[readable]],
+        targets=target_lib.in_own_unit(
+            parts.source.targets[np.asarray(songs)[readable]], parts.source.info.unit
+        ),
         loss=float(judged.mean()) if len(judged) else float("nan"),
         num_windows=sum(map(len, heard)),
         skipped=tuple(int(i) for i in np.asarray(songs)[~readable]),
@@ -109,33 +113,79 @@ def score_songs(
 def compute_metrics(parts: Experiment, scores: SongScores) -> metrics.Metrics:
     """Song-level metrics; `values` has the mean window loss too, what a hierarchy adds, and
     `eval.metrics`."""
-    info = parts.source.info
-    result = metrics_of(info, scores.scores, scores.targets)
-    more = outside.values(
-        parts.config.eval.metrics, scores.scores, scores.targets, labels=info.labels
-    )
-    values = {"loss": scores.loss, **result.values}
-    values |= {name: value for name, value in more.items() if name not in values}
-    return dataclasses.replace(result, values=values)
+    names = parts.config.eval.metrics
+    result = metrics_of(parts.source.info, scores.scores, scores.targets, others=names)
+    return dataclasses.replace(result, values={"loss": scores.loss} | result.values)
 
 
-def metrics_of(info: Info, scores: np.ndarray, targets: np.ndarray) -> metrics.Metrics:
-    """Metrics of songs [N, K] of a data set, with those of its hierarchy if it has one."""
+def metrics_of(
+    info: Info, scores: np.ndarray, targets: np.ndarray, *, others: Sequence[str] = ()
+) -> metrics.Metrics:
+    """Metrics of songs [N, K] of a data set, with those of its hierarchy if it has one, and others
+    by name (`eval.metrics`)."""
     result = metrics.compute(info.task, scores, targets, labels=info.labels)
-    if not metrics.hierarchical_names(info.task, info.parents):
-        return result
-    more = metrics.hierarchical(scores, targets, labels=info.labels, parents=info.parents)
+    more = outside.values(others, scores, targets, labels=info.labels)
+    if metrics.hierarchical_names(info.task, info.parents):
+        of_tree = {"labels": info.labels, "parents": info.parents}
+        more = metrics.hierarchical(scores, targets, **of_tree) | more
+    more = {name: value for name, value in more.items() if name not in result.values}
     return dataclasses.replace(result, values=result.values | more)
 
 
 def intervals_of(
-    info: Info, scores: np.ndarray, targets: np.ndarray, *, names: Sequence[str]
+    info: Info,
+    scores: np.ndarray,
+    targets: np.ndarray,
+    *,
+    names: Sequence[str],
+    groups: Sequence[str],
 ) -> dict[str, dict[str, float]]:
-    """{metric: {"low", "high"}} of songs of a data set, 95 % by bootstrap over the songs."""
-    how = {"labels": info.labels, "parents": info.parents}
+    """{metric: {"low", "high"}} of songs of a data set, 95 % by bootstrap over their groups, or
+    over the songs where () are known."""
+    how = {"labels": info.labels, "parents": info.parents, "groups": groups}
     return {
         name: metrics.confidence_interval(info.task, scores, targets, metric=name, **how)
         for name in names
+    }
+
+
+def fields_of_report(
+    source: Source,
+    songs: np.ndarray,
+    *,
+    info: Info,
+    scores: np.ndarray,
+    targets: np.ndarray,
+    found: metrics.Metrics,
+    meta: Mapping[str, Any],
+) -> dict[str, Any]:
+    """What a `Report` says of N songs of a data set, whatever was scored on them.
+
+    Args:
+        source: of the songs.
+        songs: int [N], those that were scored.
+        info: what they were judged by: task, labels, parents.
+        scores, targets: of the songs, by these labels.
+        found: their metrics.
+        meta: of the report, to which "intervals" is added, what they are made of.
+    """
+    shown = metrics.HEADLINES[info.task] + metrics.hierarchical_names(info.task, info.parents)
+    groups, kind = groups_of(source.info, songs), source.info.group_kind
+    return {
+        "task": info.task,
+        "labels": info.labels,
+        "items": tuple(source.item_id(int(i)) for i in songs),
+        "scores": scores,
+        "targets": targets,
+        "metrics": found.values,
+        "per_label": found.per_label,
+        "undefined": found.undefined,
+        "intervals": intervals_of(info, scores, targets, names=shown, groups=groups),
+        "parents": dict(info.parents),
+        "groups": groups,
+        "group_kind": kind,
+        "columns": columns_of(source, songs),
+        "meta": {**meta, "intervals": draws(groups, kind=kind, num_songs=len(songs))},
     }
 
 
@@ -171,7 +221,8 @@ def evaluate(
             f"{run}: {why}, so there is nothing to score; see what its embeddings are good for "
             "with `mclf probe`"
         )
-    restore.best_step(run / "checkpoints")  # raises, before songs are decoded
+    outside.directions(config.eval.metrics)  # raises, before songs are decoded, as does this:
+    restore.best_step(run / "checkpoints")
     warn_of_others(meta.get("audio", {}))
     parts = experiment.build(config)
     info = parts.source.info
@@ -182,33 +233,20 @@ def evaluate(
     best = load_variables(run, parts.model, mesh)
     scores = score_songs(parts, parts.indices(split), best["variables"], mesh=mesh)
     result = compute_metrics(parts, scores)
-    shown = metrics.HEADLINES[info.task] + metrics.hierarchical_names(info.task, info.parents)
     skipped = [(parts.source.item_id(i), "could not be read") for i in scores.skipped]
+    meta |= {
+        "step": best["step"],
+        "asked": _asked(config),
+        "same_data_as_trained_on": info.fingerprint == meta["data"]["fingerprint"],
+    }
+    judged = {"scores": scores.scores, "targets": scores.targets, "found": result, "meta": meta}
     return Report(
         run_name=run.resolve().name,
         dataset=info.name,
         split=split,
-        task=info.task,
-        labels=info.labels,
-        items=tuple(parts.source.item_id(int(i)) for i in scores.indices),
-        scores=scores.scores,
-        targets=scores.targets,
-        metrics=result.values,
-        per_label=result.per_label,
-        undefined=result.undefined,
-        intervals=intervals_of(info, scores.scores, scores.targets, names=shown),
         num_windows=scores.num_windows,
         skipped=tuple(info.skipped) + tuple(skipped),
-        parents=dict(info.parents),
-        groups=tuple(info.groups[int(i)] for i in scores.indices) if info.groups else (),
-        group_kind=info.group_kind,
-        columns=columns_of(parts.source, scores.indices),
-        meta=meta
-        | {
-            "step": best["step"],
-            "asked": _asked(config),
-            "same_data_as_trained_on": info.fingerprint == meta["data"]["fingerprint"],
-        },
+        **fields_of_report(parts.source, scores.indices, info=info, **judged),
     )
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from mclf_jax.common import parallel
+from mclf_jax.evaluation.windows import Unit
 from mclf_jax.models import Model
 from mclf_jax.run.weights import describe_listening, digest, load_variables, open_run, why_unfit
 
@@ -40,13 +41,16 @@ class Teacher:
     fingerprint: str
 
 
-def open_teacher(run: str | Path, *, task: str, label_names: Sequence[str]) -> Teacher:
+def open_teacher(
+    run: str | Path, *, task: str, label_names: Sequence[str], unit: Unit = ()
+) -> Teacher:
     """The network of a run directory with the weights of its best checkpoint.
 
     Args:
         run: of `mclf train` or `mclf convert`.
         task: that the student learns, one of `data.base.source.TASKS`.
         label_names: of the student, K names in the order of its outputs.
+        unit: of the student's numbers, see `Info.unit`.
 
     Raises:
         FileNotFoundError: not a run directory, or nothing was trained in it yet.
@@ -66,6 +70,12 @@ def open_teacher(run: str | Path, *, task: str, label_names: Sequence[str]) -> T
                 "and the same labels in the same order; train such a run, perhaps from this one "
                 "(init.path)"
             )
+        if (own := opened.meta.get("unit", [])) != [list(pair) for pair in unit]:
+            raise ValueError(
+                f"{named}, whose numbers are scaled by {own} (scale, offset), and here by "
+                f"{list(unit)}: train it on the same training songs, or both with "
+                "data.target_args.scaling=none"
+            )
         if opened.meta.get("tree"):
             raise ValueError(
                 f"{named}, which was trained with objective.args.hierarchy; a teacher scores each "
@@ -77,6 +87,8 @@ def open_teacher(run: str | Path, *, task: str, label_names: Sequence[str]) -> T
     variables = jax.tree.map(np.asarray, best["variables"])
     known = describe_listening(opened.config, opened.model)
     known |= {"task": task, "labels": list(label_names)}
+    if (how := opened.config.eval.aggregation) != "mean":  # else as it always was
+        known["aggregation"] = how
     return Teacher(
         model=opened.model,
         variables=variables,

@@ -32,6 +32,7 @@ NOT_FINITE = (
 
 PyTree = Any
 Rows = dict[str, np.ndarray]
+Unit = tuple[tuple[float, float], ...]
 Step = Callable[[PyTree, Mapping[str, Any]], dict[str, jax.Array]]
 
 
@@ -44,6 +45,7 @@ def make_step(
     distance: str = "squared_error",
     hidden: tuple[str, ...] = (),
     tree: Tree = (),
+    unit: Unit = (),
     mesh: Mesh | None = None,
 ) -> Step:
     """(variables, batch) -> rows of a batch, jitted, in evaluation mode, which changes no variable.
@@ -57,6 +59,7 @@ def make_step(
         distance: of the loss of numbers, see `task_loss`.
         hidden: layers that make the embedding, see `models.hidden`; none for the network's own.
         tree: of labels that are scored along their paths, see `losses.paths`.
+        unit: of numbers, in which scores are; see `Info.unit`.
         mesh: every process gets the rows of all; None: of one device.
 
     Returns:
@@ -68,7 +71,7 @@ def make_step(
         found = outputs_with_hidden(model, variables, model.inputs(batch), hidden=hidden)
         rows = {name: batch[name] for name in ("row", "index", "valid")}
         if "scores" in outputs:
-            rows["scores"] = task_scores(task, found["logits"], tree=tree)
+            rows["scores"] = in_unit(task_scores(task, found["logits"], tree=tree), unit)
         if "loss" in outputs:
             how = {"distance": distance, "tree": tree}
             rows["loss"] = task_loss(task, found["logits"], batch["label"], **how)
@@ -77,6 +80,14 @@ def make_step(
         return rows
 
     return jax.jit(step, out_shardings=None if mesh is None else parallel.replicated(mesh))
+
+
+def in_unit(scores: jax.Array, unit: Unit) -> jax.Array:
+    """Numbers [B, K] that networks say as the data have them, by `Info.unit`, within a program."""
+    if not unit:
+        return scores
+    scale, offset = np.array(unit, np.float32).T
+    return scores * scale + offset
 
 
 def rows_of(

@@ -13,6 +13,7 @@ import numpy as np
 from mclf_jax.common import checks
 from mclf_jax.evaluation import aggregation
 from mclf_jax.evaluation.aggregation import LEARNT
+from mclf_jax.evaluation.windows import Unit, in_unit
 from mclf_jax.losses.paths import Tree
 from mclf_jax.metrics.confidence.scaling import Scaling
 from mclf_jax.models import Model
@@ -42,6 +43,8 @@ class Bundle:
             "attention", its outputs beyond the K labels are the attention.
         tree: of labels that are scored along their paths the column above each, -1 at the top, see
             `losses.paths`; () where each is scored on its own.
+        unit: (scale, offset) of each number, by which outputs become what the data have, see
+            `Info.unit`; scores are in it.
         thresholds: {label: score from which on a song is said to have it}; empty if none is known.
         scaling: puts scores right that networks give (`right_scores`); None leaves them.
         about: JSON types for readers: data, versions, date, licence, network of each member.
@@ -61,6 +64,7 @@ class Bundle:
     hop_s: float | None
     head: tuple[Mapping[str, Any], ...] = ()
     tree: Tree = ()
+    unit: Unit = ()
     thresholds: Mapping[str, float] = dataclasses.field(default_factory=dict)
     scaling: Scaling | None = None
     about: Mapping[str, Any] = dataclasses.field(default_factory=dict)
@@ -116,7 +120,7 @@ def window_outputs(bundle: Bundle, weights: PyTree, audio: jax.Array) -> dict[st
         more = {}
         if bundle.aggregation == LEARNT:
             logits, more["attention"] = jnp.split(logits, [len(bundle.labels)], axis=-1)
-        scores = task_scores(bundle.task, logits, tree=bundle.tree)
+        scores = in_unit(task_scores(bundle.task, logits, tree=bundle.tree), bundle.unit)
         found.append({"scores": scores, "logits": logits, "embedding": embedding, **more})
     if len(found) == 1:
         return found[0]
@@ -149,6 +153,7 @@ def make_step(bundle: Bundle) -> Any:
     if bundle.program is None:
         num_learnt = len(bundle.labels) if bundle.aggregation == LEARNT else 0
         how = {"hidden": bundle.hidden, "num_learnt": num_learnt, "tree": bundle.tree}
+        how |= {"unit": bundle.unit}
         return make_live_step(bundle.models, bundle.task, len(bundle.head), **how)
 
     def step(weights, batch):
@@ -166,17 +171,18 @@ def make_live_step(
     hidden: tuple[str, ...],
     num_learnt: int,
     tree: Tree = (),
+    unit: Unit = (),
 ) -> Any:
     """The step of networks that are here, and of a head of so many layers.
 
     Args:
-        models, task, hidden, tree: of a bundle.
+        models, task, hidden, tree, unit: of a bundle.
         num_layers: of its head.
         num_learnt: labels beside which there is attention; 0 without it.
     """
     like = Bundle(models, (), task, ("",) * num_learnt, "pad", 1, None, head=({},) * num_layers)
     how = LEARNT if num_learnt else "mean"
-    like = dataclasses.replace(like, hidden=hidden, aggregation=how, tree=tree)
+    like = dataclasses.replace(like, hidden=hidden, aggregation=how, tree=tree, unit=unit)
 
     def step(weights, batch):
         return _with_rows(window_outputs(like, weights, batch["audio"]), batch)

@@ -89,6 +89,7 @@ def _of_run(path: Path, *, step: int | None = None) -> Bundle:
         hop_s=hop_s,
         aggregation=config.eval.aggregation,
         tree=tuple(meta.get("tree", ())) if labels else (),
+        unit=tuple((scale, offset) for scale, offset in meta.get("unit", ())) if labels else (),
         thresholds=thresholds if fitted is None else fitted.thresholds,
         scaling=None if fitted is None else fitted.fitted,
         about={
@@ -118,6 +119,7 @@ def _of_probe(path: Path) -> Bundle:
         **{name: getattr(head, name) for name in ("hop_s", "aggregation", "hidden")},
         head=head.layers,
         tree=(),
+        unit=(),
         thresholds=head.thresholds,
         scaling=None,
         about={
@@ -174,6 +176,7 @@ def _ensemble(members: dict[str, Bundle]) -> Bundle:
             "data.short": bundle.short,
             "eval.aggregation": bundle.aggregation,
             "tree of labels": bundle.tree,
+            "unit of numbers": bundle.unit,
         }
 
     for name, member in members.items():
@@ -200,5 +203,6 @@ def _ensemble(members: dict[str, Bundle]) -> Bundle:
         hop_s=first.hop_s,
         aggregation=first.aggregation,
         tree=first.tree,
+        unit=first.unit,
         about={"members": [dict(member.about) for member in members.values()]},
     )

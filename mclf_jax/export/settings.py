@@ -20,7 +20,7 @@ from mclf_jax.metrics.confidence.scaling import Scaling
 from mclf_jax.models import Model
 
 FORMAT = 2
-"""Version of what `to_json` writes, 1 without scaling, hidden layers and tree; readers refuse
+"""Version of what `to_json` writes, 1 without scaling, hidden layers, tree and unit; readers refuse
 later ones."""
 _NAMES = {how: f"{how}_scores" for how in (*AGGREGATIONS, LEARNT)}
 """How aggregations are called in files."""
@@ -42,7 +42,7 @@ _LIKE = {
 def to_json(bundle: Bundle) -> dict[str, Any]:
     """All of a bundle but its arrays, its program and its card, as JSON types."""
     return {
-        "format": FORMAT if bundle.scaling is not None or bundle.hidden or bundle.tree else 1,
+        "format": FORMAT if _is_new(bundle) else 1,
         "made": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "task": bundle.task,
         "labels": list(bundle.labels),
@@ -56,10 +56,15 @@ def to_json(bundle: Bundle) -> dict[str, Any]:
             "aggregation": aggregation_name(bundle),
         },
         **({"tree": list(bundle.tree)} if bundle.tree else {}),
+        **({"unit": [list(pair) for pair in bundle.unit]} if bundle.unit else {}),
         "thresholds": dict(bundle.thresholds),
         **scaling_of(bundle),
         "about": dict(bundle.about),
     }
+
+
+def _is_new(bundle: Bundle) -> bool:
+    return bundle.scaling is not None or bool(bundle.hidden or bundle.tree or bundle.unit)
 
 
 def scaling_of(bundle: Bundle) -> dict[str, Any]:
@@ -106,6 +111,12 @@ def check(settings: Any, *, name: str) -> None:
     columns = range(-1, len(tree))
     if tree and (len(tree) != len(settings["labels"]) or any(k not in columns for k in tree)):
         raise ValueError(f"{name}: tree is {tree}; it must have a column, or -1, for each label")
+    unit = settings.get("unit", [])
+    documents.check(unit, [[float]], name=name, field="unit")
+    if unit and (len(unit) != len(settings["labels"]) or any(len(pair) != 2 for pair in unit)):
+        raise ValueError(
+            f"{name}: unit is {unit}; it must have a scale and an offset of each label"
+        )
     if not settings["networks"]:
         raise ValueError(f"{name}: networks is empty; it must name one or more")
     if unknown := sorted(set(settings["thresholds"]) - set(settings["labels"])):
@@ -153,6 +164,7 @@ def from_json(
         hidden=tuple(settings.get("hidden", ())),
         head=tuple(head),
         tree=tuple(settings.get("tree", ())),
+        unit=tuple((scale, offset) for scale, offset in settings.get("unit", ())),
         thresholds=settings["thresholds"],
         scaling=_scaling(settings, name=name),
         about=settings["about"] | {"made": settings["made"]},

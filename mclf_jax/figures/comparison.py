@@ -108,7 +108,7 @@ def _interval(axes, at: float, value: float, low: float, high: float, shade: int
 def robustness_curves(
     rows: Sequence[Mapping[str, Any]], *, metric: str, titles: Mapping[str, str]
 ) -> Figure:
-    """A metric against the strength of each effect, a panel each; bars are 95 % over songs.
+    """A metric against the strength of each effect, a panel each; bars are 95 %.
 
     Args:
         rows: of `Robustness.rows`; strengths are drawn in their order, evenly.

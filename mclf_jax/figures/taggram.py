@@ -2,7 +2,7 @@
 
 import os
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +12,7 @@ from mclf_jax.common import files
 from mclf_jax.common.text import tables
 from mclf_jax.figures.axes import colour_bar, time_axis
 from mclf_jax.figures.layout import single
-from mclf_jax.figures.style import INK, short, styled
+from mclf_jax.figures.style import ACCENT, GRID, INK, SECOND, short, styled
 
 _MAX_INCHES = 14.0
 
@@ -31,13 +31,7 @@ def plot_taggram(taggram: Mapping, *, title: str | None = None, max_labels: int 
     Raises:
         ValueError: the shapes disagree, or there is no window.
     """
-    times_s = np.asarray(taggram["times_s"], float)
-    labels, scores = taggram["labels"], np.asarray(taggram["scores"], float)
-    if scores.shape != (len(times_s), len(labels)) or scores.size == 0:
-        raise ValueError(
-            f"taggram scores must be [windows, labels] = [{len(times_s)}, {len(labels)}] and not "
-            f"empty, got shape {scores.shape}"
-        )
+    times_s, labels, scores = _checked(taggram)
     order = np.argsort(-scores.mean(axis=0), kind="stable")[:max_labels]
     edges_s = _edges(times_s, taggram.get("window_s"))
     # A long song gets a wide picture: about a hundred windows an inch can be told apart.
@@ -64,6 +58,61 @@ def plot_taggram(taggram: Mapping, *, title: str | None = None, max_labels: int 
         axes.set_title(short(title, limit=80))
     colour_bar(figure, mesh, axes, label="score")
     return figure
+
+
+@styled
+def plot_along(
+    taggram: Mapping,
+    *,
+    truth: Mapping[str, Sequence[tuple[float, float]]],
+    title: str | None = None,
+    max_labels: int = 6,
+) -> Figure:
+    """Scores along a song, a row for each label, and a bar below where the label is true.
+
+    Args:
+        taggram: as in `plot_taggram`, scores from 0 to 1.
+        truth: {label: (start_s, end_s) of each time that has it}, such as the whole song.
+        title: such as the name of the song.
+        max_labels: true labels first, then those of the highest score anywhere.
+
+    Raises:
+        ValueError: as `plot_taggram`.
+    """
+    times_s, labels, scores = _checked(taggram)
+    best = scores.max(axis=0)
+    order = sorted(range(len(labels)), key=lambda k: (not truth.get(labels[k]), -best[k], k))
+    shown = order[:max_labels]
+    edges_s = _edges(times_s, taggram.get("window_s"))
+    figure, axes = single(7.2, 0.9 + 0.42 * len(shown) + 0.25 * (title is not None))
+    for row, k in enumerate(shown):
+        floor = len(shown) - 1 - row
+        axes.stairs(floor + 0.75 * scores[:, k], edges_s, baseline=floor, color=ACCENT, fill=True)
+        axes.axhline(floor, color=GRID, linewidth=0.5, zorder=0)
+        axes.axhline(floor + 0.375, color=GRID, linewidth=0.5, linestyle=(0, (2, 3)), zorder=0)
+        times = [(start_s, end_s - start_s) for start_s, end_s in truth.get(labels[k], ())]
+        axes.broken_barh(times, (floor - 0.14, 0.1), facecolors=SECOND, linewidth=0)
+    axes.set_yticks([len(shown) - 1 - row + 0.375 for row in range(len(shown))])
+    axes.set_yticklabels([short(labels[k]) for k in shown])
+    axes.tick_params(axis="y", length=0, labelcolor=INK)
+    axes.set(ylim=(-0.2, len(shown) - 0.15))
+    time_axis(axes, edges_s[0], edges_s[-1])
+    axes.grid(False)
+    axes.spines["left"].set_visible(False)
+    if title is not None:
+        axes.set_title(short(title, limit=80))
+    return figure
+
+
+def _checked(taggram: Mapping) -> tuple[np.ndarray, Sequence[str], np.ndarray]:
+    times_s = np.asarray(taggram["times_s"], float)
+    labels, scores = taggram["labels"], np.asarray(taggram["scores"], float)
+    if scores.shape != (len(times_s), len(labels)) or scores.size == 0:
+        raise ValueError(
+            f"taggram scores must be [windows, labels] = [{len(times_s)}, {len(labels)}] and not "
+            f"empty, got shape {scores.shape}"
+        )
+    return times_s, labels, scores
 
 
 def save_taggram(

@@ -16,6 +16,7 @@ from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
 from mclf_jax import metrics
+from mclf_jax.data.base import targets as target_lib
 from mclf_jax.evaluation.aggregation import LEARNT
 from mclf_jax.metrics import counted
 from mclf_jax.metrics.inputs import validate
@@ -84,6 +85,24 @@ class Joined:
         for columns, predict in self.parts:
             scores[:, columns] = predict(z)
         return scores
+
+
+def in_own_unit(fitted: Fitted, unit: Sequence[tuple[float, float]]) -> Fitted:
+    """What says numbers as the data have them, by `Info.unit`; () changes nothing."""
+    if not len(unit):
+        return fitted
+    scale, offset = np.array(unit, np.float32).T
+    layers = [dict(layer) for layer in fitted.layers]
+    if layers:  # beside whose numbers may be the attention
+        of_last, count = {name: a.copy() for name, a in layers[-1].items()}, len(unit)
+        of_last["kernel"][:, :count] *= scale
+        of_last["bias"][:count] = of_last["bias"][:count] * scale + offset
+        layers[-1] = of_last
+    scores = {
+        name: target_lib.in_own_unit(getattr(fitted, name), unit)
+        for name in ("scores", "valid_scores")
+    }
+    return dataclasses.replace(fitted, layers=tuple(layers), **scores)
 
 
 def as_layers(

@@ -14,6 +14,8 @@ from mclf_jax.common import checks, files
 from mclf_jax.common.progress import MODES
 from mclf_jax.common.progress import bar as bar_of
 from mclf_jax.common.storage.working import on_storage
+from mclf_jax.data.base import targets as target_lib
+from mclf_jax.data.base.columns import groups_of
 from mclf_jax.data.base.source import Info, Source
 from mclf_jax.data.catalogue.items import SPLITS
 from mclf_jax.evaluation.evaluate import intervals_of, metrics_of
@@ -30,7 +32,7 @@ from mclf_jax.probe.cells import (
 )
 from mclf_jax.probe.classifiers import MAX_WINDOWS, TRANSDUCTIVE, check_task
 from mclf_jax.probe.embeddings import Embeddings, Encoder, Rows, extract, of_layers, rows_of
-from mclf_jax.probe.fit import KINDS, OF_A_MIX, Fitted, fit
+from mclf_jax.probe.fit import KINDS, OF_A_MIX, Fitted, fit, in_own_unit
 from mclf_jax.probe.learnt.report import report_best
 from mclf_jax.probe.opening import (
     check_splits,
@@ -323,7 +325,8 @@ def _fit(
         unlabelled=_without_labels(embeddings, cell) if kind in TRANSDUCTIVE else None,
         widths=widths,
     )
-    targets = rows["test"].targets
+    fitted = in_own_unit(fitted, info.unit)
+    targets = target_lib.in_own_unit(rows["test"].targets, info.unit)
     record = Record(
         encoder=encoder,
         kind=kind,
@@ -333,10 +336,19 @@ def _fit(
         num_train=len(rows["train"].songs),
         num_test=len(rows["test"].songs),
         values=metrics_of(info, fitted.scores, targets).values,
-        intervals=intervals_of(info, fitted.scores, targets, names=metrics.HEADLINES[info.task]),
+        intervals=intervals_of(
+            info,
+            fitted.scores,
+            targets,
+            names=metrics.HEADLINES[info.task],
+            groups=groups_of(info, rows["test"].songs),
+        ),
         setting=fitted.setting,
     )
-    songs = {name: (rows[name].songs, rows[name].targets) for name in ("valid", "test")}
+    songs = {
+        name: (rows[name].songs, target_lib.in_own_unit(rows[name].targets, info.unit))
+        for name in ("valid", "test")
+    }
     return {"fitted": fitted, "record": record, "songs": songs}
 
 

@@ -123,7 +123,8 @@ def _notes(result: ProbeResult) -> list[str]:
         notes.append(f"±: half of the 95 % interval of the mean by Student's t, {how}.")
     if result.layer:
         notes.insert(0, f"Embeddings: layer {result.layer} of the networks.")
-    notes.append("95 % over songs: bootstrap within a fit, bounds averaged over fits.")
+    how = "over songs, or whole groups of them: bootstrap within a fit, bounds averaged over fits"
+    notes.append(f"95 % {how}.")
     return [*notes, *result.notes]
 
 

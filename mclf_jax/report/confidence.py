@@ -33,6 +33,8 @@ def confidence(report: Report, calibration: Calibration | None) -> dict[str, Any
     if report.task == "regression" or not report.observed.any():
         return None
     own = calibration or calibration_of(report, scaling=NONE, thresholds=NONE)
+    if limits := report.meta.get("thresholds"):  # of a model on other data
+        own = dataclasses.replace(own, thresholds=limits)
     every = -(-int(report.observed.sum()) // _MOST_DECISIONS)
     some = report
     if report.task == "multi_label" and every > 1:
@@ -54,11 +56,12 @@ def confidence(report: Report, calibration: Calibration | None) -> dict[str, Any
         "risks": figures.risk_over_coverage({k: v["curve"] for k, v in told.items()}, risk=RISK),
         "risk": f"{RISK:.0%}",
         "coverage": coverage_at(told["after"]["curve"], risk=RISK),
-        "thresholds": _thresholds(report, calibration) if calibration else [],
+        "thresholds": _thresholds(report, own, reached="known" if calibration else "unknown"),
+        "threshold_title": f"chosen on valid for {own.target}" if calibration else "of the model",
     }
 
 
-def _thresholds(report: Report, calibration: Calibration) -> list[list[Any]]:
+def _thresholds(report: Report, calibration: Calibration, *, reached: str) -> list[list[Any]]:
     """Each label with its threshold, what is said by it on this split, and how much of it is so."""
     if not calibration.thresholds:
         return []
@@ -74,7 +77,7 @@ def _thresholds(report: Report, calibration: Calibration) -> list[list[Any]]:
             page.number(calibration.thresholds.get(label, np.nan), "none: 0.5"),
             int(counts["tp"][k] + counts["fp"][k]),
             *(page.number(column[k], "\u2013") for column in values),
-            "no" if label in calibration.unreached else "yes",
+            *(["no" if label in calibration.unreached else "yes"] if reached == "known" else []),
         ]
         for k, label in enumerate(report.labels)
     ]

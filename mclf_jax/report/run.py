@@ -11,20 +11,25 @@ from ml_collections import ConfigDict
 
 from mclf_jax import objectives
 from mclf_jax.audio.features import LogMel, log_mel, mel_frequencies_hz
-from mclf_jax.common import files
+from mclf_jax.common import files, parallel
 from mclf_jax.common.storage.working import on_storage
 from mclf_jax.data.base.columns import columns_of
+from mclf_jax.evaluation.along import taggrams
 from mclf_jax.evaluation.evaluate import config_of, evaluate_once
 from mclf_jax.evaluation.result import Report
+from mclf_jax.evaluation.windows import make_step
 from mclf_jax.figures.spectrogram import plot_spectrogram
+from mclf_jax.objectives.supervised import tree_of_run
 from mclf_jax.report.card import write_card
 from mclf_jax.report.page import CARD
 from mclf_jax.report.players import as_flac
 from mclf_jax.report.pretraining import write_pretraining_page
 from mclf_jax.report.scores import write_scores_page
+from mclf_jax.report.songs.along import TaggramOf
 from mclf_jax.run import experiment
 from mclf_jax.run.directory import read_config, read_meta
 from mclf_jax.run.experiment import Experiment
+from mclf_jax.run.weights import load_variables
 
 # Enough to see what a song is like; a whole song would be a blur.
 _SHOWN_S = 10.0
@@ -64,8 +69,33 @@ def report_run(run: str | Path, *, config: ConfigDict | None = None) -> Path:
     reports = [evaluate_once(run, split=split, config=config) for split in splits]
     _write_card(run)
     return write_scores_page(
-        run, reports=[_with_columns(each, parts) for each in reports], **hearing(parts)
+        run,
+        reports=[_with_columns(each, parts) for each in reports],
+        taggram_of=_taggram_of(run, parts),
+        **hearing(parts),
     )
+
+
+def _taggram_of(run: Path, parts: Experiment) -> TaggramOf:
+    """From the name of a song to its scores along time, by the run's best checkpoint."""
+
+    @functools.lru_cache(maxsize=1)  # loaded if a song is asked for
+    def opened() -> TaggramOf:
+        mesh = parallel.make_mesh(parts.config.runtime.num_devices)
+        info = parts.source.info
+        step = make_step(
+            parts.model,
+            outputs=("scores", "loss"),  # as in evaluation, so that it is compiled once
+            task=info.task,
+            distance=parts.config.objective.distance,
+            tree=tree_of_run(parts.config, info),
+            unit=info.unit,
+            mesh=mesh,
+        )
+        variables = load_variables(run, parts.model, mesh)["variables"]
+        return taggrams(parts, variables, step=step, mesh=mesh)
+
+    return lambda item: opened()(item)
 
 
 def _with_columns(report: Report, parts: Experiment) -> Report:

@@ -16,8 +16,10 @@ from mclf_jax.evaluation.result import Report
 from mclf_jax.figures import scores as figures
 from mclf_jax.figures.training import learning_curves
 from mclf_jax.metrics import HEADLINES, HIERARCHICAL, NAMES
-from mclf_jax.report import groups, hierarchy, mistakes, page
+from mclf_jax.report import groups, hierarchy, page
 from mclf_jax.report.confidence import confidence
+from mclf_jax.report.songs import mistakes
+from mclf_jax.report.songs.along import TaggramOf, along
 from mclf_jax.report.svg import inline_svg
 from mclf_jax.run import history
 
@@ -36,11 +38,13 @@ def write_scores_page(
     reports: Sequence[Report],
     picture_of: PictureOf | None = None,
     sound_of: SoundOf | None = None,
+    taggram_of: TaggramOf | None = None,
+    folder: str = "report",
 ) -> Path:
     """Write `report/index.html` and `report/groups.json` of a run; returns the path of the page.
 
     Reads `metrics.jsonl` (learning curves) and `config.json` there, where they exist. A folder
-    without the latter is no run but of a probe, and the page tells of neither.
+    without the latter is no run but of a probe or of other data, and the page tells of neither.
 
     Args:
         run_dir: the run directory.
@@ -48,6 +52,9 @@ def write_scores_page(
         picture_of: from an item id to what is shown of the worst mistakes; what it raises is
             shown in place of the picture.
         sound_of: the same as FLAC in base64, which is there to be played.
+        taggram_of: from an item id to its scores along time, see `songs.along`; of the first split,
+            as it takes the network.
+        folder: of the page, in the run directory.
 
     Raises:
         ValueError: there is no report.
@@ -55,25 +62,25 @@ def write_scores_page(
     if not reports:
         raise ValueError("a report page needs at least one evaluated split, got none")
     run_dir = Path(run_dir)
+    where = run_dir / folder
     splits: list[dict[str, Any]] = [
         {
             **_split(each, f"r{i}", picture_of, sound_of),
             "confidence": confidence(each, _calibration(run_dir, each)),
+            "along": along(each, taggram_of=None if i else taggram_of),
         }
         for i, each in enumerate(reports)
     ]
-    (run_dir / "report").mkdir(exist_ok=True)
-    files.write_json(
-        run_dir / "report" / GROUPS, {each["report"].split: each["groups"] for each in splits}
-    )
+    where.mkdir(exist_ok=True)
+    files.write_json(where / GROUPS, {each["report"].split: each["groups"] for each in splits})
     return page.write(
-        run_dir / "report" / "index.html",
+        where / "index.html",
         "scores",
         splits=splits,
         fewest_of_group=groups.FEWEST,
         training=_training(reports[0], history.read(run_dir / "metrics.jsonl")),
         settings=page.settings(run_dir),
-        model_card=page.CARD if (run_dir / "report" / page.CARD).exists() else "",
+        model_card=page.CARD if (where / page.CARD).exists() else "",
     )
 
 
@@ -89,7 +96,11 @@ def _training(report: Report, records: Mapping[str, Mapping]) -> dict[str, Any]:
         "task": report.task.replace("_", "-"),
         "labels": len(report.labels),
     }
-    facts |= {key: value for key, value in report.meta.items() if key not in ("labels", "task")}
+    other = report.meta["labels"] if _is_of_other_data(report) else {}
+    left_out = ("labels", "task", *(("thresholds", "folder") if other else ()))
+    facts |= {
+        key: value for key, value in report.meta.items() if key not in left_out and value != ""
+    }
     if speed := list(filter(math.isfinite, train.get("songs_per_s", ()))):
         facts["training speed"] = f"{statistics.median(speed):.3g} songs/s (median)"
     if wait := list(filter(math.isfinite, train.get("data_wait", ()))):
@@ -97,7 +108,14 @@ def _training(report: Report, records: Mapping[str, Mapping]) -> dict[str, Any]:
     step, curves = report.meta.get("step"), None
     if train.get("loss") or len(valid) > 1:
         curves = learning_curves(train, valid, best_step=step)
-    return {"facts": facts, "curves": curves, "step": step}
+    title = "Model and data" if other else "Training"
+    told = other.get("told", ())
+    return {"title": title, "facts": facts, "curves": curves, "step": step, "told": told}
+
+
+def _is_of_other_data(report: Report) -> bool:
+    """Whether it tells of a model on data that it never saw, see `trial`."""
+    return isinstance(report.meta.get("labels"), Mapping)
 
 
 def _split(

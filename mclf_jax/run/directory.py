@@ -94,6 +94,8 @@ def start_run(
     workdir.mkdir(parents=True, exist_ok=True)
     info, skipped = source.info, source.info.skipped
     meta = describe_run(model, task=info.task, labels=info.labels, data=describe_data(info))
+    if info.unit:  # in which all who use the weights say numbers
+        meta["unit"] = [list(pair) for pair in info.unit]
     if "hierarchy" in config.objective.args:
         from mclf_jax.objectives.supervised import tree_of_run
 
@@ -183,6 +185,12 @@ def check_data(workdir: Path, meta: dict[str, Any], source: Source, *, data_chan
         raise ValueError(
             f"the labels of {info.name} are not those that {workdir} was trained on: "
             f"{list(info.labels)} and {meta['labels']}"
+        )
+    if (units := [list(pair) for pair in info.unit]) != meta.get("unit", []):
+        raise ValueError(
+            f"the numbers of {info.name} are scaled for learning by {units} (scale, offset), and "
+            f"those that {workdir} was trained on by {meta.get('unit', [])}: bring its songs "
+            "of training back, of which these are made, or take another run directory"
         )
     new = describe_data(info)
     told = (

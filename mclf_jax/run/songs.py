@@ -8,6 +8,7 @@ import numpy as np
 
 from mclf_jax.common import files
 from mclf_jax.common.text import tables
+from mclf_jax.data.base import targets as target_lib
 from mclf_jax.data.base.source import Source
 from mclf_jax.data.catalogue.items import UNLABELLED
 
@@ -79,4 +80,4 @@ def _labels(source: Source, index: int) -> str:
         return info.labels[int(target)]
     if info.task == "multi_label":
         return "|".join(info.labels[k] for k in np.flatnonzero(target > 0.5))
-    return "|".join(f"{value:.6g}" for value in target)
+    return "|".join(f"{value:.6g}" for value in target_lib.in_own_unit(target, info.unit))

@@ -158,7 +158,10 @@ def build(config: ConfigDict) -> Training:
     info, teacher = parts.source.info, None
     if objectives.traits(config.objective.name).needs_teacher:
         teacher = open_teacher(
-            config.objective.args.get("teacher", ""), task=info.task, label_names=info.labels
+            config.objective.args.get("teacher", ""),
+            task=info.task,
+            label_names=info.labels,
+            unit=info.unit,
         )
     context = context_of(
         model,

@@ -2,7 +2,7 @@
 
 import dataclasses
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,22 +10,25 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from mclf_jax import config as config_lib
-from mclf_jax import metrics
 from mclf_jax.api import Tagger, load
 from mclf_jax.common import parallel
 from mclf_jax.common.storage.working import on_storage
-from mclf_jax.data.base.columns import columns_of
+from mclf_jax.config.load import override
+from mclf_jax.data.base import targets as target_lib
 from mclf_jax.data.base.source import Source
 from mclf_jax.evaluation import evaluate as of_run
 from mclf_jax.evaluation.aggregation import song_scores
+from mclf_jax.evaluation.along import taggrams
 from mclf_jax.evaluation.result import Report
 from mclf_jax.evaluation.windows import NOT_FINITE, Rows, song_batches
 from mclf_jax.export.bundle import Bundle, make_step, right_scores
 from mclf_jax.export.collect import Paths
-from mclf_jax.run.directory import describe_data, read_config
+from mclf_jax.metrics import outside
+from mclf_jax.run.directory import describe_data, read_config, read_meta
 from mclf_jax.run.experiment import Experiment
 from mclf_jax.trial import labels as label_lib
-from mclf_jax.trial.sources import name_of, open_data, songs_of
+from mclf_jax.trial.page import write_report
+from mclf_jax.trial.sources import mark_of, name_of, open_data, place_of, songs_of
 
 _BATCH_SIZE = 16
 
@@ -43,6 +46,8 @@ def evaluate(
     synonyms: label_lib.Synonyms | None = None,
     num_windows: int | None = None,
     hop_s: float | None = None,
+    metrics: Sequence[str] | None = None,
+    out: str | os.PathLike | None = None,
 ) -> Report:
     """Score songs of a run's own data, or of other data that the model never saw.
 
@@ -65,6 +70,10 @@ def evaluate(
         synonyms: {name: name or names that mean the same}, a taxonomy, or a JSON or TOML file of
             either; when not given, the `data.taxonomy` that the run was trained under.
         num_windows, hop_s: how songs of other data are cut, if not as the model says.
+        metrics: names of others beside those of the task, as in `eval.metrics`; those of the run's
+            config when not given, of other data where the task is the same.
+        out: of other data: a folder for the report and its page, index.html. That of a run on its
+            own data is written by `mclf report`.
 
     Returns:
         A report with song-level metrics, 95 % intervals and all scores; `save` it.
@@ -74,19 +83,44 @@ def evaluate(
         ValueError: the split is empty, the data are not those of the run, or no label is common.
     """
     if data is None:
-        of_other = (path, arguments or None, synonyms, num_windows, hop_s)
+        of_other = (path, arguments or None, synonyms, num_windows, hop_s, out)
         if any(given is not None for given in of_other):
             raise ValueError(
-                "path, arguments, synonyms, num_windows and hop_s are for other data: say which by "
-                "data; for the run's own there is config"
+                "path, arguments, synonyms, num_windows, hop_s and out are for other data: say "
+                "which by data; for the run's own there is config"
             )
         if not isinstance(run, str | Path) or Path(run).is_file():
             what = "a tagger" if isinstance(run, Tagger) else run
             raise ValueError(f"{what} has no data of its own: say on what to score it by data")
+        if metrics is not None:
+            config = override(config or read_config(Path(run)), {"eval.metrics": tuple(metrics)})
         how = {"split": split or "test", "config": config, "data_change": data_change}
         return of_run.evaluate(run, **how)
     if config is not None or data_change != "refuse":
         raise ValueError("config and data_change are of the run's own data; leave data out")
+    how = {"synonyms": synonyms, "num_windows": num_windows, "hop_s": hop_s, "metrics": metrics}
+    of_data = {"split": split, "path": path, "arguments": arguments}
+    found = on_other_data(run, data, **of_data, **how)
+    if out is not None:
+        write_report(found, out)
+    return found["report"]
+
+
+@on_storage("run")
+def on_other_data(
+    run: Paths | Tagger,
+    data: str | os.PathLike | Source,
+    *,
+    split: str | None = None,
+    path: str | os.PathLike | None = None,
+    arguments: Mapping[str, Any] | None = None,
+    synonyms: label_lib.Synonyms | None = None,
+    num_windows: int | None = None,
+    hop_s: float | None = None,
+    metrics: Sequence[str] | None = None,
+) -> dict[str, Any]:
+    """What `evaluate` found, "report", and what its page is made of: "source", "model", and
+    "taggram_of", from the name of a song to its scores along time."""
     bundle = run.bundle if isinstance(run, Tagger) else load(run).bundle
     bundle = Tagger.of(bundle, num_windows=num_windows, hop_s=hop_s).bundle
     if not bundle.labels:
@@ -98,6 +132,8 @@ def evaluate(
     source = open_data(data, path=path, arguments=dict(arguments or {}), sample_rate_hz=rate)
     info = source.info
     task = label_lib.common_task(bundle.task, info.task)
+    others = _others(run, metrics, task=task)
+    outside.directions(others)  # raises before songs are heard
     matched = label_lib.match(bundle.labels, info.labels, synonyms=same)
     least = 2 if task == "single_label" else 1
     if len(matched.labels) < least:
@@ -112,7 +148,8 @@ def evaluate(
     found = score_songs(bundle, source, songs)
     tasks = {"of_model": bundle.task, "of_data": info.task}
     heard = songs[found["readable"]]
-    both = label_lib.joined(matched, found["scores"], source.targets[heard], **tasks)
+    targets = target_lib.in_own_unit(source.targets[heard], info.unit)
+    both = label_lib.joined(matched, found["scores"], targets, **tasks)
     kept = heard[both["kept"]]
     if not len(kept):
         raise ValueError(f"not one song of split {split!r} has a label that both have")
@@ -127,44 +164,46 @@ def evaluate(
         },
     )
     scores, targets = both["scores"], both["targets"]
-    result = of_run.metrics_of(judged, scores, targets)
-    shown = metrics.HEADLINES[task] + metrics.hierarchical_names(task, judged.parents)
     unread = [(source.item_id(int(i)), "could not be read") for i in songs[~found["readable"]]]
-    return Report(
+    place = place_of(data, info, path)
+    meta = {
+        "step": bundle.about.get("step"),
+        "trained_on": _trained_on(bundle),
+        "data": describe_data(info),
+        "place": place,
+        "folder": name_of(data, info, path) + mark_of(place, dict(arguments or {})),
+        "labels": {
+            "both": len(matched.labels),
+            "renamed": matched.renamed,
+            "only_model": list(matched.only_model),
+            "only_data": list(matched.only_data),
+            "told": label_lib.told(matched),
+        },
+        "songs_of_other_labels": int((~both["kept"]).sum()),
+        "num_windows": bundle.num_windows,
+        "hop_s": bundle.hop_s,
+        "scores": "of the network" if bundle.scaling is None else "put right by its calibration",
+        "thresholds": label_lib.thresholds_of(matched, bundle.thresholds, bundle.labels, task=task),
+    }
+    said = {"scores": scores, "targets": targets, "meta": meta}
+    result = of_run.metrics_of(judged, scores, targets, others=others)
+    report = Report(
         run_name=_name_of_model(run, bundle),
         dataset=name_of(data, info, path),
         split=split,
-        task=task,
-        labels=matched.labels,
-        items=tuple(source.item_id(int(i)) for i in kept),
-        scores=scores,
-        targets=targets,
-        metrics=result.values,
-        per_label=result.per_label,
-        undefined=result.undefined,
-        intervals=of_run.intervals_of(judged, scores, targets, names=shown),
         num_windows=found["num_windows"],
         skipped=(*info.skipped, *unread),
-        parents=dict(judged.parents),
-        groups=tuple(info.groups[int(i)] for i in kept) if info.groups else (),
-        group_kind=info.group_kind,
-        columns=columns_of(source, kept),
-        meta={
-            "step": bundle.about.get("step"),
-            "trained_on": _trained_on(bundle),
-            "data": describe_data(info),
-            "labels": {
-                "both": len(matched.labels),
-                "renamed": matched.renamed,
-                "only_model": list(matched.only_model),
-                "only_data": list(matched.only_data),
-                "told": label_lib.told(matched),
-            },
-            "songs_of_other_labels": int((~both["kept"]).sum()),
-            "num_windows": bundle.num_windows,
-            "hop_s": bundle.hop_s,
-        },
+        **of_run.fields_of_report(source, kept, info=judged, found=result, **said),
     )
+
+    def taggram_of(item: str) -> dict[str, Any]:
+        taggram = taggrams(parts, bundle.weights, step=make_step(bundle), mesh=mesh)(item)
+        right = right_scores(bundle, taggram["scores"])
+        return taggram | {"scores": label_lib.merged(matched, right, of_model=bundle.task)}
+
+    parts, mesh = _parts(bundle, source), parallel.make_mesh(1)
+    found = {"report": report, "source": source, "model": bundle.models[0]}
+    return found | {"taggram_of": taggram_of}
 
 
 def score_songs(bundle: Bundle, source: Source, songs: np.ndarray) -> dict[str, Any]:
@@ -182,14 +221,7 @@ def score_songs(bundle: Bundle, source: Source, songs: np.ndarray) -> dict[str, 
     Raises:
         ValueError: not one song can be read, or scores are not finite.
     """
-    settings = config_lib.base()
-    settings.eval.batch_size = _BATCH_SIZE
-    if bundle.hop_s is None:
-        settings.eval.num_windows = bundle.num_windows
-    settings.eval.hop_s = bundle.hop_s
-    settings.data.short = bundle.short
-    settings.features.on = "device"  # a bundle takes in waveforms
-    parts = Experiment(settings, source, bundle.models[0])
+    parts = _parts(bundle, source)
     mesh = parallel.make_mesh(1)
     step, count = make_step(bundle), 0
 
@@ -214,18 +246,39 @@ def score_songs(bundle: Bundle, source: Source, songs: np.ndarray) -> dict[str, 
     return {"readable": readable, "scores": scores, "num_windows": count}
 
 
-def report_folder(run: str | Path, report: Report) -> Path:
-    """Where a report on other data belongs: beside the run or the file, by the name of the data."""
-    run = Path(run)
-    beside = run / "report" if run.is_dir() else run.with_name(f"{run.stem}-report")
-    return beside / (report.dataset.replace("/", "-").replace(":", "-") or "data")
+def _parts(bundle: Bundle, source: Source) -> Experiment:
+    """A data set and how its songs are cut for a bundle."""
+    settings = config_lib.base()
+    settings.eval.batch_size = _BATCH_SIZE
+    if bundle.hop_s is None:
+        settings.eval.num_windows = bundle.num_windows
+    settings.eval.hop_s = bundle.hop_s
+    settings.data.short = bundle.short
+    settings.features.on = "device"  # a bundle takes in waveforms
+    return Experiment(settings, source, bundle.models[0])
+
+
+def _config(run: Paths | Tagger) -> ConfigDict | None:
+    """That of a run directory; None of all else that there are scores from."""
+    if not isinstance(run, str | Path) or not (Path(run) / "config.json").is_file():
+        return None
+    return read_config(Path(run))
+
+
+def _others(run: Paths | Tagger, names: Sequence[str] | None, *, task: str) -> tuple[str, ...]:
+    """The metrics beside those of the task: what is asked for, or what the run has of this task."""
+    if names is not None:
+        return tuple(names)
+    config = _config(run)
+    same = config is not None and read_meta(Path(str(run)))["task"] == task
+    return tuple(config.eval.metrics) if config is not None and same else ()
 
 
 def _own_taxonomy(run: Paths | Tagger) -> str | None:
     """The file of labels that a run was trained under, if it is still there."""
-    if not isinstance(run, str | Path) or not (Path(run) / "config.json").is_file():
+    if (config := _config(run)) is None:
         return None
-    name = read_config(Path(run)).data.taxonomy
+    name = config.data.taxonomy
     return name if isinstance(name, str) and name and Path(name).expanduser().is_file() else None
 
 

@@ -175,6 +175,18 @@ def match(
     )
 
 
+def thresholds_of(
+    matched: Matched, thresholds: Mapping[str, float], of_model: Sequence[str], *, task: str
+) -> dict[str, float]:
+    """{label: threshold} of the labels that are one of the model's, by its thresholds of tags."""
+    found = {}
+    for label, places in zip(matched.labels, matched.of_model, strict=True):
+        name = of_model[places[0]]
+        if task == "multi_label" and len(places) == 1 and name in thresholds:
+            found[label] = float(thresholds[name])
+    return found
+
+
 def common_task(of_model: str, of_data: str) -> str:
     """By what both are judged: tags where only one of them has a single label for each song.
 
@@ -187,6 +199,12 @@ def common_task(of_model: str, of_data: str) -> str:
             "cannot be compared: take other data"
         )
     return of_model if of_model == of_data else "multi_label"
+
+
+def merged(matched: Matched, scores: np.ndarray, *, of_model: str) -> np.ndarray:
+    """Scores [N, M] of the labels that both have, of those [N, K] of a model; see `joined`."""
+    merge = np.sum if of_model == "single_label" else np.max
+    return np.stack([merge(scores[:, list(p)], axis=1) for p in matched.of_model], axis=1)
 
 
 def joined(
@@ -215,8 +233,7 @@ def joined(
     several = [places for places in (*matched.of_model, *matched.of_data) if len(places) > 1]
     if task == "regression" and several:
         raise ValueError("several numbers cannot be one: leave them out of the synonyms")
-    merge = np.sum if of_model == "single_label" else np.max
-    scores = np.stack([merge(scores[:, list(p)], axis=1) for p in matched.of_model], axis=1)
+    scores = merged(matched, scores, of_model=of_model)
     kept = np.ones(len(scores), bool)
     if of_data == "single_label":
         place = np.full(int(targets.max(initial=0)) + 1, -1)

@@ -1,5 +1,7 @@
 """The data that a model is tried on: a name, a folder or an open source, and which songs of it."""
 
+import hashlib
+import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -48,15 +50,11 @@ def open_data(
         source = data
     else:
         name, given = os.fspath(data), dict(arguments)
-        known = {*data_lib.READERS, *data_lib.SOURCES, *PUBLISHED}
-        is_folder = name not in known and (
-            files.is_remote(name) or Path(name).expanduser().is_dir()
-        )
-        if is_folder and path is not None:
+        if _is_folder(name) and path is not None:
             raise ValueError(
                 f"data is the folder {name}, and path is {path}: leave one of them out"
             )
-        if is_folder:
+        if _is_folder(name):
             given["path"] = name
             name = "prepared" if data_lib.is_prepared(name) else "folder"
         elif name in PUBLISHED:
@@ -78,6 +76,35 @@ def name_of(data: str | os.PathLike | Source, info: Info, path: str | os.PathLik
         if info.name == "folder" and isinstance(folder, str | Path)
         else info.name
     )
+
+
+def place_of(data: str | os.PathLike | Source, info: Info, path: str | os.PathLike | None) -> str:
+    """The folder that data are, as it is called on this machine; "" of what is known by a name."""
+    if isinstance(data, Source):
+        return ""
+    named = path if info.name == "folder" else None
+    folder = os.fspath(data) if _is_folder(os.fspath(data)) else named
+    if folder is None or files.is_remote(folder):
+        return os.fspath(folder or "")
+    return str(Path(folder).expanduser().resolve())
+
+
+def _is_folder(name: str) -> bool:
+    """Whether that is a folder, and none of the names of data sets."""
+    known = {*data_lib.READERS, *data_lib.SOURCES, *PUBLISHED}
+    return name not in known and (files.is_remote(name) or Path(name).expanduser().is_dir())
+
+
+def mark_of(place: str, arguments: Mapping[str, Any]) -> str:
+    """What tells the data apart from others of their name; "" where the name is all there is.
+
+    Two folders may be called "songs", and one data set has subsets: eight digits of a digest of
+    where they are and of what their reader was asked for.
+    """
+    if not place and not arguments:
+        return ""
+    told = json.dumps([place, arguments], sort_keys=True, default=str)
+    return f"-{hashlib.sha256(told.encode(errors='surrogateescape')).hexdigest()[:8]}"
 
 
 def songs_of(source: Source, split: str | None) -> tuple[str, np.ndarray]:

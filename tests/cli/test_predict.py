@@ -10,6 +10,7 @@ import pytest
 from mclf_jax.cli.main import main
 from mclf_jax.metrics import along as segments
 from tests.audio.broken import damaged_songs, encoded
+from tests.report.parsed import Page
 from tests.small_run import write_run
 from tests.songs import RATE_HZ
 
@@ -108,13 +109,32 @@ def test_segments(run, tmp_path, capfd):
         4, abs=0.1
     )
     assert "segments of 2 songs" in capfd.readouterr().out
-    assert main(["evaluate", run, "--segments", str(table)]) == 0
+    wanted = table.read_text()
+    table.unlink()
+    assert main(command) == 0  # of the journal, as nothing has changed
+    assert table.read_text() == wanted
+    assert "2 songs (2 of them done before)" in capfd.readouterr().out
+    command[-1] = ".2"
+    assert main(command) == 0
+    assert "2 songs (0 of them done before)" in capfd.readouterr().out
+    command[-1] = "0"
+    assert main(command) == 0
+    capfd.readouterr()
+    out = tmp_path / "along"
+    assert main(["evaluate", run, "--segments", str(table), "--out", str(out)]) == 0
     said = capfd.readouterr().out
+    assert said.splitlines()[-1] == str(out / "index.html")
+    page = Page((out / "index.html").read_text())
+    assert page.counts["svg"] == 2 and "Frames are of 1.0 s" in page.text
+    assert set(json.loads((out / "along.json").read_text())["frames"]["labels"]) == {"low", "high"}
     assert "frames: f1" in said and "onsets within 0.5 s" in said
     places = [songs[0], "--segments", str(tmp_path / "one.txt")]
     assert main(["predict", run, *places, "--min-segment-s", "99"]) == 0
     assert (tmp_path / "one.txt").read_text() == ""
-    assert main(["predict", run, *songs, "--segments", str(tmp_path / "both")]) == 0
+    both = ["predict", run, *songs, "--segments", str(tmp_path / "both")]
+    assert main(both) == 0
+    (tmp_path / "both" / "one.txt").unlink()
+    assert main(both) == 0
     assert {file.name for file in (tmp_path / "both").iterdir()} == {
         *("one.csv", "one.txt", "two.csv", "two.txt"),
     }

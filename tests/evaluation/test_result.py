@@ -13,7 +13,7 @@ from mclf_jax import metrics
 from mclf_jax.common import files
 from mclf_jax.common.text import tables
 from mclf_jax.evaluation.result import Report, load_report, saved_splits
-from mclf_jax.report import mistakes
+from mclf_jax.report.songs import mistakes
 from tests.damaged_json import changed_fields, whole_files
 from tests.reports import PARENTS, partial, report_of
 

@@ -57,3 +57,35 @@ def test_chunks_of_resamples_are_joined(monkeypatch):
     assert sizes == [16, 16, 3]
     point = sk.average_precision_score(targets.ravel(), scores.ravel())
     assert point - 0.2 < found["low"] < point < found["high"] < point + 0.2
+
+
+def test_groups_are_drawn_where_there_are_some():
+    assert bootstrap.numbered(()) is None and bootstrap.numbered(["a", "b", "c"]) is None
+    assert bootstrap.numbered(["a", "a"]) is None  # of one group nothing can be told
+    assert bootstrap.numbered(["b", "a", "b"]).tolist() == [1, 0, 1]
+    rng = np.random.default_rng(0)
+    right = np.repeat(rng.random(20) < 0.5, 10)  # of an artist all songs are right, or none
+    targets = rng.integers(0, 2, 200)
+    scores = np.eye(2)[np.where(right, targets, 1 - targets)]
+    artists = [f"artist {n // 10}" for n in range(200)]
+    how = {"labels": ("a", "b"), "num_resamples": 200}
+    widths = {
+        (metric, bool(groups)): np.ptp(list(found.values()))
+        for groups in (artists, ())
+        for metric, found in (
+            (
+                "accuracy",
+                metrics.confidence_interval(
+                    "single_label", scores, targets, metric="accuracy", groups=groups, **how
+                ),
+            ),
+            (
+                "f1",
+                bootstrap.label_intervals(
+                    "single_label", scores, targets, metric="f1", groups=groups, **how
+                )["a"],
+            ),
+        )
+    }
+    for metric in ("accuracy", "f1"):
+        assert widths[metric, True] > 2 * widths[metric, False]

@@ -8,7 +8,7 @@ import pytest
 from mclf_jax import metrics
 from mclf_jax.probe.classifiers import KINDS, Layers
 from mclf_jax.probe.embeddings import Embeddings, Rows, rows_of
-from mclf_jax.probe.fit import fit
+from mclf_jax.probe.fit import fit, in_own_unit
 
 LABELS = ("a", "b", "c")
 
@@ -248,3 +248,21 @@ def test_of_a_single_class_layers_are_kept_too():
         fit("knn", "single_label", labels=LABELS, seed=0, max_windows=99, **splits(classes)).layers
         == ()
     )
+
+
+@pytest.mark.parametrize("kind", ["linear", "mlp", "knn"])
+def test_numbers_are_said_in_their_own_unit(kind):
+    data = splits(numbers, lambda y: np.pad(y, ((0, 0), (0, 4))))
+    fitted = fit(kind, "regression", labels=LABELS[:2], seed=0, max_windows=10_000, **data)
+    found = in_own_unit(fitted, ((10.0, 1990.0), (1.0, 0.0)))
+    np.testing.assert_allclose(found.scores[:, 0], 1990 + 10 * fitted.scores[:, 0], rtol=1e-6)
+    np.testing.assert_allclose(found.scores[:, 1], fitted.scores[:, 1], rtol=1e-6)
+    if kind != "knn":
+        said = []
+        for each in (fitted, found):
+            z = np.ones((1, 6), np.float32)
+            for number, layer in enumerate(each.layers):
+                z = (np.maximum(z, 0) if number else z) @ layer["kernel"] + layer["bias"]
+            said.append(z[0])
+        np.testing.assert_allclose(said[1], said[0] * [10, 1] + [1990, 0], rtol=1e-5)
+    assert in_own_unit(fitted, ()) is fitted

@@ -11,9 +11,10 @@ import soundfile
 import mclf_jax as mclf
 from mclf_jax.cli import main as cli
 from mclf_jax.export.archive import write_archive
-from mclf_jax.trial.sources import name_of, songs_of
+from mclf_jax.trial.sources import mark_of, name_of, place_of, songs_of
 from tests.data.labelled import labelled
 from tests.export.bundles import small_bundle
+from tests.report.parsed import Page
 from tests.songs import Songs
 
 
@@ -57,6 +58,20 @@ def test_what_does_not_go_together_is_refused(tagger):
         mclf.evaluate(tagger, data=Songs(12), split="valdi")
 
 
+def test_folders_of_one_name_have_reports_of_their_own(tmp_path):
+    info = dataclasses.replace(labelled([0, 1]).info, name="folder")
+    places = []
+    for parent in ("a", "b"):
+        (tmp_path / parent / "songs").mkdir(parents=True)
+        places.append(place_of(tmp_path / parent / "songs", info, None))
+        assert places[-1] == place_of("folder", info, tmp_path / parent / "songs")
+    assert mark_of(places[0], {}) == mark_of(places[0], {}) != mark_of(places[1], {})
+    assert mark_of(places[0], {}) != mark_of(places[0], {"task": "multi_label"})
+    named = dataclasses.replace(info, name="magnatagatune")
+    assert place_of("mtat", named, tmp_path) == "" and mark_of("", {}) == ""
+    assert len(mark_of("", {"subset": "medium"})) == 9
+
+
 def test_splits_that_were_made_here_mean_nothing_to_a_model():
     splits = {"train": [0], "valid": [1], "test": [3, 2]}
     given = labelled([0, 1, 0, 1], splits=splits)
@@ -83,17 +98,28 @@ def test_command_line(tmp_path, capsys):
     (tmp_path / "names.toml").write_text('low = "bass"\nhigh = "treble"\n')
     words = ["evaluate", tmp_path / "tagger.mclf", "--data", tmp_path / "songs"]
     words += ["--synonyms", tmp_path / "names.toml", "--config.eval.num_windows=3"]
+    words += ["--config.eval.metrics=('lwlrap',)"]
     assert cli.main(list(map(str, words))) == 0
     said = capsys.readouterr().out
     assert "6 songs, 18 windows of split all of songs" in said
     assert "over 2 labels that both have" in said
     assert "1 songs skipped, such as drums/bad.wav: " in said
     assert "1 labels of the data alone: drums" in said
-    found = json.loads((tmp_path / "tagger-report" / "songs" / "all.json").read_text())
+    assert "intervals: 1,000 draws of 6 songs" in said
+    report, page = map(Path, said.splitlines()[-2:])
+    assert report.parent == page.parent and report.parent.name.startswith("songs-")
+    shown = Page(page.read_text(encoding="utf-8")).text
+    for each in ("Model and data", "1 labels of the data alone: drums", "thresholds", "Who fails"):
+        assert each in shown, each
+    found = json.loads(report.read_text())
+    assert found["metrics"]["lwlrap"] > 0
     assert found["task"] == "multi_label" and found["labels"] == ["Bass", "treble"]
     assert [found["per_label"][name]["support"] for name in found["labels"]] == [2, 2]
     for more, why in (
-        (["--config.seed=1"], "with --data only eval.num_windows and eval.hop_s may be others"),
+        (
+            ["--config.seed=1"],
+            "--data only eval.num_windows, eval.hop_s, eval.metrics may be",
+        ),
         (["--option", "task=3x", "split=1"], "--option split=1: folder takes"),
         (["--config.data.args.path=elsewhere"], "and path is elsewhere: leave one of them out"),
         (["--out", __file__, "--data", "nothing"], "which is there and no folder"),

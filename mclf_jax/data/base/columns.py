@@ -4,9 +4,14 @@ from collections.abc import Iterable
 from pathlib import PurePath
 
 from mclf_jax.audio.decode import AUDIO_SUFFIXES
-from mclf_jax.data.base.source import Source
+from mclf_jax.data.base.source import Info, Source
 
 DURATION = "duration_s"
+
+
+def groups_of(info: Info, indices: Iterable[int]) -> tuple[str, ...]:
+    """The groups of songs, such as their artists; () where the data set has none."""
+    return tuple(info.groups[int(i)] for i in indices) if info.groups else ()
 
 
 def columns_of(source: Source, indices: Iterable[int]) -> dict[str, tuple[str, ...]]:

@@ -51,6 +51,8 @@ class Info:
         group_kind: what groups are: "artist", "album", "track", ...
         columns: what else is known of each item, by name, "" where it is not.
         parts: (path, reason) of everything of which only a part can be used.
+        unit: of regression (scale, offset) of each of the K numbers, if targets were made small to
+            learn them: a target times the scale, plus the offset, is the number that the data have.
     """
 
     name: str
@@ -71,6 +73,7 @@ class Info:
     group_kind: str = "group"
     columns: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
     parts: tuple[tuple[str, str], ...] = ()
+    unit: tuple[tuple[float, float], ...] = ()
 
 
 class Source(abc.ABC):

@@ -5,7 +5,7 @@ when they are indexed; nothing here makes more than a few rows of tags at once.
 """
 
 import dataclasses
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 from scipy import sparse
@@ -90,6 +90,14 @@ def compact(blocks: Iterable[np.ndarray], *, num_labels: int) -> Tags:
         entries.append(sparse.csr_array(of_block, shape=block.shape))
         rest.append(np.where(mostly_unknown, np.float32(np.nan), np.float32(0)))
     return Tags(sparse.vstack(entries, format="csr"), np.concatenate(rest))
+
+
+def in_own_unit(values: np.ndarray, unit: Sequence[tuple[float, float]]) -> np.ndarray:
+    """Numbers [..., K] as the data have them, by `Info.unit`, in their type; () changes nothing."""
+    if not len(unit):
+        return values
+    scale, offset = np.array(unit, np.float64).T
+    return (np.asarray(values, np.float64) * scale + offset).astype(np.asarray(values).dtype)
 
 
 def blocks(targets: Targets) -> Iterator[np.ndarray]:

@@ -39,8 +39,9 @@ def with_column(
             "multi_label" where there is a `|`, else "single_label".
         edges: numbers at which one label ends and the next begins, such as (1970, 1980, 1990) for
             eras: numbers become single labels.
-        scaling: of regression: "standard", (value - mean) / deviation over train, which the name
-            of the output says; or "none": a network begins at 0, so that years would take long.
+        scaling: of regression: "standard": (value - mean) / deviation over train is learnt, as a
+            network begins at 0 and years would take long; what is predicted, and scored, is the
+            value, by `Info.unit`. Or "none".
         min_items: of a label in train, at least 1.
 
     Raises:
@@ -75,9 +76,10 @@ def with_column(
             f"{field}.column {column!r} is empty in train of {info.name}; of a folder without"
             " labels, name it by data.args.targets and data.args.task"
         )
+    unit = ()
     if kind == "regression":
-        targets, names = _regression(numbers, column, scaling=scaling, train=train & filled)
-        task, known = "regression", filled
+        targets, unit = _regression(numbers, scaling=scaling, train=train & filled)
+        names, task, known = (column,), "regression", filled
     else:
         task = "single_label" if edges else kind
         held = _eras(numbers, edges) if edges else _held(cells, task)
@@ -92,12 +94,13 @@ def with_column(
     return derived(
         source,
         targets,
-        settings=["column", column, task, list(edges), scaling, min_items],
+        settings=["column", column, task, list(edges), scaling, min_items, *map(list, unit)],
         note=note,
         splits=splits,
         parents={},
         task=task,
         labels_in_order=names,
+        unit=unit,
     )
 
 
@@ -120,14 +123,14 @@ def _number(cell: str) -> float:
 
 
 def _regression(
-    numbers: np.ndarray, column: str, *, scaling: str, train: np.ndarray
-) -> tuple[Targets, tuple[str, ...]]:
+    numbers: np.ndarray, *, scaling: str, train: np.ndarray
+) -> tuple[Targets, tuple[tuple[float, float], ...]]:
+    """Targets, and their unit."""
     if scaling == "none":
-        return numbers[:, None].astype(np.float32), (column,)
+        return numbers[:, None].astype(np.float32), ()
     mean, deviation = float(numbers[train].mean()), float(numbers[train].std()) or 1.0
-    mean, deviation = float(f"{mean:.6g}"), float(f"{deviation:.4g}")  # as the name says them
-    scaled = ((numbers - mean) / deviation)[:, None].astype(np.float32)
-    return scaled, (f"({column} - {mean:g}) / {deviation:g}",)
+    mean, deviation = float(f"{mean:.6g}"), float(f"{deviation:.4g}")  # for people to read
+    return ((numbers - mean) / deviation)[:, None].astype(np.float32), ((deviation, mean),)
 
 
 def _held(cells: Sequence[str], task: str) -> list[tuple[str, ...]]:

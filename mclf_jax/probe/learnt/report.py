@@ -6,10 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from mclf_jax import metrics
-from mclf_jax.data.base.columns import columns_of
 from mclf_jax.data.base.source import Info
-from mclf_jax.evaluation.evaluate import intervals_of, metrics_of
+from mclf_jax.evaluation.evaluate import fields_of_report, metrics_of
 from mclf_jax.evaluation.result import Report
 from mclf_jax.probe.embeddings import Embeddings
 from mclf_jax.probe.result import ProbeResult
@@ -64,7 +62,6 @@ def _report(
     songs, targets, scores = songs[order], targets[order], scores[order]
     info: Info = fits[0]["cell"].source.info
     record, found = fits[0]["record"], metrics_of(info, scores, targets)
-    shown = metrics.HEADLINES[info.task] + metrics.hierarchical_names(info.task, info.parents)
     wanted = np.concatenate([each["cell"].split(split)[0] for each in fits])
     unreadable = np.setdiff1d(wanted, embeddings.songs)
     meta = {
@@ -83,23 +80,12 @@ def _report(
         run_name=f"{result.run}, probe {record.kind}",
         dataset=result.data,
         split=split,
-        task=info.task,
-        labels=info.labels,
-        items=tuple(parts.source.item_id(int(i)) for i in songs),
-        scores=scores,
-        targets=targets,
-        metrics=found.values,
-        per_label=found.per_label,
-        undefined=found.undefined,
-        intervals=intervals_of(info, scores, targets, names=shown),
         num_windows=int(np.isin(embeddings.songs, songs).sum()),
         skipped=(
             *info.skipped,
             *((parts.source.item_id(int(i)), "could not be read") for i in unreadable),
         ),
-        meta=meta,
-        parents=dict(info.parents),
-        groups=tuple(info.groups[int(i)] for i in songs) if info.groups else (),
-        group_kind=info.group_kind,
-        columns=columns_of(parts.source, songs),
+        **fields_of_report(
+            parts.source, songs, info=info, scores=scores, targets=targets, found=found, meta=meta
+        ),
     )

@@ -6,8 +6,8 @@ import numpy as np
 
 from mclf_jax.evaluation.result import Report
 from mclf_jax.metrics.bootstrap import label_intervals
-from mclf_jax.report import mistakes
 from mclf_jax.report.groups import songs_by
+from mclf_jax.report.songs import mistakes
 
 METRICS = {"single_label": "f1", "multi_label": "pr_auc", "regression": "r2"}
 """What labels are compared by, by task."""
@@ -26,7 +26,12 @@ def labels(report: Report) -> list[dict]:
     if not shown:
         return []
     intervals = label_intervals(
-        report.task, report.scores, report.targets, labels=report.labels, metric=metric
+        report.task,
+        report.scores,
+        report.targets,
+        labels=report.labels,
+        metric=metric,
+        groups=report.groups if "intervals" in report.meta else (),  # as those of the whole split
     )
     return [
         {

@@ -1,14 +1,14 @@
 """Reports of several runs, brought to the songs and labels that all of them have."""
 
 import dataclasses
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from mclf_jax.common import checks
 from mclf_jax.data.base.source import TASKS
 from mclf_jax.evaluation.result import Report
+from mclf_jax.metrics.bootstrap import numbered
 from mclf_jax.metrics.inputs import among
 
 BY = ("auto", "song", "group")
@@ -51,21 +51,12 @@ def align(reports: Sequence[Report], *, by: str = "auto") -> Aligned:
     """
     checks.choice("by", by, BY)
     first, notes = reports[0], []
-    if len(tasks := {report.task for report in reports}) > 1:
-        named = ", ".join(f"{report.run_name}: {report.task}" for report in reports)
-        raise ValueError(
-            f"runs of {len(tasks)} tasks cannot be compared ({named}); allowed: runs of one of "
-            f"{', '.join(TASKS)}"
-        )
+    check_tasks({report.run_name: report.task for report in reports})
     labels = [one for one in first.labels if all(one in r.labels for r in reports)]
     every = sorted({one for report in reports for one in report.labels} - set(labels))
     if every:
         notes.append(f"labels that not all runs have, left out: {checks.few(every)}")
-    if len(labels) < (2 if first.task == "single_label" else 1):
-        raise ValueError(
-            f"{reports[0].run_name} and the others have {len(labels)} labels in common: there is "
-            "nothing to compare"
-        )
+    check_common(len(labels), task=first.task, first=first.run_name)
     places = [{item: n for n, item in enumerate(report.items)} for report in reports]
     songs = [item for item in first.items if all(item in place for place in places)]
     num_songs = len({item for report in reports for item in report.items})
@@ -105,6 +96,25 @@ def align(reports: Sequence[Report], *, by: str = "auto") -> Aligned:
     )
 
 
+def check_tasks(tasks: Mapping[str, str]) -> str:
+    """The task of all runs, {name: task}, or a ValueError that names those of others."""
+    if len(set(tasks.values())) > 1:
+        named = ", ".join(f"{name}: {task}" for name, task in tasks.items())
+        raise ValueError(
+            f"runs of {len(set(tasks.values()))} tasks cannot be compared ({named}); allowed: runs "
+            f"of one of {', '.join(TASKS)}"
+        )
+    return next(iter(tasks.values()))
+
+
+def check_common(count: int, *, task: str, first: str) -> None:
+    """Raise a ValueError if runs have so few labels in common that nothing can be compared."""
+    if count < (2 if task == "single_label" else 1):
+        raise ValueError(
+            f"{first} and the others have {count} labels in common: there is nothing to compare"
+        )
+
+
 def _cut(report: Report, labels: Sequence[str], songs: Sequence[int]) -> dict[str, np.ndarray]:
     """Scores and float64 targets of songs, of these labels; -1 of a class that is none of them."""
     columns = [report.labels.index(label) for label in labels]
@@ -119,10 +129,8 @@ def _cut(report: Report, labels: Sequence[str], songs: Sequence[int]) -> dict[st
 
 
 def _groups(report: Report, songs: Sequence[int], *, by: str) -> np.ndarray | None:
-    found: Any = None
-    if report.groups and by != "song":
-        found = np.unique([report.groups[n] for n in songs], return_inverse=True)[1]
-        found = None if len(set(found)) == len(found) else found
+    known = [report.groups[n] for n in songs] if report.groups and by != "song" else []
+    found = numbered(known)
     if found is None and by == "group":
         raise ValueError(
             f"by is 'group', but the report of {report.run_name} knows no groups of several songs; "

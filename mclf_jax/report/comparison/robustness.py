@@ -32,6 +32,8 @@ from mclf_jax.common import progress as progress_lib
 from mclf_jax.common.storage.working import on_storage
 from mclf_jax.common.text import tables
 from mclf_jax.data import pipeline
+from mclf_jax.data.base import targets as target_lib
+from mclf_jax.data.base.columns import groups_of
 from mclf_jax.evaluation.aggregation import song_scores
 from mclf_jax.evaluation.windows import Rows, make_step, rows_of, song_windows
 from mclf_jax.figures import comparison as figures
@@ -110,8 +112,8 @@ class Robustness:
         split: of the songs.
         metric: of the scores.
         rows: "run", "effect", "strength" (None: as it is), "unit", "songs", "value" with "low" and
-            "high" (95 % over songs), and "change" from the songs as they are, with "change_low" and
-            "change_high" of the same resamples.
+            "high" (95 %, over songs or their groups), and "change" from the songs as they are, with
+            "change_low" and "change_high" of the same resamples.
     """
 
     split: str
@@ -236,13 +238,14 @@ def _scores(
     title: str,
     progress: str,
 ) -> dict[str, Any]:
-    """{"targets", "scores": {change: [N, K]}} of the songs that can be read."""
+    """{"targets", "groups", "scores": {change: [N, K]}} of the songs that can be read."""
     config, source, window = parts.config, parts.source, parts.model.window_samples
     mesh = parallel.make_mesh(config.runtime.num_devices)
     parallel.check_batch_size(config.eval.batch_size, mesh, field="eval.batch_size")
     variables = load_variables(run, parts.model, mesh)["variables"]
     tree = tree_of_run(config, source.info)
-    step = make_step(parts.model, outputs=("scores",), task=source.info.task, tree=tree, mesh=mesh)
+    how = {"task": source.info.task, "tree": tree, "unit": source.info.unit, "mesh": mesh}
+    step = make_step(parts.model, outputs=("scores",), **how)
     inputs = dataclasses.replace(
         parts.inputs, features=None, num_samples=math.ceil(_LONGER * window)
     )
@@ -284,7 +287,8 @@ def _scores(
         raise ValueError("not one song of the split could be read")
     place = {made: number for number, made in enumerate(distinct)}
     return {
-        "targets": source.targets[songs[readable]],
+        "targets": target_lib.in_own_unit(source.targets[songs[readable]], source.info.unit),
+        "groups": groups_of(source.info, songs[readable]),
         "scores": {
             change: every[place[made]]["means"][readable] for change, made in changes.items()
         },
@@ -300,7 +304,8 @@ def _rows(
 ) -> list[dict[str, Any]]:
     scores, targets = [found["scores"][change] for change in changes], found["targets"]
     how = {"metric": metric, "num_resamples": _NUM_RESAMPLES}
-    drawn = bootstrap.resampled(task, scores, targets, **how)
+    groups = bootstrap.numbered(found["groups"])
+    drawn = bootstrap.resampled(task, scores, targets, groups=groups, **how)
     values = [float(counted.value(metric, task, each, targets)[0]) for each in scores]
     clean = next(number for number, (_, strength) in enumerate(changes) if strength is None)
     rows = []

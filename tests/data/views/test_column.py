@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from mclf_jax.data.base.targets import in_own_unit
 from mclf_jax.data.views.pretext import apply
 from tests.data.labelled import labelled
 
@@ -17,7 +18,7 @@ def source_of(**columns):
     return labelled(np.arange(40) % 2, splits=SPLITS, columns=columns, parents={"a": "b"})
 
 
-def test_numbers_become_regression_that_says_its_scale():
+def test_numbers_become_regression_that_keeps_their_unit():
     source = source_of()
     seen = apply(source, "column", column="year")
     assert seen.info.task == "regression" and not seen.info.parents
@@ -29,16 +30,16 @@ def test_numbers_become_regression_that_says_its_scale():
     }
     train = seen.labels[seen.info.splits["train"], 0]
     assert abs(train.mean()) < 1e-2 and abs(train.std() - 1) < 1e-2
-    (name,) = seen.info.labels
-    mean, deviation = (float(word) for word in name.removeprefix("(year - ").split(") / "))
+    assert seen.info.labels == ("year",)
     years = [float(YEARS[i]) for i in seen.info.splits["test"]]
-    back = seen.labels[seen.info.splits["test"], 0] * deviation + mean
-    np.testing.assert_allclose(back, years, atol=1e-3)
+    back = in_own_unit(seen.labels[seen.info.splits["test"]], seen.info.unit)
+    assert back[:, 0].tolist() == years and back.dtype == np.float32
     assert np.isnan(seen.labels[0, 0])
     assert "3 items of valid and test have none" not in seen.info.notes[-1]
     assert "2 items of valid and test have none" in seen.info.notes[-1]
     plain = apply(source, "column", column="year", scaling="none")
-    assert plain.info.labels == ("year",) and plain.labels[1, 0] == 1960
+    assert plain.info.unit == () and plain.labels[1, 0] == 1960
+    assert apply(source, "column", column="album").info.unit == ()
     assert plain.info.fingerprint != seen.info.fingerprint
 
 

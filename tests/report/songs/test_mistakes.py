@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 
-from mclf_jax.report import mistakes
+from mclf_jax.report.songs import mistakes
 from tests.reports import NAN, report_of
 
 

@@ -1,0 +1,1 @@
+"""Single songs of a report: which a model got most wrong, of which it is surest, and why."""
