@@ -94,7 +94,8 @@ def test_command_line(tmp_path, capsys):
             noise = 0.1 * draw.standard_normal(1200)
             soundfile.write(tmp_path / "songs" / label / f"{k}.wav", noise, 1000)
     (tmp_path / "songs" / "drums" / "bad.wav").write_bytes(b"no sound")
-    write_archive(small_bundle(labels=("low", "high", "bass")), tmp_path / "tagger.mclf")
+    bundle = small_bundle(labels=("low", "high", "bass"), thresholds={"high": 0.25})
+    write_archive(bundle, tmp_path / "tagger.mclf")
     (tmp_path / "names.toml").write_text('low = "bass"\nhigh = "treble"\n')
     words = ["evaluate", tmp_path / "tagger.mclf", "--data", tmp_path / "songs"]
     words += ["--synonyms", tmp_path / "names.toml", "--config.eval.num_windows=3"]
@@ -109,7 +110,7 @@ def test_command_line(tmp_path, capsys):
     report, page = map(Path, said.splitlines()[-2:])
     assert report.parent == page.parent and report.parent.name.startswith("songs-")
     shown = Page(page.read_text(encoding="utf-8")).text
-    for each in ("Model and data", "1 labels of the data alone: drums", "thresholds", "Who fails"):
+    for each in ("Model and data", "1 labels of the data alone: drums", "0.250", "Who fails"):
         assert each in shown, each
     found = json.loads(report.read_text())
     assert found["metrics"]["lwlrap"] > 0

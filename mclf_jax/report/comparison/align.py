@@ -1,7 +1,7 @@
 """Reports of several runs, brought to the songs and labels that all of them have."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -51,7 +51,7 @@ def align(reports: Sequence[Report], *, by: str = "auto") -> Aligned:
     """
     checks.choice("by", by, BY)
     first, notes = reports[0], []
-    check_tasks({report.run_name: report.task for report in reports})
+    check_tasks([(report.run_name, report.task) for report in reports])
     labels = [one for one in first.labels if all(one in r.labels for r in reports)]
     every = sorted({one for report in reports for one in report.labels} - set(labels))
     if every:
@@ -96,15 +96,15 @@ def align(reports: Sequence[Report], *, by: str = "auto") -> Aligned:
     )
 
 
-def check_tasks(tasks: Mapping[str, str]) -> str:
-    """The task of all runs, {name: task}, or a ValueError that names those of others."""
-    if len(set(tasks.values())) > 1:
-        named = ", ".join(f"{name}: {task}" for name, task in tasks.items())
+def check_tasks(runs: Sequence[tuple[str, str]]) -> str:
+    """The task of all (name, task), or a ValueError that names those of others."""
+    if len(tasks := {task for _, task in runs}) > 1:
+        named = ", ".join(f"{name}: {task}" for name, task in runs)
         raise ValueError(
-            f"runs of {len(set(tasks.values()))} tasks cannot be compared ({named}); allowed: runs "
-            f"of one of {', '.join(TASKS)}"
+            f"runs of {len(tasks)} tasks cannot be compared ({named}); allowed: runs of one of "
+            f"{', '.join(TASKS)}"
         )
-    return next(iter(tasks.values()))
+    return runs[0][1]
 
 
 def check_common(count: int, *, task: str, first: str) -> None:

@@ -114,14 +114,15 @@ def _check(
     """Raise the ValueErrors that need no scores, before hours of evaluation."""
     checks.choice("by", by, BY)
     checks.choice("ensemble", ensemble, ("no", "add"))
-    tasks, labels = {}, {}
+    tasks, labels = [], []
     for run in runs:
         known = load_report(run / "report", split) if run in probes else Namespace(**read_meta(run))
-        tasks[run.resolve().name], labels[run] = known.task, tuple(known.labels)
+        tasks.append((run.resolve().name, known.task))
+        labels.append(set(known.labels))
     task = check_tasks(tasks)
     if metric is not None:
         checks.choice(f"metric of {task}", metric, metrics.NAMES[task])
-    common = set.intersection(*map(set, labels.values()))
+    common = set.intersection(*labels)
     check_common(len(common), task=task, first=runs[0].resolve().name)
 
 

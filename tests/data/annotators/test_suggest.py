@@ -49,4 +49,11 @@ def test_what_is_refused():
     refused("it is not known how sure they are", by=["uncertain"], task="regression")
     refused("by is empty", by=[])
     with pytest.raises(ValueError, match="has learnt no labels; take 'diverse'"):
-        suggest(None, VECTORS, task="multi_label", labels=(), count=1)
+        suggest(None, VECTORS, task="multi_label", labels=(), count=1, by=["uncertain"])
+
+
+def test_without_a_choice_all_that_the_network_can_is_taken():
+    ways = [each["by"] for each in chosen(count=4, task="regression")[1]]
+    assert ways == ["diverse", "extremes"] * 2
+    (found,) = suggest(None, VECTORS, task="multi_label", labels=(), count=1)
+    assert found["by"] == "diverse"

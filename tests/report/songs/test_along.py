@@ -12,10 +12,10 @@ from tests.report.parsed import Page
 from tests.reports import partial, report_of
 
 
-def taggram_of(item):
+def taggram_of(item, count=10):
     if item == "song 3.wav":
         raise OSError("truncated")
-    scores = np.linspace(0, 1, 40).reshape(4, 10)
+    scores = np.linspace(0, 1, 4 * count).reshape(4, count)
     return {"times_s": np.array([1.0, 3, 5, 7]), "scores": scores, "window_s": 2.0}
 
 
@@ -52,8 +52,13 @@ def test_where_there_is_nothing_to_draw(tmp_path):
     assert along(report_of("single_label"), taggram_of=None) == []
     nothing = partial("multi_label", num_songs=8, share=1.0)
     assert along(nothing, taggram_of=taggram_of) == []
-    reports = [report_of("single_label"), report_of("single_label", split="valid")]
-    page = Page(write_scores_page(tmp_path, reports=reports, taggram_of=taggram_of).read_text())
+    how = {"num_labels": 2, "num_songs": 12}
+    reports = [report_of("single_label", split=split, **how) for split in ("test", "valid")]
+    page = Page(
+        write_scores_page(
+            tmp_path, reports=reports, taggram_of=lambda i: taggram_of(i, 2)
+        ).read_text()
+    )
     assert page.text.count("Along time") == 1  # the network is heard for the first split alone
 
 
