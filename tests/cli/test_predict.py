@@ -126,7 +126,8 @@ def test_segments(run, tmp_path, capfd):
     assert said.splitlines()[-1] == str(out / "index.html")
     page = Page((out / "index.html").read_text())
     assert page.counts["svg"] == 2 and "Frames are of 1.0 s" in page.text
-    assert set(json.loads((out / "along.json").read_text())["frames"]["labels"]) == {"low", "high"}
+    named = {one.label for one in found[songs[0]]}
+    assert set(json.loads((out / "along.json").read_text())["frames"]["labels"]) == named
     assert "frames: f1" in said and "onsets within 0.5 s" in said
     places = [songs[0], "--segments", str(tmp_path / "one.txt")]
     assert main(["predict", run, *places, "--min-segment-s", "99"]) == 0

@@ -47,6 +47,7 @@ def run(tmp_path, monkeypatch):
     return tmp_path / "run"
 
 
+@pytest.mark.filterwarnings("ignore:the array. its samples reach")
 def test_years_are_years_everywhere(run, tmp_path):
     report = mclf.evaluate(run, split="train")
     assert report.labels == ("year",) and sorted(report.targets[:, 0]) == YEARS[8:]
