@@ -223,7 +223,11 @@ class Mirror:
 
     def _each(self, function: Callable[[str], Any], names: Iterable[str]) -> list[Any]:
         with concurrent.futures.ThreadPoolExecutor(_THREADS) as pool:
-            return list(pool.map(function, names))
+            try:
+                return list(pool.map(function, names))
+            except BaseException:
+                pool.shutdown(cancel_futures=True)  # the others would wait as long for nothing
+                raise
 
     def _known(self) -> _Known:
         path = self.folder / _INDEX

@@ -94,7 +94,12 @@ def run_folder(path: str | os.PathLike) -> Iterator[Working]:
             yield Working(mirror.folder, sender.wait, sender.send_once_whole, claim)
         finally:
             sender.close()
-            if mirror.push():
+            try:
+                sent = mirror.push()
+            except StorageError as error:
+                told = f"{error}; the run is on this disk until then: {mirror.folder}"
+                raise StorageError(told) from error
+            if sent:
                 progress.say(f"{mirror.url} is up to date; its copy is {mirror.folder}")
 
 
