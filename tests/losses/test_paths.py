@@ -11,6 +11,9 @@ import pytest
 from mclf_jax import losses, metrics
 from mclf_jax.losses.paths import levels, tree_of
 
+pytestmark = pytest.mark.usefixtures("quick_compiles")
+path_scores = jax.jit(losses.path_scores, static_argnums=1)
+cross_entropy = jax.jit(losses.conditional_cross_entropy, static_argnums=2)
 LABELS = ("rock", "punk", "jazz", "post-punk", "bebop")
 PARENTS = {"punk": "rock", "post-punk": "alternative", "alternative": "punk", "bebop": "jazz"}
 TREE = (-1, 0, -1, 1, 2)
@@ -31,9 +34,9 @@ def test_the_tree_steps_over_labels_that_are_not_there():
 
 
 def test_a_score_is_never_above_that_of_its_parent_to_the_last_bit():
-    logits = jax.random.normal(jax.random.key(0), (4000, 5)) * 30
-    for dtype in ("float32", "bfloat16"):
-        scores = np.asarray(losses.path_scores(logits.astype(dtype), TREE), np.float64)
+    logits = np.random.default_rng(0).standard_normal((4000, 5)) * 30
+    for dtype in (jnp.float32, jnp.bfloat16):
+        scores = np.asarray(path_scores(logits.astype(dtype), TREE), np.float64)
         assert (scores >= 0).all() and (scores <= 1).all()
         for k, parent in enumerate(TREE):
             assert parent < 0 or (scores[:, k] <= scores[:, parent]).all()
@@ -44,42 +47,45 @@ def test_a_score_is_never_above_that_of_its_parent_to_the_last_bit():
 
 def test_the_loss_is_the_likelihood_of_the_whole_path():
     """The probabilities of all sets of labels that the tree allows are 1 together."""
-    logits = jax.random.normal(jax.random.key(1), (1, 5))
-    labels = jnp.array(CLOSED)
-    loss = losses.conditional_cross_entropy(jnp.repeat(logits, len(labels), 0), labels, TREE)
-    assert jnp.exp(-5 * loss).sum() == pytest.approx(1, abs=1e-5)
-    scores = losses.path_scores(logits, TREE)[0]
-    expected = (jnp.exp(-5 * loss)[:, None] * labels).sum(axis=0)
+    logits = np.random.default_rng(1).standard_normal((1, 5)).astype("f4")
+    labels = np.array(CLOSED, np.float32)
+    loss = np.asarray(cross_entropy(logits.repeat(len(labels), axis=0), labels, TREE))
+    assert np.exp(-5 * loss).sum() == pytest.approx(1, abs=1e-5)
+    scores = path_scores(logits, TREE)[0]
+    expected = (np.exp(-5 * loss)[:, None] * labels).sum(axis=0)
     np.testing.assert_allclose(scores, expected, rtol=1e-5)
-    flat = losses.conditional_cross_entropy(logits, labels[5:6], (-1,) * 5)
-    np.testing.assert_allclose(flat, losses.sigmoid_cross_entropy(logits, labels[5:6]), rtol=1e-6)
+    flat = cross_entropy(logits, labels[5:6], (-1,) * 5)
+    expected = jax.jit(losses.sigmoid_cross_entropy)(logits, labels[5:6])
+    np.testing.assert_allclose(flat, expected, rtol=1e-6)
 
 
 def test_unobserved_labels_and_what_lies_below_absent_ones_have_no_gradient():
-    nan = jnp.nan
-    labels = jnp.array([[1, 0, nan, 0, nan], [1, 1, 0, nan, nan]])
-    logits = jax.random.normal(jax.random.key(2), (2, 5))
+    nan = np.nan
+    labels = np.array([[1, 0, nan, 0, nan], [1, 1, 0, nan, nan]], np.float32)
+    logits = np.random.default_rng(2).standard_normal((2, 5)).astype("f4")
 
+    @jax.jit
     def loss(z):
         return losses.conditional_cross_entropy(z, labels, TREE).sum()
 
-    gradient = jax.grad(loss)(logits)
+    gradient = np.asarray(jax.jit(jax.grad(loss))(logits))
     assert np.isfinite(gradient).all()
     np.testing.assert_array_equal(gradient != 0, [[1, 1, 0, 0, 0], [1, 1, 1, 0, 0]], strict=False)
     for i, k in zip(*np.nonzero(gradient), strict=True):
-        step = jnp.zeros((2, 5)).at[i, k].set(1e-2)
-        numeric = (loss(logits + step) - loss(logits - step)) / 2e-2
+        step = np.zeros((2, 5), np.float32)
+        step[i, k] = 1e-2
+        numeric = (float(loss(logits + step)) - float(loss(logits - step))) / 2e-2
         assert numeric == pytest.approx(float(gradient[i, k]), abs=1e-3)
-    nothing = losses.conditional_cross_entropy(logits[:1], jnp.full((1, 5), nan), TREE)
+    nothing = cross_entropy(logits[:1], np.full((1, 5), nan), TREE)
     assert nothing == 0
 
 
 def test_mixtures_of_songs():
     """Of two songs in equal parts: the mean of their losses, as the loss is linear in labels."""
-    logits = jnp.repeat(jax.random.normal(jax.random.key(3), (1, 5)), 3, 0)
-    one, other = jnp.array(CLOSED[-1]), jnp.array(CLOSED[2])
-    labels = jnp.stack([one, other, (one + other) / 2])
-    loss = losses.conditional_cross_entropy(logits, labels, TREE)
+    logits = np.random.default_rng(3).standard_normal((1, 5)).astype("f4").repeat(3, axis=0)
+    one, other = np.array(CLOSED[-1]), np.array(CLOSED[2])
+    labels = np.stack([one, other, (one + other) / 2])
+    loss = np.asarray(cross_entropy(logits, labels, TREE))
     assert loss[2] == pytest.approx(float(loss[:2].mean()), rel=1e-5)
 
 
@@ -92,7 +98,7 @@ def _songs(seed, count):
     which = rng.integers(0, 12, count)
     x = sub.reshape(12, 8)[which] + rng.normal(size=(count, 8))
     labels = np.concatenate([np.eye(3)[which // 4], np.eye(12)[which]], axis=1)
-    return jnp.array(x), jnp.array(labels)
+    return x.astype("f4"), labels.astype("f4")
 
 
 @pytest.mark.slow
@@ -104,28 +110,28 @@ def test_paths_make_fewer_severe_mistakes():
     found = {}
     for name in ("flat", "paths"):
         values = []
-        for seed in range(4):
-            x, y = _songs(10 + seed, 60)
 
-            def loss(p, x=x, y=y, name=name):
+        @jax.jit
+        def learn(x, y, name=name):
+            def loss(p):
                 z = x @ p["w"] + p["b"]
                 if name == "paths":
                     return losses.conditional_cross_entropy(z, y, tree).mean()
                 return losses.sigmoid_cross_entropy(z, y).mean()
 
-            params = {"w": jnp.zeros((8, 15)), "b": jnp.zeros(15)}
-            optimizer = optax.adam(0.05)
-
-            def step(_, carry, loss=loss, optimizer=optimizer):
+            def step(_, carry):
                 params, state = carry
                 updates, state = optimizer.update(jax.grad(loss)(params), state)
                 return optax.apply_updates(params, updates), state
 
-            carry = params, optimizer.init(params)
-            params, _ = jax.jit(lambda c, s=step: jax.lax.fori_loop(0, 300, s, c))(carry)
+            optimizer = optax.adam(0.05)
+            params = {"w": jnp.zeros((8, 15)), "b": jnp.zeros(15)}
+            params, _ = jax.lax.fori_loop(0, 300, step, (params, optimizer.init(params)))
             z = test_x @ params["w"] + params["b"]
-            scores = losses.path_scores(z, tree) if name == "paths" else jax.nn.sigmoid(z)
-            scores, truth = np.asarray(scores), np.asarray(test_y)
+            return losses.path_scores(z, tree) if name == "paths" else jax.nn.sigmoid(z)
+
+        for seed in range(4):
+            scores, truth = np.asarray(learn(*_songs(10 + seed, 60))), test_y
             best = scores[:, 3:].argmax(axis=1)
             values.append(
                 [
