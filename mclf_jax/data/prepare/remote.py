@@ -19,6 +19,7 @@ def find(url: str) -> str:
         ValueError: there is none, or there are several.
     """
     url = places.check("path", url)
+    tries.count_here()  # with data workers, which are started later
     fs, found = places.filesystem(url.partition("://")[0]), []
     for pattern in ("", "*/", "*/*/"):
         if not found:

@@ -1,5 +1,6 @@
 """Prepared data on object storage are those of the disk, window by window."""
 
+import os
 import pickle
 
 import fsspec
@@ -59,6 +60,12 @@ def test_by_the_name_of_the_data_set(both):
         data.build("folder", path=memory.new_url(), sample_rate_hz=RATE_HZ)
     with pytest.raises(ValueError, match="path is s3://b/songs; it must be on a disk"):
         data.catalogue("folder", path="s3://b/songs")
+
+
+def test_workers_count_with_the_process_that_opens_the_data(both, monkeypatch):
+    monkeypatch.delenv(tries._JOURNAL, raising=False)
+    prepared(path=both["int16"][1], sample_rate_hz=RATE_HZ)
+    assert tries._JOURNAL in os.environ
 
 
 def test_what_is_missing_or_cut_is_named(both):
