@@ -34,6 +34,12 @@ def add_commands(commands: Any) -> None:
         help="go on with a run that is there although train.num_steps or num_epochs is larger now",
     )
     train.add_argument(
+        "--profile-steps",
+        default="",
+        metavar="A:B",
+        help="write a trace of these steps for xprof, to `profile` of the run",
+    )
+    train.add_argument(
         "--distributed", action="store_true", help="join the other processes of this run first"
     )
 
@@ -105,7 +111,9 @@ def _train(arguments: argparse.Namespace) -> int:
         parallel.start()
     changes = {"data_change": arguments.data_change, "config_change": arguments.config_change}
     with peers.failing_together():
-        outcome = train(config, workdir=arguments.workdir, **changes)
+        outcome = train(
+            config, workdir=arguments.workdir, profile_steps=arguments.profile_steps, **changes
+        )
     best = ""
     if outcome.best_value is not None:
         best = f"; best {config.eval.metric} {outcome.best_value:.4f} at step {outcome.best_step}"

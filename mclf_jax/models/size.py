@@ -40,7 +40,8 @@ def count_flops(jaxpr: Any) -> float:
 
 def _flops(equation: Any) -> float:
     name, params = equation.primitive.name, equation.params
-    result = math.prod(equation.outvars[0].aval.shape) if equation.outvars else 0
+    if name in ("dot_general", "conv_general_dilated"):
+        result = math.prod(equation.outvars[0].aval.shape)
     if name == "dot_general":
         (contracted, _), _ = params["dimension_numbers"]
         shape = equation.invars[0].aval.shape

@@ -6,7 +6,8 @@ Templates (`templates/*.html`) hold all HTML and nearly all words, and escape wh
 import json
 import math
 import os
-from collections.abc import Mapping
+import statistics
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,32 @@ def settings(run_dir: Path) -> str | None:
         return json.dumps(json.loads(text), indent=2, sort_keys=True, ensure_ascii=False)
     except (ValueError, RecursionError):
         return f"{text}\n(not valid JSON: shown as it is)"
+
+
+def spending(train: Mapping[str, Sequence[float]]) -> dict[str, str]:
+    """What training took, as far as a run's log says: facts in words.
+
+    Args:
+        train: columns of kind "train", see `history.read`.
+    """
+    finite = {name: list(filter(math.isfinite, values)) for name, values in train.items()}
+    median = {name: statistics.median(values) for name, values in finite.items() if values}
+    facts = {}
+    if "songs_per_s" in median:
+        facts["training speed"] = f"{median['songs_per_s']:.3g} songs/s (median)"
+    if "data_wait" in median:
+        facts["waiting for data"] = f"{100 * median['data_wait']:.0f} % of time (median)"
+    shares = {name: values[-1] for name, values in finite.items() if name.startswith("time_")}
+    if shares:
+        facts["where the time went"] = ", ".join(
+            f"{name.removeprefix('time_')} {100 * share:.0f} %" for name, share in shares.items()
+        )
+    if "model_flops" in median:
+        facts["a step computes"] = f"{median['model_flops'] / 1e9:.4g} GFLOP"
+    if "utilisation" in median:
+        of = "of the device's peak in bfloat16 (median)"
+        facts["utilisation"] = f"{100 * median['utilisation']:.1f} % {of}"
+    return facts
 
 
 def number(value: float, undefined: str = "undefined") -> str:

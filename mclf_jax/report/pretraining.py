@@ -11,8 +11,8 @@ from mclf_jax.objectives.diagnostics import collapse_message
 from mclf_jax.report import page
 from mclf_jax.run import history
 
-# What every run logs and says nothing about embeddings.
-_OF_THE_LOOP = ("step", "learning_rate", "grad_norm", "songs_per_s", "data_wait")
+# What every run logs and says nothing about embeddings, beside `history.is_of_the_loop`.
+_OF_ALL = ("step", "learning_rate", "grad_norm")
 
 
 def write_pretraining_page(run: Path, *, meta: Mapping[str, Any], objective: str) -> Path:
@@ -28,7 +28,10 @@ def write_pretraining_page(run: Path, *, meta: Mapping[str, Any], objective: str
     """
     records = history.read(run / "metrics.jsonl")
     train, valid = records.get("train", {}), records.get("valid", {})
-    names = sorted(set(train) - set(_OF_THE_LOOP), key=lambda name: (name != "loss", name))
+    names = sorted(
+        (name for name in train if name not in _OF_ALL and not history.is_of_the_loop(name)),
+        key=lambda name: (name != "loss", name),
+    )
     data = meta["data"]
     if not names and data["name"] == "none":
         raise ValueError(
@@ -50,7 +53,8 @@ def write_pretraining_page(run: Path, *, meta: Mapping[str, Any], objective: str
         step=train["step"][-1],
         last=last,
         facts={"data set": data["name"], "splits": data["splits"]}
-        | {"network": meta["model"]["name"]},
+        | {"network": meta["model"]["name"]}
+        | page.spending(train),
         curves=metric_curves(train, valid, names=names),
         settings=page.settings(run),
         model_card=page.CARD if (run / "report" / page.CARD).exists() else "",

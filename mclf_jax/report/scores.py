@@ -2,7 +2,6 @@
 
 import math
 import os
-import statistics
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -101,10 +100,7 @@ def _training(report: Report, records: Mapping[str, Mapping]) -> dict[str, Any]:
     facts |= {
         key: value for key, value in report.meta.items() if key not in left_out and value != ""
     }
-    if speed := list(filter(math.isfinite, train.get("songs_per_s", ()))):
-        facts["training speed"] = f"{statistics.median(speed):.3g} songs/s (median)"
-    if wait := list(filter(math.isfinite, train.get("data_wait", ()))):
-        facts["waiting for data"] = f"{100 * statistics.median(wait):.0f} % of time (median)"
+    facts |= page.spending(train)
     step, curves = report.meta.get("step"), None
     if train.get("loss") or len(valid) > 1:
         curves = learning_curves(train, valid, best_step=step)

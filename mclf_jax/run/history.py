@@ -22,6 +22,21 @@ def read(path: Path) -> dict[str, dict[str, list[float]]]:
     return {kind: _columns(by_step) for kind, by_step in rows.items()}
 
 
+def is_of_the_loop(name: str) -> bool:
+    """Whether a number of kind "train" is of time and machine, and says nothing of learning."""
+    return name in _OF_THE_LOOP or name.startswith(("time_", "input_"))
+
+
+_OF_THE_LOOP = {
+    "data_wait",
+    "model_flops",
+    "songs_per_s",
+    "songs_per_s_per_device",
+    "starved",
+    "utilisation",
+}
+
+
 def parse(line: str) -> dict[str, Any] | None:
     """What a line says, with its "kind" and "step"; None if it is none, or damaged."""
     try:

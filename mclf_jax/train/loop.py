@@ -22,7 +22,9 @@ from threadpoolctl import threadpool_limits
 from mclf_jax import config as config_lib
 from mclf_jax.common import checks, disk, files, parallel
 from mclf_jax.common.interrupt import any_process, stop_requests
+from mclf_jax.common.machine.programs import keep_programs
 from mclf_jax.common.storage.working import Working, run_folder
+from mclf_jax.data import pipeline
 from mclf_jax.evaluation import aggregation
 from mclf_jax.evaluation.evaluate import (
     LAST,
@@ -43,10 +45,11 @@ from mclf_jax.run.state import TrainState
 from mclf_jax.run.weights import reload_variables
 from mclf_jax.run.writers import open_writers
 from mclf_jax.train import setup
-from mclf_jax.train.clock import Clock
-from mclf_jax.train.energy import EnergyMeter
 from mclf_jax.train.progress import Progress, TrainingError, judge, score_of
 from mclf_jax.train.setup import Training
+from mclf_jax.train.spending.account import Account
+from mclf_jax.train.spending.energy import EnergyMeter
+from mclf_jax.train.spending.profile import Profile, parse_steps
 from mclf_jax.train.start import Start, begin
 
 
@@ -73,6 +76,7 @@ def train(
     data_change: str = "refuse",
     config_change: str = "refuse",
     callbacks: Sequence[Any] = (),
+    profile_steps: str = "",
 ) -> Outcome:
     """Train from the start, or go on from the last checkpoint in `workdir`; see `train.start`.
 
@@ -86,6 +90,7 @@ def train(
         data_change: "refuse" or "allow".
         config_change: "refuse", or "extend" a run that had a shorter length.
         callbacks: objects with any of the methods that `run.writers` names.
+        profile_steps: "A:B": write a trace of these steps, see `spending.profile`.
 
     Raises:
         ValueError: the config does not make sense, `workdir` holds another run, or another process
@@ -93,7 +98,10 @@ def train(
         TrainingError: the loss is not finite, or the validation metric is undefined.
     """
     config_lib.validate(config)
+    traced = parse_steps(profile_steps) if profile_steps else None
     with run_folder(workdir) as place:
+        if traced:
+            callbacks = (*callbacks, Profile(place.path, first_step=traced[0], last_step=traced[1]))
         return _train_in(
             place,
             config,
@@ -110,6 +118,7 @@ def _train_in(
     for name in config.runtime.writers:
         writers.function_of(name)
     files.check_place("workdir", workdir, kind="folder")
+    keep_programs()
     run = setup.build(config)
     mesh = parallel.make_mesh(config.runtime.num_devices, groups=config.runtime.num_groups)
     setup.check_batch_size(config, mesh)
@@ -136,16 +145,27 @@ def _train(
     config, total_steps, checkpoints = run.parts.config, run.total_steps, start.checkpoints
     state, progress, traits = start.state, start.progress, run.objective.traits
     out_shardings = (start.shardings, parallel.replicated(mesh))
-    train_steps = [
-        jax.jit(one, donate_argnums=0, out_shardings=out_shardings)
-        for one in run.steps(shardings=start.shardings)
-    ]
-    dataset = run.batches(process_index=jax.process_index(), process_count=jax.process_count())
-    log = functools.partial(_log, logbook, checkpoints, config.train.batch_size)
-    clock = Clock(trained_s=progress.trained_s, waited_s=progress.waited_s)
+
+    def jitted(run: Training) -> list[Any]:
+        steps = run.steps(shardings=start.shardings)
+        return [jax.jit(one, donate_argnums=0, out_shardings=out_shardings) for one in steps]
+
+    train_steps = jitted(run)
+    dataset = pipeline.timed(
+        run.batches(process_index=jax.process_index(), process_count=jax.process_count())
+    )
     # Run op by op, for debugging, a step moves all of its numbers.
     debugging = ("jax_disable_jit", "jax_debug_nans", "jax_debug_infs")
     op_by_op = any(getattr(jax.config, name) for name in debugging)
+    counted = run.without_remat()
+    account = Account(
+        run,
+        progress=progress,
+        mesh=mesh,
+        counted=None if op_by_op else (train_steps if counted is run else jitted(counted)),
+    )
+    clock = account.clock
+    log = functools.partial(_log, logbook, checkpoints, account)
     # Metrics of a step are read when the next ones have been started.
     pending: list[tuple[int, dict[str, jax.Array]]] = []
     failed: set[str] = set()
@@ -162,15 +182,17 @@ def _train(
             logbook.call("before_step", step)
             with clock.waiting_for_data(pending[-1][1]["loss"] if pending else None):
                 batch = next(batches)
+            account.take_seconds(batch, step=step)
             _note_failed(run.take_failed(batch), failed, workdir)
 
-            train_step = train_steps[run.frozen.stage(step - 1)]
-            state, step_metrics = train_step(state, parallel.put_batch(batch, mesh))
+            stage = run.frozen.stage(step - 1)
+            on_devices = parallel.put_batch(batch, mesh)
+            state, step_metrics = account.call(train_steps[stage], stage, state, on_devices)
             pending.append((step, step_metrics))
             logbook.call("after_step", step, state, step_metrics)
 
             if len(pending) > config.runtime.log_every_steps:
-                log(pending[:-1], clock)
+                log(pending[:-1])
                 pending = pending[-1:]
             elif len(pending) > 1:
                 # No more than one step ahead of the device, which bounds memory.
@@ -182,10 +204,10 @@ def _train(
             evaluating = step in run.evaluation_steps
             if not (evaluating or stopping):
                 continue
-            means, pending = log(pending, clock), []
+            means, pending = log(pending), []
 
-            with clock.paused(), jax.transfer_guard("allow"):
-                best_variables = score = None
+            best_variables = score = None
+            with clock.paused("evaluation"), jax.transfer_guard("allow"):
                 if evaluating:
                     logbook.call("before_evaluation", step, state)
                     values = validate(state)
@@ -206,12 +228,12 @@ def _train(
                     if not is_best and step in run.phase_steps and traits.reloads_best:
                         state = _reload_best(state, workdir)
                         logbook.say(f"the next phase starts from step {progress.best_step}")
+            with clock.paused("checkpoint"), jax.transfer_guard("allow"):
                 progress = dataclasses.replace(
                     progress,
                     status="finished" if step == total_steps else progress.status,
-                    trained_s=clock.trained_s,
-                    waited_s=clock.waited_s,
                     songs=step * config.train.batch_size,
+                    **clock.totals(),
                 )
                 checkpoint.save(
                     checkpoints,
@@ -234,6 +256,7 @@ def _train(
             f"{step} steps in {took}, {waited:.0%} of that waiting for data; "
             f"{progress.songs} songs heard"
         )
+        logbook.say(account.text(steps=step))
     return _outcome(progress, step)
 
 
@@ -308,7 +331,7 @@ def _validation(run: Training, mesh: Mesh) -> Callable[[TrainState], dict[str, f
 
 
 def _log(
-    logbook: Logbook, checkpoints: Checkpoints, batch_size: int, done: Sequence, clock: Clock
+    logbook: Logbook, checkpoints: Checkpoints, account: Account, done: Sequence
 ) -> dict[str, float]:
     """Write the mean of the steps in `done`, after making sure that they were sound."""
     steps = [step for step, _ in done]
@@ -324,9 +347,11 @@ def _log(
             )
     means = {name: float(np.mean([values[name] for values in fetched])) for name in fetched[0]}
     means["learning_rate"] = float(fetched[-1]["learning_rate"])
-    means |= clock.rates(songs=len(done) * batch_size)
+    means |= account.values(num_steps=len(done), last_step=steps[-1])
     logbook.write("train", steps[-1], means)
     logbook.advance(steps[-1], means)
+    if message := account.message():
+        logbook.say(message)
     return means
 
 

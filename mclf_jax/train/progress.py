@@ -27,7 +27,7 @@ class Progress:
         best_step, best_value: of the best checkpoint; None before the first evaluation, and no
             value where there is nothing to compare by.
         since_best: evaluations since then.
-        trained_s, waited_s: see `clock.Clock`.
+        trained_s, waited_s, compiled_s, evaluated_s, saved_s: see `spending.clock.Clock`.
         songs: that steps were taken on, each counted as often as it came.
     """
 
@@ -38,6 +38,9 @@ class Progress:
     trained_s: float = 0.0
     waited_s: float = 0.0
     songs: int = 0
+    compiled_s: float = 0.0
+    evaluated_s: float = 0.0
+    saved_s: float = 0.0
 
 
 _LIKE = {
@@ -45,8 +48,7 @@ _LIKE = {
     "best_step": (int, None),
     "best_value": (float, None),
     "since_best": int,
-    "trained_s": float,
-    "waited_s": float,
+    **dict.fromkeys(("trained_s", "waited_s", "compiled_s", "evaluated_s", "saved_s"), float),
     "songs": int,
 }
 

@@ -132,6 +132,19 @@ class Training:
             )
         return made
 
+    def without_remat(self) -> "Training":
+        """The same without `model.remat`, to see what has to be computed once."""
+        module = self.parts.model.module
+        if getattr(module, "remat", "none") == "none":
+            return self
+        model = dataclasses.replace(self.parts.model, module=module.clone(remat="none"))
+        return dataclasses.replace(
+            self,
+            parts=dataclasses.replace(self.parts, model=model),
+            context=dataclasses.replace(self.context, model=model),
+            objective=self._objective_of(model),
+        )
+
     def _objective_of(self, model: Model) -> Objective:
         """The same of a network that starts otherwise, or of which something is frozen."""
         return objectives.build(dataclasses.replace(self.context, model=model), self.parts.config)

@@ -22,6 +22,7 @@ def _run(tmp_path, records):
 def test_page_shows_the_curves_of_the_objective_and_escapes(tmp_path):
     records = [
         {"kind": "train", "step": step, "loss": 3 / step, "embedding_std": 0.001, "data_wait": 0.1}
+        | {"time_step": 1.0, "input_read_ms": 3.0}
         | {f"metric {HOSTILE}": 5.0}
         for step in range(1, 9)
     ]
@@ -34,7 +35,8 @@ def test_page_shows_the_curves_of_the_objective_and_escapes(tmp_path):
         assert f"{begin} {HOSTILE}" in page.text, begin
     for words in ("run <b> & {{ 7 * 7 }}", "simclr on", "After step 8", "0.375", "config <script>"):
         assert words in page.text
-    assert "data wait" not in page.text
+    assert "data wait" not in page.text and "Time step" not in page.text
+    assert "waiting for data" in page.text and "step 100 %" in page.text
     assert page.counts["svg"] == 1
 
 

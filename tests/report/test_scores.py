@@ -22,6 +22,7 @@ def _picture(item):
 
 def _run_dir(path):
     lines = [{"kind": "train", "step": s, "loss": 2 / s, "songs_per_s": 90} for s in range(1, 61)]
+    lines[-1] |= {"time_input": 0.25, "time_step": 0.75, "model_flops": 2e9, "utilisation": 0.4}
     lines += [{"kind": "valid", "step": s, "loss": 3 / s, "accuracy": 0.5} for s in (20, 40, 60)]
     text = "\n".join(map(json.dumps, lines)) + '\n{"kind": "train", "st'
     (path / "metrics.jsonl").write_text(text)
@@ -54,7 +55,8 @@ def test_page_is_whole_self_contained_and_escaped(
     assert len(source) < 3_000_000
     for words in (*expected, "95 %", "Worst mistakes", "412\u202f338", "n_mels=96", "3.69 s"):
         assert words in page.text
-    for words in ("bad <b>.wav", "empty file", '"<fcn>"', "90 songs/s", "step 120"):
+    spent = ("90 songs/s", "input 25 %, step 75 %", "2 GFLOP", "40.0 % of the device's peak")
+    for words in ("bad <b>.wav", "empty file", '"<fcn>"', *spent, "step 120"):
         assert words in page.text
     # Curves, confidence, task's own figures, learning curves and a spectrogram a mistake.
     assert page.counts["svg"] == {"single_label": 6, "multi_label": 6, "regression": 2}[task] + 3

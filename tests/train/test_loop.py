@@ -1,6 +1,7 @@
 """The loop: what a run leaves behind, what it refuses, and what it is judged by."""
 
 import dataclasses
+import re
 import shutil
 
 import jax
@@ -55,6 +56,13 @@ def test_what_a_run_leaves_behind(straight):
     assert {"loss", "accuracy", "grad_norm", "learning_rate", "songs_per_s", "data_wait"} <= set(
         train_lines[0]
     )
+    spent = train_lines[-1]
+    assert sum(value for name, value in spent.items() if name.startswith("time_")) == (
+        pytest.approx(1.0)
+    )
+    assert spent["model_flops"] > 0 and "utilisation" not in spent  # nobody knows a CPU's peak
+    assert spent["songs_per_s_per_device"] == spent["songs_per_s"] / jax.device_count()
+    assert spent["input_read_ms"] > 0 and 0 <= spent["starved"] <= 1
     meta = read_meta(workdir)
     assert meta["labels"] == ["low", "high"]
     assert meta["features"]["n_mels"] == 8
@@ -245,11 +253,14 @@ def test_callbacks_are_called_and_cannot_stop_a_run(tmp_path, capsys):
     other.calls = [0]
     other.after_step = lambda step, state, metrics: other.calls.append(float(metrics["loss"]))
     config = tiny_config(runtime__writers=("csv",))
-    outcome = train(config, workdir=tmp_path, callbacks=[failing, other])
+    outcome = train(config, workdir=tmp_path, callbacks=[failing, other], profile_steps="3:4")
     assert outcome.status == "finished" and failing.calls == [1, 2, 3]
     assert len(other.calls) == 1 + 20 + 4 and other.calls.count("evaluation") == 4
     said = capsys.readouterr().err
     assert "the writer Failing (0) failed, and the run goes on without it" in said
+    [trace] = tmp_path.glob("profile/plugins/profile/*/*.xplane.pb")
+    assert f"trace of steps 3 to 4: {trace.parent}" in said and trace.stat().st_size > 1000
+    assert re.search(r"in all: input \d+%, step \d+%, evaluation \d+%, checkpoint \d+%", said)
     rows = (tmp_path / "valid.csv").read_text().splitlines()
     assert [row.split(",")[0] for row in rows] == ["step", "5", "10", "15", "20"]
     assert not (tmp_path / "tensorboard").exists()

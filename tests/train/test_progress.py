@@ -38,5 +38,5 @@ def test_an_undefined_metric_stops_the_run():
 
 def test_what_earlier_versions_saved():
     saved = {"status": "running", "best_step": 5, "best_value": 0.5, "since_best": 1}
-    later = {"trained_s": 0.0, "waited_s": 0.0, "songs": 0}
-    assert dataclasses.asdict(Progress(**saved)) == saved | later
+    times = ("trained_s", "waited_s", "compiled_s", "evaluated_s", "saved_s")
+    assert dataclasses.asdict(Progress(**saved)) == saved | dict.fromkeys(times, 0.0) | {"songs": 0}

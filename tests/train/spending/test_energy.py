@@ -5,8 +5,8 @@ import types
 
 import pytest
 
-from mclf_jax.train import energy
-from mclf_jax.train.energy import EnergyMeter
+from mclf_jax.train.spending import energy
+from mclf_jax.train.spending.energy import EnergyMeter
 
 CPU = [types.SimpleNamespace(platform="cpu", device_kind="cpu", local_hardware_id=0)]
 GPUS = [
