@@ -99,6 +99,22 @@ def add_commands(commands: Any) -> None:
     listen.add_argument("--out", default="listen.html", help="the page to write")
     listen.add_argument("--songs", type=int, default=3, help="how many, from the training split")
 
+    speed = flags.add_command(
+        subcommands,
+        _speed,
+        examples=(
+            "mclf data speed --config folder:path=DIR",
+            "mclf data speed --config clmr --from DIR --workers 0 2 4 --threads 1 2",
+        ),
+    )
+    flags.add_config(speed)
+    for name in ("workers", "threads", "prefetch"):
+        text = f"values of runtime.{'' if name == 'prefetch' else 'num_'}{name} to try"
+        speed.add_argument(f"--{name}", nargs="+", type=int, metavar="N", help=text)
+    speed.add_argument("--seconds", type=float, default=35.0, help="to measure for")
+    speed.add_argument("--format", default="text", choices=("text", "json"))
+    speed.add_argument("--out", metavar="PICTURE", help="draw it too: .png, .svg or .pdf")
+
     suggest = flags.add_command(
         subcommands,
         _suggest,
@@ -256,6 +272,35 @@ def _listen(arguments: argparse.Namespace) -> None:
         config, arguments.out, title=arguments.config, num_songs=arguments.songs
     )
     print(page)
+
+
+def _speed(arguments: argparse.Namespace) -> None:
+    """Songs per second at each stage of the input and in the step, for several numbers of workers
+    and threads: where the time goes, and what to change. Nothing is trained or written."""
+    import json
+
+    from mclf_jax import config as config_lib
+    from mclf_jax.common import files, interrupt
+    from mclf_jax.train.spending.speed import measure
+
+    if arguments.out:
+        files.check_place("--out", arguments.out, kind="file")
+    found = measure(
+        config_lib.load(arguments.config, overrides=arguments.overrides),
+        workers=arguments.workers,
+        threads=arguments.threads,
+        prefetch=arguments.prefetch,
+        seconds=arguments.seconds,
+    )
+    shown = found.to_json()
+    print(json.dumps(shown, indent=2) if arguments.format == "json" else found.text())
+    if arguments.out:
+        from mclf_jax.figures.training import input_speed
+
+        with files.replacing(arguments.out) as path:
+            input_speed(shown).savefig(path)
+    if found.step:  # it is still being compiled, and Python would wait for that
+        interrupt.leave(0)
 
 
 def _suggest(arguments: argparse.Namespace) -> int:

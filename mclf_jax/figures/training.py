@@ -1,6 +1,7 @@
 """Figures of a training run: losses and metrics against the optimiser step."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -111,4 +112,29 @@ def metric_curves(
         axes.set_xlabel("step")
     if len(all_axes[0].lines) > 1:
         all_axes[0].legend()
+    return figure
+
+
+@styled
+def input_speed(found: Mapping[str, Any]) -> Figure:
+    """What a song costs at each stage, and the rate of each setting beside that of the step.
+
+    Args:
+        found: "stages_ms", "settings" and "step_songs_per_s", see
+            `train.spending.speed.Speed.to_json`.
+    """
+    figure, (left, right) = panels(2, columns=2, width=4.2, height=3.0)
+    stages = found["stages_ms"]
+    left.barh(list(stages), list(stages.values()), color=ACCENT)
+    left.invert_yaxis()
+    left.set(xlabel="ms a song", title="One thread, and the device")
+    fields = ("num_workers", "num_threads", "prefetch")
+    measured = [one for one in found["settings"] if "songs_per_s" in one]
+    names = [" / ".join(f"{one[field]}" for field in fields) for one in measured]
+    right.barh(names, [one["songs_per_s"] for one in measured], color=ACCENT)
+    if found["step_songs_per_s"]:
+        right.axvline(found["step_songs_per_s"], color=SECOND, label="the step takes")
+        right.legend(loc="upper left", bbox_to_anchor=(0, -0.18), borderaxespad=0)
+    right.invert_yaxis()
+    right.set(xlabel="songs/s", title="Workers / threads / batches ahead")
     return figure
