@@ -21,10 +21,10 @@ def keep_programs() -> str:
     JAX_ENABLE_COMPILATION_CACHE=false switches it off. To be called after
     `jax.distributed.initialize`, since it asks which devices there are.
     """
-    if not jax.config.jax_enable_compilation_cache:
+    if not getattr(jax.config, "jax_enable_compilation_cache"):  # noqa: B009 - it has no types
         return ""
-    if jax.config.jax_compilation_cache_dir:
-        return str(jax.config.jax_compilation_cache_dir)
+    if given := getattr(jax.config, "jax_compilation_cache_dir"):  # noqa: B009
+        return str(given)
     if jax.default_backend() == "cpu":
         return ""
     folder = str(files.cache_folder() / "programs")

@@ -4,7 +4,6 @@ import datetime
 from collections.abc import Sequence
 from typing import Any
 
-import jax
 from jax.sharding import Mesh
 
 from mclf_jax.data import pipeline
@@ -115,5 +114,5 @@ class Account:
 
     def _utilisation(self, songs_per_s: float) -> dict[str, float]:
         flops = self._flops.get(self._stage, 0.0)
-        devices: list[jax.Device] = list(self._mesh.devices.flat)
+        devices = list(self._mesh.devices.flat)
         return utilisation(flops * songs_per_s / self._batch_size, devices)

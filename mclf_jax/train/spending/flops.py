@@ -3,8 +3,6 @@
 from collections.abc import Sequence
 from typing import Any
 
-import jax
-
 from mclf_jax.models.size import count_flops
 from mclf_jax.train.topology.chips import peak_flops
 
@@ -20,7 +18,7 @@ def step_flops(step: Any, *arguments: Any) -> float:
     return count_flops(step.trace(*arguments).jaxpr)
 
 
-def utilisation(flops_per_s: float, devices: Sequence[jax.Device]) -> dict[str, float]:
+def utilisation(flops_per_s: float, devices: Sequence[Any]) -> dict[str, float]:
     """{"utilisation": share of what the chips do at most in bfloat16}; {} where nobody knows that.
 
     In training this is what is called MFU (Chowdhery et al. 2022): their peak is that of matrix
