@@ -158,7 +158,9 @@ def probe(
     all_cells = list(
         deal_cells(parts.source, seeds=seeds, num_folds=num_folds, fractions=fractions)
     )
-    notes = [*find_heard(opened, parts, all_cells), *find_missing_labels(all_cells)]
+    # What is not of the trained weights has heard nothing.
+    notes = find_heard(opened, parts, all_cells) if encoder == "trained" else []
+    notes += find_missing_labels(all_cells)
     if transductive:
         songs = np.union1d(songs, find_unlabelled(parts.source))
         notes.append(_graph_note(all_cells, max_windows=max_windows))

@@ -110,7 +110,7 @@ def _probe_encoder(
 ) -> dict[str, Any]:
     """What `run` says of an encoder that is there; results are kept in a folder of the sweep."""
     found: dict[str, ProbeResult] = {}
-    skipped: dict[str, str] = {}
+    skipped: dict[str, list[str]] = {}
     try:
         run = as_run(encoder.path, out=directory / "run")
         parameters = size.measure(read_model(run))["parameters"]
@@ -121,9 +121,9 @@ def _probe_encoder(
         try:
             found[name] = probe_once(run, name, how, directory=directory / "probe" / name)
         except (ValueError, OSError) as error:
-            skipped[name] = str(error)
+            skipped.setdefault(str(error), []).append(name)
             print(f"skipped: {directory.name} on {name}: {error}", flush=True)
-    told = "; ".join(f"{name}: {reason}" for name, reason in skipped.items())
+    told = "; ".join(f"{', '.join(names)}: {reason}" for reason, names in skipped.items())
     return {
         "status": f"failed: {told}" if told else "finished",
         "probes": found,

@@ -29,6 +29,7 @@ LEARNING_RATE = 1e-3
 BATCH_SIZE = 16
 """Songs."""
 MAX_EPOCHS = 200
+_MANY_SONGS, _MANY_WINDOWS = 128, 1024
 PATIENCE = 10
 """Epochs without a better one on the valid songs after which no more are tried."""
 
@@ -108,13 +109,16 @@ def candidates(
     place = np.arange(counts.max(initial=1))
     mask = place < counts[:, None]
     windows = np.where(mask, starts[:, None] + place, 0)
-    songs = {"windows": jnp.asarray(windows), "mask": jnp.asarray(mask), "y": jnp.asarray(y)}
+    songs = {"windows": windows, "mask": mask, "y": y}
+    songs = {name: _filled_up(each, _MANY_SONGS) for name, each in songs.items()}
     key, first = jax.random.split(jax.random.key(seed))
-    params, x = init(design, first), jnp.asarray(x, jnp.float32)
+    params, x = init(design, first), _filled_up(x.astype(np.float32), _MANY_WINDOWS)
     state = optax.adam(LEARNING_RATE).init(params)
     for number in range(1, MAX_EPOCHS + 1):
         key, of_epoch = jax.random.split(key)
-        params, state = _epoch(design, params, state, x, songs, of_epoch)
+        of_steps, of_order = jax.random.split(of_epoch)
+        order = _order(of_order, len(y))
+        params, state = _epoch(design, params, state, x, songs, order, of_steps)
         layers = [{k: np.asarray(a) for k, a in each.items()} for each in dense(design, params)]
         learnt = design.num_labels
         kernel, bias = layers[-1]["kernel"].copy(), layers[-1]["bias"].copy()
@@ -196,12 +200,22 @@ def _mean_loss(task: str, scores: jax.Array, y: jax.Array, *, mask: jax.Array) -
     return total / jnp.maximum(count, 1)
 
 
-@functools.partial(jax.jit, static_argnums=0)
-def _epoch(design, params, state, x, songs, key):
-    count = len(songs["y"])
+def _filled_up(array: np.ndarray, many: int) -> jax.Array:
+    """With rows of zeros, which nothing asks for, up to a multiple of `many`: the folds of a data
+    set have nearly as many songs, and are compiled once."""
+    more = -len(array) % many
+    return jnp.asarray(np.pad(array, [(0, more)] + [(0, 0)] * (array.ndim - 1)))
+
+
+@functools.partial(jax.jit, static_argnums=1)
+def _order(key, count):
+    """The songs of each batch of an epoch, [steps, songs]."""
     size = min(BATCH_SIZE, count)
-    key, of_order = jax.random.split(key)
-    order = jax.random.permutation(of_order, count)[: count // size * size].reshape(-1, size)
+    return jax.random.permutation(key, count)[: count // size * size].reshape(-1, size)
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _epoch(design, params, state, x, songs, order, key):
     optimizer = optax.adam(LEARNING_RATE)
 
     def step(carry, numbered):

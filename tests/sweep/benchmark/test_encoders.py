@@ -1,5 +1,6 @@
 """Encoders that are there already: runs, exported files, and what cannot be one."""
 
+import dataclasses
 import shutil
 
 import jax
@@ -23,12 +24,14 @@ from tests.songs import Songs
 from tests.tiny import tiny_config
 
 finished_run = conftest.finished_run
-data.SOURCES["other_songs"] = __name__
+data.SOURCES["foreign_songs"] = __name__
 RULES = {"kinds": ("mlp",), "layer": "mix", "baselines": ()}
 
 
-def other_songs(*, sample_rate_hz):
-    return Songs(36)
+def foreign_songs(*, sample_rate_hz):
+    songs = Songs(36)
+    songs.info = dataclasses.replace(songs.info, name="foreign_songs", fingerprint="foreign")
+    return songs
 
 
 @pytest.mark.slow
@@ -45,7 +48,7 @@ def test_all_kinds_of_encoders_are_probed_by_one_protocol(
         ("gone", {"encoder": frozen(tmp_path / "gone")}),
     ]
     tasks = {
-        "songs,seed=0": RULES | {"source": "other_songs", "arguments": {}, "seeds": (0,)},
+        "songs,seed=0": RULES | {"source": "foreign_songs", "arguments": {}, "seeds": (0,)},
         "lost": RULES | {"source": "folder", "arguments": {"path": str(tmp_path / "no")}},
     }
     workdir = tmp_path / "benchmark"
