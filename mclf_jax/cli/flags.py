@@ -192,6 +192,9 @@ def reader_options(arguments: argparse.Namespace, name: str) -> dict[str, Any]:
 # prepared are read there.
 _RUNS = ("run", "runs")
 _PLACES = ("data_path", "path", "data")
+# Commands that read and write on object storage themselves, and their arguments that may be there.
+_CATALOGUES = ("catalogue", "similar", "search")
+_OF_CATALOGUES = ("run", "audio", "out", "catalogue", "song", "model")
 _COPY = (
     "copy it with `aws s3 cp --recursive` or `gcloud storage cp -r`. On object storage may be run "
     "directories, exported files and prepared data"
@@ -208,12 +211,13 @@ def on_disk(arguments: argparse.Namespace) -> Iterator[None]:
     from mclf_jax.common import files, progress
     from mclf_jax.common.storage import tries
 
+    own = _OF_CATALOGUES if arguments.command in _CATALOGUES else ()
     with contextlib.ExitStack() as held:
         held.enter_context(tries.telling(progress.say))
         for name, value in list(vars(arguments).items()):
             several = isinstance(value, list | tuple)
             given = list(value) if several else [value]
-            if not any(map(files.is_remote, given)):
+            if name in own or not any(map(files.is_remote, given)):
                 continue
             if name in _RUNS:
                 from mclf_jax.common.storage import working

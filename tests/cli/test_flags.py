@@ -49,6 +49,29 @@ def test_a_command_in_the_old_spelling(capsys):
     assert "--dry_run is spelled --dry-run now" in old.err and not new.err
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["catalogue", "s3://b/run", "--list", "songs.txt", "--out", "gs://b/songs.catalogue"],
+        ["similar", "s3://b/songs.catalogue", "s3://b/x.mp3", "--model", "s3://b/run"],
+        ["search", "s3://b/songs.catalogue", "--tags", "rock"],
+    ],
+)
+def test_catalogues_are_where_they_are(words):
+    """They read and write on object storage themselves; nothing is copied or refused."""
+    arguments = cli.make_parser().parse_args(words)
+    before = dict(vars(arguments))
+    with flags.on_disk(arguments):
+        assert vars(arguments) == before
+
+
+def test_other_places_on_object_storage_are_refused():
+    arguments = cli.make_parser().parse_args(["predict", "run", "a.wav", "--out", "s3://b/x.csv"])
+    said = pytest.raises(ValueError, match="out is s3://b/x.csv; it must be on a disk")
+    with said, flags.on_disk(arguments):
+        pass
+
+
 def test_fields_where_they_are_of_no_use_are_refused(capsys):
     for words in (
         ["predict", "run", "a.wav", "--config.seed=1"],
