@@ -1,7 +1,7 @@
 """Questions to a catalogue: which songs sound like this one, and which have these tags."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -143,12 +143,21 @@ def _own(catalogue: Catalogue, song: str) -> dict[str, Any] | None:
             if path[row].as_py() == whole:
                 return _embedding(catalogue, number, row)
             ending[path[row].as_py()] = (number, row)
-    if len(ending) > 1 and not os.path.exists(song):
+    if not ending or _is_file_beside(ending, song):
+        return None
+    if len(ending) > 1:
         raise ValueError(
             f"{song} may be one of {len(ending)} songs: {checks.few(list(ending), shown=3)}; say "
             "more of its path"
         )
-    return _embedding(catalogue, *next(iter(ending.values()))) if len(ending) == 1 else None
+    return _embedding(catalogue, *next(iter(ending.values())))
+
+
+def _is_file_beside(songs: Iterable[str], song: str) -> bool:
+    """Whether there is a file of this path that is none of the songs, though it may end alike."""
+    if not os.path.exists(song):
+        return False
+    return not any(os.path.exists(each) and os.path.samefile(each, song) for each in songs)
 
 
 def _embedding(catalogue: Catalogue, number: int, row: int) -> dict[str, Any]:

@@ -5,7 +5,7 @@ import sys
 import numpy as np
 import pytest
 
-from mclf_jax.catalogue import nearest
+from mclf_jax.catalogue import ask, nearest
 from mclf_jax.catalogue.ask import search, similar
 from tests.catalogue.made import SCORES, embedding_of, make, network
 
@@ -87,6 +87,16 @@ def test_a_song_by_the_end_of_its_path(folder):
         similar(folder, "1.wav")
     with pytest.raises(FileNotFoundError, match="x.wav is no song of .*, and no file"):
         similar(folder, "x.wav")
+
+
+def test_a_file_that_ends_like_a_song_is_heard(folder, tmp_path, monkeypatch):
+    """It is another song, whatever the catalogue has under that name."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "c.wav").write_bytes(b"another")
+    heard = []
+    embedding = embedding_of("/songs/a/1.wav")
+    monkeypatch.setattr(ask, "_heard", lambda _, song, model: heard.append(song) or embedding)
+    assert similar(folder, "c.wav")["songs"][0]["path"] == "/songs/a/1.wav" and heard == ["c.wav"]
 
 
 def test_what_is_done_can_be_asked(tmp_path):
