@@ -134,8 +134,11 @@ def test_segments(run, tmp_path, capfd):
     assert (tmp_path / "one.txt").read_text() == ""
     both = ["predict", run, *songs, "--segments", str(tmp_path / "both")]
     assert main(both) == 0
+    wanted = (tmp_path / "both" / "two.txt").read_text()
     (tmp_path / "both" / "one.txt").unlink()
+    (tmp_path / "both" / "two.txt").write_text("of a song of this name in another folder")
     assert main(both) == 0
+    assert (tmp_path / "both" / "two.txt").read_text() == wanted
     assert {file.name for file in (tmp_path / "both").iterdir()} == {
         *("one.csv", "one.txt", "two.csv", "two.txt"),
     }

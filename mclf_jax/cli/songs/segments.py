@@ -72,9 +72,8 @@ def write_segments(arguments: argparse.Namespace) -> int:
         if kind == ".csv":
             along.write_csv({walk.shown(path): some for path, some in found.items()}, out)
         else:
-            for path, segments in found.items():  # of an earlier call, which may be gone
-                if not (out / f"{names[path]}.txt").is_file():
-                    write_song(path, segments)
+            for path, segments in found.items():  # of an earlier call under these names may be
+                write_song(path, segments)  # those of another song, or none
         print(f"{sum(map(len, found.values()))} segments of {len(found)} songs: {out}")
         return []
 
