@@ -32,10 +32,14 @@ def write_report(found: Mapping[str, Any], out: str | os.PathLike) -> dict[str, 
     """
     report, out = found["report"], Path(out)
     path = report.save(out)
-    same = ("step", "folder")
     others = [load_report(out, split) for split in saved_splits(out) if split != report.split]
-    others = [one for one in others if all(one.meta.get(k) == report.meta[k] for k in same)]
+    others = [one for one in others if _of(one) == _of(report)]
     parts = Experiment(config_lib.base(), found["source"], found["model"])
     how = {"taggram_of": found["taggram_of"], **hearing(parts)}
     page = write_scores_page(out, reports=[report, *others], folder="", **how)
     return {"report": path, "page": page}
+
+
+def _of(report: Report) -> tuple[Any, ...]:
+    """Of which model and data it is."""
+    return report.run_name, *(report.meta.get(name) for name in ("step", "trained_on", "folder"))
