@@ -351,7 +351,12 @@ def _few_songs(info: Info, targets: Targets) -> tuple[tuple[str, ...], np.ndarra
 
 
 def check_metric(
-    name: str, *, task: str, parents: Mapping[str, str], others: Sequence[str] = ()
+    name: str,
+    *,
+    task: str,
+    parents: Mapping[str, str],
+    labels: Sequence[str] = (),
+    others: Sequence[str] = (),
 ) -> None:
     """Raise a ValueError that lists the choices if `eval.metric` is none of the data set's.
 
@@ -359,9 +364,10 @@ def check_metric(
         name: of the metric.
         task: of the data set.
         parents: of its labels; empty where they are in no hierarchy.
+        labels: in their order, as those of keys have a metric of their own.
         others: `eval.metrics`, which are named without their places.
     """
-    names = ("loss", *metrics.NAMES[task], *metrics.hierarchical_names(task, parents))
+    names = ("loss", *metrics.names_of(task, labels), *metrics.hierarchical_names(task, parents))
     names += (*outside.directions(others), LAST)
     if name not in names:
         why = ", but the labels are in no hierarchy" if name in metrics.HIERARCHICAL else ""

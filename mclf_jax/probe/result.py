@@ -89,7 +89,7 @@ class ProbeResult:
         """A row for each encoder, kind and fraction.
 
         Args:
-            metric: one of `metrics.NAMES[task]`; the headline of the task when not given.
+            metric: of `metrics.names_of`; the headline of the task when not given.
 
         Returns:
             Dicts of "encoder", "kind", "fraction", "mean", "half_width" (95 %, over seeds and

@@ -316,7 +316,11 @@ def _validation(run: Training, mesh: Mesh) -> Callable[[TrainState], dict[str, f
         metrics_of = functools.partial(judge_split, "valid")
     else:
         check_metric(
-            config.eval.metric, task=info.task, parents=info.parents, others=config.eval.metrics
+            config.eval.metric,
+            task=info.task,
+            parents=info.parents,
+            labels=info.labels,
+            others=config.eval.metrics,
         )
         aggregation.check(config.eval.aggregation, task=info.task, field="eval.aggregation")
         if len(info.splits.get("valid", ())):

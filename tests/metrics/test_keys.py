@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from mclf_jax import metrics
+from mclf_jax.evaluation.evaluate import check_metric
 from mclf_jax.metrics import keys
 
 # truth, answer, worth: as the documentation of mir_eval has them.
@@ -48,7 +49,10 @@ def test_it_is_computed_of_keys_alone_with_its_interval():
     how = {"labels": keys.LABELS, "metric": "key_score", "num_resamples": 50}
     ends = metrics.confidence_interval("single_label", scores, targets, **how)
     assert ends["low"] < expected < ends["high"]
+    check_metric("key_score", task="single_label", parents={}, labels=keys.LABELS)
     others = keys.LABELS[::-1]
+    with pytest.raises(ValueError, match="eval.metric is 'key_score'; for task single_label"):
+        check_metric("key_score", task="single_label", parents={}, labels=others)
     assert "key_score" not in metrics.compute("single_label", scores, targets, labels=others).values
     with pytest.raises(ValueError, match="metric of single_label is 'key_score'"):
         metrics.confidence_interval("single_label", scores, targets, **how | {"labels": others})

@@ -162,7 +162,7 @@ def measure_robustness(
         split: whose songs are heard.
         effects: of `EFFECTS`.
         num_songs: at most so many of them, evenly over the split; all when not given.
-        metric: one of `metrics.NAMES[task]`; the headline of the task when not given.
+        metric: of `metrics.names_of`; the headline of the task when not given.
         path: where the data are now; where the runs say when not given.
         seed: of noise.
         progress: "auto", "on" or "off".
@@ -186,7 +186,9 @@ def measure_robustness(
         )
     (task,) = tasks
     metric = metric or metrics.HEADLINES[task][0]
-    checks.choice(f"metric of {task}", metric, metrics.NAMES[task])
+    for one in opened:
+        known = metrics.names_of(task, one.meta.get("labels", ()))
+        checks.choice(f"metric of {task}", metric, known)
     names = [one.path.resolve().name for one in opened]
     if len(set(names)) < len(names):
         names = [str(one.path) for one in opened]

@@ -118,11 +118,11 @@ def _check(
     for run in runs:
         known = load_report(run / "report", split) if run in probes else Namespace(**read_meta(run))
         tasks.append((run.resolve().name, known.task))
-        labels.append(set(known.labels))
+        labels.append(tuple(known.labels))
     task = check_tasks(tasks)
+    common = [one for one in labels[0] if all(one in each for each in labels)]
     if metric is not None:
-        checks.choice(f"metric of {task}", metric, metrics.NAMES[task])
-    common = set.intersection(*labels)
+        checks.choice(f"metric of {task}", metric, metrics.names_of(task, common))
     check_common(len(common), task=task, first=runs[0].resolve().name)
 
 

@@ -11,6 +11,7 @@ import mclf_jax
 from mclf_jax import config as config_lib
 from mclf_jax.cli import main as cli
 from mclf_jax.figures.spectrogram import plot_spectrogram
+from mclf_jax.metrics import keys
 from mclf_jax.report.comparison import runs as comparison
 from mclf_jax.report.comparison import write
 from mclf_jax.report.comparison.compute import compare_reports
@@ -143,3 +144,12 @@ def test_folders_of_probes_are_compared_by_their_reports(tmp_path):
     found = mclf_jax.compare_runs([tmp_path / "linear", tmp_path / "mix"], out=tmp_path / "out")
     assert found.settings == [] and (tmp_path / "out" / "index.html").is_file()
     assert [row["name"] for row in found.table] == ["linear", "mix"]
+
+
+def test_keys_are_compared_by_their_own_score(tmp_path):
+    for name in ("linear", "mix"):
+        report = report_of("single_label", labels=keys.LABELS)
+        report.save(tmp_path / name / "report")
+        (tmp_path / name / "probe.json").write_text("{}")
+    found = mclf_jax.compare_runs([tmp_path / "linear", tmp_path / "mix"], metric="key_score")
+    assert found.pairs[0]["difference"] == 0 and found.table[0]["key_score"] > 0
