@@ -95,7 +95,7 @@ def test_write_tags(run, folder, capfd, monkeypatch):
     assert f"  tags: {best[str(folder / '-1.wav')]}\n" in capfd.readouterr().out
 
 
-def test_segments(run, tmp_path, capfd):
+def test_segments(run, tmp_path, capfd, monkeypatch):
     """Along two songs; then the same segments are the truth that they are scored by."""
     for name in ("one", "two"):
         (tmp_path / f"{name}.wav").write_bytes(encoded("wav", duration_s=4))
@@ -134,6 +134,8 @@ def test_segments(run, tmp_path, capfd):
     assert (tmp_path / "one.txt").read_text() == ""
     both = ["predict", run, *songs, "--segments", str(tmp_path / "both")]
     assert main(both) == 0
+    monkeypatch.chdir(tmp_path / "both")
+    assert main([*both[:-1], "."]) == 0
     wanted = (tmp_path / "both" / "two.txt").read_text()
     (tmp_path / "both" / "one.txt").unlink()
     (tmp_path / "both" / "two.txt").write_text("of a song of this name in another folder")

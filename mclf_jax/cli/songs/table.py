@@ -3,6 +3,7 @@
 import argparse
 import contextlib
 import json
+import os
 import sys
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -36,6 +37,8 @@ def write_all(
     from mclf_jax.evaluation import journal as journal_lib
 
     out = Path(getattr(arguments, place))
+    if out.name in ("", ".."):  # a folder has a journal beside it, by its name
+        out = Path(os.path.abspath(out))
     paths, skipped = flags.find_audio(arguments.audio)
     for path, reason in skipped:
         print(f"skipped: {walk.shown(path)}: {reason}", file=sys.stderr)
