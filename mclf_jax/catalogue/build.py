@@ -54,6 +54,8 @@ def build(
         RuntimeError: the network or a worker failed; what is done stays.
     """
     checks.at_least("retries", retries, 0)
+    if isinstance(paths, str | os.PathLike):
+        raise ValueError(f"paths is {os.fspath(paths)!r}; it must be a list of audio files")
     if not paths:
         raise ValueError("paths is empty; a catalogue needs at least one song")
     rows.check_installed()

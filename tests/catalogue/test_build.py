@@ -147,11 +147,17 @@ def test_settings_that_make_no_sense(run, songs, tmp_path, capfd, more, said):
 
 
 def test_songs_of_a_list(run, songs, tmp_path, capfd):
-    (tmp_path / "paths.txt").write_text(f"{songs}/a.wav\n\n{songs}/missing.wav\n")
+    text = f"{songs}/a.wav\n\n{songs}/missing.wav\n"
+    (tmp_path / "paths.txt").write_text(text, encoding="utf-8-sig")  # as Windows writes it
     words = ["catalogue", run, "--list", str(tmp_path / "paths.txt"), "--out"]
     assert main([*words, str(tmp_path / "out")]) == 1
     assert "1 songs (0 of them done before)" in capfd.readouterr().out
     assert "missing.wav,no such file" in (tmp_path / "out" / "skipped.csv").read_text()
+
+
+def test_one_path_is_no_list(tmp_path):
+    with pytest.raises(ValueError, match="paths is .song.mp3.; it must be a list of audio files"):
+        mclf.catalogue("run", "song.mp3", out=tmp_path / "out")
 
 
 def test_says_what_to_install(run, songs, tmp_path, capfd, monkeypatch):

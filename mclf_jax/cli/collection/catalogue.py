@@ -111,7 +111,7 @@ def _songs(arguments: argparse.Namespace) -> tuple[list[str], list[tuple[str, st
         raise ValueError(f"say which songs by audio files and folders or by --list; got {got}")
     if arguments.list is None:
         return flags.find_audio(arguments.audio)
-    text = Path(arguments.list).read_text(encoding="utf-8", errors="surrogateescape")
+    text = Path(arguments.list).read_text(encoding="utf-8-sig", errors="surrogateescape")
     paths = [line for line in text.split("\n") if line.strip()]
     if not paths:
         raise ValueError(f"--list is {arguments.list}, which names no songs")
