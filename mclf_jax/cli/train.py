@@ -167,6 +167,9 @@ def _sweep(arguments: argparse.Namespace) -> int:
     if arguments.dry_run or arguments.jobs != 1:
         made = {"overrides": arguments.overrides, **where}
         jobs = commands.make_jobs(arguments.config, settings, **made)
+        if left := len(settings) - len(jobs):
+            told = "encoders that train nothing: the sweep itself probes them, one after the other"
+            print(f"{left} of {len(settings)} settings are {told}", file=sys.stderr)
     if arguments.dry_run:
         for line in commands.make_commands(jobs):
             print(line)

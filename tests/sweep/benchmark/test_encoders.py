@@ -9,6 +9,7 @@ import pytest
 
 from mclf_jax import data
 from mclf_jax import sweep as sweep_lib
+from mclf_jax.cli import main as cli
 from mclf_jax.export.archive import write_archive
 from mclf_jax.export.collect import bundle_of
 from mclf_jax.run.directory import read_model
@@ -103,7 +104,7 @@ def test_from_python(tmp_path):
     assert "gone is not there" in found["skipped"]["a"]
 
 
-def test_settings_of_encoders_train_nothing(tmp_path):
+def test_settings_of_encoders_train_nothing(tmp_path, capsys):
     config = f"{ROOT}/configs/ablations/benchmark.py"
     arg = "encoders=runs/a+b.mclf+untrained@runs/a+mfcc@runs/a,tasks=gtzan@G+notes@N@pitch,folds=5"
     settings = sweep_lib.settings_of(f"{config}:{arg},seeds=2")
@@ -114,6 +115,10 @@ def test_settings_of_encoders_train_nothing(tmp_path):
         ("MFCC statistics", "mfcc runs/a"),
     ]
     assert make_jobs(config, settings, workdir=tmp_path) == []
+    words = ["sweep", "--config", f"{config}:{arg}", "--workdir", str(tmp_path), "--dry-run"]
+    assert cli.main(words) == 0
+    out, err = capsys.readouterr()
+    assert out == "" and "4 of 4 settings are encoders that train nothing" in err
     probes = sweep_lib.probes_of(f"{config}:{arg},seeds=2")
     assert list(probes) == ["gtzan,seed=0", "gtzan,seed=1", "notes,seed=0", "notes,seed=1"]
     assert probes["notes,seed=1"]["arguments"] == {
