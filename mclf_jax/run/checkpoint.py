@@ -18,7 +18,8 @@ import jax
 import orbax.checkpoint as ocp
 from orbax.checkpoint.checkpoint_managers import AnyPreservationPolicy, LatestN
 
-from mclf_jax.common import disk
+from mclf_jax.common import disk, files
+from mclf_jax.common.interrupt import any_process
 from mclf_jax.common.text import documents
 from mclf_jax.run import checksums
 
@@ -147,13 +148,13 @@ def save(
         DiskError: the checkpoints of the run were removed.
         OSError: they cannot be written.
     """
-    checkpoints.before_save()
     for manager in (checkpoints.latest, checkpoints.best):
         disk.check_there(manager.directory)
+    # A process that is killed while one is written falls back to an earlier one, whose evaluation
+    # will want its best again. And whoever waits in `before_save` for one that failed waits long.
+    checkpoints.latest.wait_until_finished()
+    checkpoints.before_save()
     if best_variables is not None:
-        # The best so far goes, and a killed run that fell back behind the last state might
-        # want it again.
-        checkpoints.latest.wait_until_finished()
         # The progress below names this checkpoint, so it must be there first.
         save_best(checkpoints, step, best_variables, score=score)
     checkpoints.latest.save(
@@ -189,18 +190,39 @@ def save_best(
         ),
     )
     checkpoints.best.wait_until_finished()
-    folder = Path(checkpoints.best.directory)
-    for path in best_first(folder)[checkpoints.num_best :]:
-        checkpoints.best.delete(int(path.name))
+    kept = {int(path.name) for path in best_first(_folder(checkpoints))[: checkpoints.num_best]}
+    for other in checkpoints.best.all_steps():
+        if _first_says(other not in kept):
+            checkpoints.best.delete(other)
 
 
 def is_among_best(checkpoints: Checkpoints, step: int, *, score: float | None) -> bool:
     """Whether weights would stay, beside better ones, if `save_best` saved them."""
     score = step if score is None else score
     # Those of later steps are of a run that fell back, and will be gone.
-    there = best_first(Path(checkpoints.best.directory))
+    there = best_first(_folder(checkpoints))
     as_good = [path for path in there if int(path.name) < step and _score(path) >= score]
-    return len(as_good) < checkpoints.num_best
+    return _first_says(len(as_good) < checkpoints.num_best)
+
+
+def note_score(checkpoints: Checkpoints, step: int, *, score: float) -> None:
+    """Give their score to weights of an earlier version, which has none beside them.
+
+    Without one they would give way to any others.
+    """
+    path = _folder(checkpoints) / str(step)
+    if jax.process_index() == 0 and path.is_dir() and not (path / "score").exists():
+        (path / "score").mkdir()
+        files.write_json(path / "score" / "metadata", {"score": float(score)})
+
+
+def _folder(checkpoints: Checkpoints) -> Path:
+    return Path(checkpoints.best.directory)
+
+
+def _first_says(answer: bool) -> bool:
+    """What the first process finds, since others may look at a disk when it has changed."""
+    return any_process(answer and jax.process_index() == 0)
 
 
 def best_first(folder: Path) -> list[Path]:

@@ -101,17 +101,19 @@ def begin(
         if restored:
             step, state = restored["step"], restored["state"]
             progress = from_json(restored["progress"], name=f"{restored['path']}/progress/metadata")
+            score = score_of(
+                progress.best_value,
+                metric=watched.metric,
+                direction=outside.directions(watched.metrics).get(watched.metric),
+            )
             if progress.best_step == step and best_lost:
-                score = score_of(
-                    progress.best_value,
-                    metric=watched.metric,
-                    direction=outside.directions(watched.metrics).get(watched.metric),
-                )
                 checkpoint.save_best(checkpoints, step, state.variables(), score=score)
             elif progress.best_step is not None and best_lost:
                 told = f"{workdir}: {best_lost}; the next evaluation makes another"
                 warnings.warn(told, stacklevel=2)
                 progress = dataclasses.replace(progress, best_value=None)
+            elif progress.best_step is not None and score is not None:
+                checkpoint.note_score(checkpoints, progress.best_step, score=score)
             if config_change == "extend" and step < run.total_steps:
                 progress = dataclasses.replace(progress, status="running", since_best=0)
         else:

@@ -7,6 +7,7 @@ import pytest
 
 from mclf_jax import config as config_lib
 from mclf_jax.run import directory as rundir
+from mclf_jax.run import restore
 from mclf_jax.train import train
 from tests import ROOT
 from tests.compat import make
@@ -48,7 +49,10 @@ def test_a_run_predicts_embeds_and_is_evaluated_as_it_was():
 )
 def test_a_stopped_run_goes_on_to_the_same_end(name, tmp_path):
     run = tmp_path / "stopped" / name
-    assert train(rundir.read_config(run), workdir=run).step == make.STEPS
+    outcome = train(rundir.read_config(run), workdir=run)
+    assert outcome.step == make.STEPS
+    # Weights were saved without a score then, and give way to better ones alone.
+    assert restore.best_step(run / "checkpoints") == outcome.best_step
     found, before = make.state_of(run), expected(f"state.{name}.")
     assert sorted(found) == sorted(before)
     for leaf, value in before.items():

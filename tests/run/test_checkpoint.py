@@ -1,5 +1,7 @@
 """Which checkpoints stay, and what is read back of them on other devices."""
 
+import shutil
+
 import jax
 import numpy as np
 import pytest
@@ -44,6 +46,30 @@ def test_the_last_some_on_the_way_and_the_best_stay(tmp_path):
         jax.tree.map(np.testing.assert_array_equal, found, state_of(step).variables())
     with pytest.raises(ValueError, match="no checkpoint of step 4; there are those of steps 8, 12"):
         restore.restore_step(tmp_path, variables, step=4)
+
+
+def test_before_anything_is_changed_the_last_state_is_whole(tmp_path):
+    """Who waits for it there, to send it, waits for nothing that is not to come."""
+    seen = []
+    checkpoints = checkpoint.open_checkpoints(
+        tmp_path, before_save=lambda: seen.append(there(tmp_path, "latest"))
+    )
+    for step in (1, 2, 3):
+        checkpoint.save(checkpoints, step, state=state_of(step), progress={})
+    checkpoint.close(checkpoints)
+    assert seen == [[], [1], [1, 2]]
+
+
+def test_weights_without_a_score_are_given_theirs(tmp_path):
+    checkpoints = checkpoint.open_checkpoints(tmp_path)
+    checkpoint.save_best(checkpoints, 1, state_of(1).variables(), score=0.9)
+    shutil.rmtree(tmp_path / "best" / "1" / "score")  # as earlier versions leave them
+    assert checkpoint.is_among_best(checkpoints, 2, score=0.5)
+    checkpoint.note_score(checkpoints, 1, score=0.9)
+    assert not checkpoint.is_among_best(checkpoints, 2, score=0.5)
+    checkpoint.save_best(checkpoints, 2, state_of(2).variables(), score=0.5)
+    checkpoint.close(checkpoints)
+    assert there(tmp_path, "best") == [1]
 
 
 def test_without_scores_the_newest_are_the_best(tmp_path):
