@@ -151,7 +151,7 @@ def measure(
     checks.positive("--seconds", seconds, unit="s")
     began_s = time.monotonic()
     run = setup.build(config)
-    mesh = parallel.make_mesh(config.runtime.num_devices)
+    mesh = parallel.make_mesh(config.runtime.num_devices, groups=config.runtime.num_groups)
     setup.check_batch_size(config, mesh)
     opened_s = time.monotonic()
     tried = _settings(config, workers=workers, threads=threads, prefetch=prefetch)
