@@ -60,7 +60,7 @@ def test_the_run_is_removed_while_it_trains(tmp_path, monkeypatch, hooks, remove
         nonlocal count
         count += 1
         seal(folder)
-        if count == 6:  # when the second state and its progress are complete
+        if count == 8:  # when the second state and its progress are complete
             shutil.rmtree(run / removed, ignore_errors=True)
 
     monkeypatch.setattr(checksums, "seal", removing)
