@@ -47,7 +47,13 @@ def benchmark(
     how = {"num_folds": num_folds, "num_seeds": num_seeds, "num_windows": num_windows}
     probes = {}
     for name, where in tasks.items():
-        place = dict(where) if isinstance(where, Mapping) else {"path": str(where)}
+        place = dict(where) if isinstance(where, Mapping) else {"path": where}
+        if not {"path"} <= set(place) <= {"path", "column"}:
+            raise ValueError(
+                f"tasks has {name!r}: {where}; it must be a folder, or {{'path': ...}} with a "
+                "'column' if wanted"
+            )
+        place["path"] = str(place["path"])
         probes |= dict(probes_of(name, **place, **how))
     results = run(config, settings, workdir=workdir, probes=probes)
     skipped = {r["name"]: r["status"] for r in results if r["status"] != "finished"}

@@ -98,6 +98,8 @@ def test_an_exported_file_becomes_the_same_network(finished_run, tmp_path, quick
 def test_from_python(tmp_path):
     with pytest.raises(ValueError, match="tasks is empty; name at least one"):
         benchmark({"a": "runs/a"}, {}, workdir=tmp_path)
+    with pytest.raises(ValueError, match="tasks has 'notes': {'folder': 'N'}; it must be a folder"):
+        benchmark({"a": "runs/a"}, {"notes": {"folder": "N"}}, workdir=tmp_path)
     tasks = {"notes": {"path": "N", "column": "pitch"}, "gtzan": "G"}
     found = benchmark({"a": tmp_path / "gone"}, tasks, workdir=tmp_path / "out")
     assert found["rows"] == found["columns"] == []
