@@ -3,8 +3,9 @@
 `pull` brings the copy up to date, `push` the storage. A push writes files first, then `mirror.json`
 with their names and a new token, and removes last what is gone: whoever pulls takes what is named
 there, so a push that was cut off counts for nothing. The copy knows the token of its last pull or
-push. If the storage still has that one, nobody else wrote there, and what the copy has more is new;
-if not, the storage is right, and the copy becomes what it says.
+push. If the storage still has that one, nobody else works there, and what the copy has more is new;
+if not, the storage is right, and the copy becomes what it says. What is added beside a run, such as
+a report, leaves the token as it is.
 """
 
 import concurrent.futures
@@ -85,7 +86,8 @@ class Mirror:
         """Bring the storage up to date; the number of files that were new or other.
 
         Args:
-            claim: "always": write there even if nothing is new, so that nobody else's push passes.
+            claim: "always": write there even if nothing is new, so that nobody else's push passes;
+                "beside": add to what somebody else may be working on, whose pushes pass as before.
 
         Raises:
             StorageError: the storage cannot be written to, or somebody else wrote there.
@@ -96,17 +98,14 @@ class Mirror:
             gone = sorted(known.files.keys() - here.keys())
             if not (changed or gone or claim == "always"):
                 return 0
-            told = self._told()
-            if (told["token"] if told else "") != known.token:
-                raise StorageError(
-                    f"another process has written to {self.url} since this one read it, and what "
-                    f"is there is left as it is; what this one wrote is in {self.folder} until the "
-                    "next command with that path"
-                )
+            self._told_as_known(known)
             sent = {name for name in self._each(self._send, changed) if name}
-            token = secrets.token_hex(8)
-            names = sorted({name for name in here if name not in changed} | sent)
-            content = json.dumps({"token": token, "names": names}).encode()
+            told = self._told_as_known(known)  # sending may take long
+            token = known.token if claim == "beside" else ""
+            token = token or secrets.token_hex(8)
+            own = {name for name in here if name not in changed} | sent
+            beside = set(told["names"] if told else ()) - known.files.keys() - here.keys()
+            content = json.dumps({"token": token, "names": sorted(own | beside)}).encode()
             try:
                 self._ask(f"writing {self.url}/{MANIFEST}", self._fs.pipe_file, MANIFEST, content)
             except FileNotFoundError as error:
@@ -114,7 +113,8 @@ class Mirror:
             for name in gone:
                 self._remove(name)
             there = self._there()
-            same = {name: {"key": there.get(name), "stat": here[name]} for name in names}
+            same = {name: dict(known.files[name]) for name in own - sent}
+            same |= {name: {"key": there.get(name), "stat": here[name]} for name in sent}
             self._remember(_Known(token, same))
             return len(sent) + len(gone)
 
@@ -190,6 +190,17 @@ class Mirror:
             raise StorageError(
                 f"{self.url}/{MANIFEST} is damaged; remove it, and all files that are there count"
             ) from error
+
+    def _told_as_known(self, known: _Known) -> dict[str, Any] | None:
+        """The same; a StorageError if it is not of the last pull or push of this copy."""
+        told = self._told()
+        if (told["token"] if told else "") != known.token:
+            raise StorageError(
+                f"another process has written to {self.url} since this one read it, and what "
+                f"is there is left as it is; what this one wrote is in {self.folder} until the "
+                "next command with that path"
+            )
+        return told
 
     def _send(self, name: str) -> str | None:
         """The name, or None if the file is gone by now."""

@@ -59,7 +59,7 @@ def copied(field: str, path: str | os.PathLike) -> Iterator[Path]:
         if local.is_dir() and not mirror.here():
             raise FileNotFoundError(f"{field} is {mirror.url}; nothing is there")
         yield local
-        if mirror.push():
+        if mirror.push(claim="beside"):
             progress.say(f"{mirror.url} is up to date")
 
 

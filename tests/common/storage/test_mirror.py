@@ -106,6 +106,34 @@ def test_of_two_that_write_the_second_is_refused(machines, recwarn):
     assert read(a) == {"config": "of b again"}
 
 
+def test_a_report_stops_nobody_who_trains(machines):
+    url = memory.new_url()
+    a = machines("a", url)
+    write(a, config="1")
+    a.push(claim="always")
+    machines("b", url)
+    with working.copied("run", url) as copy:
+        (copy / "report").write_text("of 5")
+    write(a, checkpoints__5="x")
+    assert a.push() == 1
+    expected = {"config": "1", "report": "of 5", "checkpoints/5": "x"}
+    assert read(machines("c", url)) == expected
+    a.pull()
+    assert read(a) == expected
+    with working.copied("run", url) as copy:
+        (copy / "report").write_text("of 10")
+    write(a, checkpoints__10="y")
+    a.push()
+    a.pull()
+    assert read(a) == expected | {"report": "of 10", "checkpoints/10": "y"}
+    # Nor does it put back what was there before.
+    with pytest.raises(StorageError, match="another process"), working.copied("run", url) as copy:
+        (copy / "report").write_text("of 5 again")
+        write(a, checkpoints__15="z")
+        a.push()
+    assert fsspec.filesystem("memory").cat_file(f"{url}/report") == b"of 10"
+
+
 def test_what_was_put_there_by_hand_is_read_and_what_is_removed_forgotten(machines, tmp_path):
     url = memory.new_url()
     (tmp_path / "d").mkdir()
