@@ -18,6 +18,7 @@ from typing import Any
 from etils import epath
 
 from mclf_jax.common import checks, files, walk
+from mclf_jax.common.storage import places
 from mclf_jax.common.text import documents
 
 SONGS_PER_SHARD = 1000
@@ -115,14 +116,22 @@ def absolute(path: str | os.PathLike) -> str:
     return path
 
 
+def _place(folder: str | os.PathLike) -> epath.Path:
+    path = absolute(folder)
+    if (scheme := path.partition("://")[0]) in places.SCHEMES:
+        places.filesystem(scheme)  # says which extra is missing
+    return epath.Path(path)
+
+
 def open_catalogue(folder: str | os.PathLike) -> Catalogue:
     """The catalogue in a folder.
 
     Raises:
         FileNotFoundError: there is none.
         ValueError: what is there is damaged, or of a later version.
+        ImportError: a package for the storage that it is on is missing.
     """
-    place = epath.Path(absolute(folder))
+    place = _place(folder)
     if not (place / _MANIFEST).exists():
         raise FileNotFoundError(
             f"{folder} is no catalogue: it has no {_MANIFEST}, which `mclf catalogue` writes"
@@ -155,7 +164,7 @@ def begin(
     Raises:
         ValueError: what is there is of another network, other songs or other shards.
     """
-    place = epath.Path(absolute(folder))
+    place = _place(folder)
     checks.at_least("songs_per_shard", 1 if songs_per_shard is None else songs_per_shard, 1)
     paths = sorted({absolute(path) for path in paths})
     size, per_shard = 0, songs_per_shard or SONGS_PER_SHARD

@@ -1,10 +1,12 @@
 """The folder of a catalogue: stable shards, and refusals of what is not of it."""
 
 import json
+import sys
 
 import pytest
 
 from mclf_jax.catalogue.folder import begin, open_catalogue
+from mclf_jax.common.storage import places
 from tests.catalogue.made import NETWORK, network
 
 PATHS = [f"/songs/{name}.wav" for name in ("b", "a", "d", "caf\udce9", "line\nend")]
@@ -27,6 +29,13 @@ def test_paths_are_those_of_every_process(tmp_path, monkeypatch):
     assert catalogue.songs_per_shard == 1000
     with pytest.raises(ValueError, match="http://x/y.wav is on no known storage; allowed: gs://"):
         begin("out", ["http://x/y.wav"], network=NETWORK)
+
+
+def test_a_folder_on_storage_says_what_it_needs(monkeypatch):
+    monkeypatch.setitem(sys.modules, "s3fs", None)
+    places.filesystem.cache_clear()
+    with pytest.raises(ImportError, match=r"pip install 'mclf-jax\[cloud\]'"):
+        open_catalogue("s3://bucket/songs.catalogue")
 
 
 def test_it_goes_on_with_what_is_done(tmp_path):
