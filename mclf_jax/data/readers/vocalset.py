@@ -117,7 +117,7 @@ def _excerpts(item: Item, excerpt_s: float, skipped: list[tuple[str, str]]) -> l
     try:
         sound = open_sound(item.file)
     except AudioError as error:
-        skipped.append((item.item_id, str(error)))
+        skipped.append((item.item_id, error.reason))
         return []
     count = int(sound.num_frames / sound.sample_rate_hz // excerpt_s)
     if not count:
