@@ -1,7 +1,8 @@
 """The page of a model on data that it never saw, beside the run or the file that it comes from."""
 
 import os
-from collections.abc import Mapping
+import warnings
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -32,12 +33,22 @@ def write_report(found: Mapping[str, Any], out: str | os.PathLike) -> dict[str, 
     """
     report, out = found["report"], Path(out)
     path = report.save(out)
-    others = [load_report(out, split) for split in saved_splits(out) if split != report.split]
-    others = [one for one in others if _of(one) == _of(report)]
+    others = [one for one in _others(out, report) if _of(one) == _of(report)]
     parts = Experiment(config_lib.base(), found["source"], found["model"])
     how = {"taggram_of": found["taggram_of"], **hearing(parts)}
     page = write_scores_page(out, reports=[report, *others], folder="", **how)
     return {"report": path, "page": page}
+
+
+def _others(out: Path, report: Report) -> Iterator[Report]:
+    """Reports of other splits that are there; those that cannot be read are told of."""
+    for split in saved_splits(out):
+        if split == report.split:
+            continue
+        try:
+            yield load_report(out, split)
+        except ValueError as error:
+            warnings.warn(f"{error}; the page is without {split}", stacklevel=3)
 
 
 def _of(report: Report) -> tuple[Any, ...]:

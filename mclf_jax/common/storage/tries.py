@@ -7,6 +7,7 @@ which the environment names.
 import atexit
 import collections
 import contextlib
+import errno
 import os
 import tempfile
 import time
@@ -24,6 +25,8 @@ _JOURNAL = "MCLF_JAX_STORAGE_JOURNAL"
 # Another try finds the same. Missing credentials have a class of their own in each library.
 _FINAL = (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError)
 _FINAL += (ImportError, ValueError, TypeError, NotImplementedError)
+# Of the disk that a copy is on, which `disk.explained` has words for.
+_OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 _NO_CREDENTIALS = ("NoCredentialsError", "PartialCredentialsError", "DefaultCredentialsError")
 
 
@@ -53,6 +56,8 @@ def attempt(what: str, request: Callable[[], T]) -> T:
             if type(error).__name__ in _NO_CREDENTIALS:
                 advice = "`aws configure`, or `gcloud auth application-default login`"
                 raise StorageError(f"{what} needs credentials ({said}): {advice}") from error
+            if isinstance(error, OSError) and error.errno in _OF_THE_DISK:
+                raise
             if isinstance(error, _FINAL):
                 raise StorageError(f"{what} is refused ({said})") from error
             if number == TRIES:

@@ -104,7 +104,7 @@ class Account:
         text += f"; {songs_per_s / self._mesh.size:.3g} songs/s on each device"
         if self._starvation.starved_steps:
             starved, of = self._starvation.starved_steps, self._starvation.total_steps
-            text += f"; {starved} of {of} steps waited for input"
+            text += f"; {starved} of the {of} steps since its last start waited for input"
         if flops := self._flops.get(self._stage):
             text += f"; {flops / 1e9:.4g} GFLOP a step"
         if share := self._utilisation(songs_per_s).get("utilisation"):

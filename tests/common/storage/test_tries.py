@@ -1,6 +1,7 @@
 """Requests that fail are made again, so often, and counted."""
 
 import concurrent.futures
+import errno
 import multiprocessing
 
 import pytest
@@ -69,3 +70,11 @@ def test_other_processes_count_too():
     with concurrent.futures.ProcessPoolExecutor(1, mp_context=spawn) as pool:
         list(pool.map(_retry_once, range(3)))
     assert since(before)["retried"] == 3
+
+
+def test_a_full_disk_is_no_fault_of_the_storage():
+    before = tries.counts()
+    with pytest.raises(OSError, match="No space left") as caught:
+        tries.attempt("receiving x", failing(1, OSError(errno.ENOSPC, "No space left on device")))
+    assert not isinstance(caught.value, tries.StorageError)
+    assert not any(since(before).values())
