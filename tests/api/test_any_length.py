@@ -205,7 +205,7 @@ def test_files_are_heard_as_arrays_are(tmp_path, ending, rate_hz):
         )
 
 
-@pytest.mark.parametrize("cut", [{}, {"hop_s": 1.0}, {"window_s": 3.0, "hop_s": 1.0}])
+@pytest.mark.parametrize("cut", [{}, {"window_s": 3.0, "hop_s": 1.0}])
 @pytest.mark.slow
 def test_half_an_hour_is_never_held(tmp_path, cut):
     path = tmp_path / "long.wav"

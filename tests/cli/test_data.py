@@ -3,25 +3,21 @@
 import csv
 import json
 import shutil
-import subprocess
-import sys
 
 import numpy as np
 import pytest
 import soundfile
 
 from mclf_jax import data
-from tests import ROOT
+from tests import commands
 
 RATE_HZ = 8000
 
 
-def mclf(*arguments, code=0):
-    command = [sys.executable, "-m", "mclf_jax.cli.main", *map(str, arguments)]
-    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
-    assert result.returncode == code, result.stdout + result.stderr
-    assert "Traceback" not in result.stderr
-    return result
+def mclf(*words, run_it=commands.mclf, code=0):
+    said = run_it(*words, code=code)
+    assert "Traceback" not in said.stderr
+    return said
 
 
 def melody(seed, *, seconds=6.0):
@@ -60,9 +56,8 @@ def write_manifest(folder, rows):
 @pytest.fixture(scope="module")
 def prepared(songs, tmp_path_factory):
     out = tmp_path_factory.mktemp("prepared")
-    made = mclf(
-        "data", "prepare", "folder", "--from", songs, "--out", out, "--sample-rate-hz", RATE_HZ
-    )
+    words = ("--from", songs, "--out", out, "--sample-rate-hz", RATE_HZ)
+    made = mclf("data", "prepare", "folder", *words, run_it=commands.process)
     assert "1 skipped" in made.stdout
     return out
 
@@ -87,6 +82,7 @@ def test_prepared_data_train_and_evaluate(prepared, tmp_path):
     small = ("n_channels=4", "num_blocks=3")
     config = f"configs/folder.py:data=prepared,path={prepared},window_s=1,steps=6"
     changes = [f"--config.model.args.{change}" for change in small]
+    changes += ["--config.runtime.num_devices=1"]
     mclf(
         "train", "--config", config, "--workdir", tmp_path, *changes, "--config.train.batch_size=4"
     )

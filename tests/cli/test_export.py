@@ -1,21 +1,11 @@
 """`mclf export`, and what the other commands make of what it writes."""
 
-import subprocess
-import sys
-
 import pytest
 import soundfile
 
-from tests import ROOT
+from tests.commands import mclf, process
 from tests.export.bundles import RATE_HZ, song
 from tests.small_run import write_run
-
-
-def mclf(*arguments, code=0):
-    command = [sys.executable, "-m", "mclf_jax.cli", *map(str, arguments)]
-    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
-    assert result.returncode == code, result.stdout + result.stderr
-    return result
 
 
 @pytest.mark.slow
@@ -25,8 +15,11 @@ def test_a_file_tags_as_the_run_does(tmp_path):
     for name in ("a", "b"):
         soundfile.write(tmp_path / f"{name}.wav", song(seed=ord(name)), RATE_HZ)
     said = mclf("predict", run, tmp_path / "a.wav", tmp_path / "b.wav").stdout
-    for out in (["--out", tmp_path / "x.mclf"], ["--to", "huggingface", "--out", tmp_path / "hub"]):
-        done = mclf("export", run, *out)
+    for run_it, *out in (
+        (process, "--out", tmp_path / "x.mclf"),
+        (mclf, "--to", "huggingface", "--out", tmp_path / "hub"),
+    ):
+        done = run_it("export", run, *out)
         assert "read back: scores differ by" in done.stdout
         assert f"next: mclf predict {out[-1]}" in done.stdout
         assert mclf("predict", out[-1], tmp_path / "a.wav", tmp_path / "b.wav").stdout == said

@@ -59,7 +59,7 @@ def test_attention_weighs_windows_for_each_label_or_for_all():
     assert combine(rows, "attention", task="single_label").sum() == pytest.approx(1)
 
 
-def test_a_tagger_and_its_export_say_what_was_asked_for(tmp_path, quick_compiles):
+def test_a_tagger_and_its_export_say_what_was_asked_for(tmp_path):
     audio = np.random.default_rng(0).standard_normal((6, 500)).astype(np.float32)
     audio *= np.linspace(0.1, 1, 6)[:, None] ** 2
     run = write_run(tmp_path / "run", audio, task="multi_label")

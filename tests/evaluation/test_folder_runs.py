@@ -15,7 +15,7 @@ from mclf_jax.run.directory import read_config, read_meta
 from mclf_jax.train import train
 from tests.recipes import ROOT
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("quick_compiles")]
+pytestmark = pytest.mark.slow
 
 
 def write_songs(root, *, num_samples):

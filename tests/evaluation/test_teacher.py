@@ -19,7 +19,6 @@ from mclf_jax.run.directory import read_config, read_meta
 from tests.small_run import LABELS, small_model, write_run
 from tests.songs import Songs
 
-pytestmark = pytest.mark.usefixtures("quick_compiles")
 INDICES = np.arange(1, 24, 2)
 KIND = {"task": "single_label", "label_names": LABELS}
 

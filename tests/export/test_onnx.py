@@ -12,7 +12,6 @@ from mclf_jax.export.bundle import Bundle, window_outputs
 from tests.export.bundles import small_bundle
 from tests.models.test_networks import SMALL, small
 
-pytestmark = pytest.mark.usefixtures("quick_compiles")
 LABELS = tuple("abcdefghij")
 
 

@@ -18,8 +18,6 @@ from mclf_jax.export import archive, huggingface
 from mclf_jax.run import checkpoint, directory, experiment
 from tests.models.test_networks import SMALL
 
-pytestmark = pytest.mark.usefixtures("quick_compiles")
-
 FAST = ("fcn", "musicnn", "wav2vec")
 EACH = [
     name if name in FAST else pytest.param(name, marks=pytest.mark.slow)

@@ -28,7 +28,7 @@ def bundle():
 
     features = {"sample_rate_hz": RATE_HZ, "n_fft": 256, "hop_length": 128, "n_mels": 16}
     model = small_model(window_s=0.8, features=features)
-    variables = model.init(jax.random.key(1))
+    variables = jax.jit(model.init)(jax.random.key(1))
     variables["batch_stats"]["spec_bn"] = {"mean": np.full(1, -30.0), "var": np.full(1, 400.0)}
     return Bundle(
         (model,),

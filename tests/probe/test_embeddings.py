@@ -47,7 +47,7 @@ def test_embeddings_are_the_network_s_own(run):
     audio = np.stack(
         [parts.source.read(i, start_sample=start, num_samples=500) for i, start in windows]
     )
-    expected = parts.model.apply(variables, audio)["embedding"]
+    expected = jax.jit(parts.model.apply)(variables, audio)["embedding"]
     np.testing.assert_allclose(found.vectors, expected, rtol=1e-3, atol=1e-3)
 
 
@@ -65,7 +65,7 @@ def test_the_encoder_is_frozen(run):
     model, abstract = parts.model, jax.eval_shape(parts.model.init, jax.random.key(0))
     assert jax.tree.leaves(abstract["batch_stats"])
     variables = load_variables(run, model, parallel.make_mesh(1))["variables"]
-    _, moved = model.apply_train(
+    _, moved = jax.jit(model.apply_train)(
         variables["params"],
         {"batch_stats": variables["batch_stats"]},
         np.random.default_rng(0).standard_normal((4, *model.input_shape)).astype("f4"),

@@ -37,7 +37,7 @@ FINGERPRINT = ["before"]
 
 
 @pytest.mark.slow
-def test_pretrained_probed_and_tuned(tmp_path, capsys, monkeypatch, quick_compiles):
+def test_pretrained_probed_and_tuned(tmp_path, capsys, monkeypatch):
     config = tiny_config(train__num_steps=2, eval__every_steps=2, runtime__num_devices=1)
     settings = [(f"simclr,seed={seed}", SIMCLR | {"seed": seed}) for seed in (0, 1)]
     settings.append(("tuned,seed=0", {"init.path": run_of("simclr,seed=0"), "seed": 0}))

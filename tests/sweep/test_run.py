@@ -140,7 +140,7 @@ def test_what_cannot_be_is_refused_before_training(settings, message, tmp_path):
 
 
 @pytest.mark.slow
-def test_runs_tabulates_and_goes_on(tmp_path, capsys, quick_compiles):
+def test_runs_tabulates_and_goes_on(tmp_path, capsys):
     settings = list(grid({"model.args.n_channels": (2,), "seed": (0, 1)}))
     settings += [
         ("broken", {"optim.learning_rate": 1e30, "optim.name": "sgd"}),

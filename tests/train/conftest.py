@@ -3,6 +3,7 @@
 import pytest
 
 from mclf_jax.train import train
+from tests.conftest import compiling_quickly
 from tests.tiny import tiny_config
 
 
@@ -10,4 +11,5 @@ from tests.tiny import tiny_config
 def straight(tmp_path_factory):
     """(workdir, outcome) of a run that nothing stopped; to be read, or copied."""
     workdir = tmp_path_factory.mktemp("runs") / "straight"
-    return workdir, train(tiny_config(), workdir=workdir)
+    with compiling_quickly():  # as those that end as it does
+        return workdir, train(tiny_config(), workdir=workdir)

@@ -74,7 +74,7 @@ def _config(target, arguments, **changes):
 
 
 @pytest.fixture
-def workdir(tmp_path, quick_compiles):
+def workdir(tmp_path):
     return tmp_path / "run"
 
 

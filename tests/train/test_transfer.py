@@ -138,7 +138,7 @@ def test_a_file_of_weights_with_a_last_layer_does_not_say_for_what(weights):
 
 
 @pytest.mark.slow
-def test_a_self_supervised_run_goes_on_with_labels(tmp_path, quick_compiles):
+def test_a_self_supervised_run_goes_on_with_labels(tmp_path):
     changes = {
         "objective__name": "simclr",
         "train__num_steps": 2,

@@ -15,7 +15,6 @@ from mclf_jax.train import setup as training
 from tests.songs import Songs
 from tests.tiny import final_arrays, tiny_config
 
-pytestmark = pytest.mark.usefixtures("quick_compiles")
 FEW = {"data__fraction": 0.5, "objective__name": "consistency"}
 OTHERS = {"unlabelled__name": "others", "objective__name": "consistency"}
 

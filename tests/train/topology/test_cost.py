@@ -17,7 +17,6 @@ def config():
     return tiny_config(augment__num_time_masks=1, model__args__num_blocks=1)
 
 
-@pytest.mark.usefixtures("quick_compiles")
 def test_cost_on_virtual_devices(monkeypatch, capsys):
     found = cost_of(config(), topology="cpu:4")
     assert (found.num_devices, found.songs, found.roofline()) == (4, 2, None)
