@@ -18,6 +18,7 @@ import json
 import logging
 import os
 import secrets
+import time
 import traceback
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -30,21 +31,37 @@ from mclf_jax.common.text import tables
 
 
 class TensorBoard:
-    """Scalars in `tensorboard/`, as kind/name."""
+    """Scalars in `tensorboard/`, as kind/name.
+
+    Written where it is called: the thread of tensorboardX's `SummaryWriter` dies of a full disk,
+    and whoever writes then waits for it for ever.
+    """
 
     def __init__(self, workdir: Path, *, config: Mapping[str, Any], first_step: int):
-        from tensorboardX import SummaryWriter
+        from tensorboardX.event_file_writer import EventsWriter
+        from tensorboardX.proto.event_pb2 import Event, SessionLog  # pyright: ignore
 
         # It warns, not saying of what, of metrics that are undefined, which is no fault.
         logging.getLogger("tensorboardX.x2num").setLevel(logging.ERROR)
-        self._board = SummaryWriter(str(workdir / "tensorboard"), purge_step=first_step + 1)
+        folder = workdir / "tensorboard"
+        folder.mkdir(parents=True, exist_ok=True)
+        self._event, self._events = Event, EventsWriter(str(folder / "events"))
+        # Hides what an earlier try wrote of steps that come again.
+        self._add(first_step + 1, session_log=SessionLog(status=SessionLog.START))
+        self._events.flush()
 
     def write(self, kind: str, step: int, values: Mapping[str, float]) -> None:
+        from tensorboardX.summary import scalar
+
         for name, value in values.items():
-            self._board.add_scalar(f"{kind}/{name}", value, step)
+            self._add(step, summary=scalar(f"{kind}/{name}", value))
+        self._events.flush()
 
     def close(self) -> None:
-        self._board.close()
+        self._events.close()
+
+    def _add(self, step: int, **content: Any) -> None:
+        self._events.write_event(self._event(wall_time=time.time(), step=step, **content))
 
 
 class Csv:
