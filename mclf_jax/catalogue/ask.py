@@ -138,7 +138,7 @@ def _own(catalogue: Catalogue, song: str) -> dict[str, Any] | None:
     for number in catalogue.done():
         (table,) = rows.read(catalogue, ("path",), numbers=[number])
         path = table["path"]
-        meant = pc.or_(pc.equal(path, whole), pc.ends_with(path, pattern=end))
+        meant = pc.or_(pc.equal(path, whole), pc.ends_with(path, pattern=end))  # pyright: ignore
         for row in np.flatnonzero(meant.to_numpy()).tolist():
             if path[row].as_py() == whole:
                 return _embedding(catalogue, number, row)
