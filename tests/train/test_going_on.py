@@ -88,12 +88,13 @@ def test_a_phase_starts_with_the_best_weights(tmp_path, monkeypatch):
     def judge_as_told(progress, values, *, step, **settings):
         return judge(progress, {"loss": losses[step]}, step=step, **settings)
 
-    def noting_save(checkpoints, step, *, state, progress, best_variables=None):
+    def noting_save(checkpoints, step, *, state, progress, best_variables=None, **score):
         if step == 7 and not saved.get(7):
             saved[7] = "lost"
             raise OSError("no space left on device")
         saved[step] = jax.device_get({"state": state, "best": best_variables})
-        save(checkpoints, step, state=state, progress=progress, best_variables=best_variables)
+        content = {"state": state, "progress": progress, "best_variables": best_variables}
+        save(checkpoints, step, **content, **score)
 
     monkeypatch.setattr(train_module, "judge", judge_as_told)
     straight = train(tiny_config(**PHASES), workdir=tmp_path / "straight")
