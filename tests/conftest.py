@@ -3,7 +3,6 @@
 import collections
 import contextlib
 import functools
-import gc
 import os
 import pathlib
 import tempfile
@@ -59,17 +58,6 @@ def pytest_collection_modifyitems(items):
             seen[test] += 1
             if seen[test] > mark.args[0]:
                 item.add_marker("slow")
-
-
-@pytest.hookimpl(trylast=True)
-def pytest_collection_finish():
-    """What is imported stays, and tracing makes much that does: it is not looked through so often.
-
-    With the usual thresholds the garbage collector takes a fifth of the time of tracing a step.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(100_000, 10, 10)
 
 
 @pytest.fixture(autouse=True)
