@@ -23,7 +23,6 @@ from mclf_jax.common.text import documents
 
 SONGS_PER_SHARD = 1000
 _MANIFEST, _LIST = "catalogue.json", "songs.jsonl"
-_STORAGES = ("gs://", "s3://", "az://")  # of epath
 _SHARD = re.compile(r"shard-(\d+)-of-\d+\.parquet")
 _LIKE = {
     "format": int,
@@ -109,17 +108,13 @@ def absolute(path: str | os.PathLike) -> str:
         ValueError: it is on a storage that nobody here can read.
     """
     path = os.fspath(path)
-    if "://" not in path:
-        return os.path.abspath(path)
-    if not path.startswith(_STORAGES):
-        raise ValueError(f"{path} is on no known storage; allowed: {', '.join(_STORAGES)}, a disk")
-    return path
+    return places.check("path", path) if files.is_remote(path) else os.path.abspath(path)
 
 
 def _place(folder: str | os.PathLike) -> epath.Path:
     path = absolute(folder)
-    if (scheme := path.partition("://")[0]) in places.SCHEMES:
-        places.filesystem(scheme)  # says which extra is missing
+    if files.is_remote(path):
+        places.filesystem(path.partition("://")[0])  # says which extra is missing
     return epath.Path(path)
 
 

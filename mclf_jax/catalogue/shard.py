@@ -3,10 +3,10 @@
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import jax
-from etils import epath
 
 from mclf_jax.api import Tagger
 from mclf_jax.audio.decode import AudioError
@@ -107,11 +107,11 @@ def _raise_of_network(error: Exception) -> None:
 
 def _storage_fails(path: str) -> bool:
     """Whether there is a file that cannot be read to its end, as of a network that is down."""
-    # To open a pipe would be to wait for ever.
-    if "://" not in path and not os.path.isfile(path):
+    # To open a pipe would be to wait for ever, and object storage has been waited for.
+    if not os.path.isfile(path):
         return False
     try:
-        with epath.Path(path).open("rb") as file:
+        with Path(path).open("rb") as file:
             while file.read(_BYTES_AT_ONCE):
                 pass
     except OSError as error:

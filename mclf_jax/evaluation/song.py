@@ -1,5 +1,6 @@
 """A song to listen to: a file, the bytes of one, or an array, as windows at a network's rate."""
 
+import functools
 import os
 import tempfile
 import warnings
@@ -121,16 +122,16 @@ def _mono(array: np.ndarray) -> np.ndarray:
 
 def _fetched(url: str) -> Any:
     """A file on disk of what is on object storage (`gs://`, `s3://`)."""
-    from etils import epath
+    from mclf_jax.common.storage import places, tries
 
     try:
-        return _as_file(epath.Path(url).read_bytes())
+        storage = places.filesystem(places.check("it", url).partition("://")[0])
+        content = tries.attempt("fetching it", functools.partial(storage.cat_file, url))
     except FileNotFoundError:
         raise AudioError(url, "no such file") from None
-    except KeyError:
-        raise AudioError(url, "no such storage: it may be gs://, s3:// or az://") from None
-    except OSError as error:
-        raise AudioError(url, f"it cannot be fetched ({error})") from error
+    except (ValueError, tries.StorageError) as error:
+        raise AudioError(url, str(error)) from error
+    return _as_file(content)
 
 
 def _as_file(audio: bytes | BinaryIO) -> Any:
