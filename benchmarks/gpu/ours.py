@@ -40,6 +40,9 @@ def main() -> None:
     case = CASES[arguments.size][arguments.name]
     device = jax.devices(arguments.device)[0]
     say(kind="device", device=device.device_kind, jax=jax.__version__)
+    # First, since PyTorch's side needs the weights.
+    for found in parity(case, arguments.name, device, out=arguments.out):
+        say(kind="parity", network=arguments.name, **found)
     with jax.default_device(device):
         for precision in PRECISIONS:
             try:
@@ -48,8 +51,6 @@ def main() -> None:
                 found = {"error": f"{type(error).__name__}: {str(error)[:300]}"}
             say(kind="step", by="mclf_jax", network=arguments.name, precision=precision, **found)
             gc.collect()
-    for found in parity(case, arguments.name, device, out=arguments.out):
-        say(kind="parity", network=arguments.name, **found)
 
 
 def measure(case: Case, precision: str, device: jax.Device, *, seconds: float) -> dict[str, Any]:
