@@ -5,7 +5,7 @@
 #   ./launch/gpu_check.sh installed --device cpu   small, to see that all of it works
 # Further options are those of benchmarks/gpu/check.py; results are in gpu_check/ unless --out says.
 set -euo pipefail
-seconds=480
+seconds=475
 [ $# -ge 1 ] || { sed -n '2,6s/^# \{0,1\}//p' "$0" >&2; exit 2; }
 wheels=$1
 shift

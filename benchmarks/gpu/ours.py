@@ -153,7 +153,7 @@ def parity(case: Case, name: str, device: jax.Device, *, out: Path) -> list[dict
             return np.asarray(apply(*jax.device_put((variables, x), on)), np.float32)
 
     with jax.default_device(cpu):
-        variables = jax.device_get(plain.init(jax.random.key(0)))
+        variables = jax.device_get(jax.jit(plain.init)(jax.random.key(0)))
     expected = logits(plain, variables, cpu, "float32")
     arrays = {f"weight {key}": array for key, array in to_torch(plain, variables).items()}
     np.savez(weights_file(out, name), x=x, logits=expected, **arrays)

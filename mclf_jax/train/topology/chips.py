@@ -38,6 +38,7 @@ CHIPS = {
 }
 
 
+# Dense, in FLOP/s, by the name that JAX gives to a device and the precision of a matrix product.
 _TPU_KINDS = {
     "TPU v4": "v4",
     "TPU v5 lite": "v5e",
@@ -47,27 +48,29 @@ _TPU_KINDS = {
     "TPU v6 lite": "v6e",
     "TPU v6e": "v6e",
 }
-# Dense, in FLOP/s in bfloat16, by the name that JAX gives to a device; data sheets of NVIDIA,
-# without sparsity: nvidia.com/en-us/data-center/{a100,h100,h200,l4,l40s}.
+# Data sheets of NVIDIA, without sparsity: nvidia.com/en-us/data-center/{a100,h100,h200,l4,l40s}.
+_A100 = {"bfloat16": 312e12, "tensorfloat32": 156e12, "float32": 19.5e12}
+_HOPPER = {"bfloat16": 989.4e12, "tensorfloat32": 494.7e12, "float32": 67e12}
 _GPUS = {
-    "NVIDIA A100-SXM4-40GB": 312e12,
-    "NVIDIA A100-SXM4-80GB": 312e12,
-    "NVIDIA A100-PCIE-40GB": 312e12,
-    "NVIDIA A100 80GB PCIe": 312e12,
-    "NVIDIA H100 80GB HBM3": 989.4e12,
-    "NVIDIA H200": 989.4e12,
-    "NVIDIA L4": 121e12,
-    "NVIDIA L40S": 362e12,
+    "NVIDIA A100-SXM4-40GB": _A100,
+    "NVIDIA A100-SXM4-80GB": _A100,
+    "NVIDIA A100-PCIE-40GB": _A100,
+    "NVIDIA A100 80GB PCIe": _A100,
+    "NVIDIA H100 80GB HBM3": _HOPPER,
+    "NVIDIA H200": _HOPPER,
+    "NVIDIA L4": {"bfloat16": 121e12, "tensorfloat32": 60e12, "float32": 30.3e12},
+    "NVIDIA L40S": {"bfloat16": 362e12, "tensorfloat32": 183e12, "float32": 91.6e12},
 }
 
 
-def peak_flops(device_kind: str) -> float | None:
-    """What one device does at most in a second in bfloat16; None where no maker's figure is here.
+def peak_flops(device_kind: str, *, precision: str = "bfloat16") -> float | None:
+    """What one device does at most in a second; None where its maker's figure is not here.
 
     Args:
         device_kind: `jax.Device.device_kind`.
+        precision: "bfloat16", "tensorfloat32" or "float32". TPUs have a figure for the first.
     """
     if device_kind in _GPUS:
-        return _GPUS[device_kind]
+        return _GPUS[device_kind].get(precision)
     chip = CHIPS.get(_TPU_KINDS.get(device_kind, ""))
-    return chip.flops if chip else None
+    return chip.flops if chip and precision == "bfloat16" else None

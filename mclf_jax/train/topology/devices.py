@@ -41,11 +41,21 @@ def devices_of(topology: str) -> list[Any]:
     # It lets one process at a time have the TPU, and here nobody wants it.
     os.environ.setdefault("ALLOW_MULTIPLE_LIBTPU_LOAD", "1")
     try:
-        found = topologies.get_topology_desc(platform="tpu", topology_name=topology)
+        found = topologies.get_topology_desc(
+            platform="tpu", topology_name=topology, **_one_host(shape)
+        )
     except Exception as error:  # of libtpu, which has no kinds of them
         told = str(error).strip().splitlines()[0]
         raise ValueError(f"--topology {topology}: libtpu cannot make its devices: {told}") from None
     return list(found.devices)
+
+
+def _one_host(shape: str) -> dict[str, tuple[int, ...]]:
+    """What libtpu wants to know of shapes that hosts of 2x2 chips, its default, do not fill."""
+    sides = [int(side) for side in shape.split("x") if side.isdigit()]
+    if all(side % 2 == 0 for side in sides[:2]):
+        return {}
+    return {"chips_per_host_bounds": (*sides, 1, 1, 1)[:3]}
 
 
 def _virtual(count: int) -> list[Any]:
