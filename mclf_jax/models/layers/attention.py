@@ -1,4 +1,4 @@
-"""Scaled dot-product attention, written out or by XLA's fused kernel."""
+"""Scaled dot-product attention, written out or by XLA's fused kernel, and rotary positions."""
 
 import jax
 import jax.numpy as jnp
@@ -41,3 +41,29 @@ def attention(query, key, value, *, implementation: str, dropout=None):
             weights = dropout(weights)
         y = jnp.einsum("bhqk,bkhd->bqhd", weights, value)
     return y.reshape(*y.shape[:2], -1)
+
+
+def rotate(x, angles):
+    """Queries or keys turned by their place, so that products tell distances (Su et al. 2021).
+
+    Number i and number i + D/2 of a head are one point, turned by angle i.
+
+    Args:
+        x: [B, L, H, D].
+        angles: [B or 1, L, D/2], in radians.
+    """
+    angles = angles[:, :, None]
+    sine, cosine = jnp.sin(angles).astype(x.dtype), jnp.cos(angles).astype(x.dtype)
+    first, second = jnp.split(x, 2, axis=-1)
+    return jnp.concatenate(
+        [first * cosine - second * sine, first * sine + second * cosine], axis=-1
+    )
+
+
+def check_heads(width: int, num_heads: int) -> None:
+    """Raise a ValueError unless heads divide the width of attention layers."""
+    if width % num_heads:
+        raise ValueError(
+            f"attention layers are {width} wide, which is no multiple of model.args.num_heads, "
+            f"{num_heads}"
+        )

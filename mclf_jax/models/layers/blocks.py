@@ -41,6 +41,7 @@ def conv(
     strides: tuple[int, ...] | None = None,
     padding: tuple[int, ...] | None = None,
     use_bias: bool = True,
+    groups: int = 1,
     convolve: Callable | None = None,
 ):
     """Convolution over the middle axes, [B, F, M, C] -> [B, F', M', features] or [B, T, C] alike.
@@ -53,6 +54,7 @@ def conv(
         padding: zeros on both sides of each axis; half the kernel when not given, which keeps
             the size if the kernel is odd and the stride 1.
         use_bias: adds a bias to every channel.
+        groups: of channels that do not see each other.
         convolve: in place of `jax.lax.conv_general_dilated`, such as `tall_conv`.
     """
     if padding is None:
@@ -63,8 +65,9 @@ def conv(
         strides=strides,
         padding=[(size, size) for size in padding],
         use_bias=use_bias,
+        feature_group_count=groups,
         kernel_init=torch_kernel_init,
-        bias_init=torch_bias_init(x.shape[-1] * math.prod(kernel_size)),
+        bias_init=torch_bias_init(x.shape[-1] // groups * math.prod(kernel_size)),
         dtype=x.dtype,
         conv_general_dilated=convolve,
         name=name,
@@ -218,9 +221,34 @@ class Network(nn.Module):
     dtype: str = "float32"
     remat: str = "none"
 
+    @property
+    def ways(self) -> dict[str, str]:
+        """How parts of this network compute."""
+        return {"dtype": self.dtype, "remat": self.remat}
+
     def runner(self, *, train: bool) -> Callable:
         """`run(block, x)`, which is `run_block` with the settings of this network."""
         return functools.partial(run_block, train=train, remat=self.remat)
+
+
+class ConvUnit(nn.Module):
+    """Convolution, batch norm and ReLU, with kernels of any shape.
+
+    Attributes:
+        features: output channels.
+        kernel_size, padding, convolve: as in `conv`.
+    """
+
+    features: int
+    kernel_size: tuple[int, ...]
+    padding: tuple[int, ...] | None = None
+    convolve: Callable | None = None
+
+    @nn.compact
+    def __call__(self, x, *, train: bool):
+        shape = {"kernel_size": self.kernel_size, "padding": self.padding}
+        x = conv(x, self.features, **shape, convolve=self.convolve, name="conv")
+        return nn.relu(batch_norm(x, name="bn", train=train))
 
 
 class ConvBlock(nn.Module):
