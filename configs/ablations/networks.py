@@ -43,6 +43,7 @@ _SMALL: dict[str, dict[str, Any]] = {
     "cpc": {"n_channels": 64, "context_dim": 64},
     "wav2vec": {"n_channels": 64},
     "pase": {"n_channels": 16, "embedding_dim": 64},
+    "vit": {"attention_dim": 128, "head_dim": 32, "num_layers": 4},
 }
 _DATA = ("synthetic", *published.PUBLISHED, "folder")
 

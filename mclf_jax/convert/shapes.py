@@ -62,6 +62,11 @@ _EVIDENCE: dict[str, dict[str, Any]] = {
     },
     "tutorial_cnn": {"n_channels": ("layer1.conv.weight", 0)},
     "vgg_ish": {"n_channels": ("layer1.conv.weight", 0)},
+    "vit": {
+        "patch": [("patch_embed.proj.weight", 3), ("patch_embed.proj.weight", 2)],
+        "attention_dim": ("patch_embed.proj.weight", 0),
+        "num_layers": r"blocks\.\d+\.norm1\.weight",
+    },
     "wav2vec": {
         "n_channels": ("feature_extractor.conv_layers.0.0.weight", 0),
         "kernel_sizes": ("feature_extractor.conv_layers.{}.0.weight", 2),

@@ -15,6 +15,7 @@ from mclf_jax.audio.features import KINDS, Features, LogMel, Stft, kind_class, t
 from mclf_jax.common import checks, plugins
 from mclf_jax.models import frozen
 from mclf_jax.models.encoders import clmr_sample_cnn, cpc, pase, wav2vec
+from mclf_jax.models.patches import vit
 from mclf_jax.models.taggers import (
     cnnsa,
     crnn,
@@ -106,12 +107,14 @@ ARCHITECTURES = {
     "cpc": _entry(cpc.CPC, "fc", "any"),
     "wav2vec": _entry(wav2vec.Wav2Vec, "fc", "any"),
     "pase": _entry(pase.PASE, "fc", "any"),
+    "vit": _entry(vit.ViT, "head", "any"),
 }
 PUBLISHED = "published"
 PRESETS: dict[str, dict[str, dict[str, Any]]] = {
     "cpc": {"speech": {**cpc.SPEECH, "features": {"sample_rate_hz": 16000}, "window_s": 1.28}},
     "musicnn": {"large": musicnn.LARGE},
     "pase": {"plus": {**pase.PLUS, "window_s": 2.0}},
+    "vit": {"ast": vit.AST, "base": vit.BASE},
     "wav2vec": {"large": wav2vec.LARGE},
 }
 """Arguments of `build` for other versions that were published, by network and name."""
@@ -172,7 +175,7 @@ class Model:
             return self.features(batch["audio"])
 
     def apply_train(
-        self, params: Any, state: Mapping[str, Any], x: jax.Array, *, key: jax.Array
+        self, params: Any, state: Mapping[str, Any], x: jax.Array, *, key: jax.Array, **more: Any
     ) -> tuple[dict[str, jax.Array], dict[str, Any]]:
         """Outputs in training mode and the new state, as Linen's `apply` with mutable state.
 
@@ -183,11 +186,12 @@ class Model:
             state: all other variables: {"batch_stats": ...}.
             x: of `inputs`.
             key: of dropout.
+            **more: arguments of this network's own, such as `visible` of "vit".
         """
         variables = {"params": frozen.without_gradients(params, self.frozen), **state}
         with frozen.in_evaluation_mode(variables, self.frozen), jax.named_scope("network"):
             outputs, new_state = self.module.apply(
-                variables, x, train=True, rngs={"dropout": key}, mutable=list(state)
+                variables, x, train=True, rngs={"dropout": key}, mutable=list(state), **more
             )
         return outputs, frozen.kept(self.frozen, old=state, new=new_state)
 

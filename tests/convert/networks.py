@@ -13,6 +13,7 @@ from tests.models.reference import state_dict
 SMALL: dict[str, dict[str, Any]] = {name: {"n_channels": 4} for name in models.ARCHITECTURES} | {
     "musicnn": {"n_channels": 3, "backend_channels": 5, "dense_units": 6},
     "music_tagging_transformer": {"conv_channels": 4, "attention_dim": 16, "num_layers": 2},
+    "vit": {"attention_dim": 64, "num_layers": 2, "patch": (16, 16)},
 }
 
 

@@ -24,6 +24,7 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
     name: (name, {}) for name in models.ARCHITECTURES if name not in WITHOUT_FIXTURE
 }
 CASES["musicnn_msd"] = ("musicnn", {"backend_channels": 512, "dense_units": 500})
+CASES["vit"] = ("vit", {"attention_dim": 128, "num_layers": 2})
 CASES["music_tagging_transformer"] = ("music_tagging_transformer", {"conv_channels": 16})
 
 # What is left comes from the reference's float32 mel filter banks and windows: with those in place

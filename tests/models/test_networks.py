@@ -13,6 +13,7 @@ from mclf_jax.common import keys
 from mclf_jax.config import base
 from mclf_jax.models.encoders.pase import PLUS as PASE_PLUS
 from mclf_jax.models.encoders.wav2vec import LARGE as WAV2VEC_LARGE
+from mclf_jax.models.patches.vit import BASE as VIT_BASE
 from mclf_jax.objectives.supervised import supervised
 from mclf_jax.train import optim
 from mclf_jax.train.step import init_state, make_train_step
@@ -43,6 +44,8 @@ PUBLISHED = [
     ("cpc", 50, {"num_codes": 512}, 6_068_850),
     ("wav2vec", 50, {}, 12_370_482),
     ("wav2vec", 50, WAV2VEC_LARGE, 29_416_498),
+    ("vit", 50, {}, 21_412_276),
+    ("vit", 50, VIT_BASE, 85_291_828),
     ("pase", 50, {}, 5_823_070),
     ("pase", 50, PASE_PLUS, 7_845_746),
 ]
@@ -80,6 +83,7 @@ SMALL = {
     },
     "wav2vec": {"n_channels": 32, "context_kernel_sizes": (3, 3), "window_s": 1.0},
     "pase": {"n_channels": 8, "embedding_dim": 32},
+    "vit": {"attention_dim": 32, "head_dim": 16, "num_layers": 2, "window_s": 2.0},
 }
 
 
@@ -303,6 +307,8 @@ def test_fused_attention_refuses_dropout_on_its_weights():
         ("sample_cnn", {"n_mels": 96}, "sample_cnn takes a waveform; its fields are sample_rate"),
         ("fcn", {"window_s": 1.0}, "the input is too small for this network"),
         ("music_tagging_transformer", {"window_s": 60.0}, "positions for 512"),
+        ("vit", {"attention_dim": 100}, "attention_dim is 100; it must be a multiple of"),
+        ("vit", {"window_s": 0.4}, r"patch is \(16, 16\), which does not fit in"),
         ("music_tagging_transformer", {"attention_dim": 100}, "a multiple of"),
         ("clmr_sample_cnn", {"strides": (3, 3)}, "it must have 9"),
         ("cnnsa", {"attention": "flash"}, "allowed: plain, dot_product_attention"),

@@ -27,6 +27,7 @@ SMALL = {
         "num_layers": 1,
     }
     | QUARTER,
+    "vit": {"patch": (8, 16), "attention_dim": 8, "head_dim": 4, "num_layers": 2} | QUARTER,
 }
 # Residual blocks, and branches of each.
 BRANCHES = {
@@ -35,6 +36,7 @@ BRANCHES = {
     "harmonic_cnn": [1] * 5,
     "cnnsa": [1] * 7 + [2] * 2,
     "music_tagging_transformer": [1] * 3 + [2],
+    "vit": [2] * 2,
 }
 
 
