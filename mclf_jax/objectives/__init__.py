@@ -63,7 +63,7 @@ OBJECTIVES = {
     "simclr": Traits(
         module="self_supervised.simclr",
         against_collapse="raise train.batch_size, or lower objective.args.temperature",
-        methods={"cola": {"similarity": "bilinear"}},
+        methods={"cola": {"similarity": "bilinear"}, "myna": {"kept_patches": 0.1}},
     ),
     "consistency": Traits(
         module="semi_supervised.consistency",

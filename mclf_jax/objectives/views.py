@@ -33,6 +33,7 @@ def project(
     mode: str,
     key: jax.Array,
     num_chunks: int = 1,
+    visible: jax.Array | None = None,
 ) -> tuple[jax.Array, PyTree]:
     """What the head makes of the embeddings of `encode`, [B, V, P], and the new state.
 
@@ -40,7 +41,14 @@ def project(
     also where it is encoded in chunks.
     """
     embedding, model_state = encode(
-        model, params["model"], state["model"], x, mode=mode, key=key, num_chunks=num_chunks
+        model,
+        params["model"],
+        state["model"],
+        x,
+        mode=mode,
+        key=key,
+        num_chunks=num_chunks,
+        visible=visible,
     )
     z, head_state = heads.apply(head, params["projector"], state["projector"], embedding, mode=mode)
     return z, {"model": model_state, "projector": head_state}
@@ -89,6 +97,7 @@ def encode(
     mode: str,
     key: jax.Array,
     num_chunks: int = 1,
+    visible: jax.Array | None = None,
 ) -> tuple[jax.Array, PyTree]:
     """Embeddings [B, V, D] of the network inputs [B, V, ...], and the new state of the network.
 
@@ -107,16 +116,20 @@ def encode(
         key: of dropout.
         num_chunks: parts of the batch. Part c takes songs c, c + num_chunks, ..., so that the
             rows of a batch that is split over devices stay where they are.
+        visible: int [B, V, n], the patches that are encoded, of a network that takes them; see
+            `objectives.patches`.
 
     Raises:
         ValueError: the batch does not divide into `num_chunks`.
     """
+    inputs = {"x": x} if visible is None else {"x": x, "visible": visible}
     if mode == "evaluate":
-        rows = x.reshape(-1, *x.shape[2:])
-        embedding = model.module.apply({"params": params, **state}, rows, train=False)["embedding"]
+        rows = _rows(inputs)
+        variables = {"params": params, **state}
+        embedding = model.module.apply(variables, rows.pop("x"), train=False, **rows)["embedding"]
         return embedding.reshape(*x.shape[:2], -1), state
     if num_chunks == 1:
-        return _encode_rows(model, params, state, x, key)
+        return _encode_rows(model, params, state, inputs, key)
     if x.shape[0] % num_chunks:
         raise ValueError(
             f"objective.args.num_chunks is {num_chunks}; it must divide train.batch_size, "
@@ -133,14 +146,20 @@ def encode(
         embedding, state = encode_chunk(params, state, *numbered)
         return state, embedding
 
-    chunks = x.reshape(-1, num_chunks, *x.shape[1:]).swapaxes(0, 1)
+    chunks = jax.tree.map(lambda x: x.reshape(-1, num_chunks, *x.shape[1:]).swapaxes(0, 1), inputs)
     state, embedding = jax.lax.scan(next_chunk, state, (chunks, jnp.arange(num_chunks)))
     return embedding.swapaxes(0, 1).reshape(*x.shape[:2], -1), state
 
 
-def _encode_rows(model, params, state, x, key):
-    outputs, state = model.apply_train(params, state, x.reshape(-1, *x.shape[2:]), key=key)
-    return outputs["embedding"].reshape(*x.shape[:2], -1), state
+def _encode_rows(model, params, state, inputs, key):
+    rows = _rows(inputs)
+    outputs, state = model.apply_train(params, state, rows.pop("x"), key=key, **rows)
+    return outputs["embedding"].reshape(*inputs["x"].shape[:2], -1), state
+
+
+def _rows(inputs: dict[str, jax.Array]) -> dict[str, jax.Array]:
+    """Songs and views as one axis."""
+    return {name: x.reshape(-1, *x.shape[2:]) for name, x in inputs.items()}
 
 
 def embedding_size(model: Model) -> int:

@@ -18,7 +18,7 @@ from tests.recipes import ROOT
 RECIPE = str(ROOT / "configs" / "small_pretraining.py")
 ABLATION = str(ROOT / "configs" / "ablations" / "pretraining.py")
 METHODS = load_module(RECIPE).METHODS
-PUBLISHED_SIZE = ("clmr", "moco", "byol", "cola", "cpc", "wav2vec", "vq_cpc", "pase")
+PUBLISHED_SIZE = ("clmr", "moco", "byol", "cola", "cpc", "wav2vec", "vq_cpc", "pase", "myna")
 
 
 @pytest.fixture(scope="module")

@@ -47,6 +47,7 @@ PAGES = (
     "configs/moco.py",
     "configs/music_tagging_transformer.py",
     "configs/musicnn_training.py",
+    "configs/myna.py",
     "configs/noisy_student.py",
     "configs/pase.py",
     "configs/pretext_artist.py",

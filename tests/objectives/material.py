@@ -23,6 +23,7 @@ _LOG_MEL = {"n_mels": 16, "n_fft": 128, "hop_length": 64, "sample_rate_hz": RATE
 _NETWORKS = {
     "clmr_sample_cnn": {"strides": (3, 3, 3, 3, 2) + (1,) * 4, "n_channels": 4},
     "short_chunk_cnn": {"n_channels": 4, "num_blocks": 2},
+    "vit": {"patch": (2, 4), "attention_dim": 16, "head_dim": 8, "num_layers": 1},
     "musicnn": {"n_channels": 2, "backend_channels": 4, "dense_units": 16},
 }
 

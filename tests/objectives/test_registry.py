@@ -35,6 +35,7 @@ def test_traits_are_there_without_jax():
         ("clmr.py", "simclr"),
         ("cola.py", "cola"),
         ("cpc.py", "cpc"),
+        ("myna.py", "myna"),
         ("pase.py:version=plus", "pase_plus"),
         ("quickstart.py", "supervised"),
         ("vq_cpc.py", "vq_cpc"),

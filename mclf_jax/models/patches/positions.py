@@ -8,11 +8,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from mclf_jax.common import checks
+from mclf_jax.models.layers.rotary import angles
 from mclf_jax.models.patches.grid import Grid
 
 POSITIONS = ("sinusoidal", "learned", "rotary", "none")
-# Wavelengths go from 2 pi to that times this, as in Vaswani et al. 2017.
-_LONGEST = 10_000.0
 
 
 def check(kind: str, *, width: int, head_dim: int) -> None:
@@ -33,9 +32,8 @@ def sinusoidal(grid: Grid, *, width: int) -> np.ndarray:
 
     As in MAE (He et al. 2022) and M2D: each has half of the numbers, sines before cosines.
     """
-    row, column = np.divmod(np.arange(grid.count), grid.columns)
-    angles = [position[:, None] * _frequencies(width // 4) for position in (column, row)]
-    parts = [wave(angle) for angle in angles for wave in (np.sin, np.cos)]
+    turns = _turns(grid, size=width // 2)
+    parts = [wave(turn) for turn in turns for wave in (np.sin, np.cos)]
     return np.concatenate(parts, axis=1).astype(np.float32)
 
 
@@ -45,9 +43,7 @@ def rotary(grid: Grid, *, head_dim: int) -> np.ndarray:
     Rotary positions (Su et al. 2021) along two axes: the first half of the pairs of numbers turns
     with the column, the other with the row.
     """
-    row, column = np.divmod(np.arange(grid.count), grid.columns)
-    angles = [position[:, None] * _frequencies(head_dim // 4) for position in (column, row)]
-    return np.concatenate(angles, axis=1).astype(np.float32)
+    return np.concatenate(_turns(grid, size=head_dim // 2), axis=1).astype(np.float32)
 
 
 def fitted(table: jax.Array, grid: Grid) -> jax.Array:
@@ -76,10 +72,13 @@ def fitted(table: jax.Array, grid: Grid) -> jax.Array:
     return table.reshape(1, grid.count, width)
 
 
-def with_first(angles: jax.Array) -> jax.Array:
+def with_first(turns: jax.Array) -> jax.Array:
     """Angles [..., N, A] with one of 0 before them, for a class token, which has no place."""
-    return jnp.pad(angles, [(0, 0)] * (angles.ndim - 2) + [(1, 0), (0, 0)])
+    return jnp.pad(turns, [(0, 0)] * (turns.ndim - 2) + [(1, 0), (0, 0)])
 
 
-def _frequencies(count: int) -> np.ndarray:
-    return _LONGEST ** -(np.arange(count) / count)
+def _turns(grid: Grid, *, size: int) -> list[np.ndarray]:
+    """Angles by column and by row, [N, size / 2] each."""
+    row, column = np.divmod(np.arange(grid.count), grid.columns)
+    along = ((grid.columns, column), (grid.rows, row))
+    return [angles(count, head_dim=size)[0][place] for count, place in along]

@@ -2,6 +2,7 @@
 
 import functools
 
+import flax.linen as nn
 import jax
 import numpy as np
 import pytest
@@ -74,12 +75,40 @@ def test_embeddings_themselves_may_be_compared():
     assert np.isfinite(loss)
 
 
+def test_of_each_view_some_patches_are_encoded_alone():
+    """As in Myna: what differs between views, and between songs, is what is kept of them."""
+    batch = songs(8, seed=0)
+    batch["audio"][:] = batch["audio"][:1, :1]  # one song, in one view
+    losses = {}
+    for kept in (1.0, 0.3):
+        objective = made(simclr, small_model("vit"), projector=(16, 8), kept_patches=kept)
+        seen = []
+
+        def note(call, args, kwargs, context, seen=seen):
+            if context.module.name == "blocks.0":
+                seen.append(args[0][0].shape)
+            return call(*args, **kwargs)
+
+        initial = jax.jit(objective.init)(jax.random.key(0))
+        with nn.intercept_methods(note):
+            found = jax.jit(objective.evaluate)(*initial.values(), batch, jax.random.key(0))
+        assert seen == [(16, {1.0: 16, 0.3: 4}[kept], 16)]
+        losses[kept] = found.per_example
+    np.testing.assert_allclose(losses[1.0], np.log(15), rtol=1e-4)
+    assert np.ptp(losses[0.3]) > 0.01
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
         ({"similarity": "dot"}, "objective.args.similarity is 'dot'; allowed: cosine, bilinear"),
         ({"same_track": "no"}, "objective.args.same_track is 'no'; allowed: negative, ignore"),
         ({"projector_norm": "group"}, "objective.args.projector_norm is 'group'; allowed: none"),
+        ({"kept_patches": 0.0}, r"objective.args.kept_patches is 0.0; it must be in \(0, 1\]"),
+        (
+            {"kept_patches": 0.1},
+            "has no patches; for objective.args.kept_patches 0.1 take vit",
+        ),
         ({"temperature": 0.0}, "objective.args.temperature is 0.0; it must be positive"),
         ({"num_views": 1}, "objective.args.num_views is 1; it must be at least 2"),
         ({"num_views": 3, "similarity": "bilinear"}, "objective.args.num_views is 3.*bilinear"),
