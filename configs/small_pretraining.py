@@ -4,13 +4,14 @@ mclf train --config small_pretraining:method=simclr,path=DIR --workdir runs/simc
 mclf probe runs/simclr
 mclf train --config folder:path=DIR --config.init.path=runs/simclr --workdir runs/tuned
 
-`method` is simclr, moco, byol, cola, cpc, wav2vec, vq_cpc or pase. The first four share the small
+`method` is simclr, moco, byol, cola, cpc, wav2vec, vq_cpc, pase, myna, m2d, matpac or
+matpac_plus_plus. The first four share the small
 network of `configs/folder.py`, which can start from them, and its augmentation of spectrograms:
 gain, equaliser, masks. The chain of CLMR is for a hundred times as many steps
 (--config.augment.waveform=clmr --config.augment.on=device --config.features.on=device). The others
-have small versions of their own networks. Windows are of 3 s, in CPC and VQ-CPC 2.7, in PASE 1, or
-of `window_s`, at most the length of your clips. Songs of the splits train and unlabelled are used,
-of the latter alone with `songs=unlabelled`.
+have small versions of their own networks, the last four a patch transformer. Windows are of 3 s, in
+CPC and VQ-CPC 2.7, in PASE 1, or of `window_s`, at most the length of your clips. Songs of the
+splits train and unlabelled are used, of the latter alone with `songs=unlabelled`.
 """
 
 from pathlib import Path
@@ -27,7 +28,17 @@ _VIEWS = {
     "byol": ("byol", {"projector": (512, 128), "predictor": (512, 128), "momentum": 0.99}),
     "cola": ("simclr", {"similarity": "bilinear", "projector": (128,), "temperature": 1.0}),
 }
-METHODS = (*_VIEWS, "cpc", "wav2vec", "vq_cpc", "pase")
+# The same of those that show a network some patches of a song.
+_PATCHES = {
+    "myna": ("simclr", {"kept_patches": 0.1, "temperature": 0.1, "projector": (128, 64)}),
+    "m2d": ("m2d", {}),
+    "matpac": ("m2d", {"classes": "prototypes", "targets": "plain"}),
+    "matpac_plus_plus": (
+        "m2d",
+        {"classes": "prototypes", "targets": "plain", "hypotheses": "several"},
+    ),
+}
+METHODS = (*_VIEWS, "cpc", "wav2vec", "vq_cpc", "pase", *_PATCHES)
 
 
 def get_config(arg: str | None = None) -> ConfigDict:
@@ -49,7 +60,8 @@ def get_config(arg: str | None = None) -> ConfigDict:
         config.objective.update({"name": name, "args": ConfigDict(arguments)})
         config.model.args.dropout_rate = 0.0
     else:
-        config = _predictive(arg.method)
+        of_patches = arg.method in _PATCHES
+        config = _patches(arg.method, arg.steps) if of_patches else _predictive(arg.method)
         config.data = folder.data
         if arg.window_s:
             config.model.window_s = arg.window_s
@@ -62,8 +74,39 @@ def get_config(arg: str | None = None) -> ConfigDict:
         # al. 2020); in so few steps, it must learn faster than what it follows.
         config.optim.learning_rate = 5e-4
         config.optim.head_rates = (("predictor", 10.0),)
+    if arg.method in _PATCHES:
+        config.optim.update({"weight_decay": 0.05, "grad_clip_norm": 3.0})
     config.train.update({"batch_size": 48, "num_steps": arg.steps})
     config.eval.update({"every_steps": max(1, arg.steps // 5), "batch_size": 32})
+    return config
+
+
+def _patches(method: str, steps: int) -> ConfigDict:
+    config = base()
+    config.model.name = "vit"
+    config.model.window_s = 3.0
+    name, arguments = _PATCHES[method]
+    config.objective.name = name
+    config.objective.args = ConfigDict(arguments)
+    if method == "myna":  # 9 of 92 patches
+        config.features.update({"n_fft": 1024, "hop_length": 256, "n_mels": 64})
+        config.model.args = ConfigDict(
+            {"patch": (8, 16), "attention_dim": 128, "head_dim": 32, "num_layers": 4}
+        )
+        return config
+    # 16 of 55 patches.
+    config.features.update({"n_fft": 1024, "hop_length": 256, "n_mels": 80})
+    config.model.args = ConfigDict({"attention_dim": 192, "num_layers": 4, "pooling": "bands"})
+    settings = {"predictor_dim": 128, "predictor_heads": 4, "predictor_layers": 2}
+    # A teacher that follows in so few steps.
+    settings["momentum"] = (0.99, 0.999)
+    if "classes" in arguments:
+        settings |= {"num_prototypes": 256, "prototype_widths": (256, 256, 64)}
+        settings |= {"prototype_momentum": (0.99, 1.0), "teacher_warmup_steps": max(1, steps // 30)}
+    if "hypotheses" in arguments:
+        # From .1 to 1e-4 in three quarters of the run, as published.
+        settings |= {"num_hypotheses": 3, "hypothesis_decay": 1e-3 ** (4 / (3 * steps))}
+    config.objective.args.update(settings)
     return config
 
 

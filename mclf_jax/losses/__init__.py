@@ -12,6 +12,11 @@ from mclf_jax.losses.consistency import (
     pseudo_label_cross_entropy,
 )
 from mclf_jax.losses.contrastive import byol_regression, info_nce, nt_xent
+from mclf_jax.losses.masked import (
+    choose_hypotheses,
+    prototype_cross_entropy,
+    standardized,
+)
 from mclf_jax.losses.paths import conditional_cross_entropy, path_scores
 from mclf_jax.losses.sampled import sampled_softmax_cross_entropy
 from mclf_jax.losses.supervised import (
@@ -24,6 +29,7 @@ from mclf_jax.losses.supervised import (
 
 __all__ = [
     "byol_regression",
+    "choose_hypotheses",
     "conditional_cross_entropy",
     "cosine_distance",
     "distillation",
@@ -32,10 +38,12 @@ __all__ = [
     "path_scores",
     "prediction_distance",
     "prediction_entropy",
+    "prototype_cross_entropy",
     "pseudo_label_cross_entropy",
     "sampled_softmax_cross_entropy",
     "sigmoid_cross_entropy",
     "skeptical_cross_entropy",
     "softmax_cross_entropy",
     "squared_error",
+    "standardized",
 ]

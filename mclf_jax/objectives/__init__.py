@@ -48,6 +48,16 @@ OBJECTIVES = {
         "'binary'",
         methods={"vq_cpc": {"score": "scaled_dot"}, "wav2vec": {"predictor": "affine"}},
     ),
+    "m2d": Traits(
+        module="self_supervised.m2d",
+        against_collapse="bring objective.args.momentum closer to 1, keep more patches "
+        "(objective.args.kept_patches), or, with prototypes, lower "
+        "objective.args.teacher_temperature",
+        methods={
+            "matpac_plus_plus": {"classes": "prototypes", "hypotheses": "several"},
+            "matpac": {"classes": "prototypes"},
+        },
+    ),
     "moco": Traits(
         module="self_supervised.moco",
         whole_batches={"queue_size": 65_536},

@@ -6,6 +6,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from mclf_jax.losses.contrastive import unit
 from mclf_jax.models.layers.blocks import batch_norm, dense, layer_norm
 
 PyTree = Any
@@ -53,6 +54,32 @@ class MLP(nn.Module):
                 x = nn.relu(x)
                 number += 1
         return jnp.tanh(x) if self.final_activation == "tanh" else x
+
+
+class Prototypes(nn.Module):
+    """How near vectors are to prototypes, as DINO's head says it (Caron et al. 2021).
+
+    Dense layers with GELU between them, then the cosine with each prototype. Their lengths are 1
+    and stay so, as in DINO for large models; MATPAC learns them.
+
+    Attributes:
+        widths: of the dense layers.
+        num_prototypes: P.
+    """
+
+    widths: tuple[int, ...]
+    num_prototypes: int
+
+    @nn.compact
+    def __call__(self, x, *, train: bool):
+        """[..., D] -> [..., P], from -1 to 1; the same in training."""
+        normal = nn.initializers.truncated_normal(0.02)
+        for layer, width in enumerate(self.widths):
+            x = nn.Dense(width, kernel_init=normal, name=str(layer))(x)
+            x = x if layer == len(self.widths) - 1 else nn.gelu(x, approximate=False)
+        shape = (x.shape[-1], self.num_prototypes)
+        prototypes = self.param("prototypes", nn.initializers.normal(1.0), shape)
+        return unit(x) @ unit(prototypes.T).T
 
 
 def init(head: nn.Module, key: jax.Array, *, num_inputs: int) -> tuple[PyTree, PyTree]:

@@ -1,4 +1,4 @@
-"""Networks that follow a trained one: exponential moving averages of its parameters."""
+"""Networks that follow a trained one, by moving averages of its parameters, and how closely."""
 
 from typing import Any
 
@@ -26,3 +26,9 @@ def momentum_at(
         return base
     progress = jnp.minimum(step / total_steps, 1)
     return 1 - (1 - base) * (jnp.cos(jnp.pi * progress) + 1) / 2
+
+
+def between(ends: tuple[float, float], step: jax.Array, *, num_steps: int) -> jax.Array:
+    """From the first to the second of two numbers in `num_steps` even steps; then it stays."""
+    progress = jnp.minimum(step / max(num_steps, 1), 1)
+    return ends[0] + (ends[1] - ends[0]) * progress

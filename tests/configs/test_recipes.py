@@ -47,7 +47,7 @@ PARAMETERS = {
 }
 # Without labels: the parameters are the network's and those of heads beside it.
 SELF_SUPERVISED = ("byol", "clmr", "cola", "cpc", "moco.version=v1", "moco.version=v2")
-SELF_SUPERVISED += ("myna",)
+SELF_SUPERVISED += ("myna", *(f"m2d.method={m}" for m in ("m2d", "matpac", "matpac_plus_plus")))
 SELF_SUPERVISED += ("pase.version=pase", "pase.version=plus", "vq_cpc", "wav2vec")
 PARAMETERS |= dict.fromkeys(SELF_SUPERVISED)
 # Their labels are made of the data set's, which have no artists here; see tests/test_pretext_*.

@@ -44,6 +44,7 @@ PAGES = (
     "configs/cola.py",
     "configs/cpc.py",
     "configs/folder.py",
+    "configs/m2d.py",
     "configs/moco.py",
     "configs/music_tagging_transformer.py",
     "configs/musicnn_training.py",

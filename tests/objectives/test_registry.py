@@ -36,11 +36,13 @@ def test_traits_are_there_without_jax():
         ("cola.py", "cola"),
         ("cpc.py", "cpc"),
         ("myna.py", "myna"),
+        *((f"m2d.py:method={name}", name) for name in ("m2d", "matpac", "matpac_plus_plus")),
         ("pase.py:version=plus", "pase_plus"),
         ("quickstart.py", "supervised"),
         ("vq_cpc.py", "vq_cpc"),
         ("wav2vec.py", "wav2vec"),
         *((f"small_pretraining.py:method={name}", name) for name in ("simclr", "cola", "vq_cpc")),
+        ("small_pretraining.py:method=matpac", "matpac"),
         *((f"semi_supervised.py:method={name}", name) for name in METHODS),
     ],
 )
