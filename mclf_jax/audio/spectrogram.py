@@ -33,7 +33,9 @@ _PCEN_FULL_SCALE = 2.0**31
 class Spectrogram(Stft):
     """Settings of a spectrogram, [..., T] -> [..., F, n_fft//2 + 1]; in decibels by default.
 
-    Attributes: those of `Stft`, and
+    Beside those of `Stft`:
+
+    Attributes:
         power: 2.0 for energies, 1.0 for magnitudes.
         compression: "none"; "db", 10 log10(max(x, amin)), twice that for magnitudes; "log", the
             natural log(x + amin); "log10_10000", log10(1 + 10000 x), which the original musicnn

@@ -45,8 +45,8 @@ def score_groups(report: Report, *, fewest: int = FEWEST) -> dict[str, Any]:
     Returns:
         {"metric": headline of the task, "error": what it is, "overall": a group, "columns": {name:
         {"groups": the worst first, "small": the pooled ones or None, "num_small": groups in it,
-        "unknown": songs without a value}}, "worst": {"column", **group} of the group that is worse
-        with the smallest p, or None}. A group is {"group", "songs", "error", "low", "high",
+        "unknown": songs without a value}}, "worst": "column" and a group, the one that is
+        worse with the smallest p, or None}. A group is {"group", "songs", "error", "low", "high",
         "score": its metric (of the 100 worst of a column), "p", "worse"}. Columns with one value
         alone are left out.
     """
