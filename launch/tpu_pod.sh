@@ -74,7 +74,7 @@ mclf train --distributed$(printf ' %q' "$@")"
 code=$(mktemp -d)
 trap 'rm -rf "$code"' EXIT
 tar -czf "$code/mclf_jax.tar.gz" --exclude=__pycache__ \
-    README.md constraints.txt pyproject.toml configs launch mclf_jax
+    README.md constraints.txt pyproject.toml configs docs/troubleshooting.md launch mclf_jax
 
 while true; do
     now=$(state)

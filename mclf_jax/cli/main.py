@@ -85,13 +85,17 @@ def _run(arguments: argparse.Namespace, words: Sequence[str]) -> int:
         return 1
     except (ValueError, OSError, ArithmeticError, ImportError) as error:
         from mclf_jax.common import plugins
+        from mclf_jax.common.text import troubles
 
         # Of a network or config that somebody else wrote, he wants to see where.
         outside = plugins.outside_frame(error)
         if arguments.debug or outside:
             where = error.__traceback__ if arguments.debug else outside
             traceback.print_exception(type(error), error, where)
-        print(f"{arguments.title}: {error}{_advice(error)}", file=sys.stderr)
+        message = f"{error}{_advice(error)}"
+        print(f"{arguments.title}: {message}", file=sys.stderr)
+        if not outside and (where := troubles.where_explained(message)):
+            print(f"more about it: {where}", file=sys.stderr)
         return 1
 
 
