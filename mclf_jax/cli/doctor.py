@@ -144,7 +144,7 @@ def as_text(found: dict[str, Any]) -> str:
         lines.append(f"{'free disk' if i == 0 else '':<12}{free} GB at {where}")
     for i, (feature, state) in enumerate(found["extras"].items()):
         says = state if state == "installed" else f"pip install '{state}'"
-        lines.append(f"{'extras' if i == 0 else '':<12}{feature:<46}{says}")
+        lines.append(f"{'extras' if i == 0 else '':<12}{feature:<48}{says}")
     for i, (name, value) in enumerate(found["environment"].items()):
         lines.append(f"{'environment' if i == 0 else '':<12}{name}={value}")
     well = "everything that training and prediction need works"

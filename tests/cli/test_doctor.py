@@ -138,8 +138,9 @@ def test_quiet_and_verbose(capsys, monkeypatch):
 
 @pytest.mark.slow
 def test_the_wheel_trains_in_an_empty_directory(tmp_path):
-    """Without a checkout: configs by name, templates of pages, `python -m`."""
+    """Without a checkout: configs by name, templates of pages, what errors point to."""
     pytest.importorskip("hatchling")
+    pytest.importorskip("hatch_vcs")
     build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
     subprocess.run(build, cwd=ROOT, check=True, capture_output=True)
     (wheel,) = tmp_path.glob("*.whl")
@@ -178,6 +179,8 @@ def test_the_wheel_trains_in_an_empty_directory(tmp_path):
     )
     assert "high" in mclf("predict", "run", "songs/high/0.wav")
     assert mclf("report", "run").strip() == "run/report/index.html"
+    assert (site / "mclf_jax" / "py.typed").exists()
+    assert (site / "mclf_jax" / "docs" / "troubleshooting.md").exists()
     where = subprocess.run(
         [python, "-c", "import mclf_jax.config.library as l; print(l.folder())"],
         cwd=tmp_path / "empty",
