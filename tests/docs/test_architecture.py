@@ -6,7 +6,7 @@ import re
 import pytest
 
 from tests import ROOT
-from tests.test_floors import FLOORS
+from tests.layout.test_floors import FLOORS
 
 PACKAGE = ROOT / "mclf_jax"
 PAGE = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
