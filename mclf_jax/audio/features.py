@@ -50,6 +50,7 @@ from mclf_jax.audio.stft import (
     Stft,
     frames,
     hann_window,
+    istft,
     magnitude_spectrogram,
     power_spectrogram,
     stft,

@@ -9,7 +9,7 @@ import numpy as np
 from mclf_jax.audio.arrays import Array, array_module, constant, matmul
 from mclf_jax.audio.stft import bin_frequencies_hz
 
-MEL_SCALES = ("htk", "slaney")
+MEL_SCALES = ("htk", "slaney", "kaldi")
 MEL_NORMS = ("none", "slaney")
 _NUM_BLOCKS = 3
 
@@ -48,12 +48,15 @@ def _arguments(s: Any) -> tuple:
 def _filter_bank(sample_rate_hz, n_fft, n_mels, f_min_hz, f_max_hz, scale, norm) -> np.ndarray:
     edges_hz = _edges_hz(n_mels, f_min_hz, f_max_hz, scale)
     bins_hz = bin_frequencies_hz(n_fft=n_fft, sample_rate_hz=sample_rate_hz)[:, None]
-    left, centre, right = edges_hz[:-2], edges_hz[1:-1], edges_hz[2:]
-    rising = (bins_hz - left) / (centre - left)
-    falling = (right - bins_hz) / (right - centre)
+    places, edges = bins_hz, edges_hz
+    if scale == "kaldi":  # whose triangles have straight sides over mels
+        places, edges = hz_to_mel(bins_hz, scale), hz_to_mel(edges_hz, scale)
+    left, centre, right = edges[:-2], edges[1:-1], edges[2:]
+    rising = (places - left) / (centre - left)
+    falling = (right - places) / (right - centre)
     bank = np.maximum(0.0, np.minimum(rising, falling))
     if norm == "slaney":
-        bank = bank * (2.0 / (right - left))
+        bank = bank * (2.0 / (edges_hz[2:] - edges_hz[:-2]))
     bank.flags.writeable = False
     return bank
 
@@ -99,7 +102,7 @@ def hz_to_mel(hz: np.ndarray, scale: str) -> np.ndarray:
     >>> hz_to_mel(np.array([0.0, 1000.0]), "htk").round(1)
     array([   0., 1000.])
     """
-    if scale == "htk":
+    if scale != "slaney":
         return 2595.0 * np.log10(1.0 + hz / 700.0)
     above = np.log(np.maximum(hz, _SLANEY_BREAK_HZ) / _SLANEY_BREAK_HZ) / _SLANEY_LOG_STEP
     return np.where(hz < _SLANEY_BREAK_HZ, hz / _SLANEY_HZ_PER_MEL, _SLANEY_BREAK_MEL + above)
@@ -111,7 +114,7 @@ def mel_to_hz(mel: np.ndarray, scale: str) -> np.ndarray:
     >>> mel_to_hz(np.array([0.0, 1000.0]), "htk").round(1)
     array([   0., 1000.])
     """
-    if scale == "htk":
+    if scale != "slaney":
         return 700.0 * (10.0 ** (mel / 2595.0) - 1.0)
     above = _SLANEY_BREAK_HZ * np.exp(
         _SLANEY_LOG_STEP * (np.maximum(mel, _SLANEY_BREAK_MEL) - _SLANEY_BREAK_MEL)

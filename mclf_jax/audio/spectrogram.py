@@ -126,7 +126,8 @@ class LogMel(_MelSpectrogram):
     Attributes: those of `Stft` and `Spectrogram`, and
         n_mels: number of mel bands, M.
         f_min_hz, f_max_hz: range of the filter bank; `f_max_hz=None` is half the rate.
-        mel_scale: "htk" (2595 log10(1 + f/700)) or "slaney" (linear below 1 kHz).
+        mel_scale: "htk" (2595 log10(1 + f/700)), "slaney" (linear below 1 kHz) or "kaldi": that of
+            "htk", and filters that are triangles over mels, not over Hz.
         mel_norm: "none" (peak 1) or "slaney" (each filter has unit area).
     """
 

@@ -22,6 +22,7 @@ from mclf_jax.audio.arrays import (
     safe_sqrt,
 )
 from mclf_jax.audio.fourier import rfft
+from mclf_jax.common import checks
 
 # Sums of cosines, sum_k (-1)^k a_k cos(2 pi k n / N), by scipy's names and with its coefficients.
 COSINE_SUMS = {
@@ -55,6 +56,8 @@ class Stft:
             "start": it starts there, nothing is padded, and an incomplete last frame is left out.
         pad_mode: what half a frame at both ends is filled with: "reflect", "constant" (zeros),
             "edge" or "symmetric"; for "center".
+        preemphasis: share of the sample before that is taken off each sample, which raises high
+            frequencies; the first one, which has none before it, is left out. 0.97 in Kaldi.
     """
 
     sample_rate_hz: int = 16000
@@ -64,12 +67,14 @@ class Stft:
     window: str = "hann"
     framing: str = "center"
     pad_mode: str = "reflect"
+    preemphasis: float = 0.0
 
     def __post_init__(self):
         check_choice(self, "window", WINDOWS)
         check_choice(self, "framing", FRAMINGS)
         check_choice(self, "pad_mode", PAD_MODES)
         check_positive(self, "sample_rate_hz", "n_fft", "hop_length")
+        checks.within("features.preemphasis", self.preemphasis, 0, 1)
         if self.win_length is not None and not 1 <= self.win_length <= self.n_fft:
             raise ValueError(
                 f"features.win_length is {self.win_length}; it must be from 1 to features.n_fft "
@@ -87,13 +92,14 @@ class Stft:
         Raises:
             ValueError: there are too few for one frame.
         """
-        least = self.n_fft if self.framing == "start" else 1
+        least = (self.n_fft if self.framing == "start" else 1) + bool(self.preemphasis)
         if num_samples < least:
             raise ValueError(
                 f"a waveform of {num_samples} samples is too short for a frame; with "
                 f"features.framing={self.framing!r} it must have at least {least}"
             )
         padding = 2 * (self.n_fft // 2) if self.framing == "center" else 0
+        padding -= bool(self.preemphasis)
         return 1 + (num_samples + padding - self.n_fft) // self.hop_length
 
 
@@ -166,6 +172,8 @@ def frames(waveform: Array, settings: Stft | None = None, **changes: Any) -> Arr
     xp = array_module(x)
     n_fft, hop = settings.n_fft, settings.hop_length
     count = settings.num_frames(x.shape[-1])
+    if settings.preemphasis:
+        x = x[..., 1:] - settings.preemphasis * x[..., :-1]
     if settings.framing == "center":
         half = n_fft // 2
         if settings.pad_mode == "edge":  # jax pads the other axes too, by nothing
@@ -221,3 +229,71 @@ def hann_window(length: int) -> np.ndarray:
 def _frame_window(name: str, length: int, n_fft: int) -> np.ndarray:
     left = (n_fft - length) // 2
     return np.pad(window_function(name, length), (left, n_fft - length - left))
+
+
+def istft(
+    spectrum: Array, settings: Stft | None = None, *, num_samples: int, **changes: Any
+) -> Array:
+    """The waveform that a complex spectrum is of, or one whose spectrum is closest to it.
+
+    Frames are windowed once more, added where they overlap, and divided by what all windows add up
+    to there (Griffin and Lim 1984, equation 6). It undoes `stft`; what no window covers at the ends
+    is 0.
+
+    Args:
+        spectrum: complex [..., F, n_fft//2 + 1], numpy or jax.
+        settings: those of `stft`.
+        num_samples: T of the waveform.
+        **changes: fields to replace.
+
+    Returns:
+        [..., T].
+
+    Raises:
+        ValueError: another number of frames or bins than `stft` makes of so many samples, samples
+            in the middle that no window covers, or pre-emphasis, which loses the first sample.
+
+    >>> waveform = np.cos(np.arange(64.0))
+    >>> spectrum = stft(waveform, n_fft=16, hop_length=4)
+    >>> bool(np.allclose(istft(spectrum, n_fft=16, hop_length=4, num_samples=64), waveform))
+    True
+    """
+    s = replaced(settings or Stft(), changes)
+    if s.preemphasis:
+        raise ValueError(
+            f"features.preemphasis is {s.preemphasis}; it must be 0 for a spectrum to be inverted"
+        )
+    wanted = s.num_frames(num_samples), s.num_bins
+    if spectrum.shape[-2:] != wanted:
+        raise ValueError(
+            f"the spectrum has {spectrum.shape[-2:]} frames and bins; of {num_samples} samples "
+            f"there are {wanted}"
+        )
+    xp, half = array_module(spectrum), s.n_fft // 2 if s.framing == "center" else 0
+    window = constant(_frame_window, s.window, s.win_length or s.n_fft, s.n_fft, like=spectrum.real)
+    added = _overlapping(xp.fft.irfft(spectrum, s.n_fft) * window, hop=s.hop_length)
+    weights = _overlapping(np.tile(np.square(window), (wanted[0], 1)), hop=s.hop_length)
+    last = max(half + num_samples, weights.shape[-1])
+    ends = [(0, 0)] * (added.ndim - 1) + [(0, last - weights.shape[-1])]
+    added, weights = xp.pad(added, ends)[..., half:], np.pad(weights, ends[-1])[half:]
+    covered = weights > 1e-11 * np.square(window).max()
+    if not covered[s.n_fft : num_samples - s.n_fft].all():
+        raise ValueError(
+            f"features.hop_length is {s.hop_length}, of windows that leave samples between them; "
+            "take a smaller one"
+        )
+    return (added / np.where(covered, weights, 1))[..., :num_samples].astype(window.dtype)
+
+
+def _overlapping(framed: Array, *, hop: int) -> Array:
+    """Frames [..., F, N], each `hop` after the one before, added up: [..., (F - 1) hop + N]."""
+    xp = array_module(framed)
+    *batch, count, size = framed.shape
+    pieces = -(-size // hop)
+    none = [(0, 0)] * len(batch)
+    framed = xp.pad(framed, [*none, (0, 0), (0, pieces * hop - size)])
+    framed = framed.reshape(*batch, count, pieces, hop)
+    shifted = (
+        xp.pad(framed[..., i, :], [*none, (i, pieces - 1 - i), (0, 0)]) for i in range(pieces)
+    )
+    return functools.reduce(xp.add, shifted).reshape(*batch, -1)[..., : (count - 1) * hop + size]

@@ -64,6 +64,7 @@ def base() -> ConfigDict:
     config.features.window = placeholder(str)
     config.features.framing = placeholder(str)
     config.features.pad_mode = placeholder(str)
+    config.features.preemphasis = placeholder(float)
     config.features.power = placeholder(float)
     config.features.n_mels = placeholder(int)
     config.features.f_min_hz = placeholder(float)
