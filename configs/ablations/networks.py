@@ -44,6 +44,14 @@ _SMALL: dict[str, dict[str, Any]] = {
     "wav2vec": {"n_channels": 64},
     "pase": {"n_channels": 16, "embedding_dim": 64},
     "vit": {"attention_dim": 128, "head_dim": 32, "num_layers": 4},
+    "musicfm": {
+        "conv_channels": 16,
+        "attention_dim": 64,
+        "num_heads": 4,
+        "num_layers": 2,
+        "kernel_size": 15,
+    },
+    "mobilenet": {"hidden_size": 256},
 }
 _DATA = ("synthetic", *published.PUBLISHED, "folder")
 

@@ -130,4 +130,6 @@ def arguments(
 
 def as_tuples(value: Any) -> Any:
     """The same with tuples for lists: settings are static to jit, so they must have a hash."""
+    if isinstance(value, Mapping):
+        return {key: as_tuples(one) for key, one in value.items()}
     return tuple(map(as_tuples, value)) if isinstance(value, list | tuple) else value

@@ -29,8 +29,8 @@ def find(kind: str, name: str, *, field: str, known: Collection[str]) -> Any:
     """What a name stands for.
 
     Args:
-        kind: "models", "objectives", "data", "features", "augmentations", "optimizers",
-            "schedules", "metrics" or "writers".
+        kind: "models", "fronts", "backs", "objectives", "data", "features", "augmentations",
+            "optimizers", "schedules", "metrics" or "writers".
         name: which is none of `known`.
         field: of the config that holds it, for messages.
         known: our own names of this kind.

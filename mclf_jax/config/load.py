@@ -120,10 +120,22 @@ def _with_arguments(config: ConfigDict, changes: Mapping[str, Any]) -> ConfigDic
         with config.unlocked():
             if name != config[section].name:
                 config[section].name, config[section].args = name, ConfigDict()
+            for inside in [name for name in config[section].args if name.endswith("_args")]:
+                # Another front end than before starts without arguments, too.
+                part = inside.removesuffix("_args")
+                old = config[section].args.get(part, _taken(section, name).get(part))
+                if changes.get(f"{section}.args.{part}", old) != old:
+                    del config[section].args[inside]
             wanted = [field for field in changes if field.startswith(f"{section}.args.")]
             for field in set(wanted) - set(flatten(config)):
                 known, argument = _taken(section, name), field.split(".", 2)[2]
-                if argument in known:
+                outer, _, inner = argument.partition(".")
+                if inner and isinstance(known.get(outer), dict):
+                    # Of a part of the network, which knows when it is made what it takes.
+                    if outer not in config[section].args:
+                        config[section].args[outer] = ConfigDict()
+                    config[section].args[outer][inner] = None
+                elif argument in known:
                     needed = known[argument] is inspect.Parameter.empty
                     config[section].args[argument] = None if needed else known[argument]
     from mclf_jax import data

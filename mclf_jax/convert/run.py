@@ -22,7 +22,7 @@ from mclf_jax.convert.unwrap import has_last_layer, unwrap
 from mclf_jax.convert.weights import write_weights
 from mclf_jax.data.catalogue.label_lists import LABEL_LISTS, LabelList, label_list
 from mclf_jax.models import Model, architecture
-from mclf_jax.models.taggers import musicnn
+from mclf_jax.models.fronts import musicnn
 from mclf_jax.objectives.views import embedding_size
 from mclf_jax.run import checkpoint, experiment
 from mclf_jax.run.directory import describe_run, write_run
@@ -258,9 +258,10 @@ def _check_embedding(model: Model, weights: Path, *, size: int) -> None:
 
 def _changes(config: ConfigDict, model: Model, arrays: dict[str, np.ndarray]) -> list[str]:
     """Overrides for what is neither published nor to be seen in the weights."""
-    published = models.architecture(model.name)
+    used = models.used_arguments(model)
+    published = models.architecture(model.name, used)
     arguments, shown = models.arguments_of(model.name), sizes_of(model.name, arrays)
-    used = {name: getattr(model.module, name) for name in arguments if name not in shown}
+    used = {name: value for name, value in used.items() if name not in shown}
     changes = {f"model.args.{k}": v for k, v in used.items() if v != arguments[k]}
     features, used = to_json(published.features), to_json(model.features)
     changes |= {f"features.{k}": v for k, v in used.items() if v != features.get(k)}

@@ -35,6 +35,13 @@ _EVIDENCE: dict[str, dict[str, Any]] = {
         "n_channels": ("layer1.conv.weight", 0),
         "num_harmonics": ("layer1.conv.weight", 1),
     },
+    "mobilenet": {"hidden_size": ("classifier.2.weight", 0)},
+    "musicfm": {
+        "conv_channels": ("conv.conv.0.conv1.weight", 0),
+        "attention_dim": ("conv.linear.weight", 0),
+        "num_layers": r"conformer\.layers\.\d+\.final_layer_norm\.weight",
+        "kernel_size": ("conformer.layers.0.conv_module.depthwise_conv.weight", 2),
+    },
     "music_tagging_transformer": {
         "conv_channels": ("frontend.layer1.conv_1.weight", 0),
         "attention_dim": ("cls_token", 0),

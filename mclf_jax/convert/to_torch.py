@@ -17,8 +17,13 @@ from mclf_jax.convert.keys import torch_key, turn
 from mclf_jax.models import Model
 
 # What the published classes call torchaudio's front end, which has its constants in checkpoints.
-_FRONT_ENDS = {"tutorial_cnn": "melspec", "harmonic_cnn": "hstft.spec"}
-_NEVER_IN_PYTORCH = ("vgg_ish",)
+_FRONT_ENDS = {
+    "tutorial_cnn": "melspec",
+    "harmonic_cnn": "hstft.spec",
+    "musicfm": "preprocessor_melspec_2048.melspec",
+}
+# Those that keep none of them, and those that were never in PyTorch.
+_WITHOUT_CONSTANTS = ("vgg_ish", "mobilenet", "combined")
 
 
 def to_torch(model: Model, variables: Mapping[str, Any]) -> dict[str, np.ndarray]:
@@ -32,7 +37,7 @@ def to_torch(model: Model, variables: Mapping[str, Any]) -> dict[str, np.ndarray
         key -> array: the weights in their own precision, the constants of the published front
         end in float32, and a `num_batches_tracked` of 0 for every batch norm.
     """
-    arrays = {} if model.name in _NEVER_IN_PYTORCH else _constants(model.name, model.features)
+    arrays = {} if model.name in _WITHOUT_CONSTANTS else _constants(model.name, model.features)
     for parts, leaf in jax.tree_util.tree_leaves_with_path(dict(variables)):
         path = tuple(part.key for part in parts)
         key = torch_key(path)

@@ -24,6 +24,13 @@ _PRETEXT_HEADS = {
         "wav2vec_predictions.*": r"wav2vec_predictions\..+",
         "project_features.*": r"project_features\..+",
     },
+    "musicfm": {  # minzwon; MuQ has another name for its codes
+        "linear.*": r"linear\..+",
+        "cls_token": r"cls_token",
+        "quantizer_*": r"(quantizer_|rvq\.).+",
+        "conformer.pos_conv_embed.*": r"conformer\.pos_conv_embed\..+",  # which nothing calls
+        "conformer.embed_positions.*": r"conformer\.embed_positions\..+",
+    },
     "pase": {  # santi-pdp
         "*_workers.*": r"(regression|classification|regularizer)_workers\..+",
         "minions.*": r"minions\..+",

@@ -206,10 +206,9 @@ def unflatten(arrays: Mapping[str, np.ndarray], *, name: str) -> dict[str, Any]:
 
 def _network(model: Model) -> dict[str, Any]:
     module = model.module
-    arguments = {key: getattr(module, key) for key in models.arguments_of(model.name)}
     return {
         "name": model.name,
-        "args": json.loads(json.dumps(arguments)),
+        "args": json.loads(json.dumps(models.used_arguments(model))),
         # Other than the labels where a probe stands in place of the last layer.
         "num_labels": module.num_labels,
         "dtype": getattr(module, "dtype", "float32"),

@@ -4,17 +4,19 @@ import dataclasses
 import functools
 import sys
 from collections.abc import Mapping
-from inspect import Parameter
 from typing import Any, NamedTuple
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+from flax.core import FrozenDict, unfreeze
 
 from mclf_jax.audio.features import KINDS, Features, LogMel, Stft, kind_class, to_json
 from mclf_jax.common import checks, plugins
-from mclf_jax.models import frozen
-from mclf_jax.models.encoders import clmr_sample_cnn, cpc, pase, wav2vec
+from mclf_jax.models import arguments as argument_lib
+from mclf_jax.models import combined, frozen
+from mclf_jax.models.efficient import mobilenet
+from mclf_jax.models.encoders import clmr_sample_cnn, cpc, musicfm, pase, wav2vec
 from mclf_jax.models.patches import vit
 from mclf_jax.models.taggers import (
     cnnsa,
@@ -55,19 +57,30 @@ def _entry(module: type[nn.Module], head: str, length: str) -> Architecture:
     return Architecture(module, file.FEATURES, file.WINDOW_SAMPLES, head, length)
 
 
-def architecture(name: str) -> Architecture:
-    """The network of a name: one of `ARCHITECTURES`, or one from outside, see `common.plugins`.
+def architecture(name: str, arguments: Mapping[str, Any] | None = None) -> Architecture:
+    """The network of a name: one of `ARCHITECTURES`, "combined", or one from outside.
 
-    What is outside is an `Architecture`, or a Linen module in whose file stand, where they are not
-    the defaults, FEATURES (`LogMel()`), WINDOW_SAMPLES (of three seconds), HEAD ("head") and LENGTH
-    ("any").
+    What is outside, see `common.plugins`, is an `Architecture`, or a Linen module in whose file
+    stand, where they are not the defaults, FEATURES (`LogMel()`), WINDOW_SAMPLES (of three
+    seconds), HEAD ("head") and LENGTH ("any").
+
+    Args:
+        name: of the network.
+        arguments: of the network. They decide what "combined" takes in.
 
     Raises:
         ValueError: there is none of that name, or it is no network.
     """
     if name in ARCHITECTURES:
         return ARCHITECTURES[name]
-    found = plugins.find("models", name, field="model.name", known=sorted(ARCHITECTURES))
+    if name == combined.NAME:
+        ends = arguments_of(name) | dict(arguments or {})
+        front, back = (combined.chosen(end, ends[end]) for end in ("front", "back"))
+        return Architecture(
+            combined.Combined, front.features, front.window_samples, combined.HEAD, back.length
+        )
+    known = sorted([*ARCHITECTURES, combined.NAME])
+    found = plugins.find("models", name, field="model.name", known=known)
     if isinstance(found, Architecture):
         return found
     if not (isinstance(found, type) and issubclass(found, nn.Module)):
@@ -108,10 +121,13 @@ ARCHITECTURES = {
     "wav2vec": _entry(wav2vec.Wav2Vec, "fc", "any"),
     "pase": _entry(pase.PASE, "fc", "any"),
     "vit": _entry(vit.ViT, "head", "any"),
+    "musicfm": _entry(musicfm.MusicFM, "head", "any"),
+    "mobilenet": _entry(mobilenet.MobileNet, "classifier.5", "any"),
 }
 PUBLISHED = "published"
 PRESETS: dict[str, dict[str, dict[str, Any]]] = {
     "cpc": {"speech": {**cpc.SPEECH, "features": {"sample_rate_hz": 16000}, "window_s": 1.28}},
+    "mobilenet": {"mn04": mobilenet.MN04},
     "musicnn": {"large": musicnn.LARGE},
     "pase": {"plus": {**pase.PLUS, "window_s": 2.0}},
     "vit": {"ast": vit.AST, "base": vit.BASE},
@@ -239,22 +255,18 @@ def build(
     Raises:
         ValueError: an unknown name or argument; the message lists the choices.
     """
-    found = architecture(name)
     defaults = arguments_of(name)
-    checks.arguments(
-        "model.args",
-        arguments,
-        {key: Parameter(key, Parameter.KEYWORD_ONLY, default=defaults[key]) for key in defaults},
-        of=name,
-    )
-    for key, value in arguments.items():
-        _check_number(f"model.args.{key}", value, default=defaults[key])
+    argument_lib.check("model.args", arguments, defaults, of=name)
+    if name == combined.NAME:
+        combined.check(defaults | arguments)
+    found = architecture(name, arguments)
     checks.choice("model.dtype", dtype, DTYPES)
     checks.choice("model.remat", remat, REMATS)
     checks.window_s("model.window_s", window_s)
-    settings = features_of(name, features)
+    settings = features_of(name, features, arguments=arguments)
     if n_mels is not None:
-        settings = features_of(name, {**to_json(settings), "n_mels": n_mels})
+        changed = {**to_json(settings), "n_mels": n_mels}
+        settings = features_of(name, changed, arguments=arguments)
     if window_s is None:
         window_s = found.window_samples / found.features.sample_rate_hz
     takes = {field.name for field in dataclasses.fields(found.module)}
@@ -274,7 +286,7 @@ def build(
         window_samples=round(window_s * settings.sample_rate_hz),
         length=found.length,
     )
-    if name not in ARCHITECTURES:
+    if name not in ARCHITECTURES and name != combined.NAME:
         _check_contract(model, head=found.head, num_labels=num_labels)
     return model
 
@@ -303,15 +315,12 @@ def _check_contract(model: Model, *, head: str, num_labels: int) -> None:
         )
 
 
-def _check_number(field: str, value: Any, *, default: Any) -> None:
-    """Sizes and counts are whole, and as small as 0 only where a network has 0 by itself."""
-    if isinstance(default, int) and not isinstance(default, bool) and default >= 0:
-        checks.whole(field, value, lowest=min(default, 1))
-    if field.endswith("dropout_rate"):
-        checks.within(field, value, 0, 1, ends="[)")
-
-
-def features_of(name: str, changes: Features | Mapping[str, Any] | None = None) -> Features:
+def features_of(
+    name: str,
+    changes: Features | Mapping[str, Any] | None = None,
+    *,
+    arguments: Mapping[str, Any] | None = None,
+) -> Features:
     """The features of a model, known before its labels are: published, or with some changes.
 
     Args:
@@ -319,11 +328,12 @@ def features_of(name: str, changes: Features | Mapping[str, Any] | None = None) 
         changes: fields to replace. With "kind", one of `features.KINDS`, what takes a log-mel
             spectrogram takes another [F, M] representation, which keeps the published rate, hop
             and whatever else both have. Or the whole representation.
+        arguments: of the network, as of `architecture`.
 
     Raises:
         ValueError: the kind of features has no such field, or the model does not take that kind.
     """
-    published = architecture(name).features
+    published = architecture(name, arguments).features
     changes = to_json(changes) if dataclasses.is_dataclass(changes) else changes or {}
     changes = dict(changes)
     own_kind = to_json(published)["kind"]
@@ -359,14 +369,17 @@ def arguments_of(name: str) -> dict[str, Any]:
 
     One from outside may have none for some: `inspect.Parameter.empty`, as objectives say it.
     """
-    fields = dataclasses.fields(architecture(name).module)
-    return {field.name: _default(field) for field in fields if field.name not in _NOT_ARGUMENTS}
+    module = combined.Combined if name == combined.NAME else architecture(name).module
+    return argument_lib.taken(module, without=_NOT_ARGUMENTS)
 
 
-def _default(field: dataclasses.Field[Any]) -> Any:
-    if field.default_factory is not dataclasses.MISSING:
-        return field.default_factory()
-    return Parameter.empty if field.default is dataclasses.MISSING else field.default
+def used_arguments(model: Model) -> dict[str, Any]:
+    """The arguments that a network was built with, as a config holds them."""
+    values = {name: getattr(model.module, name) for name in arguments_of(model.name)}
+    return {
+        name: unfreeze(value) if isinstance(value, FrozenDict) else value
+        for name, value in values.items()
+    }
 
 
 def preset(name: str, version: str = PUBLISHED) -> dict[str, Any]:

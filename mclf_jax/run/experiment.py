@@ -128,7 +128,8 @@ def build(config: ConfigDict) -> Experiment:
 
 def features_of(config: ConfigDict) -> Features:
     """What the network of a config takes in."""
-    return models.features_of(config.model.name, _feature_changes(config))
+    arguments = config.model.args.to_dict()
+    return models.features_of(config.model.name, _feature_changes(config), arguments=arguments)
 
 
 def build_model(config: ConfigDict, *, num_labels: int) -> Model:
@@ -141,7 +142,7 @@ def build_model(config: ConfigDict, *, num_labels: int) -> Model:
         window_s=config.data.song_s if whole_songs else config.model.window_s,
         dtype=config.model.dtype,
         remat=config.model.remat,
-        **config.model.args,
+        **config.model.args.to_dict(),
     )
 
 

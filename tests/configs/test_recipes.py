@@ -89,7 +89,7 @@ def songs(tmp_path_factory):
 def test_every_recipe_is_here():
     own_data = {"ablations.augmentation", "ablations.distillation", "ablations.few_labels"}
     own_data |= {"ablations.frontend", "ablations.networks", "transfer.how=scratch"}
-    own_data |= {"ablations.benchmark"}
+    own_data |= {"ablations.benchmark", "ablations.parts"}
     own_data |= {"ablations.pretraining", "folder", "quickstart", "pretext_listening"}
     others = ("small_pretraining", "semi_supervised", "noisy_student")  # see their own tests
     names = {golden_name(*one) for one in EXPERIMENTS}

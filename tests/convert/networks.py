@@ -11,6 +11,8 @@ from mclf_jax.convert.to_torch import to_torch
 from tests.models.reference import state_dict
 
 SMALL: dict[str, dict[str, Any]] = {name: {"n_channels": 4} for name in models.ARCHITECTURES} | {
+    "mobilenet": {"hidden_size": 128},
+    "musicfm": {"conv_channels": 4, "attention_dim": 64, "num_layers": 2},
     "musicnn": {"n_channels": 3, "backend_channels": 5, "dense_units": 6},
     "music_tagging_transformer": {"conv_channels": 4, "attention_dim": 16, "num_layers": 2},
     "vit": {"attention_dim": 64, "num_layers": 2, "patch": (16, 16)},

@@ -10,12 +10,14 @@ import pytest
 from mclf_jax import models
 from mclf_jax.cli import main as cli
 from mclf_jax.data.catalogue.label_lists import LABEL_LISTS
+from mclf_jax.models.backs import BACKS
+from mclf_jax.models.fronts import FRONTS
 from tests import ROOT, SHARED
 
 PAGE = (ROOT / "docs" / "models.md").read_text(encoding="utf-8")
 REFERENCE = SHARED / "references" / "architectures-and-recipes.md"
 # Encoders of self-supervised learning, which nobody has scored on these data sets.
-WITHOUT_SCORES = {"cpc", "wav2vec", "pase", "vit"}
+WITHOUT_SCORES = {"cpc", "wav2vec", "pase", "vit", "musicfm", "mobilenet"}
 # How the published table names what is `network`, or `network`, 128 bands, on the page.
 PUBLISHED_NAMES = {
     "FCN": "fcn",
@@ -99,6 +101,18 @@ def test_other_lengths(name, lengths):
     kind, seconds = limit.group(1), float(limit.group(2))
     beyond = seconds - 0.1 if kind == "from" else seconds + 0.1
     assert works(seconds) and not works(beyond)
+
+
+def test_every_front_end_and_back_end_is_there():
+    """With the sequence that a front end makes by itself."""
+    assert [row[0].strip("`") for row in table(["back end", "of"])] == list(BACKS)
+    rows = table(["front end", "of"])
+    assert [row[0].strip("`") for row in rows] == list(FRONTS)
+    for name, _, _, steps, features in rows:
+        model = models.build("combined", num_labels=2, front=name.strip("`"), back="flatten")
+        variables = jax.eval_shape(model.init, jax.random.key(0))
+        count = variables["params"]["head"]["kernel"].shape[0] / int(features)
+        assert abs(count / model.window_s - float(steps)) < 0.35, name  # of whole steps
 
 
 def test_variants():

@@ -41,7 +41,7 @@ COMMANDS = [line for line in PAGE.splitlines() if line.startswith("mclf ")]
 @pytest.mark.slow
 def test_commands_of_the_page(folder):
     """The first one as a process, and `probe`, which nothing else starts as one."""
-    assert len(COMMANDS) == 10
+    assert len(COMMANDS) == 12
     for number, line in enumerate(COMMANDS):
         words = shlex.split(line)[1:]
         if number == 0 or words[0] == "probe":

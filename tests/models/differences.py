@@ -23,6 +23,11 @@ from tests.models.reference import WITHOUT_FIXTURE, load_fixture, state_dict, wa
 CASES: dict[str, tuple[str, dict[str, Any]]] = {
     name: (name, {}) for name in models.ARCHITECTURES if name not in WITHOUT_FIXTURE
 }
+CASES["musicfm"] = (
+    "musicfm",
+    {"conv_channels": 4, "attention_dim": 32, "num_heads": 4, "num_layers": 2},
+)
+CASES["mobilenet"] = ("mobilenet", {"hidden_size": 512})
 CASES["musicnn_msd"] = ("musicnn", {"backend_channels": 512, "dense_units": 500})
 CASES["vit"] = ("vit", {"attention_dim": 128, "num_layers": 2})
 CASES["music_tagging_transformer"] = ("music_tagging_transformer", {"conv_channels": 16})

@@ -46,6 +46,9 @@ PUBLISHED = [
     ("wav2vec", 50, WAV2VEC_LARGE, 29_416_498),
     ("vit", 50, {}, 21_412_276),
     ("vit", 50, VIT_BASE, 85_291_828),
+    ("musicfm", 50, {}, 316_394_546),
+    ("mobilenet", 527, {}, 4_876_831),
+    ("mobilenet", 527, {"hidden_size": 512}, 983_599),
     ("pase", 50, {}, 5_823_070),
     ("pase", 50, PASE_PLUS, 7_845_746),
 ]
@@ -84,6 +87,15 @@ SMALL = {
     "wav2vec": {"n_channels": 32, "context_kernel_sizes": (3, 3), "window_s": 1.0},
     "pase": {"n_channels": 8, "embedding_dim": 32},
     "vit": {"attention_dim": 32, "head_dim": 16, "num_layers": 2, "window_s": 2.0},
+    "musicfm": {
+        "conv_channels": 4,
+        "attention_dim": 32,
+        "num_heads": 4,
+        "num_layers": 2,
+        "kernel_size": 5,
+        "window_s": 1.0,
+    },
+    "mobilenet": {"hidden_size": 128, "window_s": 1.0},
 }
 
 

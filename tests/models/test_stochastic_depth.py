@@ -28,6 +28,8 @@ SMALL = {
     }
     | QUARTER,
     "vit": {"patch": (8, 16), "attention_dim": 8, "head_dim": 4, "num_layers": 2} | QUARTER,
+    "musicfm": {"conv_channels": 4, "attention_dim": 16, "num_heads": 2, "num_layers": 2} | QUARTER,
+    "mobilenet": {"hidden_size": 128} | QUARTER,
 }
 # Residual blocks, and branches of each.
 BRANCHES = {
@@ -37,6 +39,8 @@ BRANCHES = {
     "cnnsa": [1] * 7 + [2] * 2,
     "music_tagging_transformer": [1] * 3 + [2],
     "vit": [2] * 2,
+    "musicfm": [4] * 2,
+    "mobilenet": [1, 0, 1, 0, 1, 1, 0, 1, 1, 1, 0, 1, 0, 1, 1],  # those that keep their shape
 }
 
 

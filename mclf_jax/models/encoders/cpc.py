@@ -21,8 +21,8 @@ from mclf_jax.models.layers.blocks import (
     layer_norm,
     outputs,
 )
+from mclf_jax.models.layers.gru import GRU
 from mclf_jax.models.layers.quantizer import VectorQuantizer
-from mclf_jax.models.taggers.crnn import GRU
 
 FEATURES = Waveform(sample_rate_hz=22050)
 WINDOW_SAMPLES = 3**10

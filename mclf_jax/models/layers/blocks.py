@@ -107,9 +107,9 @@ def layer_norm(x, *, name: str, epsilon: float):
     return nn.LayerNorm(epsilon=epsilon, use_fast_variance=False, dtype=x.dtype, name=name)(x)
 
 
-def dropout(x, rate: float, *, train: bool):
+def dropout(x, rate: float, *, train: bool, name: str | None = None):
     """Dropout in training, by the "dropout" key of `apply`."""
-    return nn.Dropout(rate, deterministic=not train)(x)
+    return nn.Dropout(rate, deterministic=not train, name=name)(x)
 
 
 def depth_rates(last: float, num_blocks: int) -> tuple[float, ...]:
@@ -289,20 +289,23 @@ class ResBlock(nn.Module):
         features: output channels.
         strides, pool: (time, frequency).
         stochastic_depth_rate: how often the convolutions are left out, see `stochastic_depth`.
+        joint: what stands before the number of a layer in its name.
     """
 
     features: int
     strides: tuple[int, int] = (1, 1)
     pool: tuple[int, int] = (1, 1)
     stochastic_depth_rate: float = 0.0
+    joint: str = "_"
 
     @nn.compact
     def __call__(self, x, *, train: bool):
-        y = conv(x, self.features, strides=self.strides, name="conv_1")
-        y = nn.relu(batch_norm(y, name="bn_1", train=train))
-        y = batch_norm(conv(y, self.features, name="conv_2"), name="bn_2", train=train)
+        y = conv(x, self.features, strides=self.strides, name=f"conv{self.joint}1")
+        y = nn.relu(batch_norm(y, name=f"bn{self.joint}1", train=train))
+        y = conv(y, self.features, name=f"conv{self.joint}2")
+        y = batch_norm(y, name=f"bn{self.joint}2", train=train)
         y = stochastic_depth(y, self.stochastic_depth_rate, train=train)
         if self.strides != (1, 1) or x.shape[-1] != self.features:
-            x = conv(x, self.features, strides=self.strides, name="conv_3")
-            x = batch_norm(x, name="bn_3", train=train)
+            x = conv(x, self.features, strides=self.strides, name=f"conv{self.joint}3")
+            x = batch_norm(x, name=f"bn{self.joint}3", train=train)
         return max_pool(nn.relu(x + y), self.pool)

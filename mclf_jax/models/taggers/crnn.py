@@ -5,20 +5,12 @@ steps, which two GRU layers read. 394,100 parameters for 50 tags.
 """
 
 import flax.linen as nn
-import jax
-import jax.numpy as jnp
 
 from mclf_jax.audio.features import LogMel
-from mclf_jax.models.layers.blocks import (
-    ConvBlock,
-    Network,
-    batch_norm,
-    compute_in,
-    dropout,
-    flatten_frequency,
-    outputs,
-    torch_bias_init,
-)
+from mclf_jax.models.fronts.log_mel import LogMelConv
+from mclf_jax.models.layers.blocks import Network, dropout, outputs
+from mclf_jax.models.layers.gru import GRU
+from mclf_jax.models.layers.parts import joined
 
 FEATURES = LogMel(sample_rate_hz=16000, n_fft=512, hop_length=256, n_mels=96)
 WINDOW_SAMPLES = 29 * 16000
@@ -43,56 +35,9 @@ class CRNN(Network):
     @nn.compact
     def __call__(self, x, *, train: bool):
         """[B, F, M] -> {"logits": [B, K], "embedding": [B, hidden_size]}."""
-        x = batch_norm(x[..., None], name="spec_bn", train=train)
-        x = compute_in(x, self.dtype)
-        run = self.runner(train=train)
-        for i, pool in enumerate(self.pools):
-            features = self.n_channels * (1 if i == 0 else 2)
-            x = run(ConvBlock(features, tuple(pool), name=f"layer{i + 1}"), x)
+        multipliers = (1, *(2,) * (len(self.pools) - 1))
+        front = LogMelConv(self.n_channels, multipliers, self.pools, **self.ways)
+        x = joined(self, front)(x, train=train)
         gru = GRU(self.hidden_size, self.num_layers, name=f"layer{len(self.pools) + 1}")
-        x = gru(flatten_frequency(x))[:, -1]
+        x = gru(x)[:, -1]
         return outputs(dropout(x, self.dropout_rate, train=train), self.num_labels, name="dense")
-
-
-class GRU(nn.Module):
-    """Stacked gated recurrent units as in PyTorch, [B, T, D] -> [B, T, hidden_size].
-
-    r, z = sigmoid(W x + b + U h + c) and n = tanh(W x + b + r * (U h + c)); h' = (1-z) n + z h.
-    Flax's cell has one bias for r and z where PyTorch has two, so checkpoints would not
-    come out again as they went in.
-    """
-
-    hidden_size: int
-    num_layers: int = 1
-
-    @nn.compact
-    def __call__(self, x):
-        init = torch_bias_init(self.hidden_size)
-
-        def layer(x, i):
-            weight_ih = self.param(f"weight_ih_l{i}", init, (3 * self.hidden_size, x.shape[-1]))
-            weight_hh = self.param(
-                f"weight_hh_l{i}", init, (3 * self.hidden_size, self.hidden_size)
-            )
-            bias_ih = self.param(f"bias_ih_l{i}", init, (3 * self.hidden_size,))
-            bias_hh = self.param(f"bias_hh_l{i}", init, (3 * self.hidden_size,))
-            weight_ih, weight_hh, bias_ih, bias_hh = (
-                w.astype(x.dtype) for w in (weight_ih, weight_hh, bias_ih, bias_hh)
-            )
-
-            def step(h, x_t):
-                reset_x, update_x, new_x = jnp.split(x_t, 3, axis=-1)
-                reset_h, update_h, new_h = jnp.split(h @ weight_hh.T + bias_hh, 3, axis=-1)
-                update = jax.nn.sigmoid(update_x + update_h)
-                new = jnp.tanh(new_x + jax.nn.sigmoid(reset_x + reset_h) * new_h)
-                h = (1 - update) * new + update * h
-                return h, h
-
-            # What does not depend on the state is one product over all steps.
-            inputs = (x @ weight_ih.T + bias_ih).swapaxes(0, 1)
-            start = jnp.zeros((x.shape[0], self.hidden_size), x.dtype)
-            return jax.lax.scan(step, start, inputs)[1].swapaxes(0, 1)
-
-        for i in range(self.num_layers):
-            x = layer(x, i)
-        return x

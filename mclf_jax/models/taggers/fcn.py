@@ -7,15 +7,9 @@ to 1x1. 447,732 parameters for 50 tags.
 import flax.linen as nn
 
 from mclf_jax.audio.features import LogMel
-from mclf_jax.models.layers.blocks import (
-    ConvBlock,
-    Network,
-    batch_norm,
-    compute_in,
-    dropout,
-    flatten,
-    outputs,
-)
+from mclf_jax.models.fronts.log_mel import LogMelConv
+from mclf_jax.models.layers.blocks import Network, dropout, flatten, outputs
+from mclf_jax.models.layers.parts import joined
 
 FEATURES = LogMel(sample_rate_hz=16000, n_fft=512, hop_length=256, n_mels=96)
 WINDOW_SAMPLES = 29 * 16000
@@ -38,11 +32,8 @@ class FCN(Network):
     @nn.compact
     def __call__(self, x, *, train: bool):
         """[B, F, M] -> {"logits": [B, K], "embedding": [B, n_channels]}."""
-        x = batch_norm(x[..., None], name="spec_bn", train=train)
-        x = compute_in(x, self.dtype)
-        run = self.runner(train=train)
-        for i, pool in enumerate(self.pools):
-            features = self.n_channels * (1 if i in (0, len(self.pools) - 1) else 2)
-            x = run(ConvBlock(features, tuple(pool), name=f"layer{i + 1}"), x)
-        x = dropout(flatten(x), self.dropout_rate, train=train)
+        multipliers = (1, *(2,) * (len(self.pools) - 2), 1)
+        front = LogMelConv(self.n_channels, multipliers, self.pools, **self.ways)
+        x = flatten(joined(self, front)(x, train=train))
+        x = dropout(x, self.dropout_rate, train=train)
         return outputs(x, self.num_labels, name="dense")

@@ -6,25 +6,11 @@ longer input works too. 3,631,551 parameters for 50 tags.
 
 import flax.linen as nn
 
-from mclf_jax.audio.features import (
-    PowerSpectrogram,
-    harmonic_bands,
-    harmonic_centres_hz,
-    power_to_db,
-)
-from mclf_jax.models.layers.blocks import (
-    ConvBlock,
-    Network,
-    ResBlock,
-    batch_norm,
-    compute_in,
-    dense,
-    depth_rates,
-    dropout,
-    flatten_frequency,
-    max_over,
-    outputs,
-)
+from mclf_jax.audio.features import PowerSpectrogram
+from mclf_jax.models.backs.pooling import Pooling
+from mclf_jax.models.fronts.harmonic import NUM_RESIDUAL, Harmonic
+from mclf_jax.models.layers.blocks import Network, depth_rates, dropout, outputs
+from mclf_jax.models.layers.parts import joined
 
 FEATURES = PowerSpectrogram(sample_rate_hz=16000, n_fft=512, hop_length=256)
 WINDOW_SAMPLES = 5 * 16000
@@ -52,48 +38,15 @@ class HarmonicCNN(Network):
     @nn.compact
     def __call__(self, x, *, train: bool):
         """Power [B, F, n_fft//2 + 1] -> {"logits": [B, K], "embedding": [B, 2 * n_channels]}."""
-        filters = HarmonicFilters(
-            self.sample_rate_hz, self.num_harmonics, self.bands_per_semitone, name="hstft"
-        )
-        x = batch_norm(filters(x), name="hstft_bn", train=train)
-        x = compute_in(x, self.dtype)
-        run = self.runner(train=train)
-        n = self.n_channels
-        residual = (2, 3, 4, 6, 7)
-        rates = depth_rates(self.stochastic_depth_rate, len(residual))
-        rates = dict(zip(residual, rates, strict=True))
-        x = run(ConvBlock(n, (2, 2), name="layer1"), x)
-        for i in (2, 3, 4):
-            block = ResBlock(n, pool=(2, 2), stochastic_depth_rate=rates[i], name=f"layer{i}")
-            x = run(block, x)
-        x = run(ConvBlock(2 * n, (2, 2), name="layer5"), x)
-        for i in (6, 7):
-            block = ResBlock(2 * n, pool=(3, 2), stochastic_depth_rate=rates[i], name=f"layer{i}")
-            x = run(block, x)
-        x = dense(max_over(flatten_frequency(x), 1), 2 * n, name="dense1")
-        x = nn.relu(batch_norm(x, name="bn", train=train))
-        return outputs(dropout(x, self.dropout_rate, train=train), self.num_labels, name="dense2")
-
-
-class HarmonicFilters(nn.Module):
-    """Triangular filters at the harmonics of every pitch, in dB: [B, F, bins] -> [B, F, L, H].
-
-    `audio.harmonic` with a Q that is learnt (Won et al. 2020, equations 2 to 5).
-    """
-
-    sample_rate_hz: int
-    num_harmonics: int
-    bands_per_semitone: int
-
-    @nn.compact
-    def __call__(self, power):
-        q = self.param("bw_Q", nn.initializers.ones, (1,))
-        centres_hz = harmonic_centres_hz(
+        front = Harmonic(
             self.sample_rate_hz,
-            num_harmonics=self.num_harmonics,
-            bands_per_semitone=self.bands_per_semitone,
+            self.n_channels,
+            self.num_harmonics,
+            self.bands_per_semitone,
+            num_blocks=7,
+            depth_rates=depth_rates(self.stochastic_depth_rate, NUM_RESIDUAL),
+            **self.ways,
         )
-        bands = harmonic_bands(
-            power, centres_hz, sample_rate_hz=self.sample_rate_hz, q=q.astype(power.dtype)
-        )
-        return power_to_db(bands)
+        x = joined(self, front)(x, train=train)
+        x = joined(self, Pooling("max", 2 * self.n_channels))(x, train=train)
+        return outputs(dropout(x, self.dropout_rate, train=train), self.num_labels, name="dense2")

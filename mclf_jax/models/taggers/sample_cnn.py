@@ -7,18 +7,12 @@ step. 1,869,874 parameters for 50 tags.
 import flax.linen as nn
 
 from mclf_jax.audio.features import Waveform
-from mclf_jax.models.layers.blocks import (
-    ConvBlock,
-    Network,
-    compute_in,
-    dropout,
-    flatten,
-    outputs,
-)
+from mclf_jax.models.fronts.waveform import MULTIPLIERS, WaveformConv
+from mclf_jax.models.layers.blocks import Network, dropout, flatten, outputs
+from mclf_jax.models.layers.parts import joined
 
 FEATURES = Waveform(sample_rate_hz=16000)
 WINDOW_SAMPLES = 3**10
-MULTIPLIERS = (1, 1, 1, 2, 2, 2, 2, 2, 2, 4)
 
 
 class SampleCNN(Network):
@@ -36,18 +30,7 @@ class SampleCNN(Network):
     @nn.compact
     def __call__(self, x, *, train: bool):
         """[B, T] -> {"logits": [B, K], "embedding": [B, 4 * n_channels]}."""
-        x = compute_in(x[..., None], self.dtype)
-        run = self.runner(train=train)
-        for i, multiplier in enumerate(MULTIPLIERS):
-            stride, pool = (3, 1) if i == 0 else (1, 3)
-            block = ConvBlock(
-                self.n_channels * multiplier,
-                pool=(pool,),
-                kernel_size=(3,),
-                strides=(stride,),
-                name=f"layer{i + 1}",
-            )
-            x = run(block, x)
-        block = ConvBlock(4 * self.n_channels, pool=(1,), kernel_size=(1,), name="layer11")
-        x = dropout(flatten(run(block, x)), self.dropout_rate, train=train)
+        front = WaveformConv(self.n_channels, len(MULTIPLIERS), **self.ways)
+        x = flatten(joined(self, front)(x, train=train))
+        x = dropout(x, self.dropout_rate, train=train)
         return outputs(x, self.num_labels, name="dense")

@@ -5,21 +5,13 @@ because time is pooled away. 3,687,348 parameters for 50 tags.
 """
 
 import flax.linen as nn
-import jax.numpy as jnp
 
 from mclf_jax.audio.features import LogMel
 from mclf_jax.common import checks
-from mclf_jax.models.layers.blocks import (
-    ConvBlock,
-    Network,
-    batch_norm,
-    compute_in,
-    dense,
-    dropout,
-    flatten_frequency,
-    max_over,
-    outputs,
-)
+from mclf_jax.models.backs.pooling import Pooling
+from mclf_jax.models.fronts.log_mel import LogMelConv
+from mclf_jax.models.layers.blocks import Network, dropout, outputs
+from mclf_jax.models.layers.parts import joined
 
 FEATURES = LogMel(sample_rate_hz=16000, n_fft=512, hop_length=256, n_mels=128)
 WINDOW_SAMPLES = 59_049
@@ -45,18 +37,13 @@ class ShortChunkCNN(Network):
     @nn.compact
     def __call__(self, x, *, train: bool):
         """[B, F, M] -> {"logits": [B, K], "embedding": [B, 4 * n_channels]}."""
-        x = batch_norm(x[..., None], name="spec_bn", train=train)
-        x = compute_in(x, self.dtype)
-        run = self.runner(train=train)
         multipliers = (1, 1, 2, 2, 2, 2, 4)
         checks.within("model.args.num_blocks", self.num_blocks, 1, len(multipliers))
-        for i, multiplier in enumerate(multipliers[: self.num_blocks]):
-            x = run(ConvBlock(self.n_channels * multiplier, (2, 2), name=f"layer{i + 1}"), x)
         checks.choice("model.args.pooling", self.pooling, ("max", "mean_max"))
-        x = flatten_frequency(x)
-        pooled = max_over(x, 1)
-        if self.pooling == "mean_max":
-            pooled = jnp.concatenate([x.mean(axis=1), pooled], axis=-1)
-        x = dense(pooled, 4 * self.n_channels, name="dense1")
-        x = nn.relu(batch_norm(x, name="bn", train=train))
+        multipliers = multipliers[: self.num_blocks]
+        front = LogMelConv(
+            self.n_channels, multipliers, pools=((2, 2),) * self.num_blocks, **self.ways
+        )
+        x = joined(self, front)(x, train=train)
+        x = joined(self, Pooling(self.pooling, 4 * self.n_channels))(x, train=train)
         return outputs(dropout(x, self.dropout_rate, train=train), self.num_labels, name="dense2")

@@ -8,18 +8,10 @@ import flax.linen as nn
 
 from mclf_jax.audio.features import LogMel
 from mclf_jax.common import checks
-from mclf_jax.models.layers.blocks import (
-    Network,
-    ResBlock,
-    batch_norm,
-    compute_in,
-    dense,
-    depth_rates,
-    dropout,
-    flatten_frequency,
-    max_over,
-    outputs,
-)
+from mclf_jax.models.backs.pooling import Pooling
+from mclf_jax.models.fronts.log_mel_res import LogMelRes
+from mclf_jax.models.layers.blocks import Network, depth_rates, dropout, outputs
+from mclf_jax.models.layers.parts import joined
 
 FEATURES = LogMel(sample_rate_hz=16000, n_fft=512, hop_length=256, n_mels=128)
 WINDOW_SAMPLES = 59_049
@@ -46,17 +38,14 @@ class ShortChunkResNet(Network):
         """[B, F, M] -> {"logits": [B, K], "embedding": [B, 4 * n_channels]}."""
         multipliers = (1, 1, 2, 2, 2, 2, 4)
         checks.within("model.args.num_blocks", self.num_blocks, 1, len(multipliers))
-        x = batch_norm(x[..., None], name="spec_bn", train=train)
-        x = compute_in(x, self.dtype)
-        run = self.runner(train=train)
-        for i, rate in enumerate(depth_rates(self.stochastic_depth_rate, self.num_blocks)):
-            block = ResBlock(
-                self.n_channels * multipliers[i],
-                strides=(2, 2),
-                stochastic_depth_rate=rate,
-                name=f"layer{i + 1}",
-            )
-            x = run(block, x)
-        x = dense(max_over(flatten_frequency(x), 1), 4 * self.n_channels, name="dense1")
-        x = nn.relu(batch_norm(x, name="bn", train=train))
+        front = LogMelRes(
+            self.n_channels,
+            multipliers[: self.num_blocks],
+            strides=((2, 2),) * self.num_blocks,
+            pools=(),
+            depth_rates=depth_rates(self.stochastic_depth_rate, self.num_blocks),
+            **self.ways,
+        )
+        x = joined(self, front)(x, train=train)
+        x = joined(self, Pooling("max", 4 * self.n_channels))(x, train=train)
         return outputs(dropout(x, self.dropout_rate, train=train), self.num_labels, name="dense2")

@@ -76,7 +76,7 @@ def _network(config: ConfigDict, meta: dict[str, Any]) -> dict[str, Any]:
         "name": meta["model"]["name"],
         # The first line of its file says whose it is.
         "paper": said.splitlines()[0] if said else "",
-        "arguments": dict(config.model.args),
+        "arguments": config.model.args.to_dict(),
         "sample_rate_hz": settings.sample_rate_hz,
         "features": meta["features"].get("kind", "waveform"),
         "window_samples": window_samples,

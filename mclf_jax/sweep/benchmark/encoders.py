@@ -72,8 +72,7 @@ def _config(bundle: Bundle) -> ConfigDict:
     model, config = bundle.models[0], config_lib.base()
     config.data.update({"name": "none", "short": bundle.short})
     config.model.update({"name": model.name, "window_s": model.window_s})
-    arguments = {name: getattr(model.module, name) for name in models.arguments_of(model.name)}
-    config.model.args = ConfigDict(arguments)
+    config.model.args = ConfigDict(models.used_arguments(model))
     features = to_json(model.features)
     config.features.update({k: v for k, v in features.items() if k in config.features})
     config.eval.update({"hop_s": bundle.hop_s, "aggregation": "mean"})
