@@ -25,6 +25,7 @@ _FRONTS: dict[str, dict[str, Any]] = {
     "log_mel_res": {"n_channels": 8},
     "harmonic": {"n_channels": 8},
     "musicnn": {"n_channels": 8},
+    "patches": {"n_channels": 16},
     "leaf": {"n_channels": 16},
 }
 _BACKS: dict[str, dict[str, Any]] = {

@@ -76,6 +76,19 @@ def test_every_front_end_goes_with_a_back_end(front):
     assert {name.partition(".")[0] for name in variables["params"]} == {"front", "between", "head"}
 
 
+def test_patches_of_one_time_are_side_by_side():
+    front = FRONTS["patches"](patch=(2, 4), n_channels=3)
+    x = np.random.default_rng(0).standard_normal((1, 7, 8)).astype("f4")
+    variables = front.init(jax.random.key(0), x, train=False)
+    louder = x.copy()
+    louder[:, 2:4, 4:] += 1  # the second time, the upper patch
+    before, after = (front.apply(variables, heard, train=False) for heard in (x, louder))
+    assert before.shape == (1, 3, 6)
+    changed = np.zeros((1, 3, 6), bool)
+    changed[:, 1, 3:] = True
+    np.testing.assert_array_equal(before != after, changed)
+
+
 @pytest.mark.parametrize("back", BACKS)
 @pytest.mark.slow_beyond(2)
 def test_every_back_end_goes_with_a_front_end(back):

@@ -6,6 +6,7 @@ from mclf_jax.models.fronts import (
     log_mel,
     log_mel_res,
     musicnn,
+    patches,
     waveform,
     waveform_se,
 )
@@ -17,5 +18,6 @@ FRONTS = {
     "log_mel_res": log_mel_res.LogMelRes,
     "harmonic": harmonic.Harmonic,
     "musicnn": musicnn.TallAndLong,
+    "patches": patches.Patches,
     "leaf": leaf.LeafConv,
 }
