@@ -99,6 +99,22 @@ def test_what_is_left_out_of_them_is_named():
         from_torch("wav2vec", strange, preset="large", last_layer="fresh")
 
 
+def test_of_musicfm_the_encoder_is_left():
+    weights = {k: a for k, a in small_weights("musicfm").items() if not k.startswith("head.")}
+    beside = {
+        "linear.weight": (4096, 64),
+        "cls_token": (64,),
+        "quantizer_melspec_2048_0.codebook": (4096, 16),
+        "conformer.pos_conv_embed.conv.bias": (64,),
+        "conformer.embed_positions.inv_freq": (2,),
+    }
+    saved = {f"model.{key}": array for key, array in (weights | arrays(beside)).items()}
+    found = unwrap("musicfm", {"state_dict": saved})
+    assert set(found.arrays) == set(weights)
+    assert len(found.left_out) == len(beside)
+    from_torch("musicfm", {"state_dict": saved}, last_layer="fresh")
+
+
 @pytest.mark.slow
 def test_in_their_published_width():
     # What this gives was compared with fairseq's own class under PyTorch 2.13, for weights drawn

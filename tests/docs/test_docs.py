@@ -181,5 +181,5 @@ def test_command_is_understood(command):
 
 
 def test_files_that_the_page_names_exist():
-    for target in re.findall(r"\]\((?!http)([^)]+)\)", PAGE):
+    for target in re.findall(r"\]\((?!http|#)([^)#]+)", PAGE):
         assert (ROOT / "docs" / target).exists(), target
