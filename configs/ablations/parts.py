@@ -20,6 +20,7 @@ from mclf_jax.sweep import Setting
 # Narrow versions of all front ends and back ends.
 _FRONTS: dict[str, dict[str, Any]] = {
     "waveform": {"n_channels": 16},
+    "frames": {"num_filters": 32, "n_channels": 16},
     "waveform_se": {"n_channels": 16},
     "log_mel": {"n_channels": 16},
     "log_mel_res": {"n_channels": 8},

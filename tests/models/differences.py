@@ -109,11 +109,12 @@ def _evaluation_mode(fixture, model, variables, x):
 
 
 def _training_mode(fixture, model, variables, x):
-    rows = {}  # values per channel that each batch norm averages over
+    rows = {}  # values per channel that each batch norm averages over, and how much it keeps
 
     def count_rows(call, args, kwargs, context):
         if isinstance(context.module, nn.BatchNorm):
-            rows[context.module.path] = args[0].size // args[0].shape[-1]
+            count = args[0].size // args[0].shape[-1]
+            rows[context.module.path] = count, context.module.momentum
         return call(*args, **kwargs)
 
     def mean_loss(params, state):
@@ -149,8 +150,8 @@ def _training_mode(fixture, model, variables, x):
         assert new.dtype == old.dtype  # or the next step would be compiled again
         if leaf == "var":
             # PyTorch keeps the unbiased variance, N/(N-1) of the batch's.
-            count = rows[at_path(stats, path)]
-            new = 0.9 * old + (new - 0.9 * old) * count / (count - 1)
+            count, kept = rows[at_path(stats, path)]
+            new = kept * old + (new - kept * old) * count / (count - 1)
         statistics_errors.append(error(new.sum(), expected))
     return {
         "train_logits": error(logits, fixture["train_logits"]),

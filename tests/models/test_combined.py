@@ -15,6 +15,7 @@ from mclf_jax.models.fronts import FRONTS
 from mclf_jax.models.hidden import layer_widths
 from mclf_jax.run.experiment import features_of
 from tests import ROOT
+from tests.models.test_networks import one_batch, training
 
 OWN = """
 import flax.linen as nn
@@ -79,6 +80,33 @@ def test_every_front_end_goes_with_a_back_end(front):
     assert outputs["logits"] == (2, 3)
     assert outputs["embedding"][1] // 8 >= 10
     assert {name.partition(".")[0] for name in variables["params"]} == {"front", "between", "head"}
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("quick_compiles")
+@pytest.mark.parametrize(
+    ("front", "back"), [("leaf", "gru"), ("patches", "conformer"), ("frames", "convolutions")]
+)
+def test_learns_one_batch_by_heart(front, back):
+    """What no published network is made of."""
+    fewer = {"num_layers": 1, "num_heads": 2, "dropout_rate": 0.0} if back == "conformer" else {}
+    model = models.build(
+        "combined",
+        num_labels=10,
+        front=front,
+        front_args={"n_channels": 8},
+        back=back,
+        back_args=fewer,
+        width=32,
+        dropout_rate=0.0,
+        window_s=1.0,
+    )
+    step, state = training(model)
+    batch, losses = one_batch(model), []
+    while len(losses) < 100 and (not losses or losses[-1] > 0.1):
+        state, metrics = step(state, batch)
+        losses.append(float(metrics["loss"]))
+    assert losses[0] > 1.5 and losses[-1] <= 0.1
 
 
 def test_patches_of_one_time_are_side_by_side():

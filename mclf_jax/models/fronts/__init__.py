@@ -1,6 +1,7 @@
 """Front ends by name: each maps an input to a sequence, [B, F, D]."""
 
 from mclf_jax.models.fronts import (
+    frames,
     harmonic,
     leaf,
     log_mel,
@@ -13,6 +14,7 @@ from mclf_jax.models.fronts import (
 
 FRONTS = {
     "waveform": waveform.WaveformConv,
+    "frames": frames.Frames,
     "waveform_se": waveform_se.WaveformSE,
     "log_mel": log_mel.LogMelConv,
     "log_mel_res": log_mel_res.LogMelRes,
