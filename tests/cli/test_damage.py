@@ -58,7 +58,8 @@ def test_a_full_disk(run, capsys, monkeypatch):
     out = run.parent / "out" / "all.npz"
     out.parent.mkdir()
     assert main(["embed", str(run), str(run.parent / "song.wav"), "--out", str(out)]) == 1
-    (line,) = capsys.readouterr().err.splitlines()
+    line, more = capsys.readouterr().err.splitlines()
+    assert more.endswith("troubleshooting.md#disk-full")
     assert line.startswith(f"mclf embed: the disk of {out} is full (")
     assert line.endswith("free now): make space, then start the same command again")
 
