@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.colors import LinearSegmentedColormap, to_rgba
 from matplotlib.figure import Figure
 
 from mclf_jax.figures.style import ACCENT, GRID, INK, MUTED, ON_ACCENT, short
@@ -68,7 +68,8 @@ def share_matrix(
     size = float(np.clip(cell_inches * count, 1.8, 9.5))
     figure, axes = single(size + 2.2, size + 1.8)
     # From transparent to the accent: right on a light and on a dark page.
-    ramp = LinearSegmentedColormap.from_list("share", [(ACCENT, 0.03), (ACCENT, 1.0)])
+    ends = [to_rgba(ACCENT, 0.03), to_rgba(ACCENT, 1.0)]
+    ramp = LinearSegmentedColormap.from_list("share", ends)
     axes.pcolormesh(share, cmap=ramp, vmin=0, vmax=1, edgecolors=GRID, linewidth=0.4)
     for (row, column), text in texts.items():
         axes.text(
