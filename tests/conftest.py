@@ -3,6 +3,7 @@
 import collections
 import contextlib
 import functools
+import gc
 import os
 import pathlib
 import tempfile
@@ -12,6 +13,10 @@ import tempfile
 _PROGRAMS = tempfile.TemporaryDirectory(prefix="mclf-programs-")
 os.environ["JAX_COMPILATION_CACHE_DIR"] = _PROGRAMS.name
 os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
+# XLA's older way to its kernels, in one piece: it compiles small programs, of which there are tens
+# of thousands here, in half the time or less. The quick start after the tests takes its usual way.
+_XLA_FLAGS = ("--xla_cpu_use_fusion_emitters=false", "--xla_cpu_parallel_codegen_split_count=1")
+os.environ["XLA_FLAGS"] = " ".join([os.environ.get("XLA_FLAGS", ""), *_XLA_FLAGS]).strip()
 
 import hypothesis  # noqa: E402
 import jax  # noqa: E402
@@ -60,6 +65,13 @@ def pytest_collection_modifyitems(items):
                 item.add_marker("slow")
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_finish():
+    """The garbage collector need not look again and again through what was imported."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture(autouse=True)
 def _own_cache(tmp_path_factory, monkeypatch):
     """What is found out about audio files stays out of the user's home."""
@@ -70,11 +82,8 @@ _FOR_PROCESSES = "JAX_DISABLE_MOST_OPTIMIZATIONS"
 
 
 @contextlib.contextmanager
-def compiling_quickly():
-    """Here and in processes that are started meanwhile, programs are compiled in half the time.
-
-    They are slower and round otherwise: what is kept from one call to the next is compiled anew.
-    """
+def _compiling(quickly: bool):
+    """They round otherwise: what is kept from one call to the next is compiled anew."""
     from mclf_jax.evaluation.windows import make_step
     from mclf_jax.export.bundle import make_live_step
 
@@ -83,33 +92,49 @@ def compiling_quickly():
         make_step.cache_clear()
         make_live_step.cache_clear()
 
-    if _FOR_PROCESSES in os.environ:  # already
+    before = _FOR_PROCESSES in os.environ
+    if before == quickly:
         yield
         return
-    switch(True)
+    switch(quickly)
     try:
         with pytest.MonkeyPatch.context() as patch:
-            patch.setenv(_FOR_PROCESSES, "1")
+            if quickly:
+                patch.setenv(_FOR_PROCESSES, "1")
+            else:
+                patch.delenv(_FOR_PROCESSES)
             yield
     finally:
-        switch(False)
+        switch(before)
 
 
-# Tests that compile a lot and compute little, by the beginning of their path in this folder.
-_ROOMS = "api cli docs evaluation export probe run serve sweep train"
-_QUICK = tuple(f"{room}/" for room in _ROOMS.split())
+def compiling_quickly():
+    """Here and in processes that are started meanwhile, programs are compiled in half the time."""
+    return _compiling(True)
+
+
+# Tests of numbers as users have them, by the beginning of their path in this folder. The others
+# compile a lot and compute little.
+_FULLY = ("compat/", "models/test_parity.py")
 
 
 @pytest.fixture(scope="module", autouse=True)
 def _quick_module(request):
     """Before what a module trains; what a session trains says so itself."""
     path = request.path.relative_to(pathlib.Path(__file__).parent).as_posix()
-    with compiling_quickly() if path.startswith(_QUICK) else contextlib.nullcontext():
+    with _compiling(not path.startswith(_FULLY)):
         yield
 
 
 @pytest.fixture
 def quick_compiles():
-    """For tests that compile a lot and compute little."""
-    with compiling_quickly():
+    """For tests that compile a lot and compute little, where others compute a lot."""
+    with _compiling(True):
+        yield
+
+
+@pytest.fixture
+def full_compiles():
+    """For tests that compute a lot."""
+    with _compiling(False):
         yield

@@ -1,6 +1,9 @@
 """Runs and prepared data that earlier versions wrote work as they did; see `make`."""
 
+import os
 import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -49,10 +52,24 @@ def test_a_run_predicts_embeds_and_is_evaluated_as_it_was():
 )
 def test_a_stopped_run_goes_on_to_the_same_end(name, tmp_path):
     run = tmp_path / "stopped" / name
-    outcome = train(rundir.read_config(run), workdir=run)
-    assert outcome.step == make.STEPS
+    if name == "supervised":  # AdamW makes full steps of what tests.conftest rounds otherwise
+        going_on = (
+            "from mclf_jax.run.directory import read_config; from mclf_jax.train import train\n"
+            f"outcome = train(read_config({str(run)!r}), workdir={str(run)!r})\n"
+            "print(outcome.step, outcome.best_step)"
+        )
+        environment = {name: value for name, value in os.environ.items() if name != "XLA_FLAGS"}
+        environment["PYTHONPATH"] = str(ROOT)
+        command = [sys.executable, "-c", going_on]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        step, best_step = map(int, done.stdout.split()[-2:])
+    else:
+        outcome = train(rundir.read_config(run), workdir=run)
+        step, best_step = outcome.step, outcome.best_step
+    assert step == make.STEPS
     # Weights were saved without a score then, and give way to better ones alone.
-    assert restore.best_step(run / "checkpoints") == outcome.best_step
+    assert restore.best_step(run / "checkpoints") == best_step
     found, before = make.state_of(run), expected(f"state.{name}.")
     assert sorted(found) == sorted(before)
     for leaf, value in before.items():

@@ -290,6 +290,7 @@ def test_augmentation_is_for_training():
     assert (found["plain", "loss"] != found["silent", "loss"]).all()
 
 
+@pytest.mark.usefixtures("full_compiles")
 @pytest.mark.parametrize(
     ("network", "model_arguments", "arguments", "num_steps", "untrained", "below"),
     [
@@ -311,7 +312,6 @@ def test_augmentation_is_for_training():
 def test_learns_to_predict_songs_it_has_not_heard(
     network, model_arguments, arguments, num_steps, untrained, below
 ):
-    jax.config.update("jax_disable_most_optimizations", False)
     objective = made(cpc, small_model(network, **model_arguments), **arguments)
     state, step = start(objective, learning_rate=3e-3)
     held_out = melodies(16, seed=10**6)
@@ -325,11 +325,14 @@ def test_learns_to_predict_songs_it_has_not_heard(
             and after["embedding_std"] > 0.1
         )
 
-    for number in range(num_steps):
+    in_a_row = 0  # a single good evaluation may be luck
+    for number in range(num_steps + 20):
         state, _ = step(state, melodies(16, seed=number))
-        if number % 20 == 19 and has_learnt(after := judge(objective, state, held_out)):
-            break
-    assert has_learnt(after), after
+        if number % 20 == 19:
+            in_a_row = in_a_row + 1 if has_learnt(after := judge(objective, state, held_out)) else 0
+            if in_a_row == 2:
+                break
+    assert in_a_row == 2, after
 
 
 @pytest.mark.parametrize(
