@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import pytest
 from mclf_jax.common import disk
 from mclf_jax.run import checksums
 from mclf_jax.train import train
+from tests.commands import process
 from tests.tiny import final_arrays, tiny_config
 
 
@@ -72,18 +74,27 @@ def test_the_run_is_removed_while_it_trains(tmp_path, monkeypatch, hooks, remove
 @pytest.mark.filterwarnings("ignore:.*latest is empty. training starts from the beginning")
 @pytest.mark.slow
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small disk needs root")
-def test_a_disk_that_is_really_full(tmp_path, straight, capfd, hooks):
+def test_a_disk_that_is_really_full(tmp_path, straight, capfd, hooks, monkeypatch):
     small = tmp_path / "small"
     small.mkdir()
+    config = tmp_path / "tiny.py"
+    config.write_text("from tests.tiny import tiny_config as get_config\n")
+    monkeypatch.setenv("JAX_NUM_CPU_DEVICES", "8")  # as here
     for size_kb in (60, 200, 400):
         mount = ["mount", "-t", "tmpfs", "-o", f"size={size_kb}k", "tmpfs", str(small)]
         if subprocess.run(mount, capture_output=True).returncode:
             pytest.skip("mounting a small disk is not allowed here")
         try:
             full = rf"the disk of {small}/run is full \(0\.0 of 0\."
-            with pytest.raises(disk.DiskError, match=full):
-                train(tiny_config(), workdir=small / "run")
-            assert "Traceback" not in capfd.readouterr().err
+            if size_kb == 200:  # as a user meets it, up to the end of the process
+                words = ("--config", config, "--workdir", small / "run")
+                told = process("train", *words, code=1).stderr
+                assert re.search(f"^mclf train: {full}", told, re.MULTILINE)
+            else:
+                with pytest.raises(disk.DiskError, match=full):
+                    train(tiny_config(), workdir=small / "run")
+                told = capfd.readouterr().err
+            assert "Traceback" not in told
             subprocess.run(["mount", "-o", "remount,size=50m", str(small)], check=True)
             assert train(tiny_config(), workdir=small / "run").status == "finished"
             arrays = final_arrays(small / "run"), final_arrays(straight[0])

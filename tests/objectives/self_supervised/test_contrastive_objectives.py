@@ -68,7 +68,12 @@ def test_beats_its_own_untrained_start(make):
 @pytest.mark.usefixtures("quick_compiles")
 @pytest.mark.parametrize(
     ("name", "make"),
-    [("clmr_sample_cnn", small_simclr), ("musicnn", small_moco)],
+    [
+        ("clmr_sample_cnn", small_simclr),
+        ("clmr_sample_cnn", small_byol),
+        ("short_chunk_cnn", small_cola),
+        ("musicnn", small_moco),
+    ],
 )
 @pytest.mark.slow
 def test_works_with_any_network(name, make):
