@@ -49,6 +49,7 @@ def test_all_are_tested():
     assert names == {"tag_folder", "pretrain_and_probe", "own_parts", "jax_loop"}
 
 
+@pytest.mark.slow
 def test_a_tagger_for_a_folder(songs, tmp_path, capsys):
     others = tmp_path / "others"
     others.mkdir()
