@@ -118,6 +118,14 @@ def test_command_is_understood(page, command, monkeypatch, tmp_path):
         assert list(make_commands(jobs)) or only_probed
 
 
+def test_the_readme_is_short_and_its_pictures_are_small():
+    text = (ROOT / "README.md").read_text()
+    assert text.count("\n") <= 120
+    pictures = re.findall(r"!\[.+?\]\((.+?)\)", text)
+    assert len(pictures) == 2
+    assert all((ROOT / picture).stat().st_size < 200_000 for picture in pictures)
+
+
 @pytest.mark.parametrize(
     "page",
     [
