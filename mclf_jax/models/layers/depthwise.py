@@ -1,7 +1,7 @@
 """Convolution of every channel by itself: the usual one, and on CPUs tap by tap.
 
-XLA's kernels for CPUs take 3 to 50 times as long for these as a sum of shifted products, forwards
-and backwards (measured at the sizes of MobileNetV3 and of a Conformer).
+On two cores both gradients of XLA's kernels take 2 to 17 times as long as those of a sum of shifted
+products, at the sizes of MobileNetV3 and of a Conformer, and the values 1.1 to 2.8 times.
 """
 
 import functools
