@@ -10,7 +10,6 @@ import pytest
 
 from mclf_jax.audio.compress import amplitude_to_db, min_max, pcen, power_to_db, standardize
 
-pytestmark = pytest.mark.usefixtures("quick_compiles")
 ENERGY = np.random.default_rng(0).gamma(0.3, size=(2, 300, 12)).astype(np.float32)
 LOUD = ENERGY * 2.0**31
 

@@ -16,7 +16,6 @@ from mclf_jax.audio.cqt import C1_HZ, CQT, cqt, filter_lengths, frequencies_hz
 from mclf_jax.audio.decode import read_audio
 from tests import SHARED
 
-pytestmark = pytest.mark.usefixtures("quick_compiles")
 PIECES = SHARED / "audio" / "pieces"
 RATE = 16000
 call_jax = jax.jit(lambda waveform, representation: representation(waveform), static_argnums=1)

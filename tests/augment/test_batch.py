@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from mclf_jax import augment
 
-pytestmark = pytest.mark.usefixtures("quick_compiles")
 B, F, M = 64, 50, 3
 # Example i is i everywhere and its label is row i: what is mixed tells its parts.
 X = np.broadcast_to(np.arange(B, dtype=np.float32)[:, None, None], (B, F, M)).copy()

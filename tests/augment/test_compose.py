@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 from mclf_jax import augment
 from mclf_jax.augment import base, compose, compose_many, one_of, random_apply
 
-pytestmark = pytest.mark.usefixtures("quick_compiles")
 KEY = jax.random.key(0)
 X = np.random.default_rng(0).standard_normal((400, 16)).astype(np.float32)
 

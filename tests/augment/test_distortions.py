@@ -7,7 +7,6 @@ import pytest
 from mclf_jax import augment
 from mclf_jax.augment import BandDrop, Chop, Downsample, distortions
 
-pytestmark = pytest.mark.usefixtures("quick_compiles")
 RATE_HZ = 16000
 
 

@@ -8,7 +8,6 @@ from mclf_jax.augment import filters
 from mclf_jax.augment.convolution import convolve, fast_length
 from mclf_jax.augment.filters import HighLowPass, HighPass, LowPass
 
-pytestmark = pytest.mark.usefixtures("quick_compiles")
 RATE_HZ = 22050
 
 

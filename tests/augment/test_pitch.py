@@ -7,7 +7,6 @@ import pytest
 from mclf_jax.augment import pitch
 from mclf_jax.augment.pitch import PitchShift, TimeStretch
 
-pytestmark = pytest.mark.usefixtures("quick_compiles")
 RATE_HZ = 22050
 LENGTH = 2 * RATE_HZ
 TONES_HZ = np.array([110, 220, 440, 880, 1760])

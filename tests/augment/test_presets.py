@@ -7,7 +7,6 @@ import pytest
 from mclf_jax import augment
 from mclf_jax.augment import PRESETS
 
-pytestmark = pytest.mark.usefixtures("quick_compiles")
 RATE_HZ = 16000
 # torchaudio-augmentations 0.2.4: order and probability of each chain after the random crop.
 PUBLISHED = {

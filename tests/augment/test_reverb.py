@@ -9,7 +9,6 @@ from mclf_jax.augment import reverb
 from mclf_jax.augment.filters import low_pass
 from mclf_jax.augment.reverb import ImpulseResponse, Reverb, SoxReverb
 
-pytestmark = pytest.mark.usefixtures("quick_compiles")
 RATE_HZ = 16000
 
 

@@ -8,7 +8,6 @@ from mclf_jax import augment
 from mclf_jax.audio.features import LogMel, PowerSpectrogram, Waveform
 from mclf_jax.config import base
 
-pytestmark = pytest.mark.usefixtures("quick_compiles")
 KEY = jax.random.key(0)
 X = np.random.default_rng(0).standard_normal((64, 40, 20)).astype(np.float32)
 

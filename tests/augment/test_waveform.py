@@ -19,7 +19,6 @@ from mclf_jax.augment.waveform import (
     Shift,
 )
 
-pytestmark = pytest.mark.usefixtures("quick_compiles")
 RATE_HZ = 16000
 
 

@@ -24,7 +24,6 @@ from mclf_jax.augment.waveform import (
     Shift,
 )
 
-pytestmark = pytest.mark.usefixtures("quick_compiles")
 RATE_HZ = 8000
 RECORDINGS = [np.sin(np.arange(50.0)), np.ones(7)]
 AUGMENTATIONS = [

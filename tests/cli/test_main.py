@@ -34,11 +34,6 @@ def config_of(folder):
     return f"configs/folder.py:path={folder},window_s=1,steps=60"
 
 
-@pytest.fixture(autouse=True)
-def _quick(run, quick_compiles):
-    """Only the run is trained by a program as users have it."""
-
-
 @pytest.fixture(scope="module")
 def songs(tmp_path_factory):
     """low/ and high/: ten tones each, of below 300 Hz and above 2 kHz."""

@@ -138,7 +138,6 @@ def test_without_a_folder_it_says_so():
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("quick_compiles")
 @pytest.mark.parametrize("name", RECIPES)
 def test_inspect(name, songs):
     config = config_lib.load(f"{RECIPES[name]}{songs}")

@@ -10,7 +10,6 @@ import soundfile
 
 from tests import ROOT
 
-pytestmark = pytest.mark.usefixtures("quick_compiles")
 SMALL = {
     "features.sample_rate_hz": 8000,
     "features.f_max_hz": 4000.0,

@@ -46,7 +46,7 @@ def test_public_names_are_there():
 
 
 @pytest.mark.slow
-def test_training_and_evaluation_never_import_tensorflow(tmp_path, quick_compiles):
+def test_training_and_evaluation_never_import_tensorflow(tmp_path):
     # A stand-in that would be found, so that an attempt shows even where TensorFlow is absent.
     stand_in = tmp_path / "path" / "tensorflow"
     stand_in.mkdir(parents=True)

@@ -9,7 +9,6 @@ import pytest
 
 from mclf_jax import losses
 
-pytestmark = pytest.mark.usefixtures("quick_compiles")
 TASKS = ("single_label", "multi_label")
 RNG = np.random.default_rng(0)
 LOGITS, OTHER = RNG.standard_normal((2, 8, 5)) * 2

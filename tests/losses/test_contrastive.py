@@ -9,7 +9,6 @@ from jax.sharding import NamedSharding, PartitionSpec
 from mclf_jax.common import parallel
 from mclf_jax.losses import contrastive
 
-pytestmark = pytest.mark.usefixtures("quick_compiles")
 SETTINGS = ("temperature", "block_size")
 # Compiled whole: one program is compiled much sooner than each of its operations.
 nt_xent = jax.jit(contrastive.nt_xent, static_argnames=SETTINGS)

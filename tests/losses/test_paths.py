@@ -11,7 +11,6 @@ import pytest
 from mclf_jax import losses, metrics
 from mclf_jax.losses.paths import levels, tree_of
 
-pytestmark = pytest.mark.usefixtures("quick_compiles")
 path_scores = jax.jit(losses.path_scores, static_argnums=1)
 cross_entropy = jax.jit(losses.conditional_cross_entropy, static_argnums=2)
 LABELS = ("rock", "punk", "jazz", "post-punk", "bebop")

@@ -20,7 +20,6 @@ KERNEL, BIAS = (jnp.asarray(0.5 * RNG.standard_normal(s), "f4") for s in ((5, 40
 LABELS = np.array([0, 39, 7, 7, 20, 3])
 
 
-pytestmark = pytest.mark.usefixtures("quick_compiles")
 distance = jax.jit(cosine_distance)
 
 
@@ -123,7 +122,7 @@ def _network(name="short_chunk_cnn", num_labels=12):
 
 @pytest.mark.slow_beyond(1)
 @pytest.mark.parametrize("name", SMALL)
-def test_the_last_layer_is_a_dense_one_on_the_embedding(name, quick_compiles):
+def test_the_last_layer_is_a_dense_one_on_the_embedding(name):
     """In training too: the loss over drawn labels needs no logits of the network."""
     model = _network(name)
     variables = jax.jit(model.init)(jax.random.key(0))
@@ -145,7 +144,7 @@ def _gradient(objective, initial, batch):
 
 
 @pytest.mark.slow
-def test_objective_with_all_labels_drawn_is_the_one_without_drawing(quick_compiles):
+def test_objective_with_all_labels_drawn_is_the_one_without_drawing():
     model = _network()
     initial = jax.jit(made(supervised, model, task="single_label").init)(jax.random.key(0))
     x = RNG.standard_normal((4, *model.input_shape)).astype("f4")
@@ -170,7 +169,7 @@ def test_objective_with_all_labels_drawn_is_the_one_without_drawing(quick_compil
 
 
 @pytest.mark.slow
-def test_no_product_with_all_labels_is_left_in_the_step(quick_compiles):
+def test_no_product_with_all_labels_is_left_in_the_step():
     """Logits that nothing asks for are not computed: that is what drawing is for."""
     model = _network(num_labels=1117)  # a number that is nowhere else in the program
     batch = {"features": np.ones((3, *model.input_shape), "f4"), "label": np.array([1, 2, 3])}
@@ -186,7 +185,7 @@ def test_no_product_with_all_labels_is_left_in_the_step(quick_compiles):
 
 
 @pytest.mark.slow
-def test_validation_is_over_all_labels_and_by_direction(quick_compiles):
+def test_validation_is_over_all_labels_and_by_direction():
     model = _network()
     x = RNG.standard_normal((4, *model.input_shape)).astype("f4")
     batch = {"features": x, "label": np.array([0, 5, 2, 2])}

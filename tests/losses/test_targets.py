@@ -7,7 +7,6 @@ import pytest
 
 from mclf_jax.losses import targets as pseudo_labels
 
-pytestmark = pytest.mark.usefixtures("quick_compiles")
 RNG = np.random.default_rng(0)
 LABELS = RNG.dirichlet(np.ones(5), 8)
 TAGS = RNG.random((8, 5))

@@ -83,7 +83,6 @@ def test_every_front_end_goes_with_a_back_end(front):
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("quick_compiles")
 @pytest.mark.parametrize(
     ("front", "back"), [("leaf", "gru"), ("patches", "conformer"), ("frames", "convolutions")]
 )

@@ -92,7 +92,7 @@ def below(*modules, names=None):
 
 @pytest.mark.slow_beyond(1)
 @pytest.mark.parametrize("remat", ["none", "blocks"])
-def test_what_is_frozen_is_bit_identical_and_the_rest_moves(remat, quick_compiles):
+def test_what_is_frozen_is_bit_identical_and_the_rest_moves(remat):
     model = dataclasses.replace(network(), module=network().module.clone(remat=remat))
     plan = freezing.plan(model, freeze=("spec_bn", "layer1"))
     assert plan.stages == (0,) and plan.text().endswith(" never")
@@ -146,7 +146,7 @@ def variables_of(model):
 
 
 @pytest.mark.slow
-def test_frozen_modules_do_what_they_do_in_evaluation(quick_compiles):
+def test_frozen_modules_do_what_they_do_in_evaluation():
     model = network()
     variables = variables_of(model)
     x = model.inputs(batch(0))
@@ -169,7 +169,7 @@ def test_frozen_modules_do_what_they_do_in_evaluation(quick_compiles):
 
 
 @pytest.mark.slow
-def test_dropout_inside_frozen_modules_is_off(quick_compiles):
+def test_dropout_inside_frozen_modules_is_off():
     """And the one between modules is not: it is for what learns behind it."""
     model = models.build(
         "music_tagging_transformer",
@@ -207,7 +207,7 @@ def test_dropout_inside_frozen_modules_is_off(quick_compiles):
 
 
 @pytest.mark.slow
-def test_statistics_alone_can_be_frozen(quick_compiles):
+def test_statistics_alone_can_be_frozen():
     model = network()
     plan = freezing.plan(model, freeze=("*.mean", "*.var"))
     states = train(plan, num_steps=2)
@@ -230,7 +230,7 @@ def test_statistics_go_with_their_parameters():
 
 
 @pytest.mark.slow
-def test_unfreezing_step_by_step(tmp_path, quick_compiles):
+def test_unfreezing_step_by_step(tmp_path):
     plan = freezing.plan(
         network(), freeze=("*", "!{head}"), unfreeze=((2, "layer2"), (4, "*"), (2, "dense1"))
     )
@@ -274,7 +274,7 @@ def test_the_backward_pass_ends_at_what_trains():
 
 
 @pytest.mark.slow
-def test_a_frozen_network_that_learns_without_labels(quick_compiles):
+def test_a_frozen_network_that_learns_without_labels():
     """What an objective trains beside the model is never frozen, and its followers stay too."""
     plan = freezing.plan(network(), freeze=("spec_bn", "layer*"))
     objective = made(

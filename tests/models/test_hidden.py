@@ -26,7 +26,7 @@ def test_layers_have_stable_names_and_a_wrong_one_lists_them():
     assert list(names)[2:5] == ["frontend.layer3", "transformer.layers.0", "transformer.layers.1"]
 
 
-def test_a_layer_of_a_run_is_what_its_block_makes(tmp_path, quick_compiles):
+def test_a_layer_of_a_run_is_what_its_block_makes(tmp_path):
     audio = np.random.default_rng(0).standard_normal((3, 500)).astype(np.float32)
     run = write_run(tmp_path / "run", audio)
     plain, block, both = (load(run, layer=layer) for layer in (None, "layer1", "all"))

@@ -20,8 +20,6 @@ from mclf_jax.train.step import init_state, make_train_step
 from tests.models.reference import WITHOUT_FIXTURE
 from tests.objectives.material import made
 
-pytestmark = pytest.mark.usefixtures("quick_compiles")
-
 # num_labels, further arguments, parameters: reference counts of the published versions.
 PUBLISHED = [
     ("fcn", 50, {}, 447_732),

@@ -11,8 +11,6 @@ import pytest
 from mclf_jax import models
 from mclf_jax.models.layers.blocks import ResBlock, stochastic_depth
 
-pytestmark = pytest.mark.usefixtures("quick_compiles")
-
 KEY = jax.random.key(0)
 QUARTER = {"window_s": 0.25, "features": {"n_mels": 32}}
 SMALL = {

@@ -107,7 +107,6 @@ def test_no_gradient():
     assert (np.asarray(grad) == 0).all()
 
 
-@pytest.mark.usefixtures("quick_compiles")
 @pytest.mark.parametrize(("norm", "collapses"), [("none", True), ("batch_norm", False)])
 @pytest.mark.slow
 def test_a_run_that_collapses_says_so(norm, collapses):

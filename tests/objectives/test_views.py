@@ -16,7 +16,6 @@ from mclf_jax.objectives import views
 from tests.objectives.material import small_model, songs
 
 KEY = jax.random.key(0)
-pytestmark = pytest.mark.usefixtures("quick_compiles")
 
 
 class Plain(nn.Module):

@@ -104,7 +104,6 @@ def losses(run, other):
     np.testing.assert_allclose(*[list(each.values()) for each in valid], rtol=1e-5)
 
 
-@pytest.mark.usefixtures("quick_compiles")
 @pytest.mark.slow
 def test_songs_are_compared_with_those_of_other_processes(tmp_path):
     """NT-Xent, MoCo's queue and the negatives of CPC, on the same three global batches."""

@@ -83,7 +83,6 @@ def test_parameters_are_gathered_and_activations_stay_split_by_songs(topology):
         assert found["reduce-scatter"]["bytes"] == LAYERS * LAYER_BYTES / DEVICES
 
 
-@pytest.mark.usefixtures("quick_compiles")
 @pytest.mark.parametrize("groups", [1, 2])
 def test_losses_are_those_of_one_device(groups):
     objective = made(
@@ -98,7 +97,6 @@ def test_losses_are_those_of_one_device(groups):
     assert kernel.addressable_shards[0].data.size == kernel.size // (8 // groups)
 
 
-@pytest.mark.usefixtures("quick_compiles")
 def test_parts_of_a_batch_add_up_to_it_on_any_number_of_devices():
     objective = made(
         supervised, dataclasses.replace(small_model(), module=Wide()), task="single_label"

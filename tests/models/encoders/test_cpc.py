@@ -15,7 +15,6 @@ from mclf_jax.models.encoders.wav2vec import Wav2Vec
 from mclf_jax.models.layers.quantizer import VectorQuantizer, nearest, usage
 from mclf_jax.objectives.diagnostics import embedding_std
 
-pytestmark = pytest.mark.usefixtures("quick_compiles")
 SMALL = {"cpc": {"n_channels": 4, "context_dim": 3}, "wav2vec": {"n_channels": 4}}
 
 

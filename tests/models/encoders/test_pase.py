@@ -11,8 +11,6 @@ from mclf_jax.models.encoders import pase
 from mclf_jax.models.layers.qrnn import QRNN, forget_mult
 from mclf_jax.models.layers.sinc import SincConv, sinc_filters
 
-pytestmark = pytest.mark.usefixtures("quick_compiles")
-
 RATE_HZ = 16000
 SMALL = {"n_channels": 2, "embedding_dim": 6, "hidden_size": 5, "window_s": 0.1}
 

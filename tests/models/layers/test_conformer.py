@@ -11,8 +11,6 @@ from mclf_jax.models.layers.conformer import ConformerLayer
 from mclf_jax.models.names import path_of
 from tests.models.reference import load_fixture, state_dict
 
-pytestmark = pytest.mark.usefixtures("quick_compiles")
-
 HEARD = np.random.default_rng(0).standard_normal((2, 11, 24))
 
 

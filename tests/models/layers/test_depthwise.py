@@ -7,8 +7,6 @@ from jax import lax
 
 from mclf_jax.models.layers.depthwise import depthwise_conv
 
-pytestmark = pytest.mark.usefixtures("quick_compiles")
-
 CASES = [
     ((2, 9, 5), (4,), (1,), ((1, 2),)),
     ((2, 9, 8, 5), (5, 3), (2, 2), ((2, 2), (1, 1))),

@@ -9,8 +9,6 @@ from jax import lax
 from mclf_jax.models.layers import leaf
 from mclf_jax.models.layers.leaf import Leaf
 
-pytestmark = pytest.mark.usefixtures("quick_compiles")
-
 
 def test_begins_as_a_mel_spectrogram():
     """The loudest band of a tone is that of its pitch; and where it is louder is more."""

@@ -12,8 +12,6 @@ from mclf_jax.models.hidden import layer_widths
 from mclf_jax.models.patches import grid as grid_lib
 from mclf_jax.models.patches.positions import POSITIONS
 
-pytestmark = pytest.mark.usefixtures("quick_compiles")
-
 KEY = jax.random.key(0)
 LOG_MEL = {"sample_rate_hz": 2000, "n_fft": 64, "hop_length": 32, "n_mels": 16}
 SMALL = {"patch": (4, 8), "attention_dim": 16, "head_dim": 8, "num_layers": 1}

@@ -9,8 +9,6 @@ import pytest
 
 from mclf_jax.objectives.pase import pairs as pase_pairs
 
-pytestmark = pytest.mark.usefixtures("quick_compiles")
-
 
 @pytest.mark.slow
 def test_other_rows_are_others_that_count():

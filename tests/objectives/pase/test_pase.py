@@ -17,8 +17,6 @@ from mclf_jax.objectives.pase.targets import TARGETS, Settings, target
 from mclf_jax.objectives.pase.workers import MLPWorker, WaveformWorker, deconvolved, frames_error
 from tests.objectives.material import gradients, judge, made, start
 
-pytestmark = pytest.mark.usefixtures("quick_compiles")
-
 RATE_HZ = 4000
 NUM_SAMPLES = 1280
 HOP = 40

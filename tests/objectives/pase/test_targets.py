@@ -15,8 +15,6 @@ from mclf_jax.objectives.pase import running_moments
 from mclf_jax.objectives.pase.prosody import energy, pitch, prosody, zero_crossing_rate
 from mclf_jax.objectives.pase.targets import TARGETS, Settings, deltas, target
 
-pytestmark = pytest.mark.usefixtures("quick_compiles")
-
 RATE_HZ = 16000
 F0_HZ = {"min_hz": 60.0, "max_hz": 600.0}
 

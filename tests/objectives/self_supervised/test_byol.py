@@ -10,7 +10,6 @@ from mclf_jax.objectives import heads, momentum, views
 from mclf_jax.objectives.self_supervised.byol import byol
 from tests.objectives.material import made, small_model, songs
 
-pytestmark = pytest.mark.usefixtures("quick_compiles")
 KEY = jax.random.key(0)
 SIZES = {"projector": (16, 8), "predictor": (12, 8)}
 

@@ -47,7 +47,6 @@ def unchanged(old, new):
     return {path[1].key for path, moved in jax.tree.leaves_with_path(changed) if not moved}
 
 
-@pytest.mark.usefixtures("quick_compiles")
 @pytest.mark.parametrize("make", MAKERS)
 @pytest.mark.slow
 def test_beats_its_own_untrained_start(make):
@@ -65,7 +64,6 @@ def test_beats_its_own_untrained_start(make):
     assert metrics["loss"] < 0.9 * chance
 
 
-@pytest.mark.usefixtures("quick_compiles")
 @pytest.mark.parametrize(
     ("name", "make"),
     [
@@ -90,7 +88,6 @@ def test_works_with_any_network(name, make):
 
 
 @pytest.mark.slow_beyond(1)
-@pytest.mark.usefixtures("quick_compiles")
 @pytest.mark.parametrize("make", MAKERS)
 def test_one_device_equals_eight(make):
     objective = make(small_model(num_blocks=1))
@@ -119,7 +116,6 @@ def test_encodes_in_chunks(make):
         jax.eval_shape(objective.loss, *arguments, songs(2, seed=0), jax.random.key(0))
 
 
-@pytest.mark.usefixtures("quick_compiles")
 @pytest.mark.parametrize("make", MAKERS)
 @pytest.mark.slow_beyond(1)
 def test_evaluation_changes_nothing_and_leaves_out_what_is_not_valid(make):

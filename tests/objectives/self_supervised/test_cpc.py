@@ -17,7 +17,6 @@ from mclf_jax.objectives.self_supervised.cpc import (
 )
 from tests.objectives.material import gradients, judge, made, start
 
-pytestmark = pytest.mark.usefixtures("quick_compiles")
 draw = jax.jit(draw_negatives, static_argnames=("num_latents", "num_negatives", "source"))
 
 RATE_HZ = 2000

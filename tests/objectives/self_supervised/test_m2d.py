@@ -14,7 +14,6 @@ from mclf_jax.objectives.momentum import between
 from mclf_jax.objectives.self_supervised.m2d import m2d
 from tests.objectives.material import gradients, judge, made, small_model, songs, train
 
-pytestmark = pytest.mark.usefixtures("quick_compiles")
 KEY = jax.random.key(0)
 MODEL = small_model("vit")
 SMALL = {

@@ -12,7 +12,6 @@ from mclf_jax.objectives import heads, views
 from mclf_jax.objectives.self_supervised.moco import moco
 from tests.objectives.material import made, small_model, songs
 
-pytestmark = pytest.mark.usefixtures("quick_compiles")
 KEY = jax.random.key(0)
 
 

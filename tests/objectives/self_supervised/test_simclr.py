@@ -11,8 +11,6 @@ from mclf_jax import models
 from mclf_jax.objectives.self_supervised.simclr import simclr
 from tests.objectives.material import gradients, made, small_model, songs
 
-pytestmark = pytest.mark.usefixtures("quick_compiles")
-
 
 @functools.cache
 def start(**settings):

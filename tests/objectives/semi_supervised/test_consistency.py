@@ -19,7 +19,6 @@ from tests.objectives.unlabelled_material import (
     point_rows,
 )
 
-pytestmark = pytest.mark.usefixtures("quick_compiles")
 KEY = jax.random.key(0)
 TASKS = ("single_label", "multi_label")
 SOFT = {"targets": "soft", "threshold": 0.0, "unlabelled_loss": "kl"}

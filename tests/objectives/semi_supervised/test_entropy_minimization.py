@@ -15,7 +15,6 @@ from tests.objectives.unlabelled_material import (
     point_model,
 )
 
-pytestmark = pytest.mark.usefixtures("quick_compiles")
 KEY = jax.random.key(0)
 TASKS = ("single_label", "multi_label")
 

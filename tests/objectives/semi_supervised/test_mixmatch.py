@@ -14,8 +14,6 @@ from mclf_jax.objectives.semi_supervised.mixmatch import mixmatch
 from mclf_jax.objectives.supervised import supervised
 from tests.objectives.material import gradients, made, start
 
-pytestmark = pytest.mark.usefixtures("quick_compiles")
-
 K = 3
 
 

@@ -18,7 +18,6 @@ from mclf_jax.objectives.semi_supervised.noisy_student import noisy_student
 from tests.objectives.material import gradients, songs, start
 from tests.small_run import LOG_MEL, small_model, write_run
 
-pytestmark = pytest.mark.usefixtures("quick_compiles")
 KEY = jax.random.key(0)
 TAGS = ("calm", "happy", "sad")
 LABELS = {"single_label": ("low", "high"), "multi_label": TAGS}

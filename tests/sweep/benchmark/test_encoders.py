@@ -36,9 +36,7 @@ def foreign_songs(*, sample_rate_hz):
 
 
 @pytest.mark.slow
-def test_all_kinds_of_encoders_are_probed_by_one_protocol(
-    finished_run, tmp_path, monkeypatch, quick_compiles
-):
+def test_all_kinds_of_encoders_are_probed_by_one_protocol(finished_run, tmp_path, monkeypatch):
     before = {path: path.stat().st_mtime_ns for path in finished_run.rglob("*") if path.is_file()}
     write_archive(bundle_of(finished_run), tmp_path / "tagger.mclf")
     settings = [
@@ -78,7 +76,7 @@ def test_all_kinds_of_encoders_are_probed_by_one_protocol(
 
 
 @pytest.mark.slow
-def test_an_exported_file_becomes_the_same_network(finished_run, tmp_path, quick_compiles):
+def test_an_exported_file_becomes_the_same_network(finished_run, tmp_path):
     write_archive(bundle_of(finished_run), tmp_path / "tagger.mclf")
     made = as_run(tmp_path / "tagger.mclf", out=tmp_path / "run")
     assert read_model(made) == read_model(finished_run)

@@ -35,7 +35,6 @@ SPEED = Speed(
 )
 
 
-@pytest.mark.usefixtures("quick_compiles")
 def test_every_stage_and_setting_is_measured(monkeypatch):
     monkeypatch.setattr(speed_lib, "_STEP_S", 200.0)
     found = measure(tiny_config(), threads=[1, 2], seconds=0.4)
