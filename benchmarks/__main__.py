@@ -18,7 +18,9 @@ from pathlib import Path
 from benchmarks.frame import report
 from benchmarks.frame.machine import describe, find_unreadable
 
-PARTS: dict[str, str] = {}
+PARTS = {
+    "networks": "benchmarks.parts.networks",
+}
 """Where each part is."""
 
 
