@@ -78,7 +78,7 @@ def test_a_disk_that_is_really_full(tmp_path, straight, capfd, hooks, monkeypatc
     small = tmp_path / "small"
     small.mkdir()
     config = tmp_path / "tiny.py"
-    config.write_text("from tests.tiny import tiny_config as get_config\n")
+    config.write_text("from tests import tiny\nget_config = lambda _: tiny.tiny_config()\n")
     monkeypatch.setenv("JAX_NUM_CPU_DEVICES", "8")  # as here
     for size_kb in (60, 200, 400):
         mount = ["mount", "-t", "tmpfs", "-o", f"size={size_kb}k", "tmpfs", str(small)]
