@@ -12,6 +12,7 @@ import numpy as np
 from mclf_jax import models
 from mclf_jax.audio.features import Features, LogMel, mel_filter_bank
 from mclf_jax.common import checks
+from mclf_jax.convert.fixed_positions import without_fixed_positions
 from mclf_jax.convert.keys import torch_key, torch_shape, turn
 from mclf_jax.convert.shapes import sizes_of
 from mclf_jax.convert.unwrap import has_last_layer, unwrap
@@ -75,7 +76,7 @@ def from_torch(
     arguments = models.preset(name, preset) | sizes_of(name, arrays) | arguments
     model = models.build(name, num_labels=outputs or num_labels or 1, **arguments)
     check_filter_bank(arrays, model.features)
-    arrays = without_constants(arrays)
+    arrays = without_fixed_positions(model, without_constants(arrays))
     is_encoder = not has_last_layer(name, arrays)
     fresh = is_encoder and last_layer == "fresh"
 

@@ -31,6 +31,10 @@ _PRETEXT_HEADS = {
         "conformer.pos_conv_embed.*": r"conformer\.pos_conv_embed\..+",  # which nothing calls
         "conformer.embed_positions.*": r"conformer\.embed_positions\..+",
     },
+    "vit": {  # nttcslab
+        "decoder_*": r"(decoder_(embed|blocks|norm|pred)\..+|decoder_pos_embed|mask_token)",
+        "target_*": r"target_(blocks|norm)\..+",
+    },
     "pase": {  # santi-pdp
         "*_workers.*": r"(regression|classification|regularizer)_workers\..+",
         "minions.*": r"minions\..+",

@@ -31,6 +31,8 @@ from mclf_jax.models.patches.grid import Grid
 FEATURES = LogMel(sample_rate_hz=16000, n_fft=2048, hop_length=512, n_mels=128)
 WINDOW_SAMPLES = 100_000
 POOLINGS = ("mean", "bands", "cls")
+CLASS_TOKENS = ("when_pooled", "always")
+INPUT_NORMS = ("batch", "none")
 BASE = {"attention_dim": 768}
 """ViT-B, 85.3 million parameters."""
 AST = {
@@ -41,6 +43,29 @@ AST = {
     "features": {"n_fft": 512, "win_length": 400, "hop_length": 160},
     "window_s": 10.24,
 }
+
+
+M2D = {
+    **BASE,
+    "pooling": "bands",
+    "class_token": "always",
+    "input_norm": "none",
+    "features": {
+        "n_fft": 400,
+        "hop_length": 160,
+        "n_mels": 80,
+        "f_min_hz": 50.0,
+        "mel_scale": "slaney",
+        "mel_norm": "slaney",
+        "compression": "log",
+        "amin": 1.1920929e-07,
+        "normalization": "fixed",
+        "mean": -7.1,
+        "std": 4.2,
+    },
+    "window_s": 6.08,
+}
+"""As published weights of M2D are, with the statistics of AudioSet that its code has."""
 
 
 class ViT(Network):
@@ -59,6 +84,9 @@ class ViT(Network):
         pooling: what the embedding is: "mean" of all tokens; "bands", the mean over time of each
             row of patches, one after the other, [B, M * D], as M2D and MATPAC are probed; or "cls",
             a token of its own.
+        class_token: "when_pooled", or "always": also where nothing is read off it, as in M2D.
+        input_norm: "batch", statistics of all that is heard, or "none" where features are
+            normalised (`features.normalization`).
         patchout: (columns, rows) of patches that are left out in training, as in PaSST.
         patchout_rate: share of the other patches that is left out, too.
         dropout_rate: of tokens and within the layers.
@@ -74,6 +102,8 @@ class ViT(Network):
     mlp_ratio: int = 4
     positions: str = "sinusoidal"
     pooling: str = "mean"
+    class_token: str = "when_pooled"
+    input_norm: str = "batch"
     patchout: tuple[int, int] = (0, 0)
     patchout_rate: float = 0.0
     dropout_rate: float = 0.0
@@ -102,7 +132,8 @@ class ViT(Network):
         """
         self._check()
         width, grid = self.attention_dim, self.grid(x.shape[1:])
-        x = batch_norm(x[..., None], name="input_bn", train=train)[..., 0]
+        if self.input_norm == "batch":
+            x = batch_norm(x[..., None], name="input_bn", train=train)[..., 0]
         x = grid_lib.cut(compute_in(x, self.dtype), patch=self.patch, stride=self._stride)
         x = PatchEmbedding(self.patch, width, name="patch_embed.proj")(x)
         x, angles = self._placed(x, grid)
@@ -118,7 +149,8 @@ class ViT(Network):
         if visible is not None:
             x = grid_lib.take(x, visible)
             angles = None if angles is None else angles[0][visible]
-        if self.pooling == "cls":
+        has_class_token = self.pooling == "cls" or self.class_token == "always"
+        if has_class_token:
             first = self.param("cls_token", nn.initializers.normal(0.02), (1, 1, width))
             first = jnp.broadcast_to(first.astype(x.dtype), (x.shape[0], 1, width))
             x = jnp.concatenate([first, x], axis=1)
@@ -136,17 +168,19 @@ class ViT(Network):
             )
             x = run(block, (x, angles))
         x = layer_norm(x, epsilon=EPSILON, name="norm")
-        tokens = x[:, 1:] if self.pooling == "cls" else x
+        tokens = x[:, 1:] if has_class_token else x
         if self.pooling == "cls":
             pooled = x[:, 0]
         elif self.pooling == "mean":
-            pooled = x.mean(axis=1)
+            pooled = tokens.mean(axis=1)
         else:
-            pooled = by_rows(x, grid, visible)
+            pooled = by_rows(tokens, grid, visible)
         return {**outputs(pooled, self.num_labels, name="head"), "tokens": tokens}
 
     def _check(self) -> None:
         checks.choice("model.args.pooling", self.pooling, POOLINGS)
+        checks.choice("model.args.class_token", self.class_token, CLASS_TOKENS)
+        checks.choice("model.args.input_norm", self.input_norm, INPUT_NORMS)
         checks.within("model.args.patchout_rate", self.patchout_rate, 0, 1, ends="[)")
         position_lib.check(self.positions, width=self.attention_dim, head_dim=self.head_dim)
         if self.attention_dim % self.head_dim:

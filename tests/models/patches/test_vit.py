@@ -39,7 +39,8 @@ def start(**arguments):
     return jax.jit(model.init)(KEY), _apply(model), heard(model)
 
 
-@pytest.mark.parametrize("positions", POSITIONS)
+@pytest.mark.slow_beyond(2)
+@pytest.mark.parametrize("positions", ("rotary", "learned", "sinusoidal", "none"))
 def test_the_order_in_which_patches_come_is_nothing_to_it(positions):
     variables, apply, x = start(positions=positions)
     whole = apply(variables, x)
