@@ -17,6 +17,7 @@ import jax
 import jax.numpy as jnp
 
 from mclf_jax.common import checks
+from mclf_jax.models.layers.quick_conv import quick_conv
 
 # PyTorch's default: weights uniform in +-1/sqrt(fan_in), and biases too.
 torch_kernel_init = nn.initializers.variance_scaling(1 / 3, "fan_in", "uniform")
@@ -55,7 +56,7 @@ def conv(
             the size if the kernel is odd and the stride 1.
         use_bias: adds a bias to every channel.
         groups: of channels that do not see each other.
-        convolve: in place of `jax.lax.conv_general_dilated`, such as `tall_conv`.
+        convolve: in place of `quick_conv`, such as `tall_conv`.
     """
     if padding is None:
         padding = tuple(size // 2 for size in kernel_size)
@@ -69,7 +70,7 @@ def conv(
         kernel_init=torch_kernel_init,
         bias_init=torch_bias_init(x.shape[-1] // groups * math.prod(kernel_size)),
         dtype=x.dtype,
-        conv_general_dilated=convolve,
+        conv_general_dilated=convolve or quick_conv,
         name=name,
     )(x)
 

@@ -18,6 +18,7 @@ from mclf_jax.models.layers.blocks import (
     max_pool,
     outputs,
 )
+from mclf_jax.models.layers.quick_conv import quick_conv
 
 FEATURES = preset("musicnn")
 WINDOW_SAMPLES = 186 * 256
@@ -62,5 +63,12 @@ class _Layer(nn.Module):
     @nn.compact
     def __call__(self, x, *, train: bool):
         init = nn.initializers.glorot_uniform()
-        x = nn.Conv(self.features, (3, 3), kernel_init=init, dtype=x.dtype, name="conv")(x)
+        x = nn.Conv(
+            self.features,
+            (3, 3),
+            kernel_init=init,
+            dtype=x.dtype,
+            conv_general_dilated=quick_conv,
+            name="conv",
+        )(x)
         return batch_norm(nn.relu(x), name="bn", train=train, **_TENSORFLOW)
