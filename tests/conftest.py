@@ -4,6 +4,7 @@ import collections
 import contextlib
 import functools
 import gc
+import importlib.metadata
 import os
 import pathlib
 import tempfile
@@ -15,7 +16,9 @@ os.environ["JAX_COMPILATION_CACHE_DIR"] = _PROGRAMS.name
 os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
 # XLA's older way to its kernels, in one piece: it compiles small programs, of which there are tens
 # of thousands here, in half the time or less. The quick start after the tests takes its usual way.
-_XLA_FLAGS = ("--xla_cpu_use_fusion_emitters=false", "--xla_cpu_parallel_codegen_split_count=1")
+_XLA_FLAGS = ["--xla_cpu_parallel_codegen_split_count=1"]
+if importlib.metadata.version("jaxlib").startswith("0.10."):  # later ones have the newer way alone
+    _XLA_FLAGS += ["--xla_cpu_use_fusion_emitters=false"]
 os.environ["XLA_FLAGS"] = " ".join([os.environ.get("XLA_FLAGS", ""), *_XLA_FLAGS]).strip()
 
 import hypothesis  # noqa: E402
