@@ -13,7 +13,6 @@ from mclf_jax import config as config_lib
 from mclf_jax import data
 from mclf_jax.common import parallel
 from mclf_jax.train import train
-from mclf_jax.train.loop import Outcome
 from tests.songs import Songs
 
 # This module is "__main__" when it is run, and "tests.tiny" when it is imported.
@@ -62,14 +61,9 @@ def _value(text: str):
         return text
 
 
-def trained(workdir, *words: str, **changes) -> Outcome:
-    """What `python -m tests.tiny WORKDIR [field=value]` does."""
-    given = (word.split("=") for word in words)
-    config = tiny_config(**{field: _value(text) for field, text in given}, **changes)
-    return train(config, workdir=workdir, config_change="extend")
-
-
 if __name__ == "__main__":
     if "JAX_COORDINATOR_ADDRESS" in os.environ:
         parallel.start()
-    print(trained(*sys.argv[1:]))
+    given = (argument.split("=") for argument in sys.argv[2:])
+    config = tiny_config(**{field: _value(text) for field, text in given})
+    print(train(config, workdir=sys.argv[1], config_change="extend"))

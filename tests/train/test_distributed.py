@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from tests import ROOT, tiny_pretraining
-from tests.tiny import final_arrays, trained
+from tests.tiny import final_arrays
 
 # Rows of a batch are ordered by process, and dropout is drawn by row. SGD, because Adam makes
 # full steps out of rounding noise.
@@ -54,7 +54,7 @@ def finish(started):
 
 @pytest.mark.slow
 def test_two_processes_equal_one(tmp_path):
-    trained(tmp_path / "one", *CHANGES, runtime__num_devices=1)
+    finish(start("tests.tiny", tmp_path / "one", *CHANGES, processes=1))
     finish(start("tests.tiny", tmp_path / "two", *CHANGES, processes=2))
     logs = []
     for name in ("one", "two"):
@@ -85,10 +85,7 @@ def test_fewer_or_more_processes_go_on(tmp_path):
         for i, (processes, placed) in enumerate(parts):
             steps = 10 if len(parts) == 1 else 5 * (i + 1)
             changes = (*same, placed, f"train__num_steps={steps}")
-            if processes == 1:
-                trained(tmp_path / name, *changes, runtime__num_devices=1)
-            else:
-                finish(start("tests.tiny", tmp_path / name, *changes, processes=processes))
+            finish(start("tests.tiny", tmp_path / name, *changes, processes=processes))
         if len(parts) == 2:
             losses(tmp_path / name, tmp_path / "straight")
 
