@@ -2,7 +2,7 @@
 
 import sys
 
-from mclf_jax.cli.main import main
+from mclf_jax.cli.__main__ import main
 
 if __name__ == "__main__":
     sys.exit(main())

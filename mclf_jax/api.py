@@ -26,7 +26,6 @@ from mclf_jax.export.bundle import Bundle, listening_by, make_step, right_scores
 from mclf_jax.export.collect import Paths, bundle_of
 from mclf_jax.metrics.along import Segment, segments_of
 from mclf_jax.models import Model
-from mclf_jax.run.weights import digest
 
 
 def load(
@@ -265,6 +264,8 @@ class Tagger:
 
         Taggers with the same one say the same of a song.
         """
+        from mclf_jax.run.weights import digest
+
         bundle = self.bundle
         networks = [(m.name, m.window_samples, repr(m.features)) for m in bundle.models]
         cuts: tuple[Any, ...] = (bundle.short, bundle.num_windows, bundle.hop_s)

@@ -6,12 +6,14 @@ from typing import Any
 
 import numpy as np
 
-from mclf_jax.audio.arrays import Array, array_module, constant, matmul
+from mclf_jax.audio.arrays import Array, array_module, matmul
 from mclf_jax.audio.stft import bin_frequencies_hz
 
 MEL_SCALES = ("htk", "slaney", "kaldi")
 MEL_NORMS = ("none", "slaney")
-_NUM_BLOCKS = 3
+# Bands in a product: a third of them where a compiler makes it, few where numpy calls for it. Small
+# ones are done by one thread, and leave none behind that waits for more and keeps a processor busy.
+_NUMPY_BANDS = 16
 
 
 def mel_filter_bank(settings: Any) -> np.ndarray:
@@ -31,12 +33,13 @@ def apply_mel_filters(energies: Array, settings: Any) -> Array:
 
     In a few products of neighbouring bands with the bins that they see: most of the matrix is 0.
     """
-    arguments = _arguments(settings)
-    parts = []
-    for bands, bins in _blocks(*arguments):
-        block = constant(_filter_block, *arguments, bands, bins, like=energies)
-        parts.append(matmul(energies[..., bins[0] : bins[1]], block))
-    return array_module(energies).concatenate(parts, axis=-1)
+    xp, arguments = array_module(energies), _arguments(settings)
+    count = max(3, -(-settings.n_mels // _NUMPY_BANDS)) if xp is np else 3
+    parts = [
+        matmul(energies[..., slice(*bins)], xp.asarray(block))
+        for bins, block in _blocks(arguments, count, np.dtype(energies.dtype))
+    ]
+    return xp.concatenate(parts, axis=-1)
 
 
 def _arguments(s: Any) -> tuple:
@@ -62,20 +65,20 @@ def _filter_bank(sample_rate_hz, n_fft, n_mels, f_min_hz, f_max_hz, scale, norm)
 
 
 @functools.lru_cache(maxsize=64)
-def _blocks(*arguments: Any) -> tuple[tuple[tuple[int, int], tuple[int, int]], ...]:
-    """(first band, end), (first bin, end) of up to `_NUM_BLOCKS` groups of bands."""
+def _blocks(
+    arguments: tuple, count: int, dtype: np.dtype
+) -> tuple[tuple[tuple[int, int], np.ndarray], ...]:
+    """(first bin, end), filters [bins, bands] of up to `count` groups of neighbouring bands."""
     bank = _filter_bank(*arguments)
-    ends = np.unique(np.linspace(0, bank.shape[1], _NUM_BLOCKS + 1).astype(int)).tolist()
+    ends = np.unique(np.linspace(0, bank.shape[1], count + 1).astype(int)).tolist()
     blocks = []
     for bands in itertools.pairwise(ends):
         used = np.flatnonzero(bank[:, slice(*bands)].any(axis=1)).tolist() or [0]
-        blocks.append((bands, (used[0], used[-1] + 1)))
+        bins = used[0], used[-1] + 1
+        block = bank[slice(*bins), slice(*bands)].astype(dtype)
+        block.flags.writeable = False
+        blocks.append((bins, block))
     return tuple(blocks)
-
-
-def _filter_block(*arguments: Any) -> np.ndarray:
-    *arguments, bands, bins = arguments
-    return _filter_bank(*arguments)[slice(*bins), slice(*bands)]
 
 
 def mel_frequencies_hz(settings: Any) -> np.ndarray:

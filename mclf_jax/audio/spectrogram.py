@@ -5,6 +5,7 @@ compression, then perhaps a normalisation.
 """
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 from mclf_jax.audio.arrays import (
@@ -20,7 +21,7 @@ from mclf_jax.audio.arrays import (
 )
 from mclf_jax.audio.compress import amplitude_to_db, min_max, pcen, power_to_db, standardize
 from mclf_jax.audio.mel import MEL_NORMS, MEL_SCALES, apply_mel_filters, cosine_transform
-from mclf_jax.audio.stft import Stft, power_spectrogram
+from mclf_jax.audio.stft import Stft, by_frames
 
 COMPRESSIONS = ("none", "db", "log", "log10_10000", "pcen")
 DB_REFS = ("one", "max")
@@ -194,7 +195,7 @@ def spectrogram(waveform: Array, settings: Spectrogram | None = None, **changes:
     (5, 257)
     """
     settings = replaced(settings or Spectrogram(), changes)
-    return _normalize(_compress(_energies(waveform, settings), settings), settings)
+    return _normalize(_compressed(waveform, settings, _bins), settings)
 
 
 def mel_spectrogram(waveform: Array, settings: LogMel | None = None, **changes: Any) -> Array:
@@ -205,7 +206,7 @@ def mel_spectrogram(waveform: Array, settings: LogMel | None = None, **changes: 
     (63, 40)
     """
     settings = settings_of(LogMel, settings, changes, of="mel_spectrogram")
-    return apply_mel_filters(_energies(waveform, settings), settings)
+    return by_frames(waveform, settings, _energies(settings, apply_mel_filters))
 
 
 def log_mel(waveform: Array, settings: LogMel | None = None, **changes: Any) -> Array:
@@ -227,7 +228,7 @@ def log_mel(waveform: Array, settings: LogMel | None = None, **changes: Any) -> 
     (2, 63, 40)
     """
     settings = settings_of(LogMel, settings, changes, of="log_mel")
-    return _normalize(_compress(mel_spectrogram(waveform, settings), settings), settings)
+    return _normalize(_compressed(waveform, settings, apply_mel_filters), settings)
 
 
 def mfcc(waveform: Array, settings: Mfcc | None = None, **changes: Any) -> Array:
@@ -246,14 +247,30 @@ def mfcc(waveform: Array, settings: Mfcc | None = None, **changes: Any) -> Array
     (63, 20)
     """
     s = settings_of(Mfcc, settings, changes, of="mfcc")
-    logarithms = _compress(mel_spectrogram(waveform, s), s)
+    logarithms = _compressed(waveform, s, apply_mel_filters)
     transform = constant(cosine_transform, s.n_mels, s.n_mfcc, s.lifter, like=logarithms)
     return _normalize(matmul(logarithms, transform), s)
 
 
-def _energies(waveform: Array, settings: Spectrogram) -> Array:
-    power = power_spectrogram(waveform, settings)
-    return power if settings.power == 2 else safe_sqrt(power)
+Bands = Callable[[Array, Any], Array]
+
+
+def _bins(energies: Array, settings: Spectrogram) -> Array:
+    return energies
+
+
+def _energies(settings: Spectrogram, bands: Bands) -> Callable[[Array], Array]:
+    """From the power of frames to what bands they have."""
+    return lambda power: bands(power if settings.power == 2 else safe_sqrt(power), settings)
+
+
+def _compressed(waveform: Array, s: Spectrogram, bands: Bands) -> Array:
+    """Bands [..., F, M] of a waveform after the compression."""
+    energies = _energies(s, bands)
+    # The loudest point is of the whole clip, and what PCEN divides by is of earlier frames.
+    if s.compression == "pcen" or s.db_ref == "max" or s.top_db is not None:
+        return _compress(by_frames(waveform, s, energies), s)
+    return by_frames(waveform, s, lambda power: _compress(energies(power), s))
 
 
 def _compress(x: Array, s: Spectrogram) -> Array:

@@ -5,8 +5,6 @@ import math
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
-import numpy as np
-
 
 def choice(field: str, value: Any, allowed: Collection[Any]) -> None:
     """Raise a ValueError unless `value` is one of `allowed`.
@@ -77,10 +75,13 @@ def within(field: str, value: float, low: float, high: float, *, ends: str = "[]
 def finite(what: str, arrays: Mapping[str, Any]) -> None:
     """Raise a ValueError that names the arrays with numbers that are not finite.
 
+    >>> import numpy as np
     >>> finite("w.npz", {"a": np.ones(2), "b": np.array([1, np.nan, np.inf])})
     Traceback (most recent call last):
     ValueError: not finite in w.npz: b (2 of 3 numbers)
     """
+    import numpy as np  # the command line must not wait for it
+
     bad = []
     for name, array in arrays.items():
         flat = np.asarray(array)

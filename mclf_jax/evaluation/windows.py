@@ -5,10 +5,12 @@ a step that is compiled once (`make_step`), and what comes back is a row for eac
 be read. W windows, N songs, K labels, D embedding.
 """
 
+from __future__ import annotations
+
 import contextlib
 import functools
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jax
 import numpy as np
@@ -16,13 +18,14 @@ from jax.sharding import Mesh
 
 from mclf_jax.common import checks, parallel
 from mclf_jax.common import progress as progress_lib
-from mclf_jax.data import pipeline
 from mclf_jax.data.base.windows import window_starts
 from mclf_jax.losses.paths import Tree
 from mclf_jax.models import Model
 from mclf_jax.models.hidden import outputs_with_hidden
 from mclf_jax.objectives.supervised import task_loss, task_scores
-from mclf_jax.run.experiment import Experiment
+
+if TYPE_CHECKING:  # of data sets: who listens to a song has none
+    from mclf_jax.run.experiment import Experiment
 
 NOT_FINITE = (
     "what the network makes of it is not finite: the weights are, or this audio is, beyond what it "
@@ -132,6 +135,8 @@ def song_batches(
         title: of the progress bar; none without it.
         progress: see `common.progress`; on other processes than the first there is no bar.
     """
+    from mclf_jax.data import pipeline
+
     batch_size = parts.config.eval.batch_size
     parallel.check_batch_size(batch_size, mesh, field="eval.batch_size")
     batches = pipeline.evaluation_batches(

@@ -7,15 +7,10 @@ from pathlib import Path
 
 from mclf_jax.common import files, parallel
 from mclf_jax.common.storage.working import on_storage
-from mclf_jax.evaluation import result
-from mclf_jax.evaluation.calibrate import read_calibration
-from mclf_jax.export.archive import read_archive
+from mclf_jax.export import archive
 from mclf_jax.export.bundle import Bundle
-from mclf_jax.export.heads import NOT_KEPT, SUFFIX, read_head
 from mclf_jax.export.huggingface import is_huggingface, read_huggingface
-from mclf_jax.metrics.thresholds import best_f1_thresholds
 from mclf_jax.models import Model
-from mclf_jax.run.weights import digest, load_variables, open_run, step_of, why_unfit
 
 Paths = str | Path | Sequence[str | Path]
 
@@ -45,6 +40,11 @@ def bundle_of(paths: Paths) -> Bundle:
 
 
 def _open(path: Path) -> Bundle:
+    if path.is_file() and path.suffix == archive.SUFFIX:  # needs nothing of what runs are read by
+        return archive.read_archive(path)
+    from mclf_jax.export.heads import NOT_KEPT, SUFFIX
+    from mclf_jax.run.weights import step_of
+
     if path.suffix == SUFFIX:
         return _of_probe(path)
     if path.suffix == ".onnx":
@@ -53,7 +53,7 @@ def _open(path: Path) -> Bundle:
             "exported from, or export that as a .mclf file"
         )
     if path.is_file():
-        return read_archive(path)
+        return archive.read_archive(path)
     if is_huggingface(path):
         return read_huggingface(path)
     if (path / "probe.json").is_file():
@@ -68,6 +68,9 @@ def _open(path: Path) -> Bundle:
 
 
 def _of_run(path: Path, *, step: int | None = None) -> Bundle:
+    from mclf_jax.evaluation.calibrate import read_calibration
+    from mclf_jax.run.weights import load_variables, open_run, why_unfit
+
     opened = open_run(path)
     config, meta, model = opened.config, opened.meta, opened.model
     best = load_variables(path, model, parallel.make_mesh(1), step=step)
@@ -101,6 +104,9 @@ def _of_run(path: Path, *, step: int | None = None) -> Bundle:
 
 
 def _of_probe(path: Path) -> Bundle:
+    from mclf_jax.export.heads import read_head
+    from mclf_jax.run.weights import digest
+
     head = read_head(path)
     if not (head.run / "config.json").is_file():
         raise FileNotFoundError(
@@ -133,6 +139,9 @@ def _of_probe(path: Path) -> Bundle:
 def _thresholds(reports: Path, *, step: int, aggregation: str) -> dict[str, float]:
     """Of the tags that the valid split tells one for, if these weights were evaluated on it, with
     windows put together as they are used and on the songs of the run."""
+    from mclf_jax.evaluation import result
+    from mclf_jax.metrics.thresholds import best_f1_thresholds
+
     if "valid" not in result.saved_splits(reports):
         return {}
     valid = result.load_report(reports, "valid")

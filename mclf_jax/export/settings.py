@@ -1,5 +1,6 @@
 """The settings of a bundle as JSON, and a bundle of settings and weights."""
 
+import dataclasses
 import datetime
 import json
 from collections.abc import Callable, Mapping
@@ -145,9 +146,15 @@ def from_json(
     built = [_build(n, count, name=name, required=program is None) for n in settings["networks"]]
     tree = unflatten(arrays, name=name)
     variables = tuple(tree.get("networks", {}).get(str(i), {}) for i in range(len(built)))
-    for model, found in zip(built, variables, strict=True):
-        if model.module is not None:
-            _check_shapes(model, found, name=name)
+    if program is None:
+        for model, found in zip(built, variables, strict=True):
+            wanted = jax.eval_shape(model.init, jax.random.key(0))
+            _check_shapes(found, wanted, of=model.name, name=name)
+    else:  # which says what it takes, and nothing has to be traced for it
+        shapes = [_Shape(tuple(each.shape)) for each in program.in_avals]
+        (weights, _), _ = jax.tree.unflatten(program.in_tree, shapes)
+        for model, found, wanted in zip(built, variables, weights["networks"], strict=True):
+            _check_shapes(found, wanted, of=model.name, name=name)
     head = [tree.get("head", {}).get(str(i)) for i in range(settings.get("head", 0))]
     if not all(layer is not None and set(layer) == {"kernel", "bias"} for layer in head):
         raise ValueError(f"{name}: weights of the probe are missing; make it again")
@@ -217,8 +224,13 @@ def _network(model: Model) -> dict[str, Any]:
     }
 
 
-def _check_shapes(model: Model, variables: Mapping[str, Any], *, name: str) -> None:
-    wanted = flatten(jax.eval_shape(model.init, jax.random.key(0)), leaf=lambda x: x.shape)
+@dataclasses.dataclass(frozen=True)
+class _Shape:
+    shape: tuple[int, ...]
+
+
+def _check_shapes(variables: Any, wanted: Any, *, of: str, name: str) -> None:
+    wanted = flatten(wanted, leaf=lambda x: x.shape)
     there = flatten(variables, leaf=np.shape)
     wrong = [
         f"{key} is {there.get(key, 'absent')}, not {wanted.get(key, 'wanted')}"
@@ -226,7 +238,7 @@ def _check_shapes(model: Model, variables: Mapping[str, Any], *, name: str) -> N
         if wanted.get(key) != there.get(key)
     ]
     if wrong:
-        raise ValueError(f"{name}: these weights are not of its {model.name}: {checks.few(wrong)}")
+        raise ValueError(f"{name}: these weights are not of its {of}: {checks.few(wrong)}")
 
 
 def _build(settings: Mapping[str, Any], num_labels: int, *, name: str, required: bool) -> Model:

@@ -2,7 +2,6 @@
 
 import jax
 import jax.numpy as jnp
-import optax
 
 
 def softmax_cross_entropy(
@@ -21,6 +20,8 @@ def softmax_cross_entropy(
     >>> softmax_cross_entropy(jnp.log(jnp.array([[0.5, 0.25, 0.25]])), jnp.array([0])).round(3)
     Array([0.693], dtype=float32)
     """
+    import optax  # which takes long to import, and is needed in training alone
+
     if jnp.issubdtype(labels.dtype, jnp.integer):
         labels = jax.nn.one_hot(labels, logits.shape[-1], dtype=logits.dtype)
     return optax.softmax_cross_entropy(logits, optax.smooth_labels(labels, label_smoothing))
@@ -115,6 +116,8 @@ def cosine_distance(predictions: jax.Array, targets: jax.Array) -> jax.Array:
     >>> cosine_distance(jnp.array([[0.0, 2.0]]), jnp.array([[3.0, 0.0]]))
     Array([1.], dtype=float32)
     """
+    import optax  # which takes long to import, and is needed in training alone
+
     observed = ~jnp.isnan(targets)
     # Before the arithmetic, as in `squared_error`: 0 * NaN is NaN in a gradient.
     predictions, targets = jnp.where(observed, predictions, 0), jnp.where(observed, targets, 0)

@@ -1,10 +1,12 @@
 """The songs of a command, one after the other: which, by what network, and under what names."""
 
 import argparse
+import contextlib
 import itertools
 import sys
+import threading
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +25,8 @@ def for_each_song(arguments: argparse.Namespace, function: Callable) -> int:
     paths, skipped = flags.find_audio(arguments.audio)
     for path, reason in skipped:
         print(f"skipped: {walk.shown(path)}: {reason}", file=sys.stderr)
-    tagger = load_tagger(arguments)
+    with _hearing_ahead(paths[0]):
+        tagger = load_tagger(arguments)
     code = 1 if skipped else 0
     shown = "off" if len(paths) < _SHOW_PROGRESS_FROM else "auto"
     with progress.bar(
@@ -41,6 +44,24 @@ def for_each_song(arguments: argparse.Namespace, function: Callable) -> int:
                 print(f"note: {note}", file=sys.stderr)
             bar.update()
     return code
+
+
+@contextlib.contextmanager
+def _hearing_ahead(path: str) -> Iterator[None]:
+    """Meanwhile a thread decodes the first song, which is remembered: opening a network takes long.
+
+    What is wrong with the song is told when its turn comes.
+    """
+    from mclf_jax.audio.decode import hear
+
+    def try_it() -> None:
+        with contextlib.suppress(Exception):
+            hear(path)
+
+    thread = threading.Thread(target=try_it, daemon=True)
+    thread.start()
+    yield
+    thread.join()
 
 
 def load_tagger(arguments: argparse.Namespace) -> Any:

@@ -4,11 +4,16 @@
 when they are indexed; nothing here makes more than a few rows of tags at once.
 """
 
+from __future__ import annotations
+
 import dataclasses
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy import sparse
+
+if TYPE_CHECKING:  # it takes a quarter of a second, and who listens to a song has no need of it
+    from scipy import sparse
 
 _BLOCK_VALUES = 1 << 21  # of rows that are made at once
 
@@ -48,7 +53,7 @@ class Tags:
         rows[rows_of(chosen.entries), chosen.entries.indices] = chosen.entries.data
         return rows
 
-    def take(self, index) -> "Tags":
+    def take(self, index) -> Tags:
         """The same of some items."""
         items = np.arange(len(self))[index]
         return Tags(self.entries[items], self.rest[items])
@@ -63,6 +68,8 @@ Targets = np.ndarray | Tags
 
 def tags(rows: Iterable[tuple[float, Mapping[int, float]]], *, num_labels: int) -> Tags:
     """Tags of what each row is (0 or NaN) but for some columns, {column: value}."""
+    from scipy import sparse
+
     rest, stops, columns, values = [], [0], [], []
     for value, entries in rows:
         rest.append(value)
@@ -80,6 +87,8 @@ def tags(rows: Iterable[tuple[float, Mapping[int, float]]], *, num_labels: int) 
 
 def compact(blocks: Iterable[np.ndarray], *, num_labels: int) -> Tags:
     """Tags of float32 [n, K] in blocks of rows."""
+    from scipy import sparse
+
     rest, entries = [np.zeros(0, np.float32)], [sparse.csr_array((0, num_labels), dtype=np.float32)]
     for block in blocks:
         unknown = np.isnan(block)
@@ -150,6 +159,8 @@ def any_known(targets: Targets) -> np.ndarray:
 
 def positives(targets: Targets, *, num_labels: int) -> sparse.csr_array:
     """[N, K] with a 1 stored where an item has a label; of single labels, and of tags."""
+    from scipy import sparse
+
     if isinstance(targets, np.ndarray) and targets.ndim == 1:
         ones = np.ones(len(targets), np.int32)
         parts = (ones, targets.astype(np.int32), np.arange(len(targets) + 1))
@@ -183,6 +194,8 @@ def rows_of(entries: sparse.csr_array) -> np.ndarray:
 
 def _chosen(entries: sparse.csr_array, chosen: np.ndarray) -> sparse.csr_array:
     """Some of the entries, bool [number of entries]."""
+    from scipy import sparse
+
     starts = np.concatenate([[0], np.cumsum(chosen)])[entries.indptr]
     parts = (entries.data[chosen], entries.indices[chosen], starts)
     return sparse.csr_array(parts, shape=entries.shape)

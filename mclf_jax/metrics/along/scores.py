@@ -11,7 +11,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from scipy import sparse
 
 from mclf_jax.common import checks
 from mclf_jax.metrics.along.segments import Segment
@@ -112,6 +111,7 @@ def event_scores(
                 fits &= ends <= allowed + 1e-9
             right = 0
             if fits.any():
+                from scipy import sparse
                 from scipy.sparse import csgraph
 
                 pairs = csgraph.maximum_bipartite_matching(sparse.csr_array(fits), "column")

@@ -5,9 +5,9 @@ likelihood of their labels, which is convex in them: the same songs give the sam
 """
 
 import dataclasses
+from types import ModuleType
 
 import numpy as np
-from scipy import special
 
 from mclf_jax.common import checks
 from mclf_jax.metrics.inputs import validate
@@ -47,7 +47,9 @@ class Scaling:
         """Scores [..., K] put right, in their type."""
         logits = _logits(task, np.asarray(scores, np.float64))
         changed = np.array(self.scale) * logits + np.array(self.bias)
-        right = special.softmax(changed, axis=-1) if task == "single_label" else _sigmoid(changed)
+        right = (
+            _special().softmax(changed, axis=-1) if task == "single_label" else _sigmoid(changed)
+        )
         return right.astype(np.asarray(scores).dtype)
 
 
@@ -76,7 +78,7 @@ def fit(task: str, scores, targets, *, kind: str) -> Scaling:
     if task == "single_label":
 
         def loss(x):
-            log_p = special.log_softmax(x[0] * logits, axis=1)
+            log_p = _special().log_softmax(x[0] * logits, axis=1)
             of_true = np.take_along_axis(logits, targets[:, None], axis=1)[:, 0]
             mean = (np.exp(log_p) * logits).sum(1)
             rows = np.arange(len(targets))
@@ -128,8 +130,14 @@ def _logits(task: str, scores: np.ndarray) -> np.ndarray:
     least = _LEAST[task]
     if task == "single_label":
         return np.log(np.maximum(scores, least))
-    return special.logit(np.clip(scores, least, 1 - least))
+    return _special().logit(np.clip(scores, least, 1 - least))
 
 
 def _sigmoid(x: np.ndarray) -> np.ndarray:
-    return special.expit(x)
+    return _special().expit(x)
+
+
+def _special() -> ModuleType:
+    from scipy import special  # which takes long to import, and is of calibrated runs alone
+
+    return special
