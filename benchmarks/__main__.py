@@ -20,6 +20,11 @@ from benchmarks.frame.machine import describe, find_unreadable
 
 PARTS = {
     "networks": "benchmarks.parts.networks",
+    "features": "benchmarks.parts.features",
+    "augment": "benchmarks.parts.augment",
+    "pipeline": "benchmarks.parts.pipeline",
+    "predict": "benchmarks.parts.predict",
+    "growth": "benchmarks.parts.growth",
 }
 """Where each part is."""
 

@@ -132,7 +132,7 @@ class WaveformAugmentation(Checked, abc.ABC):
                 "point [..., T], full scale at 1"
             )
         wide = x if x.dtype.itemsize >= 4 else x.astype("float32")
-        return self.augment(key, wide).astype(x.dtype)
+        return self.augment(key, wide).astype(x.dtype, copy=False)
 
     @abc.abstractmethod
     def augment(self, key: Key, x: Array) -> Array:
@@ -186,7 +186,15 @@ def runs(x: Array, start: Array, *, length: int) -> Array:
 
 def run(x: Array, start: Array, *, length: int) -> Array:
     """One run for each example: x [..., T], start [...] -> [..., length]."""
+    if is_one_of_numpy(x):
+        first = int(np.asarray(start).reshape(()))
+        return x[..., first : first + length]
     return runs(x, start[..., None], length=length)[..., 0, :]
+
+
+def is_one_of_numpy(x: Array) -> bool:
+    """Whether it is a single example of numpy, of which a run is a slice."""
+    return isinstance(x, np.ndarray) and x.size == x.shape[-1]
 
 
 def rows(x: Array, row: Array, *, count: int) -> Array:

@@ -221,6 +221,10 @@ def _where_chosen(
     if isinstance(key, np.random.Generator):
         if not chosen.any():
             return otherwise
+        if not chosen.ndim:  # one example, which takes no copies to choose
+            changed = _in_turn(augmentations, key, x[None])
+            _check_shape(augmentations, x.shape, changed.shape[1:])
+            return changed[0].astype(otherwise.dtype, copy=False)
         changed = _in_turn(augmentations, key, x[chosen])
         _check_shape(augmentations, x.shape[chosen.ndim :], changed.shape[1:])
         result = otherwise.copy()

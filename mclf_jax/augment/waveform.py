@@ -320,6 +320,14 @@ def shift(x: Array, steps: Array | int, *, edges: str = "zeros") -> Array:
     xp = array_module(x)
     length = x.shape[-1]
     steps = base.per_example(x, steps, "int32")[..., 0]
+    if base.is_one_of_numpy(x):  # two slices, in place of an array that is twice as long
+        first = (-steps if edges == "wrap" else -xp.clip(steps, -length, length)).item()
+        first = first % length if edges == "wrap" and length else first
+        ends = x[..., max(0, first) :][..., : length - max(0, -first)], x[..., : max(0, first)]
+        if edges == "wrap":
+            return np.concatenate(ends, axis=-1)
+        silence = np.zeros((*x.shape[:-1], abs(first)), x.dtype)
+        return np.concatenate([silence, ends[0]] if first < 0 else [ends[0], silence], axis=-1)
     if edges == "wrap":
         return base.run(xp.concatenate([x, x], axis=-1), (-steps) % length, length=length)
     silence = xp.zeros_like(x)

@@ -1,4 +1,4 @@
-"""A command begins anew with memory in large pages, once, and where there is something to compute."""
+"""A command begins anew with memory in large pages, once, where there is something to compute."""
 
 import os
 import sys
