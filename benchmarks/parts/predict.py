@@ -145,7 +145,8 @@ def _tones(seconds: float) -> np.ndarray:
     rng = np.random.default_rng(0)
     t = np.arange(round(seconds * 44100))[:, None] / 44100
     hz = 110 * 2 ** (rng.integers(0, 36, (6, 1, 2)) / 12)
-    sound = sum(
-        0.1 * np.sin(2 * np.pi * hz[k] * t) * np.exp(-2 * ((t + k / 6) % 1)) for k in range(6)
-    )
+    phase = np.arange(6)[:, None, None] / 6
+    sound = np.zeros((len(t), 2))
+    for each, later in zip(hz, phase, strict=True):
+        sound += 0.1 * np.sin(2 * np.pi * each * t) * np.exp(-2 * ((t + later) % 1))
     return (sound + 0.01 * rng.standard_normal(sound.shape)).astype(np.float32)

@@ -321,8 +321,8 @@ def shift(x: Array, steps: Array | int, *, edges: str = "zeros") -> Array:
     length = x.shape[-1]
     steps = base.per_example(x, steps, "int32")[..., 0]
     if base.is_one_of_numpy(x):  # two slices, in place of an array that is twice as long
-        first = (-steps if edges == "wrap" else -xp.clip(steps, -length, length)).item()
-        first = first % length if edges == "wrap" and length else first
+        first = -int(np.asarray(steps).reshape(()))
+        first = first % max(1, length) if edges == "wrap" else min(max(first, -length), length)
         ends = x[..., max(0, first) :][..., : length - max(0, -first)], x[..., : max(0, first)]
         if edges == "wrap":
             return np.concatenate(ends, axis=-1)
