@@ -93,7 +93,7 @@ class Combined(Network):
         with _named_field(end):
             y = part(x, train=train)
         axes, wanted = (3, "[B, F, D]") if end == "front" else (2, "[B, E]")
-        if getattr(y, "ndim", None) != axes or len(y) != len(x):
+        if getattr(y, "ndim", None) != axes or y.shape[0] != x.shape[0]:
             raise ValueError(
                 f"model.args.{end} {getattr(self, end)!r} makes "
                 f"{getattr(y, 'shape', type(y).__name__)} of {x.shape}; it must make {wanted}"

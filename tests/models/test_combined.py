@@ -6,6 +6,7 @@ import json
 import jax
 import numpy as np
 import pytest
+from jax import export
 
 from mclf_jax import config as config_lib
 from mclf_jax import models, sweep
@@ -130,6 +131,16 @@ def test_every_back_end_goes_with_a_front_end(back):
     assert outputs["embedding"] == (2, variables["params"]["head"]["kernel"].shape[0])
     ends = {name.partition(".")[0] for name in variables["params"]}
     assert {"front", "between", "head"} <= ends <= {"front", "between", "back", "head"}
+
+
+def test_the_number_of_rows_may_be_unknown():
+    """As it is in exported programs; with depthwise kernels, and with products of LEAF."""
+    (rows,) = export.symbolic_shape("rows")
+    for front, back in (("patches", "conformer"), ("leaf", "gru")):
+        model = built(front, back, window_s=0.5, width=16)
+        variables = jax.eval_shape(model.init, jax.random.key(0))
+        audio = jax.ShapeDtypeStruct((rows, model.window_samples), np.float32)
+        assert jax.eval_shape(model.apply, variables, audio)["logits"].shape == (rows, 3)
 
 
 def test_its_layers_are_those_of_both_ends():

@@ -31,5 +31,5 @@ class Patches(Part):
         x = cut(compute_in(x, self.dtype), patch=self.patch, stride=self.patch)
         name = f"{self.prefix}patch_embed.proj"
         x = PatchEmbedding(self.patch, self.n_channels, name=name)(x)
-        x = x.reshape(len(x), grid.rows, grid.columns, -1).swapaxes(1, 2)
+        x = x.reshape(x.shape[0], grid.rows, grid.columns, -1).swapaxes(1, 2)
         return x.reshape(*x.shape[:2], -1)

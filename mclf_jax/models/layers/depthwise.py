@@ -112,4 +112,4 @@ def _taps(x, size: Sequence[int], strides: Sequence[int]):
     ]
     for start in np.ndindex(*size):
         stop = [a + (n - 1) * s + 1 for a, n, s in zip(start, counts, strides, strict=True)]
-        yield lax.slice(x, (0, *start, 0), (len(x), *stop, x.shape[-1]), (1, *strides, 1))
+        yield lax.slice(x, (0, *start, 0), (x.shape[0], *stop, x.shape[-1]), (1, *strides, 1))
