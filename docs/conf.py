@@ -20,7 +20,7 @@ extensions = [
     "sphinx.ext.viewcode",
     "sphinx_copybutton",
 ]
-exclude_patterns = ["_build"]
+exclude_patterns = ["_build", "tutorial/runs"]
 default_role = "literal"  # docstrings write `name` for code
 highlight_language = "text"  # shell commands stand in fences without a language
 
@@ -39,6 +39,7 @@ nb_execution_mode = os.environ.get("MCLF_NOTEBOOKS", "force")
 nb_execution_raise_on_error = True
 nb_execution_timeout = 600
 nb_merge_streams = True
+nb_output_stderr = "remove"  # progress of training
 
 autodoc_member_order = "bysource"
 autodoc_typehints_format = "short"

@@ -20,6 +20,7 @@ _PUBLIC = {
     "calibrate": "mclf_jax.evaluation.calibrate:calibrate",
     "build_model": "mclf_jax.models:build",
     "data": "mclf_jax.data",
+    "history": "mclf_jax.run.history:of_run",
     "inspect": "mclf_jax.train.overview:overview",
     "listen": "mclf_jax.report.players:listen",
     "measure_robustness": "mclf_jax.report.comparison.robustness:measure_robustness",

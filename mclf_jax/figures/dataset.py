@@ -39,7 +39,7 @@ def label_bars(shares: np.ndarray, *, labels: Sequence[str], splits: Sequence[st
         percent = 100 * shares[s, shown]
         axes.barh(rows + offset, percent, height=height, color=colour, label=short(split))
     axes.set(xlabel="% of the split's items")
-    axes.legend(loc="lower right", ncols=len(splits))
+    axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=len(splits), borderaxespad=0)
     if len(shown) < len(labels):
         half = MAX_LABELS // 2
         note_below(figure, f"the {half} most and the {half} least frequent of {len(labels)} labels")

@@ -36,10 +36,11 @@ from mclf_jax.figures.axes import (
 )
 from mclf_jax.figures.layout import panels, single
 from mclf_jax.figures.spectrogram import decibel_limits, draw_spectrogram
-from mclf_jax.figures.style import ACCENT, PALETTE, short, styled
+from mclf_jax.figures.style import ACCENT, PALETTE, colour, short, styled
 from mclf_jax.figures.taggram import plot_taggram as taggram
 
-__all__ = ["compare", "filter_bank", "harmonic_filters", "spectrogram", "taggram", "waveform"]
+__all__ = ["compare", "filter_bank", "harmonic_filters", "mean_spectrum", "spectrogram"]
+__all__ += ["taggram", "waveform"]
 
 SCALES = ("auto", "values")
 LEVELS = ("shared", "peak")
@@ -165,6 +166,41 @@ def compare(
             axes.tick_params(axis="y", labelleft=False)
         _title(axes, name)
     colour_bar(figure, image, all_axes, label=next(iter(meanings.values())))
+    return figure
+
+
+@styled
+def mean_spectrum(spectrograms: Any, settings: Any, *, scale: str = "auto") -> Figure:
+    """How loud each frequency is on average over time, a line for each sound.
+
+    Args:
+        spectrograms: values [F, M] of a sound, or name -> values.
+        settings: what made all of them.
+        scale: as in `spectrogram`.
+
+    Raises:
+        ValueError: as `compare`.
+    """
+    named = spectrograms if isinstance(spectrograms, Mapping) else {"": spectrograms}
+    if not named:
+        raise ValueError("there is no spectrogram to average")
+    figure, axes = single(8, 2.4)
+    for number, (name, values) in enumerate(named.items()):
+        picture = _picture(values, settings, scale=scale, name=name or "the spectrogram")
+        axes.plot(
+            _rows(settings)[1], picture.values.mean(0), color=colour(number), label=short(name)
+        )
+    kind, rows = _rows(settings)
+    axes.set(xlim=(rows[0], rows[-1]), xlabel="Hz", ylabel=f"{picture.meaning}, mean")
+    if kind == "note":
+        axes.set_xscale("log")
+        octave_ticks(axes.xaxis)
+    elif kind == "coefficient":
+        axes.set_xlabel("coefficient")
+    else:
+        hertz_ticks(axes.xaxis)
+    if isinstance(spectrograms, Mapping):
+        axes.legend()
     return figure
 
 

@@ -1,23 +1,29 @@
-"""`mclf.plot`: what a notebook draws, of audio and features, and of reports by their name alone.
+"""`mclf.plot`: what a notebook draws, of audio and features, data, runs and reports by name alone.
 
 A report is what `mclf.evaluate` gives; every function returns a matplotlib Figure.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
 
+from mclf_jax.audio.features import LogMel, mel_frequencies_hz
 from mclf_jax.common import checks
 from mclf_jax.figures.features import (
     compare,
     filter_bank,
     harmonic_filters,
+    mean_spectrum,
     spectrogram,
     waveform,
 )
+from mclf_jax.figures.layout import single
+from mclf_jax.figures.style import colour, short, styled
 from mclf_jax.figures.taggram import plot_along as along
 from mclf_jax.figures.taggram import plot_taggram as taggram
+from mclf_jax.figures.training import loss_curves as losses
 
 __all__ = [
     "along",
@@ -26,15 +32,78 @@ __all__ = [
     "confusion",
     "filter_bank",
     "harmonic_filters",
+    "labels",
+    "losses",
+    "mean_spectrum",
+    "mel_bands",
     "pr",
     "reliability",
     "roc",
     "scatter",
     "spectrogram",
     "taggram",
+    "thresholds",
+    "together",
     "waveform",
 ]
 _OF_LABELS = ("single_label", "multi_label")
+
+
+@styled
+def mel_bands(settings: Mapping[str, LogMel]) -> Figure:
+    """Which frequency is in the middle of each mel band, a curve for each of some settings.
+
+    Args:
+        settings: name -> `LogMel`, such as two scales.
+    """
+    figure, axes = single(4.7, 3.0)
+    for number, (name, one) in enumerate(settings.items()):
+        centre_hz = mel_frequencies_hz(one)
+        axes.plot(np.arange(len(centre_hz)), centre_hz, color=colour(number), label=short(name))
+    axes.set(xlabel="mel band", ylabel="Hz", title="Middle of each band")
+    axes.legend()
+    return figure
+
+
+def labels(source: Any) -> Figure:
+    """Share of the songs of each split with each label; of a data set of `mclf.data.build`."""
+    from mclf_jax.figures.dataset import label_bars
+
+    checks.choice("the task of the data set", source.info.task, _OF_LABELS)
+    splits = {name: items for name, items in source.info.splits.items() if len(items)}
+    shares = [np.nanmean(_positives(source, items), axis=0) for items in splits.values()]
+    return label_bars(np.stack(shares), labels=source.info.labels, splits=list(splits))
+
+
+def together(source: Any) -> Figure:
+    """Which tags come with which others; of a data set of `mclf.data.build`."""
+    from scipy import sparse
+
+    from mclf_jax.figures.dataset import co_occurrence
+
+    checks.choice("the task of the data set", source.info.task, ("multi_label",))
+    positives = sparse.csr_array(_positives(source, np.arange(len(source))) == 1, dtype=np.int64)
+    return co_occurrence((positives.T @ positives).tocsr(), labels=source.info.labels)
+
+
+def _positives(source: Any, items: np.ndarray) -> np.ndarray:
+    """Float [n, K] of zeros and ones, NaN where not observed."""
+    targets = source.targets[items]
+    return np.eye(len(source.info.labels))[targets] if targets.ndim == 1 else targets
+
+
+def thresholds(report: Any, label: str) -> Figure:
+    """Precision, recall and F1 of a label against the score from which on a song has it."""
+    from mclf_jax.figures.scores import threshold_curves
+
+    checks.choice("the task of the report", report.task, _OF_LABELS)
+    checks.choice("label", label, report.labels)
+    number = report.labels.index(label)
+    if report.task == "single_label":
+        return threshold_curves(report.scores[:, number], report.targets == number, label=label)
+    seen = report.observed[:, number]
+    values = report.scores[seen, number], report.targets[seen, number]
+    return threshold_curves(*values, label=label)
 
 
 def confusion(report: Any) -> Figure:

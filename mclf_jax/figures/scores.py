@@ -119,6 +119,29 @@ def pr_curves(
     return figure
 
 
+@styled
+def threshold_curves(scores: np.ndarray, targets: np.ndarray, *, label: str) -> Figure:
+    """Precision, recall and F1 of one label against the score from which on a song has it.
+
+    Args:
+        scores: float [N].
+        targets: [N] of zeros and ones.
+        label: its name.
+    """
+    thresholds = np.unique(np.r_[0.0, scores])
+    said = scores[None] >= thresholds[:, None]
+    right = (said & (targets == 1)).sum(1)
+    found = {"precision": right / np.maximum(said.sum(1), 1)}
+    found["recall"] = right / max(1, int((targets == 1).sum()))
+    found["F1"] = 2 * right / np.maximum(said.sum(1) + (targets == 1).sum(), 1)
+    figure, axes = single(4.7, 3.3)
+    for number, (name, values) in enumerate(found.items()):
+        axes.plot(thresholds, values, color=colour(number), drawstyle="steps-post", label=name)
+    axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.02), xlabel="threshold", title=short(label))
+    axes.legend()
+    return figure
+
+
 def _curves(
     curve: Callable,
     scores: np.ndarray,

@@ -6,8 +6,10 @@ colours for those of their light and dark scheme (`report/svg.py`).
 """
 
 import functools
+import io
 
 import matplotlib.style
+from matplotlib.figure import Figure
 
 INK, MUTED, GRID = "#1c2333", "#6b7280", "#d8dce4"
 ACCENT, ON_ACCENT, SECOND = "#3355dd", "#fefefe", "#d9622b"
@@ -51,9 +53,20 @@ def styled(draw):
     @functools.wraps(draw)
     def wrapper(*args, **kwargs):
         with matplotlib.style.context(["default", _STYLE]):
-            return draw(*args, **kwargs)
+            drawn = draw(*args, **kwargs)
+        if isinstance(drawn, Figure):
+            # What a notebook asks for, to which figures are shown by pyplot alone.
+            setattr(drawn, "_repr_png_", functools.partial(_as_png, drawn))  # noqa: B010
+        return drawn
 
     return wrapper
+
+
+def _as_png(figure: Figure) -> bytes:
+    written = io.BytesIO()
+    with matplotlib.style.context(["default", _STYLE]):
+        figure.savefig(written, format="png", dpi=110)
+    return written.getvalue()
 
 
 def colour(number: int) -> str:

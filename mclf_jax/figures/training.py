@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from mclf_jax import metrics
-from mclf_jax.figures.layout import panels
+from mclf_jax.figures.layout import panels, single
 from mclf_jax.figures.style import ACCENT, MUTED, SECOND, colour, sentence, styled, title_of
 
 
@@ -62,6 +62,40 @@ def learning_curves(
         if axes.get_legend_handles_labels()[0]:  # under the axes, where it hides no data
             columns = min(3, len(axes.lines))
             axes.legend(loc="upper left", bbox_to_anchor=(0, -0.18), ncols=columns, borderaxespad=0)
+    return figure
+
+
+@styled
+def loss_curves(
+    histories: Mapping[str, Mapping[str, Mapping[str, Sequence[float]]]], *, metric: str = "loss"
+) -> Figure:
+    """Curves of several runs in one picture: lines of training, dots of validation.
+
+    Args:
+        histories: name -> what `mclf.history` gives of a run, {"train": columns, "valid": columns}.
+        metric: that is drawn: "loss", or another of these columns, such as "accuracy".
+
+    Raises:
+        ValueError: no run has that metric.
+    """
+    figure, axes = single(5.6, 3.0)
+    looks = {"train": {"alpha": 0.55}, "valid": {"marker": "o", "markersize": 3, "linewidth": 0.8}}
+    for number, (name, history) in enumerate(histories.items()):
+        for kind, look in looks.items():
+            columns = history.get(kind, {})
+            if metric in columns:
+                label = f"{name}, {'training' if kind == 'train' else 'validation'}"
+                axes.plot(
+                    columns["step"], columns[metric], color=colour(number), label=label, **look
+                )
+    if not axes.lines:
+        known = {
+            column for history in histories.values() for of in history.values() for column in of
+        }
+        raise ValueError(f"metric is {metric!r}; these runs have {', '.join(sorted(known))}")
+    axes.set(xlabel="step", ylabel=title_of(metric))
+    axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+    axes.legend(loc="upper left", bbox_to_anchor=(0, -0.18), ncols=2, borderaxespad=0)
     return figure
 
 

@@ -4,6 +4,7 @@ import base64
 import dataclasses
 import io
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -42,41 +43,55 @@ class Players:
 
 
 def listen(
-    audio: np.ndarray,
+    audio: np.ndarray | Mapping[str, np.ndarray],
     chain: Augmentation | None = None,
     *,
     sample_rate_hz: int,
     draws: int = 3,
     seed: int = 0,
 ) -> Players:
-    """A sound, each augmentation of a chain alone, and draws of the whole chain, to hear and see.
+    """Sounds to hear and see; of one sound, also each augmentation of a chain, and draws of it.
 
     Args:
-        audio: floating point [T], in -1..1.
+        audio: floating point [T], in -1..1, of numpy or jax; or title -> such a sound.
         chain: such as `augment.presets.clmr(22050)`; the sound alone when not given.
         sample_rate_hz: of both.
         draws: of the whole chain.
         seed: of the draws.
 
     Raises:
-        ValueError: another shape, or nothing to hear.
+        ValueError: another shape, nothing to hear, or a chain for several sounds.
     """
-    audio = np.asarray(audio)
-    if audio.ndim != 1 or not len(audio) or audio.dtype.kind != "f":
+    if isinstance(audio, Mapping):
+        sounds = {title: _checked(f"audio[{title!r}]", one) for title, one in audio.items()}
+    else:
+        sounds = {"Original": _checked("audio", audio)}
+    if not sounds or (chain is not None and len(sounds) > 1):
         raise ValueError(
-            f"audio is {audio.dtype} {list(audio.shape)}; it must be floating point [T]"
+            f"audio has {len(sounds)} sounds; there must be one, or, of no chain, some"
         )
     checks.whole("draws", draws, lowest=0)
     rng = np.random.default_rng(seed)
-    clips = [{"title": "Original", "caption": "", "audio": audio}]
+    clips = [{"title": title, "caption": "", "audio": one} for title, one in sounds.items()]
     if chain is not None:
+        (audio,) = sounds.values()
         clips += [alone(each, rng, audio) for each in getattr(chain, "augmentations", (chain,))]
         clips += [
             {"title": f"Whole chain, draw {i}", "caption": "", "audio": chain(rng, audio)}
             for i in range(1, draws + 1)
         ]
-    turned_down_db = add_players(clips, rate_hz=sample_rate_hz, shown=len(audio))
+    longest = max(len(one) for one in sounds.values())
+    turned_down_db = add_players(clips, rate_hz=sample_rate_hz, shown=longest)
     return Players(page.render("players", clips=clips, turned_down_db=turned_down_db))
+
+
+def _checked(name: str, audio: Any) -> np.ndarray:
+    audio = np.asarray(audio)
+    if audio.ndim != 1 or not len(audio) or audio.dtype.kind != "f":
+        raise ValueError(
+            f"{name} is {audio.dtype} {list(audio.shape)}; it must be floating point [T]"
+        )
+    return audio
 
 
 def alone(member: Augmentation, rng: np.random.Generator, window: np.ndarray) -> dict[str, Any]:
@@ -104,13 +119,12 @@ def add_players(clips: list[dict[str, Any]], *, rate_hz: int, shown: int) -> flo
     decibels = [log_mel(each, settings) for each in audio]
     loudest = max(1.0, *(float(np.abs(each).max()) for each in audio))
     scale = {
-        "duration_s": shown / rate_hz,
         "mel_centre_hz": mel_frequencies_hz(settings),
         "peak_db": max(float(each.max()) for each in decibels),
     }
     for clip, samples, values in zip(clips, audio, decibels, strict=True):
         clip["sound"] = as_flac(samples / loudest, rate_hz=rate_hz)
-        clip["picture"] = plot_spectrogram(values, **scale)
+        clip["picture"] = plot_spectrogram(values, duration_s=len(samples) / rate_hz, **scale)
     return 20 * math.log10(loudest)
 
 

@@ -6,6 +6,21 @@ from pathlib import Path
 from typing import Any
 
 
+def of_run(run: str | Path) -> dict[str, dict[str, list[float]]]:
+    """The curves of a run: {"train": {"step": [...], "loss": [...]}, "valid": {...}}.
+
+    Args:
+        run: a run directory, also one that is still being trained.
+
+    Raises:
+        FileNotFoundError: nothing was logged there.
+    """
+    path = Path(run) / "metrics.jsonl"
+    if not path.is_file():
+        raise FileNotFoundError(f"{run} has no metrics.jsonl: it is no run that has been trained")
+    return read(path)
+
+
 def read(path: Path) -> dict[str, dict[str, list[float]]]:
     """Columns by kind: {"train": {"step": [...], "loss": [...]}, "valid": {...}}.
 

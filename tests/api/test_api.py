@@ -4,6 +4,7 @@ import dataclasses
 import inspect
 import io
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 import soundfile
@@ -197,6 +198,11 @@ def test_a_notebook_hears_a_chain(tmp_path):
     assert heard.save(tmp_path / "heard.html").read_text().count("<svg") == 1 + members + 1
     with pytest.raises(ValueError, match=r"int64 \[3\]; it must be floating point"):
         mclf.listen(np.arange(3), sample_rate_hz=8000)
+    several = {"dry": audio, "wet": jnp.asarray(audio[:4000])}
+    heard = mclf.listen(several, sample_rate_hz=8000)._repr_html_()
+    assert heard.count("<audio") == 2 and heard.index("dry") < heard.index("wet")
+    with pytest.raises(ValueError, match="audio has 2 sounds; there must be one"):
+        mclf.listen(several, mclf.augment.presets.clmr(8000), sample_rate_hz=8000)
 
 
 def test_a_run_without_a_checkpoint_says_so(run, tmp_path):

@@ -36,6 +36,7 @@ PAGES = (
     "docs/serving.md",
     "docs/start.md",
     "docs/troubleshooting.md",
+    "docs/tutorial.md",
     "docs/without_labels.md",
     "docs/your_songs.md",
     "launch/local.sh",

@@ -11,7 +11,9 @@ from tests import ROOT
 
 DOCS = ROOT / "docs"
 PAGES = sorted(
-    path.relative_to(DOCS).as_posix() for path in DOCS.rglob("*.md") if "_build" not in path.parts
+    path.relative_to(DOCS).as_posix()
+    for path in DOCS.rglob("*.md")
+    if not {"_build", "runs"} & set(path.parts)
 )
 TEXTS = {page: (DOCS / page).read_text(encoding="utf-8") for page in PAGES}
 # Fences hold code, in which brackets are no links.

@@ -331,3 +331,17 @@ assert "matplotlib.pyplot" not in sys.modules and "jax" not in sys.modules
 def test_errors_say_what_to_change(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_the_mean_spectrum_has_its_peak_at_the_tone():
+    settings = f.Spectrogram(n_fft=1024)
+    loud, quiet = (settings(gain * TONE) for gain in (1.0, 0.1))
+    axes = axes_of(mclf.plot.mean_spectrum({"loud": loud, "quiet": jnp.asarray(quiet)}, settings))
+    assert [line.get_label() for line in axes.lines] == ["loud", "quiet"]
+    for line in axes.lines:
+        assert line.get_xdata()[line.get_ydata().argmax()] == pytest.approx(440, abs=RATE / 1024)
+    (values,) = axes_of(mclf.plot.mean_spectrum(loud, settings, scale="values")).lines
+    assert np.allclose(values.get_ydata(), loud.mean(0))
+    assert axes_of(mclf.plot.mean_spectrum(f.CQT()(TONE), f.CQT())).get_xscale() == "log"
+    with pytest.raises(ValueError, match="no spectrogram"):
+        mclf.plot.mean_spectrum({}, settings)

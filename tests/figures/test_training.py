@@ -1,6 +1,8 @@
 """Curves of training, a panel for each kind of metric."""
 
-from mclf_jax.figures.training import learning_curves, metric_curves
+import pytest
+
+from mclf_jax.figures.training import learning_curves, loss_curves, metric_curves
 
 
 def test_learning_curves():
@@ -21,3 +23,19 @@ def test_a_panel_for_each_metric():
     assert [line.get_label() for line in loss.lines] == ["training", "valid"]
     assert [line.get_label() for line in alignment.lines] == ["training"]
     assert alignment.get_title("left") == "Alignment" and alignment.get_xlabel() == "step"
+
+
+def test_curves_of_several_runs():
+    histories = {
+        "one": {
+            "train": {"step": [1, 2], "loss": [2.0, 1.0]},
+            "valid": {"step": [2], "loss": [3.0]},
+        },
+        "two": {"train": {"step": [1, 2], "loss": [4.0, 1.0]}},
+    }
+    (axes,) = loss_curves(histories).axes
+    names = [line.get_label() for line in axes.lines]
+    assert names == ["one, training", "one, validation", "two, training"]
+    assert axes.lines[0].get_color() == axes.lines[1].get_color() != axes.lines[2].get_color()
+    with pytest.raises(ValueError, match="metric is 'accuracy'; these runs have loss, step"):
+        loss_curves(histories, metric="accuracy")
