@@ -3,7 +3,7 @@
 import flax.linen as nn
 
 from mclf_jax.models.layers.blocks import batch_norm, conv, dense, stochastic_depth
-from mclf_jax.models.layers.depthwise import depthwise_conv
+from mclf_jax.models.layers.convolutions.depthwise import depthwise_conv
 
 # Of batch normalisation, PyTorch's momentum of .01.
 NORM = {"momentum": 0.99, "epsilon": 1e-3}

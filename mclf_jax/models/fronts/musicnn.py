@@ -5,8 +5,8 @@ import jax.numpy as jnp
 
 from mclf_jax.audio.features import LogMel
 from mclf_jax.models.layers.blocks import ConvUnit, batch_norm, compute_in, max_over
+from mclf_jax.models.layers.convolutions.tall import tall_conv
 from mclf_jax.models.layers.parts import Part
-from mclf_jax.models.layers.tall_conv import tall_conv
 
 FEATURES = LogMel(sample_rate_hz=16000, n_fft=512, hop_length=256, n_mels=96)
 WINDOW_SAMPLES = 5 * 16000

@@ -17,7 +17,7 @@ import jax
 import jax.numpy as jnp
 
 from mclf_jax.common import checks
-from mclf_jax.models.layers.quick_conv import quick_conv
+from mclf_jax.models.layers.convolutions.quick import quick_conv
 
 # PyTorch's default: weights uniform in +-1/sqrt(fan_in), and biases too.
 torch_kernel_init = nn.initializers.variance_scaling(1 / 3, "fan_in", "uniform")

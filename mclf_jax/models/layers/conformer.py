@@ -20,7 +20,7 @@ from mclf_jax.models.layers.blocks import (
     layer_norm,
     stochastic_depth,
 )
-from mclf_jax.models.layers.depthwise import depthwise_conv
+from mclf_jax.models.layers.convolutions.depthwise import depthwise_conv
 
 ROTATED = ("heads", "input")
 

@@ -18,7 +18,7 @@ from mclf_jax.models.layers.blocks import (
     max_pool,
     outputs,
 )
-from mclf_jax.models.layers.quick_conv import quick_conv
+from mclf_jax.models.layers.convolutions.quick import quick_conv
 
 FEATURES = preset("musicnn")
 WINDOW_SAMPLES = 186 * 256

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from jax import lax
 
-from mclf_jax.models.layers.tall_conv import tall_conv
+from mclf_jax.models.layers.convolutions.tall import tall_conv
 
 PADDING = ((1, 1), (0, 0))
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from jax import lax
 
-from mclf_jax.models.layers.depthwise import depthwise_conv
+from mclf_jax.models.layers.convolutions.depthwise import depthwise_conv
 
 CASES = [
     ((2, 9, 5), (4,), (1,), ((1, 2),)),

@@ -9,8 +9,8 @@ import pytest
 from jax import lax
 
 from mclf_jax.common import parallel
-from mclf_jax.models.layers import quick_conv as layer
-from mclf_jax.models.layers.quick_conv import choose_ways, quick_conv
+from mclf_jax.models.layers.convolutions import quick as layer
+from mclf_jax.models.layers.convolutions.quick import choose_ways, quick_conv
 
 # Input, kernel, strides, padding.
 CASES = {

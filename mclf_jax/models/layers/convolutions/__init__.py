@@ -1,0 +1,1 @@
+"""Convolutions that XLA is slow at on CPUs, written otherwise."""
