@@ -172,8 +172,8 @@ def m2d(
         temperature = hypothesis_temperature * hypothesis_decay ** state["step"]
         chosen = choose_hypotheses(distances, temperature=temperature)
         per_example = chosen.loss.mean(axis=1)
-        won = jax.nn.one_hot(chosen.best, num_heads, dtype=guesses.dtype)
-        best = (won[..., None] * guesses).sum(axis=2)
+        won = jax.nn.one_hot(chosen.best, num_heads, dtype=jnp.result_type(guesses))
+        best = jnp.sum(won[..., None] * guesses, axis=2)
         metrics = {
             **_diagnosed(online["embedding"], valid),
             "prediction_std": _spread(best, valid),
