@@ -33,6 +33,7 @@ SMALL = {
     "wav2vec": {"n_channels": 2, "context_kernel_sizes": (3,)},
     "pase": {"n_channels": 2, "embedding_dim": 4},
     "mobilenet": {"hidden_size": 64},
+    "vit": {"attention_dim": 8, "head_dim": 4, "num_layers": 1},
     "musicfm": {"conv_channels": 2, "attention_dim": 4, "num_heads": 2, "num_layers": 1},
 }
 

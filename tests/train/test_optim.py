@@ -221,6 +221,7 @@ def test_frozen_parameters_have_no_update_and_no_state(name):
 
 
 @pytest.mark.slow_beyond(1)
+@pytest.mark.usefixtures("full_compiles")
 @pytest.mark.parametrize("name", optim.OPTIMIZERS)
 def test_unfrozen_parameters_start_as_with_a_new_optimiser(name):
     section = config(name=name, weight_decay=0.1)
