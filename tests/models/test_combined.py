@@ -167,7 +167,7 @@ def test_what_it_hears_is_what_its_front_end_hears():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"front": "mel"}, "model.args.front is 'mel'; allowed: waveform, waveform_se, log_mel,"),
+        ({"front": "mel"}, "model.args.front is 'mel'; allowed: waveform, frames, waveform_se,"),
         ({"back": "lstm"}, "model.args.back is 'lstm'; allowed: pooling, flatten"),
         ({"front_args": {"channels": 3}}, "model.args.front_args has channels.*n_channels"),
         ({"front_args": 3}, "model.args.front_args is 3; it must be a dictionary"),
