@@ -252,6 +252,7 @@ def test_container_file():
 def test_what_the_image_has_is_enough_to_install(tmp_path):
     pytest.importorskip("hatchling")
     for name in copied_into_the_image():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
         copy(ROOT / name, tmp_path / name)
     words = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
