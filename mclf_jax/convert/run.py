@@ -98,7 +98,7 @@ def run_from_weights(
         preset=preset,
         features=network.features,
         window_s=network.window_s,
-        **config.model.args,
+        **config.model.args.to_dict(),
     )
     variables = jax.tree.map(lambda leaf: leaf.astype(np.float32), variables)
 

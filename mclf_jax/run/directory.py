@@ -321,7 +321,7 @@ def _network(config: ConfigDict, meta: dict[str, Any], settings: features.Featur
         features=settings,
         window_s=meta["model"]["window_samples"] / settings.sample_rate_hz,
         dtype=config.model.get("dtype", "float32"),
-        **config.model.args,
+        **config.model.args.to_dict(),
     )
 
 
