@@ -116,9 +116,9 @@ def compiling_quickly():
     return _compiling(True)
 
 
-# Tests of numbers as users have them, by the beginning of their path in this folder. The others
+# Of numbers as users have them, or that compute much, by the beginning of their path. The others
 # compile a lot and compute little.
-_FULLY = ("compat/", "models/test_parity.py")
+_FULLY = ("audio/", "compat/", "losses/", "models/test_parity.py")
 
 
 @pytest.fixture(scope="module", autouse=True)
