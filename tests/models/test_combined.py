@@ -184,7 +184,7 @@ def test_errors_name_the_field(arguments, message):
 
 
 def test_parts_from_outside(tmp_path):
-    file = tmp_path / "own_parts.py"
+    file = tmp_path / "bands_and_middle.py"
     file.write_text(OWN)
     front, middle = f"{file}:Bands", f"{file}:Middle"
     model = built(front, middle, front_args={"width": 5}, dtype="bfloat16")
