@@ -22,7 +22,15 @@ from mclf_jax.evaluation.windows import (
     pack,
     rows_of,
 )
-from mclf_jax.export.bundle import Bundle, listening_by, make_step, right_scores, with_window
+from mclf_jax.export.bundle import (
+    Bundle,
+    listening_by,
+    make_step,
+    right_scores,
+    takes_words,
+    with_window,
+    with_words,
+)
 from mclf_jax.export.collect import Paths, bundle_of
 from mclf_jax.metrics.along import Segment, segments_of
 from mclf_jax.models import Model
@@ -36,6 +44,7 @@ def load(
     hop_s: float | None = None,
     aggregation: str | None = None,
     layer: str | int | None = None,
+    words: Sequence[str] | None = None,
 ) -> "Tagger":
     """The tagger of a run directory, with the weights of its best checkpoint, or of a file.
 
@@ -49,11 +58,14 @@ def load(
             not given. With another one there are no thresholds, as they were chosen for that.
         layer: whose output `embed` gives: a name, a number counted from 1, or "all" one after the
             other, see `models.hidden`; what the last layer reads when not given.
+        words: tags, phrases or captions in place of labels, such as ("slow piano", "sad"), each
+            scored by itself; for networks that were trained beside words (`configs/words.py`).
+            Scores are above .5 where a song has more of it than those of training on average.
 
     Raises:
         FileNotFoundError: not a run directory, or nothing was trained in it yet.
         ValueError: songs cannot be cut so for this network, its scores not be put together so, it
-            has no such layer, or the file is damaged.
+            has no such layer, knows no words but its labels, or the file is damaged.
 
     Warns:
         UserWarning: other versions of decoders or the resampler are installed than in training.
@@ -62,6 +74,8 @@ def load(
     for about in (bundle.about, *bundle.about.get("members", ())):
         if warn_of_others(about.get("audio", {})):
             break
+    if words is not None:
+        bundle = with_words(bundle, words)
     bundle = listening_by(bundle, aggregation=aggregation, layer=layer)
     return Tagger.of(bundle, window_s=window_s, num_windows=num_windows, hop_s=hop_s)
 
@@ -363,6 +377,11 @@ class Tagger:
         return right_scores(self.bundle, np.concatenate(found))
 
     def _check_labels(self) -> None:
+        if not self.labels and takes_words(self.bundle):
+            raise ValueError(
+                "this run was trained beside words and has no labels of its own: say what to look "
+                "for, --words 'slow piano, sad' (words=('slow piano', 'sad'))"
+            )
         if not self.labels:
             raise ValueError(
                 "this run was trained without labels, so it cannot tag; `embed` songs with it, or "

@@ -21,6 +21,7 @@ def add_commands(commands: Any) -> None:
             "mclf evaluate runs/mine --split valid --from DIR --metrics lwlrap map_at_3",
             "mclf evaluate runs/mine --segments truth.csv --from DIR",
             "mclf evaluate tagger.mclf --data mtat --from DIR --synonyms names.toml",
+            "mclf evaluate runs/words --words 'slow piano, sad'",
         ),
         fields="taken",
     )
@@ -46,6 +47,7 @@ def add_commands(commands: Any) -> None:
         metavar="FILE",
         help="names that mean the same, in JSON or TOML; or a taxonomy",
     )
+    flags.add_words(evaluate)
     evaluate.add_argument(
         "--metrics",
         nargs="+",
@@ -150,7 +152,7 @@ def _evaluate(arguments: argparse.Namespace) -> None:
     if arguments.segments:
         fields = [word for word in arguments.overrides if not word.startswith(_PLACE)]
         flag = {"data_change": "allow-data-change"}
-        for name in ("data", "synonyms", "split", "option", "data_change", "metrics"):
+        for name in ("data", "synonyms", "split", "option", "data_change", "metrics", "words"):
             if getattr(arguments, name) not in (None, [], "refuse"):
                 fields.append(f"--{flag.get(name, name)}")
         if fields:
@@ -211,6 +213,7 @@ def _on_own_data(arguments: argparse.Namespace) -> Any:
         config=flags.config_of_run(arguments),
         data_change=arguments.data_change,
         metrics=arguments.metrics,
+        words=flags.words_of(arguments),
     )
 
 
@@ -248,6 +251,7 @@ def _on_other_data(arguments: argparse.Namespace) -> Any:
         path=places[-1] if places else None,
         arguments=options,
         synonyms=arguments.synonyms,
+        words=flags.words_of(arguments),
         **how,
     )
 

@@ -20,6 +20,7 @@ def add_commands(commands: Any) -> None:
             "mclf export runs/mine --to huggingface --out hub/mine",
             "mclf export runs/mine --to web --out page",
             "mclf export runs/mine --out model.onnx --weights int8 --songs a.mp3 b.flac",
+            "mclf export runs/words --words 'slow piano, sad' --out moods.onnx",
         ),
     )
     command.add_argument(
@@ -40,6 +41,7 @@ def add_commands(commands: Any) -> None:
         help="how they are stored; float16 halves the file, and int8, which is for onnx, halves it "
         "again",
     )
+    flags.add_words(command)
     command.add_argument(
         "--songs",
         nargs="+",
@@ -54,6 +56,7 @@ def _export(arguments: argparse.Namespace) -> None:
     back, and the greatest difference of its scores is told."""
     from mclf_jax.common import files
     from mclf_jax.export import archive, huggingface, onnx, verify, web
+    from mclf_jax.export.bundle import takes_words, with_words
     from mclf_jax.export.collect import bundle_of, with_card
 
     out = Path(arguments.out)
@@ -63,6 +66,14 @@ def _export(arguments: argparse.Namespace) -> None:
     files.check_place("--out", out, kind="file" if to in _FORMS.values() else "folder")
     paths = arguments.run[0] if len(arguments.run) == 1 else arguments.run
     bundle = with_card(bundle_of(paths), paths)
+    if words := flags.words_of(arguments):
+        bundle = with_words(bundle, words)
+    elif takes_words(bundle) and to in ("onnx", "web"):
+        raise ValueError(
+            f"{arguments.run[0]} was trained beside words, and --to {to} has no text tower: say "
+            "now what it is to look for, --words 'slow piano, sad'; or take --to mclf, which can "
+            "be asked for any words later"
+        )
     write, read = {
         "mclf": (archive.write_archive, lambda out: verify.outputs_of(archive.read_archive(out))),
         "onnx": (onnx.write_onnx, onnx.read_onnx),
@@ -96,6 +107,9 @@ def _export(arguments: argparse.Namespace) -> None:
             f"jax {found['live_ms']:.3g} ms, without decoding"
         )
         print(f"what it takes in and gives out: {out.with_suffix('.json')}")
+        return
+    if takes_words(bundle) and not bundle.labels:
+        print(f"next: mclf predict {out} SONG.mp3 --words 'slow piano, sad', or any others")
         return
     if bundle.task == "multi_label" and bundle.labels and not bundle.thresholds:
         print(

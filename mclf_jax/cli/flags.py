@@ -155,6 +155,30 @@ def add_data_change(command: argparse.ArgumentParser) -> None:
     )
 
 
+def add_words(command: argparse.ArgumentParser) -> None:
+    """--words WORD, WORD, ..., which `words_of` reads."""
+    command.add_argument(
+        "--words",
+        nargs="+",
+        help="what to look for, with commas between: 'slow piano, sad'; for runs that were trained "
+        "beside words (--config words), which need not have seen these",
+    )
+
+
+def words_of(arguments: argparse.Namespace) -> tuple[str, ...] | None:
+    """--words apart; None where it is not given.
+
+    Raises:
+        ValueError: there is nothing in it.
+    """
+    if (given := arguments.words) is None:
+        return None
+    found = tuple(word for text in given for part in text.split(",") if (word := part.strip()))
+    if not found:
+        raise ValueError("--words is empty; say what to look for, such as 'slow piano, sad'")
+    return found
+
+
 def add_reader_options(command: argparse.ArgumentParser) -> None:
     """--option KEY=VALUE ..., which `reader_options` reads."""
     command.add_argument(

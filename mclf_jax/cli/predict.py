@@ -25,6 +25,7 @@ def add_commands(commands: Any) -> None:
             "mclf predict runs/mine DIR --out scores.csv",
             "mclf predict runs/mine SONG.mp3 --segments SONG.txt --hop-s 0.5 --min-segment-s 2",
             "mclf predict runs/mine DIR --write-tags",
+            "mclf predict runs/words SONG.mp3 --words 'slow piano, sad, festival drums'",
         ),
     )
     _add_songs(predict)
@@ -33,6 +34,7 @@ def add_commands(commands: Any) -> None:
         help="of the windows of a song: mean, max, median, vote, noisy_or; if not given, as in the "
         "run",
     )
+    flags.add_words(predict)
     predict.add_argument("--top", type=int, help="labels to show (default: 5)")
     predict.add_argument("--format", choices=("text", "json"), help="of them (default: text)")
     predict.add_argument(
@@ -99,7 +101,7 @@ def _add_songs(command: argparse.ArgumentParser) -> None:
     cut = command.add_mutually_exclusive_group()
     cut.add_argument("--num-windows", type=int, help="windows a song, evenly spaced (usually 16)")
     cut.add_argument("--hop-s", type=float, help="or a window every so many seconds")
-    command.set_defaults(aggregation=None, layer=None)
+    command.set_defaults(aggregation=None, layer=None, words=None)
 
 
 def _predict(arguments: argparse.Namespace) -> int:

@@ -26,6 +26,7 @@ from mclf_jax.data import sampling
 from mclf_jax.data.base.source import Source
 from mclf_jax.data.base.windows import fit_length
 from mclf_jax.data.splits.grouped import number_groups
+from mclf_jax.data.words import Words
 
 Batch = dict[str, Any]
 STAGES = ("read", "resample", "augment", "features", "batch")
@@ -43,6 +44,8 @@ class Input:
         num_views: V, random windows of a song in a training example. With more than one, "audio"
             is [V, T] and "features" [V, ...].
         view_span: the windows lie in a stretch of so many samples; None: anywhere in the song.
+        words: what is said of the songs; with it an example has "words" [E] and "words_id", and is
+            not valid where nothing is said. In training some of it is left out, by chance.
     """
 
     num_samples: int
@@ -50,6 +53,7 @@ class Input:
     features: Features | None
     num_views: int = 1
     view_span: int | None = None
+    words: Words | None = None
 
 
 def training_batches(
@@ -104,7 +108,7 @@ def training_batches(
             index = int(indices[(position + attempt) % len(indices)])
             starts = draw_starts(source.num_samples(index), inputs, rng)
             try:
-                example = _views(source, index, starts, inputs)
+                example = _views(source, index, starts, inputs) | _said(inputs, index, rng)
                 return example | {"group": groups[index], "failed": np.int32(failed)}
             except AudioError:
                 failed = index if failed < 0 else failed
@@ -152,7 +156,9 @@ def validation_batches(
         index = int(indices[min(row, len(indices) - 1)])
         starts = draw_starts(source.num_samples(index), inputs, rng)
         read = _read(source, index, starts, inputs, wanted=row < len(indices))
-        return read | {"group": groups[index], "row": np.int32(row)}
+        if said := _said(inputs, index):
+            read["valid"] *= np.float32(said["words"].any())
+        return read | said | {"group": groups[index], "row": np.int32(row)}
 
     return (
         grain.MapDataset.range(rows)
@@ -274,6 +280,12 @@ def _read(
         "index": np.int32(index),
         "failed": np.int32(failed),
     }
+
+
+def _said(
+    inputs: Input, index: int, rng: np.random.Generator | None = None
+) -> dict[str, np.ndarray]:
+    return {} if inputs.words is None else inputs.words.of_song(index, rng)
 
 
 def _views(

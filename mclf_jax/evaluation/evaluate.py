@@ -215,18 +215,14 @@ def evaluate(
             or the data are not those of the run.
     """
     opened = open_run(run)
-    run, meta, config = opened.path, opened.meta, config_of(opened.path, config)
+    run, meta = opened.path, opened.meta
     if why := why_unfit(opened):
         raise ValueError(
             f"{run}: {why}, so there is nothing to score; see what its embeddings are good for "
             "with `mclf probe`"
         )
-    outside.directions(config.eval.metrics)  # raises, before songs are decoded, as does this:
-    restore.best_step(run / "checkpoints")
-    warn_of_others(meta.get("audio", {}))
-    parts = experiment.build(config)
-    info = parts.source.info
-    check_data(run, meta, parts.source, data_change=data_change)
+    parts = open_own(run, config=config, data_change=data_change)
+    config, info = parts.config, parts.source.info
     if split == hidden.HIDDEN:
         parts = dataclasses.replace(parts, source=hidden.revealed(parts.source))
     mesh = parallel.make_mesh(parts.config.runtime.num_devices)
@@ -248,6 +244,24 @@ def evaluate(
         skipped=tuple(info.skipped) + tuple(skipped),
         **fields_of_report(parts.source, scores.indices, info=info, **judged),
     )
+
+
+def open_own(
+    run: str | Path, *, config: ConfigDict | None = None, data_change: str = "refuse"
+) -> Experiment:
+    """The data set of a run and its network, for its best checkpoint; arguments of `evaluate`.
+
+    Raises:
+        FileNotFoundError, ValueError: see `evaluate`.
+    """
+    opened = open_run(run)
+    run, meta, config = opened.path, opened.meta, config_of(opened.path, config)
+    outside.directions(config.eval.metrics)  # raises, before songs are decoded, as does this:
+    restore.best_step(run / "checkpoints")
+    warn_of_others(meta.get("audio", {}))
+    parts = experiment.build(config)
+    check_data(run, meta, parts.source, data_change=data_change)
+    return parts
 
 
 def config_of(run: Path, config: ConfigDict | None) -> ConfigDict:

@@ -16,7 +16,7 @@ from mclf_jax.evaluation.aggregation import LEARNT
 from mclf_jax.evaluation.windows import Unit, in_unit
 from mclf_jax.losses.paths import Tree
 from mclf_jax.metrics.confidence.scaling import Scaling
-from mclf_jax.models import Model
+from mclf_jax.models import Model, two_towers
 from mclf_jax.models.hidden import find_layers, outputs_with_hidden
 from mclf_jax.objectives.supervised import task_scores
 
@@ -244,6 +244,40 @@ def with_layer(bundle: Bundle, layer: str | int) -> Bundle:
         raise ValueError(f"layer is {layer!r}, but the code of {model.name} is not here")
     hidden = find_layers(model, layer, field="layer")
     return dataclasses.replace(bundle, hidden=hidden, program=None)
+
+
+def takes_words(bundle: Bundle) -> bool:
+    """Whether a bundle can be asked for words, see `with_words`."""
+    return len(bundle.models) == 1 and two_towers.hears_words(bundle.models[0]) and not bundle.head
+
+
+def with_words(bundle: Bundle, words: Sequence[str], *, task: str = "multi_label") -> Bundle:
+    """The bundle with words for labels, which training need not have shown; see
+    `models.two_towers.with_words`.
+
+    Raises:
+        ValueError: its network knows no words but its labels, or words are none, empty or twice.
+    """
+    if not takes_words(bundle):
+        raise ValueError(
+            f"words are {', '.join(words)}, but {bundle.name} knows no others than the labels that "
+            "it has learnt: it has no text tower; train one with --config words"
+        )
+    model, variables = two_towers.with_words(
+        bundle.models[0], bundle.variables[0], words, task=task
+    )
+    return dataclasses.replace(
+        bundle,
+        models=(model,),
+        variables=(variables,),
+        labels=tuple(words),
+        task=task,
+        tree=(),
+        unit=(),
+        thresholds={},
+        scaling=None,
+        program=None,
+    )
 
 
 def with_window(bundle: Bundle, window_s: float) -> Bundle:

@@ -135,6 +135,48 @@ def contrast_bilinear(
     return Contrast(contrast.loss[:, 0], contrast.correct[:, 0])
 
 
+def contrast_pairs(
+    a: jax.Array,
+    b: jax.Array,
+    *,
+    scale: jax.Array | float,
+    valid: jax.Array | None = None,
+    same: jax.Array | None = None,
+) -> tuple[Contrast, Contrast]:
+    """Symmetric InfoNCE of pairs (CLIP, Radford et al. 2021, figure 3; MuLan, equation 1).
+
+    Row n of a belongs to row n of b: once a looks for its partner among all of b, once b among all
+    of a.
+
+    Args:
+        a, b: [N, D], of any length, such as of songs and of their words.
+        scale: of the cosine similarities, 1 / temperature; may be learnt.
+        valid, same: as in `nt_xent`: rows of the same number, whose words are equal, are no
+            negatives of each other.
+
+    Returns:
+        The two, of [N]; their mean is the loss of a pair.
+    """
+    _check_shapes(a, b)
+    a, b = unit(a), unit(b)
+    positive = (a * b).sum(axis=-1, keepdims=True) * scale
+
+    def among(anchors, others):
+        contrast = _contrast(
+            anchors[:, None] * scale,
+            others[:, None],
+            positive=positive,
+            nearest=positive,
+            anchor_view=jnp.full(1, -1),  # no row of the other side is the anchor itself
+            valid=valid,
+            same=same,
+            block_size=None,
+        )
+        return jax.tree.map(lambda x: x[:, 0], contrast)
+
+    return among(a, b), among(b, a)
+
+
 def info_nce(
     query: jax.Array, positive: jax.Array, negatives: jax.Array, *, temperature: float = 0.07
 ) -> jax.Array:

@@ -14,7 +14,7 @@ from flax.core import FrozenDict, unfreeze
 from mclf_jax.audio.features import KINDS, Features, LogMel, Stft, kind_class, to_json
 from mclf_jax.common import checks, plugins
 from mclf_jax.models import arguments as argument_lib
-from mclf_jax.models import combined, frozen
+from mclf_jax.models import combined, frozen, two_towers
 from mclf_jax.models.efficient import mobilenet
 from mclf_jax.models.encoders import clmr_sample_cnn, cpc, musicfm, pase, wav2vec
 from mclf_jax.models.patches import vit
@@ -58,7 +58,7 @@ def _entry(module: type[nn.Module], head: str, length: str) -> Architecture:
 
 
 def architecture(name: str, arguments: Mapping[str, Any] | None = None) -> Architecture:
-    """The network of a name: one of `ARCHITECTURES`, "combined", or one from outside.
+    """The network of a name: of `ARCHITECTURES`, "combined", "two_towers", or one from outside.
 
     What is outside, see `common.plugins`, is an `Architecture`, or a Linen module in whose file
     stand, where they are not the defaults, FEATURES (`LogMel()`), WINDOW_SAMPLES (of three
@@ -66,7 +66,7 @@ def architecture(name: str, arguments: Mapping[str, Any] | None = None) -> Archi
 
     Args:
         name: of the network.
-        arguments: of the network. They decide what "combined" takes in.
+        arguments: of the network. They decide what "combined" and "two_towers" take in.
 
     Raises:
         ValueError: there is none of that name, or it is no network.
@@ -79,7 +79,12 @@ def architecture(name: str, arguments: Mapping[str, Any] | None = None) -> Archi
         return Architecture(
             combined.Combined, front.features, front.window_samples, combined.HEAD, back.length
         )
-    known = sorted([*ARCHITECTURES, combined.NAME])
+    if name == two_towers.NAME:
+        settings = arguments_of(name) | dict(arguments or {})
+        _check_encoder(settings["encoder"])
+        found = architecture(settings["encoder"], settings["encoder_args"])
+        return found._replace(module=two_towers.TwoTowers, head=two_towers.HEAD)
+    known = sorted([*ARCHITECTURES, *_OF_PARTS])
     found = plugins.find("models", name, field="model.name", known=known)
     if isinstance(found, Architecture):
         return found
@@ -134,10 +139,11 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
     "wav2vec": {"large": wav2vec.LARGE},
 }
 """Arguments of `build` for other versions that were published, by network and name."""
+_OF_PARTS = {combined.NAME: combined.Combined, two_towers.NAME: two_towers.TwoTowers}
 DTYPES = ("float32", "bfloat16")
 REMATS = ("none", "blocks")
 # Attributes of modules that have a place of their own in a config.
-_NOT_ARGUMENTS = {"num_labels", "sample_rate_hz", "dtype", "remat", "parent", "name"}
+_NOT_ARGUMENTS = {"num_labels", "sample_rate_hz", "dtype", "remat", "parent", "name", "tower"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -259,6 +265,10 @@ def build(
     argument_lib.check("model.args", arguments, defaults, of=name)
     if name == combined.NAME:
         combined.check(defaults | arguments)
+    if name == two_towers.NAME:
+        given = {"features": features, "n_mels": n_mels, "window_s": window_s}
+        given |= {"dtype": dtype, "remat": remat}
+        return _two_towers(num_labels, given, defaults | arguments)
     found = architecture(name, arguments)
     checks.choice("model.dtype", dtype, DTYPES)
     checks.choice("model.remat", remat, REMATS)
@@ -286,9 +296,27 @@ def build(
         window_samples=round(window_s * settings.sample_rate_hz),
         length=found.length,
     )
-    if name not in ARCHITECTURES and name != combined.NAME:
+    if name not in ARCHITECTURES and name not in _OF_PARTS:
         _check_contract(model, head=found.head, num_labels=num_labels)
     return model
+
+
+def _two_towers(num_labels: int, given: Mapping[str, Any], arguments: Mapping[str, Any]) -> Model:
+    """An audio tower, which is built as `given`, and what stands on it and beside it."""
+    own, encoder_args = arguments["encoder"], arguments["encoder_args"]
+    _check_encoder(own)
+    try:
+        audio = build(own, num_labels=1, **given, **encoder_args)
+    except ValueError as error:
+        said = str(error).replace("model.args", "model.args.encoder_args")
+        raise ValueError(said.replace("model.name", "model.args.encoder")) from error
+    module = two_towers.TwoTowers(num_labels=num_labels, tower=audio.module, **arguments)
+    return dataclasses.replace(audio, name=two_towers.NAME, module=module)
+
+
+def _check_encoder(name: str) -> None:
+    if name == two_towers.NAME:
+        raise ValueError(f"model.args.encoder is {name!r}; it must be another network")
 
 
 def _check_contract(model: Model, *, head: str, num_labels: int) -> None:
@@ -369,7 +397,7 @@ def arguments_of(name: str) -> dict[str, Any]:
 
     One from outside may have none for some: `inspect.Parameter.empty`, as objectives say it.
     """
-    module = combined.Combined if name == combined.NAME else architecture(name).module
+    module = _OF_PARTS[name] if name in _OF_PARTS else architecture(name).module
     return argument_lib.taken(module, without=_NOT_ARGUMENTS)
 
 

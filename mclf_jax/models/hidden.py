@@ -94,7 +94,8 @@ def _run(
         path = context.module.path
         if len(path) == 1 and context.method_name == "__call__":
             calls.pop(path[0], None)  # of several calls the last one counts, at its place
-            calls[path[0]] = (type(context.module), output)
+            whole = isinstance(output, Mapping)  # a network within another one
+            calls[path[0]] = (type(context.module), output[EMBEDDING] if whole else output)
         return output
 
     module = model.module

@@ -41,6 +41,12 @@ OBJECTIVES = {
         against_collapse="keep 'batch_norm' as objective.args.projector_norm and predictor_norm, "
         "raise train.batch_size, or bring objective.args.momentum closer to 1",
     ),
+    "clap": Traits(
+        module="self_supervised.clap",
+        needs_words=True,
+        against_collapse="raise train.batch_size, or have words that tell more songs apart "
+        "(objective.args.words)",
+    ),
     "cpc": Traits(
         module="self_supervised.cpc",
         against_collapse="raise objective.args.num_negatives, take them from other songs too "

@@ -9,7 +9,7 @@ import grain
 import numpy as np
 from ml_collections import ConfigDict
 
-from mclf_jax import augment, data, models
+from mclf_jax import augment, data, models, objectives
 from mclf_jax.audio.features import Features
 from mclf_jax.augment import Augmentation, Chains
 from mclf_jax.data import pipeline, sampling
@@ -19,6 +19,7 @@ from mclf_jax.data.base.targets import Targets
 from mclf_jax.data.pipeline import Batch, Input
 from mclf_jax.data.views import apply as view
 from mclf_jax.data.views import pretext
+from mclf_jax.data.words import Words, words_of
 from mclf_jax.models import Model
 from mclf_jax.objectives import Objective
 
@@ -40,7 +41,9 @@ class Experiment:
                 f"data.view_span_s is {span_s}; it must be at least the length of a window, "
                 f"{self.model.window_s:.4g}"
             )
-        return dataclasses.replace(self.inputs, num_views=objective.num_views, view_span=span)
+        return dataclasses.replace(
+            self.inputs, num_views=objective.num_views, view_span=span, words=self.words
+        )
 
     @property
     def inputs(self) -> Input:
@@ -75,11 +78,26 @@ class Experiment:
         return np.asarray(splits[split])
 
     @functools.cached_property
+    def words(self) -> Words | None:
+        """What is said of the songs, where the objective learns that."""
+        name = self.config.objective.name
+        if not objectives.traits(name).needs_words:
+            return None
+        settings = objectives.arguments_of(name) | dict(self.config.objective.args)
+        return words_of(
+            self.source,
+            text_encoder=self.model.module.text_encoder,
+            text_size=self.model.module.text_size,
+            **{name: settings[name] for name in ("words", "unseen", "dropout")},
+        )
+
+    @functools.cached_property
     def train_indices(self) -> np.ndarray:
-        """The songs to train on, of all `data.train_splits`."""
+        """The songs to train on, of all `data.train_splits`; those with words, if these count."""
         wanted, there = self.config.data.train_splits, self.source.info.splits
         found = [name for name in wanted if len(there.get(name, ()))]
-        return np.concatenate([self.indices(name) for name in found or wanted[:1]])
+        songs = np.concatenate([self.indices(name) for name in found or wanted[:1]])
+        return songs if self.words is None else songs[self.words.any(songs)]
 
     @functools.cached_property
     def train_weights(self) -> np.ndarray | None:

@@ -16,6 +16,7 @@ from mclf_jax.convert.unwrap import has_last_layer, unwrap
 from mclf_jax.convert.weights import SUFFIXES
 from mclf_jax.models import Model
 from mclf_jax.models.names import name_of, path_of
+from mclf_jax.models.two_towers import hears_words
 from mclf_jax.run.weights import load_variables, open_run, why_unfit
 
 OTHER_FEATURES = ("refuse", "allow")
@@ -46,7 +47,7 @@ def read(path: str | Path, *, model: Model, other_features: str = "refuse") -> P
 
     Args:
         path: of `mclf train` or `mclf convert`, or weights under their published keys.
-        model: that is to start from them.
+        model: that is to start from them; "two_towers" also from a run of its audio tower alone.
         other_features: "refuse" those that were trained on other features than the model's, or
             "allow" them, with a note.
 
@@ -71,7 +72,10 @@ def read(path: str | Path, *, model: Model, other_features: str = "refuse") -> P
 def _read_run(run: Path, *, model: Model, other_features: str) -> Pretrained:
     opened = open_run(run)
     meta, trained = opened.meta, opened.model
-    if trained.name != model.name:
+    place = ""
+    if hears_words(model) and trained.name == model.module.encoder:
+        place, model = "tower.", dataclasses.replace(model, module=model.module.tower)
+    elif trained.name != model.name:
         raise ValueError(
             f"init.path: {run} holds a {trained.name}, and model.name is {model.name!r}; they must "
             "be the same"
@@ -92,8 +96,8 @@ def _read_run(run: Path, *, model: Model, other_features: str) -> Pretrained:
     leaves = jax.tree_util.tree_leaves_with_path(best["variables"])
     objective = opened.config.objective.name
     return Pretrained(
-        origin=f"{run} ({model.name}, {objective}, step {best['step']})",
-        arrays={name_of(path_of(key_path)[1:]): np.asarray(leaf) for key_path, leaf in leaves},
+        origin=f"{run} ({trained.name}, {objective}, step {best['step']})",
+        arrays={place + name_of(path_of(key)[1:]): np.asarray(leaf) for key, leaf in leaves},
         name=lambda path: name_of(path[1:]),
         turn=lambda path, array: array,
         labels=why_unfit(opened) or (meta["task"], tuple(meta["labels"])),

@@ -10,6 +10,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from mclf_jax import config as config_lib
+from mclf_jax import objectives
 from mclf_jax.api import Tagger, load
 from mclf_jax.common import parallel
 from mclf_jax.common.storage.working import on_storage
@@ -21,7 +22,7 @@ from mclf_jax.evaluation.aggregation import song_scores
 from mclf_jax.evaluation.along import taggrams
 from mclf_jax.evaluation.result import Report
 from mclf_jax.evaluation.windows import NOT_FINITE, Rows, song_batches
-from mclf_jax.export.bundle import Bundle, make_step, right_scores
+from mclf_jax.export.bundle import Bundle, make_step, right_scores, takes_words, with_words
 from mclf_jax.export.collect import Paths
 from mclf_jax.metrics import outside
 from mclf_jax.run.directory import describe_data, read_config, read_meta
@@ -47,6 +48,7 @@ def evaluate(
     num_windows: int | None = None,
     hop_s: float | None = None,
     metrics: Sequence[str] | None = None,
+    words: Sequence[str] | None = None,
     out: str | os.PathLike | None = None,
 ) -> Report:
     """Score songs of a run's own data, or of other data that the model never saw.
@@ -72,6 +74,8 @@ def evaluate(
         num_windows, hop_s: how songs of other data are cut, if not as the model says.
         metrics: names of others beside those of the task, as in `eval.metrics`; those of the run's
             config when not given, of other data where the task is the same.
+        words: of runs that were trained beside words (`configs/words.py`), which of the labels of
+            the data are asked for, seen in training or not; all of them when not given.
         out: of other data: a folder for the report and its page, index.html. That of a run on its
             own data is written by `mclf report`.
 
@@ -94,11 +98,21 @@ def evaluate(
             raise ValueError(f"{what} has no data of its own: say on what to score it by data")
         if metrics is not None:
             config = override(config or read_config(Path(run)), {"eval.metrics": tuple(metrics)})
-        how = {"split": split or "test", "config": config, "data_change": data_change}
-        return of_run.evaluate(run, **how)
+        how = {"config": config, "data_change": data_change}
+        split = split or "test"
+        if not objectives.traits(read_config(Path(run)).objective.name).needs_words:
+            if words is not None:
+                with_words(load(run).bundle, words)  # says why not
+            return of_run.evaluate(run, split=split, **how)
+        own = of_run.open_own(run, **how)
+        cut = own.config.eval
+        how = {"hop_s": cut.hop_s, "num_windows": None if cut.hop_s else cut.num_windows}
+        how |= {"metrics": cut.metrics, "words": words}
+        return on_other_data(run, own.source, split=split, **how)["report"]
     if config is not None or data_change != "refuse":
         raise ValueError("config and data_change are of the run's own data; leave data out")
     how = {"synonyms": synonyms, "num_windows": num_windows, "hop_s": hop_s, "metrics": metrics}
+    how |= {"words": words}
     of_data = {"split": split, "path": path, "arguments": arguments}
     found = on_other_data(run, data, **of_data, **how)
     if out is not None:
@@ -118,12 +132,15 @@ def on_other_data(
     num_windows: int | None = None,
     hop_s: float | None = None,
     metrics: Sequence[str] | None = None,
+    words: Sequence[str] | None = None,
 ) -> dict[str, Any]:
     """What `evaluate` found, "report", and what its page is made of: "source", "model", and
     "taggram_of", from the name of a song to its scores along time."""
     bundle = run.bundle if isinstance(run, Tagger) else load(run).bundle
     bundle = Tagger.of(bundle, num_windows=num_windows, hop_s=hop_s).bundle
-    if not bundle.labels:
+    if words is not None:
+        bundle = with_words(bundle, words)
+    elif not bundle.labels and not takes_words(bundle):
         raise ValueError(f"{bundle.name} has learnt no labels; see what it is good for by probing")
     if synonyms is None:
         synonyms = _own_taxonomy(run)
@@ -131,6 +148,8 @@ def on_other_data(
     rate = bundle.sample_rate_hz
     source = open_data(data, path=path, arguments=dict(arguments or {}), sample_rate_hz=rate)
     info = source.info
+    if takes_words(bundle) and info.task != "regression":
+        bundle = with_words(bundle, bundle.labels or info.labels, task=info.task)
     task = label_lib.common_task(bundle.task, info.task)
     others = _others(run, metrics, task=task)
     outside.directions(others)  # raises before songs are heard

@@ -14,6 +14,7 @@ SETTINGS = ("temperature", "block_size")
 nt_xent = jax.jit(contrastive.nt_xent, static_argnames=SETTINGS)
 contrast_views = jax.jit(contrastive.contrast_views, static_argnames=SETTINGS)
 contrast_bilinear = jax.jit(contrastive.contrast_bilinear, static_argnames=SETTINGS)
+contrast_pairs = jax.jit(contrastive.contrast_pairs)
 contrast_negatives = jax.jit(contrastive.contrast_negatives, static_argnames="temperature")
 
 RNG = np.random.default_rng(0)
@@ -53,6 +54,45 @@ def test_nt_xent_is_the_definition(masks, block_size):
         got = nt_xent(A, B, temperature=0.1, block_size=block_size, **masks)
     expected = plain_nt_xent([A, B], temperature=0.1, **masks)
     np.testing.assert_allclose(got, expected.reshape(-1), rtol=1e-10)
+
+
+def plain_pairs(a, b, *, scale, valid, same):
+    """The definition, for the rows of a among those of b; whether the partner is ahead."""
+    a, b = (x / np.linalg.norm(x, axis=1, keepdims=True) for x in (a, b))
+    loss, ahead = np.zeros(len(a)), np.zeros(len(a))
+    for n in np.flatnonzero(valid):
+        others = [m for m in range(len(a)) if valid[m] and same[m] != same[n]]
+        similar = scale * np.array([a[n] @ b[m] for m in (n, *others)])
+        loss[n] = np.log(np.exp(similar).sum()) - similar[0]
+        ahead[n] = similar[0] > similar[1:].max()
+    return loss, ahead
+
+
+@pytest.mark.parametrize("masks", [{}, {"valid": VALID, "same": SAME}])
+def test_pairs_are_the_definition_in_both_directions(masks):
+    with jax.enable_x64(True):
+        found = contrast_pairs(A, B, scale=7.0, **masks)
+    masks = {"valid": np.ones(12), "same": np.arange(12)} | masks
+    for got, (a, b) in zip(found, [(A, B), (B, A)], strict=True):
+        loss, ahead = plain_pairs(a, b, scale=7.0, **masks)
+        np.testing.assert_allclose(got.loss, loss, rtol=1e-10)
+        np.testing.assert_array_equal(got.correct, ahead)
+
+
+def test_words_that_are_equal_are_no_negatives():
+    """Else two songs of the same words would push each other's words away."""
+
+    @jax.jit
+    @jax.grad
+    def gradient(b, same):
+        found = contrastive.contrast_pairs(jnp.array(A), b, scale=7.0, same=same)
+        return found[0].loss[3] + found[1].loss[3]
+
+    def moved(same):
+        return set(np.flatnonzero(np.abs(gradient(B, same)).sum(axis=1)).tolist())
+
+    assert moved(np.arange(12)) == set(range(12))
+    assert moved(SAME) == set(range(12)) - {0, 6}
 
 
 @pytest.mark.slow_beyond(1)

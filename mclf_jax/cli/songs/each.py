@@ -79,6 +79,7 @@ def load_tagger(arguments: argparse.Namespace) -> Any:
         hop_s=arguments.hop_s,
         aggregation=arguments.aggregation,
         layer=arguments.layer,
+        words=flags.words_of(arguments),
     )
     if write_tags and tagger.task == "regression":
         raise ValueError("--write-tags is for tags, and this run predicts numbers; leave it out")
