@@ -34,33 +34,12 @@ for name in "${sets[@]}"; do
         *) echo "the set is '$name'; allowed: drums, instruments, soundtracks" >&2 && exit 2 ;;
     esac
 done
-for program in apt-get dpkg-deb; do
-    command -v "$program" >/dev/null || {
-        echo "no $program here: this needs Debian 12 or what descends from it" >&2
-        exit 1
-    }
-done
 source "$(dirname "${BASH_SOURCE[0]}")/env.sh"
+source launch/debian.sh
 command -v mclf >/dev/null || install "[train]"
 python="$(dirname "$(command -v mclf)")/python"
 
-mkdir -p "$folder/packages"
-for package in "${packages[@]}"; do
-    [ -d "$folder/packages/$package" ] && continue
-    echo "$package"
-    # A folder of its own, which may be entered by the user that apt downloads as.
-    into=$(mktemp -d)
-    chmod 755 "$into"
-    (cd "$into" && apt-get download --quiet --quiet "$package" 2>&1 | sed '/unsandboxed/d' >&2)
-    archives=("$into"/*.deb)
-    [ -e "${archives[0]}" ] || {
-        echo "$package could not be downloaded; does \`apt-cache policy $package\` know it?" >&2
-        exit 1
-    }
-    dpkg-deb -x "${archives[0]}" "$folder/packages/$package.partial"
-    mv "$folder/packages/$package.partial" "$folder/packages/$package"
-    rm -r "$into"
-done
+unpack "$folder/packages" "${packages[@]}"
 for name in "${sets[@]}"; do
     "$python" launch/real_data.py "$name" "$folder"
     mclf data check "$folder/$name" --name folder --out "$folder/$name.html"

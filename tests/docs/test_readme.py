@@ -53,6 +53,7 @@ PAGES = (
     "configs/cpc.py",
     "configs/folder.py",
     "configs/m2d.py",
+    "configs/made_music.py",
     "configs/moco.py",
     "configs/music_tagging_transformer.py",
     "configs/musicnn_training.py",
