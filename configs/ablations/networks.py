@@ -11,7 +11,7 @@ for all (AdamW, cosine) is fair and nobody's best; `won2020` has the published o
 CPU trains in minutes each; `networks=musicnn+fcn` takes some of them, `seeds=3` repeats.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 from ml_collections import ConfigDict
@@ -56,29 +56,28 @@ _SMALL: dict[str, dict[str, Any]] = {
 _DATA = ("synthetic", *published.PUBLISHED, "folder")
 
 
-def _parsed(arg: str | None) -> ConfigDict:
+def parsed(arg: str | None, **choices: Collection[str]) -> ConfigDict:
+    """The argument of a comparison, such as this one: some of each `choices`, joined by +."""
     known = {"layout": published.LAYOUTS, "songs": 400, "epochs": 0.0, "seeds": 1}
-    sizes = ("published", "small")
-    arg = parse_arg(arg, data=_DATA, path="", networks="+".join(_SMALL), size=sizes, **known)
-    if unknown := set(arg.networks.split("+")) - set(_SMALL):
-        raise ValueError(
-            f"config argument networks has {', '.join(sorted(unknown))}; allowed: "
-            f"{', '.join(_SMALL)}, with + between them"
-        )
+    some = {name: "+".join(allowed) for name, allowed in choices.items()}
+    arg = parse_arg(arg, data=_DATA, path="", size=("published", "small"), **some, **known)
+    for name, allowed in choices.items():
+        if unknown := set(arg[name].split("+")) - set(allowed):
+            raise ValueError(
+                f"config argument {name} has {', '.join(sorted(unknown))}; allowed: "
+                f"{', '.join(allowed)}, with + between them"
+            )
     return arg
 
 
-def get_config(arg: str | None = None) -> ConfigDict:
-    arg = _parsed(arg)
+def recipe(arg: ConfigDict) -> ConfigDict:
+    """The data and the training of a comparison, without its network."""
     config = base()
     if arg.data == "synthetic":
         config.data.name = "synthetic"
         config.data.args = ConfigDict({"task": "style", "num_songs": arg.songs, "song_s": 12.0})
     else:
         published.use(config, arg.data, path=arg.path, layout=arg.layout)
-    first = arg.networks.split("+")[0]
-    config.model.name = first
-    config.model.args = ConfigDict(_SMALL[first] if arg.size == "small" else {})
     config.optim.update({"name": "adamw", "learning_rate": 1e-3, "schedule": "cosine"})
     config.optim.update({"weight_decay": 1e-2, "grad_clip_norm": 1.0, "warmup_steps": 20})
     epochs = arg.epochs or (15.0 if arg.data == "synthetic" else 50.0)
@@ -87,8 +86,17 @@ def get_config(arg: str | None = None) -> ConfigDict:
     return config
 
 
+def get_config(arg: str | None = None) -> ConfigDict:
+    arg = parsed(arg, networks=_SMALL)
+    config = recipe(arg)
+    first = arg.networks.split("+")[0]
+    config.model.name = first
+    config.model.args = ConfigDict(_SMALL[first] if arg.size == "small" else {})
+    return config
+
+
 def sweep(arg: str | None = None) -> Iterator[Setting]:
-    arg = _parsed(arg)
+    arg = parsed(arg, networks=_SMALL)
     for network in arg.networks.split("+"):
         sizes = _SMALL[network] if arg.size == "small" else {}
         changes = {f"model.args.{name}": value for name, value in sizes.items()}

@@ -9,13 +9,16 @@ are narrow ones that a CPU trains in minutes each.
 """
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from ml_collections import ConfigDict
 
-from mclf_jax.config import base, parse_arg
-from mclf_jax.data import published
+from mclf_jax.config import load_module
 from mclf_jax.sweep import Setting
+
+# The comparison of networks, whose data and training it takes.
+_NETWORKS = load_module(str(Path(__file__).with_name("networks.py")))
 
 # Narrow versions of all front ends and back ends.
 _FRONTS: dict[str, dict[str, Any]] = {
@@ -38,30 +41,11 @@ _BACKS: dict[str, dict[str, Any]] = {
     "transformer": {"num_heads": 4, "num_layers": 2},
     "conformer": {"num_heads": 4, "num_layers": 2, "kernel_size": 15},
 }
-_DATA = ("synthetic", *published.PUBLISHED, "folder")
-
-
-def _parsed(arg: str | None) -> ConfigDict:
-    known = {"layout": published.LAYOUTS, "songs": 400, "epochs": 0.0, "seeds": 1}
-    ends = {"fronts": "+".join(_FRONTS), "backs": "+".join(_BACKS)}
-    arg = parse_arg(arg, data=_DATA, path="", size=("published", "small"), **ends, **known)
-    for end, small in (("fronts", _FRONTS), ("backs", _BACKS)):
-        if unknown := set(arg[end].split("+")) - set(small):
-            raise ValueError(
-                f"config argument {end} has {', '.join(sorted(unknown))}; allowed: "
-                f"{', '.join(small)}, with + between them"
-            )
-    return arg
 
 
 def get_config(arg: str | None = None) -> ConfigDict:
-    arg = _parsed(arg)
-    config = base()
-    if arg.data == "synthetic":
-        config.data.name = "synthetic"
-        config.data.args = ConfigDict({"task": "style", "num_songs": arg.songs, "song_s": 12.0})
-    else:
-        published.use(config, arg.data, path=arg.path, layout=arg.layout)
+    arg = _NETWORKS.parsed(arg, fronts=_FRONTS, backs=_BACKS)
+    config = _NETWORKS.recipe(arg)
     config.model.name = "combined"
     front, back = arg.fronts.split("+")[0], arg.backs.split("+")[0]
     config.model.args = ConfigDict({"front": front, "back": back})
@@ -69,16 +53,11 @@ def get_config(arg: str | None = None) -> ConfigDict:
     if arg.size == "small":
         small = {"front_args": _FRONTS[front], "back_args": _BACKS[back]}
         config.model.args.update(small)
-    config.optim.update({"name": "adamw", "learning_rate": 1e-3, "schedule": "cosine"})
-    config.optim.update({"weight_decay": 1e-2, "grad_clip_norm": 1.0, "warmup_steps": 20})
-    epochs = arg.epochs or (15.0 if arg.data == "synthetic" else 50.0)
-    config.train.update({"batch_size": 16, "num_epochs": epochs})
-    config.eval.update({"every_epochs": epochs / 5, "metric": "loss", "num_windows": 8})
     return config
 
 
 def sweep(arg: str | None = None) -> Iterator[Setting]:
-    arg = _parsed(arg)
+    arg = _NETWORKS.parsed(arg, fronts=_FRONTS, backs=_BACKS)
     for front in arg.fronts.split("+"):
         for back in arg.backs.split("+"):
             changes: dict[str, Any] = {"model.args.front": front, "model.args.back": back}
