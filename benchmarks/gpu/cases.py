@@ -1,5 +1,6 @@
 """What is measured on both sides: networks, precisions, sizes, and how a step is timed."""
 
+import argparse
 import dataclasses
 import json
 import statistics
@@ -49,6 +50,17 @@ CASES = {
         "clmr": Case("clmr_sample_cnn", 2, {"n_channels": 8, "dropout_rate": 0.0}),
     },
 }
+
+
+def read_arguments(about: str) -> argparse.Namespace:
+    """What both sides are asked on the command line."""
+    parser = argparse.ArgumentParser(description=about)
+    parser.add_argument("name", choices=CASES["full"])
+    parser.add_argument("--size", choices=CASES, default="full")
+    parser.add_argument("--device", choices=("gpu", "cpu"), default="gpu")
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--seconds", type=float, default=3.0, help="for each figure")
+    return parser.parse_args()
 
 
 def timed(run: Callable[[int], Any], *, seconds: float) -> float:

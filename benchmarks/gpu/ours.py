@@ -4,7 +4,6 @@ The step is that of `mclf train`: loss, gradients, Adam, batch statistics. It be
 network takes, spectrograms or two views of a waveform; features and augmentation are not in it.
 """
 
-import argparse
 import gc
 import time
 from pathlib import Path
@@ -14,7 +13,16 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
-from benchmarks.gpu.cases import CASES, NUM_LABELS, PRECISIONS, Case, say, timed, weights_file
+from benchmarks.gpu.cases import (
+    CASES,
+    NUM_LABELS,
+    PRECISIONS,
+    Case,
+    read_arguments,
+    say,
+    timed,
+    weights_file,
+)
 from mclf_jax import models, objectives
 from mclf_jax.augment import Chains
 from mclf_jax.common import keys, parallel
@@ -30,13 +38,7 @@ _MATMUL = {"bfloat16": "bfloat16", "tensorfloat32": "tensorfloat32", "float32": 
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("name", choices=CASES["full"])
-    parser.add_argument("--size", choices=CASES, default="full")
-    parser.add_argument("--device", choices=("gpu", "cpu"), default="gpu")
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--seconds", type=float, default=3.0, help="for each figure")
-    arguments = parser.parse_args()
+    arguments = read_arguments(__doc__.splitlines()[0])
     case = CASES[arguments.size][arguments.name]
     device = jax.devices(arguments.device)[0]
     say(kind="device", device=device.device_kind, jax=jax.__version__)

@@ -4,7 +4,6 @@ Of `benchmarks.gpu.ours` it takes weights, an input and its logits, by which bot
 to be the same.
 """
 
-import argparse
 import gc
 import time
 import warnings
@@ -15,20 +14,23 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from benchmarks.gpu.cases import CASES, NUM_LABELS, PRECISIONS, Case, say, timed, weights_file
+from benchmarks.gpu.cases import (
+    CASES,
+    NUM_LABELS,
+    PRECISIONS,
+    Case,
+    read_arguments,
+    say,
+    timed,
+    weights_file,
+)
 from benchmarks.gpu.networks import NETWORKS, nt_xent
 
 MODES = ("compile", "eager")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("name", choices=CASES["full"])
-    parser.add_argument("--size", choices=CASES, default="full")
-    parser.add_argument("--device", choices=("gpu", "cpu"), default="gpu")
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--seconds", type=float, default=3.0, help="for each figure")
-    arguments = parser.parse_args()
+    arguments = read_arguments(__doc__.splitlines()[0])
     warnings.simplefilter("ignore")  # of ways of setting TF32 that are older than others
     device = torch.device("cuda" if arguments.device == "gpu" else "cpu")
     torch.backends.cudnn.benchmark = True
