@@ -79,7 +79,8 @@ def load_module(name: str) -> ModuleType:
         ValueError: there is no such file.
     """
     file = find(name)
-    plugins.note_file(str(file))
+    if not file.resolve().is_relative_to(folder().resolve()):
+        plugins.note_file(str(file))  # somebody else's
     spec = importlib.util.spec_from_file_location("mclf_config", file)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)

@@ -182,6 +182,8 @@ def test_errors_are_one_line_and_no_traceback(tmp_path):
             "no such file",
         ),
         (process, ("inspect", "--config", "configs/quickstart.py:task=moods"), "moods"),
+        # Said by a config file that ships, which nobody has to look into.
+        (mclf, ("inspect", "--config", "transfer:path=x"), "config argument run is ''"),
         (mclf, ("evaluate", tmp_path), "is not a run directory"),
     ):
         result = run_it(*arguments, code=1)
