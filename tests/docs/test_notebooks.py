@@ -11,8 +11,6 @@ from mclf_jax.common import progress
 from tests import ROOT
 
 NOTEBOOKS = sorted((ROOT / "docs" / "tutorial").glob("*.md"))
-# Probes and exports compile for long: the last two are read here, and run by launch/docs.sh alone.
-HERE = NOTEBOOKS[:7]
 _NETWORK = {"model.args.n_channels": 4, "model.args.num_blocks": 4, "features.n_mels": 16}
 _SONGS = {"data.args.num_songs": 60, "data.args.song_s": 3.0}
 # On one device, whose programs are compiled in less time than those of the tests' eight.
@@ -59,7 +57,7 @@ def test_there_is_one_for_each_chapter():
 
 
 @pytest.mark.slow_beyond(1)
-@pytest.mark.parametrize("path", HERE, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_notebook(path, runs, monkeypatch, capsys):
     monkeypatch.setattr(progress, "_level", "quiet", raising=False)
     names = {"__name__": "notebook"}
