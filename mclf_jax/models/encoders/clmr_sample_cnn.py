@@ -13,9 +13,8 @@ import flax.linen as nn
 from mclf_jax.audio.features import Waveform
 from mclf_jax.models.layers.blocks import (
     Network,
-    batch_norm,
     compute_in,
-    conv,
+    conv_norm,
     dropout,
     flatten,
     max_pool,
@@ -71,12 +70,13 @@ class _Layer(nn.Module):
 
     @nn.compact
     def __call__(self, x, *, train: bool):
-        x = conv(
+        x = conv_norm(
             x,
             self.features,
             kernel_size=(self.kernel_size,),
             strides=(self.stride,),
             padding=(self.padding,),
-            name="0",
+            names=("0", "1"),
+            train=train,
         )
-        return max_pool(nn.relu(batch_norm(x, name="1", train=train)), (self.pool,))
+        return max_pool(nn.relu(x), (self.pool,))

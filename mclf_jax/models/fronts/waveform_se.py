@@ -6,9 +6,8 @@ from mclf_jax.audio.features import Waveform
 from mclf_jax.common import checks
 from mclf_jax.models.fronts.waveform import MULTIPLIERS
 from mclf_jax.models.layers.blocks import (
-    batch_norm,
     compute_in,
-    conv,
+    conv_norm,
     dense,
     max_pool,
     stochastic_depth,
@@ -62,16 +61,18 @@ class ResSE(nn.Module):
     @nn.compact
     def __call__(self, x, *, train: bool):
         size, strides = (self.kernel_size,), (self.stride,)
-        y = conv(x, self.features, kernel_size=size, strides=strides, name="conv_1")
-        y = nn.relu(batch_norm(y, name="bn_1", train=train))
-        y = conv(y, self.features, kernel_size=size, name="conv_2")
-        y = batch_norm(y, name="bn_2", train=train)
+
+        def layer(x, number, size, strides=None):
+            names = (f"conv_{number}", f"bn_{number}")
+            way = {"kernel_size": size, "strides": strides}
+            return conv_norm(x, self.features, **way, names=names, train=train)
+
+        y = layer(nn.relu(layer(x, 1, size, strides)), 2, size)
 
         weights = nn.relu(dense(y.mean(axis=1), self.features, name="dense1"))
         weights = nn.sigmoid(dense(weights, self.features, name="dense2"))
         y = stochastic_depth(y * weights[:, None], self.stochastic_depth_rate, train=train)
 
         if self.stride != 1 or x.shape[-1] != self.features:
-            x = conv(x, self.features, kernel_size=(3,), strides=strides, name="conv_3")
-            x = batch_norm(x, name="bn_3", train=train)
+            x = layer(x, 3, (3,), strides)
         return max_pool(nn.relu(x + y), (self.pool,))

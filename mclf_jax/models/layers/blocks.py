@@ -17,9 +17,12 @@ import jax
 import jax.numpy as jnp
 
 from mclf_jax.common import checks
+from mclf_jax.models.layers.convolutions import normed
 from mclf_jax.models.layers.convolutions.quick import quick_conv
 
 # PyTorch's default: weights uniform in +-1/sqrt(fan_in), and biases too.
+_MOMENTUM, _EPSILON = 0.9, 1e-5
+
 torch_kernel_init = nn.initializers.variance_scaling(1 / 3, "fan_in", "uniform")
 
 
@@ -58,13 +61,11 @@ def conv(
         groups: of channels that do not see each other.
         convolve: in place of `quick_conv`, such as `tall_conv`.
     """
-    if padding is None:
-        padding = tuple(size // 2 for size in kernel_size)
     return nn.Conv(
         features,
         kernel_size,
         strides=strides,
-        padding=[(size, size) for size in padding],
+        padding=_both_sides(padding, kernel_size),
         use_bias=use_bias,
         feature_group_count=groups,
         kernel_init=torch_kernel_init,
@@ -73,6 +74,12 @@ def conv(
         conv_general_dilated=convolve or quick_conv,
         name=name,
     )(x)
+
+
+def _both_sides(padding: tuple[int, ...] | None, kernel_size: tuple[int, ...]):
+    if padding is None:
+        padding = tuple(size // 2 for size in kernel_size)
+    return [(size, size) for size in padding]
 
 
 def dense(x, features: int, *, name: str, use_bias: bool = True):
@@ -87,7 +94,9 @@ def dense(x, features: int, *, name: str, use_bias: bool = True):
     )(x)
 
 
-def batch_norm(x, *, name: str, train: bool, momentum: float = 0.9, epsilon: float = 1e-5):
+def batch_norm(
+    x, *, name: str, train: bool, momentum: float = _MOMENTUM, epsilon: float = _EPSILON
+):
     """Batch normalisation over all axes but the last, with PyTorch's eps and momentum.
 
     Flax's fast variance, E[x^2] - E[x]^2, loses too many digits on decibels. The running
@@ -101,6 +110,42 @@ def batch_norm(x, *, name: str, train: bool, momentum: float = 0.9, epsilon: flo
         dtype=x.dtype,
         name=name,
     )(x)
+
+
+def conv_norm(
+    x,
+    features: int,
+    *,
+    names: tuple[str, str],
+    train: bool,
+    kernel_size: tuple[int, ...] = (3, 3),
+    strides: tuple[int, ...] | None = None,
+    padding: tuple[int, ...] | None = None,
+    convolve: Callable | None = None,
+):
+    """Convolution with a bias, then batch normalisation: `conv` and `batch_norm` by these `names`.
+
+    In training a spectrogram or a waveform takes both at once, see `convolutions.normed`.
+    """
+    shape = {"kernel_size": kernel_size, "strides": strides, "padding": padding}
+    if not train or not normed.has_small_patches(x.shape[-1], kernel_size, features):
+        x = conv(x, features, **shape, convolve=convolve, name=names[0])
+        return batch_norm(x, name=names[1], train=train)
+    return normed.normed_conv(
+        x,
+        normed.ConvParameters(
+            features,
+            kernel_size,
+            kernel_init=torch_kernel_init,
+            bias_init=torch_bias_init(x.shape[-1] * math.prod(kernel_size)),
+            name=names[0],
+        ),
+        normed.NormParameters(_MOMENTUM, name=names[1]),
+        convolve=convolve or quick_conv,
+        strides=strides or (1,) * len(kernel_size),
+        padding=_both_sides(padding, kernel_size),
+        epsilon=_EPSILON,
+    )
 
 
 def layer_norm(x, *, name: str, epsilon: float):
@@ -247,9 +292,16 @@ class ConvUnit(nn.Module):
 
     @nn.compact
     def __call__(self, x, *, train: bool):
-        shape = {"kernel_size": self.kernel_size, "padding": self.padding}
-        x = conv(x, self.features, **shape, convolve=self.convolve, name="conv")
-        return nn.relu(batch_norm(x, name="bn", train=train))
+        x = conv_norm(
+            x,
+            self.features,
+            kernel_size=self.kernel_size,
+            padding=self.padding,
+            convolve=self.convolve,
+            names=("conv", "bn"),
+            train=train,
+        )
+        return nn.relu(x)
 
 
 class ConvBlock(nn.Module):
@@ -269,16 +321,16 @@ class ConvBlock(nn.Module):
 
     @nn.compact
     def __call__(self, x, *, train: bool):
-        x = conv(
+        x = conv_norm(
             x,
             self.features,
             kernel_size=self.kernel_size,
             strides=self.strides,
             padding=self.padding,
-            name="conv",
+            names=("conv", "bn"),
+            train=train,
         )
-        x = nn.relu(batch_norm(x, name="bn", train=train))
-        return max_pool(x, self.pool)
+        return max_pool(nn.relu(x), self.pool)
 
 
 class ResBlock(nn.Module):
@@ -301,12 +353,12 @@ class ResBlock(nn.Module):
 
     @nn.compact
     def __call__(self, x, *, train: bool):
-        y = conv(x, self.features, strides=self.strides, name=f"conv{self.joint}1")
-        y = nn.relu(batch_norm(y, name=f"bn{self.joint}1", train=train))
-        y = conv(y, self.features, name=f"conv{self.joint}2")
-        y = batch_norm(y, name=f"bn{self.joint}2", train=train)
+        def layer(x, number, strides=None):
+            names = (f"conv{self.joint}{number}", f"bn{self.joint}{number}")
+            return conv_norm(x, self.features, strides=strides, names=names, train=train)
+
+        y = layer(nn.relu(layer(x, 1, self.strides)), 2)
         y = stochastic_depth(y, self.stochastic_depth_rate, train=train)
         if self.strides != (1, 1) or x.shape[-1] != self.features:
-            x = conv(x, self.features, strides=self.strides, name=f"conv{self.joint}3")
-            x = batch_norm(x, name=f"bn{self.joint}3", train=train)
+            x = layer(x, 3, self.strides)
         return max_pool(nn.relu(x + y), self.pool)

@@ -123,7 +123,7 @@ def _backward(strides, padding, ways, saved, dy):
 _conv.defvjp(_forward, _backward)
 
 
-def _taps(x, kernel_size, strides, sizes):
+def taps_of(x, kernel_size, strides, sizes):
     """What each place of the kernel sees: [..., F, M, C] -> a [..., *sizes, C] for each place."""
     spans = [(size - 1) * stride + 1 for size, stride in zip(sizes, strides, strict=True)]
     return [
@@ -136,7 +136,7 @@ def _weights_by_product(x, dy, kernel_size, strides, padding):
     """One product over all positions, for few channels."""
     outputs = dy.shape[-1]
     x = jnp.pad(x, ((0, 0), *padding, (0, 0)))
-    taps = _taps(x, kernel_size, strides, dy.shape[1:3])
+    taps = taps_of(x, kernel_size, strides, dy.shape[1:3])
     # Patches lie in rows, so that the product reads them in order.
     patches = jnp.concatenate([tap.reshape(-1, x.shape[-1]).T for tap in taps])
     product = lax.optimization_barrier(patches) @ dy.reshape(-1, outputs)
@@ -163,7 +163,7 @@ def _weights_by_blocks(x, dy, kernel_size, strides, padding):
         seen_x = lax.dynamic_slice(
             x, (example, block * height * strides[0], 0, 0), (1, seen, *x.shape[2:])
         )[0]
-        taps = _taps(seen_x, kernel_size, strides, (height, columns))
+        taps = taps_of(seen_x, kernel_size, strides, (height, columns))
         patches = jnp.concatenate([tap.reshape(-1, channels) for tap in taps], axis=-1)
         # Or they would be made anew for each element of the product.
         part, patches = lax.optimization_barrier((part.T, patches))
