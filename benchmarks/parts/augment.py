@@ -13,9 +13,9 @@ from typing import Any
 
 import soundfile
 
-from benchmarks import augment
 from benchmarks.frame.alternate import alternate
 from benchmarks.frame.rows import wanted
+from benchmarks.peers import augment
 
 _PAIRS = {
     "numpy": ("numpy, clip", "audiomentations"),

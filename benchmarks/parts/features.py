@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import features
 from benchmarks.frame.alternate import alternate
 from benchmarks.frame.rows import wanted
+from benchmarks.peers import features
 from mclf_jax.audio.features import LogMel
 
 # Ours, and whom it is measured with; all make the same numbers.

@@ -1,30 +1,19 @@
-"""Time of augmentations here, in audiomentations and in torch-audiomentations, on the same clips.
+"""The same augmentations of the same clips here, in audiomentations and in torch-audiomentations.
 
-    python benchmarks/augment.py                        # 32 clips of 2.68 s at 22,050 Hz
-    python benchmarks/augment.py --clips 128 --only "pitch shift" "CLMR chain"
-
-Peers are measured if they are installed. audiomentations works on one clip after the other, as
-ours does with numpy in the pipeline's processes; ours on the device is one jitted call on the
-batch, as in a training step, and so is torch-audiomentations. All are applied with probability 1
-except in the chain, which is CLMR's without pitch shift, with its own probabilities. There,
-audiomentations has a function of two lines for the delay, which it lacks. The reverb of the chain
-is a convolution with one response of a second, on both sides; in a row of its own it is a room
-drawn for every clip as in CLMR, which audiomentations simulates if pyroomacoustics is installed. Rounds go through all candidates in turn,
-so that whatever else the machine does hits all of them; times are medians, per clip.
+audiomentations works on one clip after the other, as ours does with numpy in the pipeline's
+processes; ours on the device is one jitted call on the batch, as in a training step, and so is
+torch-audiomentations. All are applied with probability 1 except in the chain, which is CLMR's
+without pitch shift, with its own probabilities. There, audiomentations has a function of two lines
+for the delay, which it lacks. The reverb of the chain is a convolution with one response of a
+second, on both sides; in a row of its own it is a room drawn for every clip as in CLMR, which
+audiomentations simulates if pyroomacoustics is installed.
 """
 
-import argparse
 import importlib.util
-import sys
-import tempfile
-import time
-import warnings
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Callable
 
 import jax
 import numpy as np
-import soundfile
 
 from mclf_jax.augment import presets
 from mclf_jax.augment.compose import compose, random_apply
@@ -44,34 +33,7 @@ from mclf_jax.augment.waveform import (
 )
 
 RATE_HZ = 22050
-OURS = ("jax, batch", "numpy, clip")
-PEERS = ("audiomentations", "torch-audiomentations")
 Calls = dict[str, Callable[[], object]]
-
-
-def main(argv: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--clips", type=int, default=32)
-    parser.add_argument("--samples", type=int, default=59049, help="of a clip, at 22,050 Hz")
-    parser.add_argument("--rounds", type=int, default=9)
-    parser.add_argument("--only", nargs="+", help="names of rows; all if not given")
-    arguments = parser.parse_args(argv)
-    warnings.filterwarnings("ignore", module=".*audiomentations")
-
-    clips = make_clips(arguments.clips, arguments.samples)
-    with tempfile.TemporaryDirectory() as folder:
-        response = Path(folder) / "response.wav"
-        soundfile.write(response, make_response(), RATE_HZ)
-        rows = candidates(clips, str(response))
-        names = arguments.only or list(rows)
-        if unknown := sorted(set(names) - set(rows)):
-            parser.error(f"--only has {unknown}; rows are: {', '.join(rows)}")
-        print(f"{arguments.clips} clips of {arguments.samples / RATE_HZ:.2f} s, ms per clip")
-        print(f"jax on {jax.devices()[0].device_kind}, median of {arguments.rounds} rounds\n")
-        print("| | jax, batch | numpy, clip | audiomentations | torch-audiomentations |")
-        print("|---|---|---|---|---|")
-        for name in names:
-            print(row(name, measure(rows[name], len(clips), arguments.rounds)), flush=True)
 
 
 def make_clips(count: int, samples: int) -> np.ndarray:
@@ -89,38 +51,15 @@ def make_response() -> np.ndarray:
     return np.random.default_rng(1).standard_normal(RATE_HZ) * 10 ** (-3 * t) * 0.05
 
 
-def measure(calls: Calls, num_clips: int, rounds: int) -> dict[str, float]:
-    """Milliseconds per clip by candidate; a peer that fails here is left out, and it is said."""
-    for name, call in list(calls.items()):
-        try:
-            call()
-        except Exception as error:
-            if name in OURS:
-                raise
-            print(f"{name} failed: {error!r}", file=sys.stderr)
-            del calls[name]
-    times: dict[str, list[float]] = {name: [] for name in calls}
-    for _ in range(rounds):
-        for name, call in calls.items():
-            start = time.perf_counter()
-            call()
-            times[name].append(time.perf_counter() - start)
-    return {name: float(np.median(t)) / num_clips * 1e3 for name, t in times.items()}
-
-
-def row(name: str, ms: dict[str, float]) -> str:
-    """A line of the table; behind each peer, how many times ours it takes."""
-    cells = [f"{ms[ours]:.3f}" for ours in OURS]
-    for peer in PEERS:
-        ratios = " / ".join(f"{ms[peer] / ms[ours]:.1f}" for ours in OURS) if peer in ms else ""
-        cells.append(f"{ms[peer]:.3f} ({ratios} x)" if peer in ms else "")
-    return f"| {name} | {' | '.join(cells)} |"
-
-
 def candidates(clips: np.ndarray, response: str) -> dict[str, Calls]:
+<<<<<<< HEAD:benchmarks/augment.py
     """Rows of the table: what to call for each column."""
     chain = [a for a in presets.clmr(RATE_HZ).augmentations if "PitchShift" not in repr(a)]
     one_response = random_apply(ImpulseResponse([make_response()]), p=0.6)
+=======
+    """{augmentation: {who: call}}; peers are there if they are installed."""
+    chain = compose([a for a in presets.clmr(RATE_HZ).augmentations if "PitchShift" not in repr(a)])
+>>>>>>> b9bae16 (Augmentations and features are measured by the parts alone):benchmarks/peers/augment.py
     ours = {
         "gain": Gain(),
         "polarity": PolarityInversion(),
@@ -243,7 +182,3 @@ def _torch_audiomentations(clips: np.ndarray, response: str) -> Calls:
         return lambda: transform(waveform, sample_rate=RATE_HZ)
 
     return {name: runner(transform) for name, transform in theirs.items()}
-
-
-if __name__ == "__main__":
-    main()
