@@ -52,14 +52,9 @@ def make_response() -> np.ndarray:
 
 
 def candidates(clips: np.ndarray, response: str) -> dict[str, Calls]:
-<<<<<<< HEAD:benchmarks/augment.py
-    """Rows of the table: what to call for each column."""
+    """{augmentation: {who: call}}; peers are there if they are installed."""
     chain = [a for a in presets.clmr(RATE_HZ).augmentations if "PitchShift" not in repr(a)]
     one_response = random_apply(ImpulseResponse([make_response()]), p=0.6)
-=======
-    """{augmentation: {who: call}}; peers are there if they are installed."""
-    chain = compose([a for a in presets.clmr(RATE_HZ).augmentations if "PitchShift" not in repr(a)])
->>>>>>> b9bae16 (Augmentations and features are measured by the parts alone):benchmarks/peers/augment.py
     ours = {
         "gain": Gain(),
         "polarity": PolarityInversion(),
