@@ -3,15 +3,19 @@
 mclf train --config small_pretraining:method=simclr,path=DIR --workdir runs/simclr
 mclf probe runs/simclr
 mclf train --config folder:path=DIR --config.init.path=runs/simclr --workdir runs/tuned
+mclf train --config small_pretraining:method=rvq,path=DIR,steps=500 --workdir runs/rvq
+mclf train --config small_pretraining:method=muq,path=DIR,teacher=runs/rvq --workdir runs/muq
 
-`method` is simclr, moco, byol, cola, cpc, wav2vec, vq_cpc, pase, myna, m2d, matpac or
-matpac_plus_plus. The first four share the small
+`method` is simclr, moco, byol, cola, cpc, wav2vec, vq_cpc, pase, myna, m2d, matpac,
+matpac_plus_plus, best_rq, omar_rq, omar_rq_fsq or muq. The first four share the small
 network of `configs/folder.py`, which can start from them, and its augmentation of spectrograms:
 gain, equaliser, masks. The chain of CLMR is for a hundred times as many steps
 (--config.augment.waveform=clmr --config.augment.on=device --config.features.on=device). The others
-have small versions of their own networks, the last four a patch transformer. Windows are of 3 s, in
-CPC and VQ-CPC 2.7, in PASE 1, or of `window_s`, at most the length of your clips. Songs of the
-splits train and unlabelled are used, of the latter alone with `songs=unlabelled`.
+have small versions of their own networks, from myna on a patch transformer, from best_rq on a
+Conformer. Windows are of 3 s, in CPC and VQ-CPC 2.7, in PASE 1, or of `window_s`, at most the
+length of your clips. Songs of the splits train and unlabelled are used, of the latter alone with
+`songs=unlabelled`. muq tells the codes of `teacher`, a run of rvq, which is of frames, or, with a
+`teacher` of its own (best_rq or muq), of that one's second layer.
 """
 
 from pathlib import Path
@@ -38,17 +42,26 @@ _PATCHES = {
         {"classes": "prototypes", "targets": "plain", "hypotheses": "several"},
     ),
 }
-METHODS = (*_VIEWS, "cpc", "wav2vec", "vq_cpc", "pase", *_PATCHES)
+# Of those that tell codes; what tells them is the same network in all.
+_TOKENS = {
+    "best_rq": {"num_codebooks": 2, "num_codes": 512},
+    "omar_rq": {"representations": ("log_mel", "cqt"), "num_codebooks": 2, "num_codes": 512},
+    "omar_rq_fsq": {"tokenizer": "fsq", "representations": ("log_mel",), "levels": (4,) * 5},
+}
+METHODS = (*_VIEWS, "cpc", "wav2vec", "vq_cpc", "pase", *_PATCHES, *_TOKENS)
+# A tokenizer, and what tells its codes: two runs, one after the other.
+_IN_TWO = ("rvq", "muq")
 
 
 def get_config(arg: str | None = None) -> ConfigDict:
     arg = parse_arg(
         arg,
-        method=METHODS,
+        method=(*METHODS, *_IN_TWO),
         data=_FOLDER.DATA,
         path="",
         window_s=0.0,
         steps=1000,
+        teacher="",
         songs=("all", "unlabelled"),
     )
     folder = _FOLDER.get_config(
@@ -60,8 +73,12 @@ def get_config(arg: str | None = None) -> ConfigDict:
         config.objective.update({"name": name, "args": ConfigDict(arguments)})
         config.model.args.dropout_rate = 0.0
     else:
-        of_patches = arg.method in _PATCHES
-        config = _patches(arg.method, arg.steps) if of_patches else _predictive(arg.method)
+        if arg.method in _PATCHES:
+            config = _patches(arg.method, arg.steps)
+        elif arg.method in (*_TOKENS, *_IN_TWO):
+            config = _tokens(arg.method, arg.teacher)
+        else:
+            config = _predictive(arg.method)
         config.data = folder.data
         if arg.window_s:
             config.model.window_s = arg.window_s
@@ -77,6 +94,9 @@ def get_config(arg: str | None = None) -> ConfigDict:
     if arg.method in _PATCHES:
         config.optim.update({"weight_decay": 0.05, "grad_clip_norm": 3.0})
     config.train.update({"batch_size": 48, "num_steps": arg.steps})
+    if arg.method in (*_TOKENS, "muq"):
+        config.optim.weight_decay = 0.01
+        config.train.batch_size = 16
     config.eval.update({"every_steps": max(1, arg.steps // 5), "batch_size": 32})
     return config
 
@@ -107,6 +127,29 @@ def _patches(method: str, steps: int) -> ConfigDict:
         # From .1 to 1e-4 in three quarters of the run, as published.
         settings |= {"num_hypotheses": 3, "hypothesis_decay": 1e-3 ** (4 / (3 * steps))}
     config.objective.args.update(settings)
+    return config
+
+
+def _tokens(method: str, teacher: str) -> ConfigDict:
+    config = base()
+    config.features.update({"on": "device", "sample_rate_hz": 16000, "n_fft": 1024})
+    config.features.update({"hop_length": 160, "n_mels": 80})  # 25 tokens a second
+    config.model.window_s = 3.0
+    encoder = {"conv_channels": 16, "attention_dim": 144, "num_heads": 4, "num_layers": 4}
+    if method == "rvq":
+        config.model.name, config.objective.name = "rvq", "rvq"
+        config.model.args = ConfigDict({"num_stages": 4, "num_codes": 256, "stale_after": 100})
+        if teacher:
+            config.model.args.encoder = encoder | {"num_layers": 2}
+            config.objective.args = ConfigDict({"teacher": teacher})
+            config.init.freeze = ("encoder",)
+        return config
+    config.model.name, config.objective.name = "musicfm", "masked_tokens"
+    config.model.args = ConfigDict(encoder)
+    if method == "muq":
+        config.objective.args = ConfigDict({"tokenizer": "trained", "teacher": teacher})
+    else:
+        config.objective.args = ConfigDict(_TOKENS[method])
     return config
 
 

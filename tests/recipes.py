@@ -23,12 +23,14 @@ _ARGUMENTS = {
         "model=fcn,data=jamendo",
     ),
     "configs/m2d.py": tuple(f"method={m}" for m in ("m2d", "matpac", "matpac_plus_plus")),
+    "configs/masked_tokens.py": ("method=musicfm", "method=omar_rq", "method=omar_rq_fsq"),
     "configs/moco.py": ("version=v2", "version=v1"),
     "configs/pase.py": ("version=pase", "version=plus"),
     "configs/small_pretraining.py": (
         *(f"method={method}" for method in ("simclr", "moco", "byol", "cola")),
         *(f"method={method}" for method in ("cpc", "wav2vec", "vq_cpc", "pase")),
         *(f"method={method}" for method in ("myna", "m2d", "matpac", "matpac_plus_plus")),
+        *(f"method={method}" for method in ("best_rq", "omar_rq", "omar_rq_fsq", "rvq")),
     ),
     "configs/semi_supervised.py": (
         *(f"method={method}" for method in ("supervised", "entropy_minimization", "pi_model")),

@@ -57,6 +57,11 @@ _EVIDENCE: dict[str, dict[str, Any]] = {
         "n_channels": ("blocks.0.conv.low_hz_", 0),
         "embedding_dim": ("W.weight", 0),
     },
+    "rvq": {
+        "num_stages": r"quantizer\.stages\.\d+\.codes",
+        "num_codes": ("quantizer.stages.0.codes", 0),
+        "code_dim": ("quantizer.stages.0.codes", 1),
+    },
     "sample_cnn": {"n_channels": ("layer1.conv.weight", 0)},
     "sample_cnn_se": {"n_channels": ("layer1.conv_1.weight", 0)},
     "short_chunk_cnn": {

@@ -23,7 +23,7 @@ _FRONT_ENDS = {
     "musicfm": "preprocessor_melspec_2048.melspec",
 }
 # Those that keep none of them, and those that were never in PyTorch.
-_WITHOUT_CONSTANTS = ("vgg_ish", "mobilenet", "combined")
+_WITHOUT_CONSTANTS = ("vgg_ish", "mobilenet", "rvq", "combined")
 
 
 def to_torch(model: Model, variables: Mapping[str, Any]) -> dict[str, np.ndarray]:

@@ -20,6 +20,19 @@ _FIELD = "objective.args.teacher"
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
+class Encoder:
+    """A trained network, of which nobody asks for labels.
+
+    Attributes:
+        model: the network with its features.
+        variables: of the model's module, arrays on the host.
+    """
+
+    model: Model
+    variables: PyTree
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
 class Teacher:
     """A trained network.
 
@@ -39,6 +52,20 @@ class Teacher:
     task: str
     config: ConfigDict
     fingerprint: str
+
+
+def open_encoder(run: str | Path) -> Encoder:
+    """The network of a run directory with the weights of its best checkpoint, whatever it learnt.
+
+    Raises:
+        FileNotFoundError: not a run directory, or nothing was trained in it yet.
+    """
+    try:
+        opened = open_run(run)
+        best = load_variables(run, opened.model, parallel.make_mesh())
+    except FileNotFoundError as error:
+        raise FileNotFoundError(f"{_FIELD} is {str(run)!r}: {error}") from error
+    return Encoder(opened.model, jax.tree.map(np.asarray, best["variables"]))
 
 
 def open_teacher(

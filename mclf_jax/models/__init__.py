@@ -16,7 +16,7 @@ from mclf_jax.common import checks, plugins
 from mclf_jax.models import arguments as argument_lib
 from mclf_jax.models import combined, frozen, two_towers
 from mclf_jax.models.efficient import mobilenet
-from mclf_jax.models.encoders import clmr_sample_cnn, cpc, musicfm, pase, wav2vec
+from mclf_jax.models.encoders import clmr_sample_cnn, cpc, musicfm, pase, rvq, wav2vec
 from mclf_jax.models.patches import vit
 from mclf_jax.models.taggers import (
     cnnsa,
@@ -128,6 +128,7 @@ ARCHITECTURES = {
     "vit": _entry(vit.ViT, "head", "any"),
     "musicfm": _entry(musicfm.MusicFM, "head", "any"),
     "mobilenet": _entry(mobilenet.MobileNet, "classifier.5", "any"),
+    "rvq": _entry(rvq.RVQ, "head", "any"),
 }
 PUBLISHED = "published"
 PRESETS: dict[str, dict[str, dict[str, Any]]] = {

@@ -64,6 +64,18 @@ OBJECTIVES = {
             "matpac": {"classes": "prototypes"},
         },
     ),
+    "masked_tokens": Traits(
+        module="tokens.masked_tokens",
+        may_take_teacher=True,
+        against_collapse="mask less (objective.args.mask_probability), or, where codes are alike, "
+        "take other objective.args.representations, longer windows or louder songs",
+        methods={
+            "muq": {"tokenizer": "trained"},
+            "omar_rq": {"representations": ("log_mel", "cqt")},
+            "omar_rq_fsq": {"tokenizer": "fsq"},
+            "best_rq": {"tokenizer": "random_projection"},
+        },
+    ),
     "moco": Traits(
         module="self_supervised.moco",
         whole_batches={"queue_size": 65_536},
@@ -75,6 +87,11 @@ OBJECTIVES = {
         against_collapse="have workers that tell songs apart among objective.args.workers (lim, "
         "gim), or raise train.batch_size",
         methods={"pase_plus": {"num_deltas": 2}},
+    ),
+    "rvq": Traits(
+        module="tokens.rvq",
+        may_take_teacher=True,
+        against_collapse="lower model.args.stale_after, or raise objective.args.codebook_weight",
     ),
     "simclr": Traits(
         module="self_supervised.simclr",

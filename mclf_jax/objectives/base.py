@@ -30,6 +30,8 @@ class Traits:
         needs_teacher: learns what the network of an earlier run, `objective.args.teacher`, says.
         needs_words: of each song, as `data.words` finds them for its arguments `words`, `unseen`
             and `dropout`; a batch has "words" [B, E] and "words_id" [B].
+        may_take_teacher: hears with the network of an earlier run, `objective.args.teacher`, if
+            that is not "": one without labels will do.
         reloads_best: later phases of `optim.phases` start from the best network so far. Not where
             something beside the network goes on, such as a queue, which would not fit it.
         whole_batches: arguments, with their defaults, which must be multiples of
@@ -47,6 +49,7 @@ class Traits:
     by_song: bool = False
     needs_teacher: bool = False
     needs_words: bool = False
+    may_take_teacher: bool = False
     reloads_best: bool = False
     whole_batches: Mapping[str, int] = dataclasses.field(default_factory=dict)
     against_collapse: str = ""

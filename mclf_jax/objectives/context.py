@@ -45,7 +45,8 @@ class Context:
             collaborative filtering, which asks nothing of their length.
         num_sampled: for "single_label" with very many labels, how many are drawn for each step
             (`losses.sampled_softmax_cross_entropy`); 0 for the softmax over all.
-        teacher: whose predictions are learnt, where `Traits.needs_teacher`.
+        teacher: whose predictions are learnt, where `Traits.needs_teacher`; or which makes what is
+            heard into codes or vectors, where `Traits.may_take_teacher`.
     """
 
     model: Model
@@ -86,7 +87,7 @@ def context_of(
         targets: gives those of the training items, int [N], float [N, K] or tags.
         total_steps: of the run.
         parents: {label: parent}, where the labels are in a hierarchy.
-        teacher: opened by whoever asks, where `Traits.needs_teacher`.
+        teacher: opened by whoever asks, where `Traits` say so.
     """
     settings = config.objective
     if config.augment.on != "device":  # the pipeline has done that

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 
 from mclf_jax.augment import Chains
 from mclf_jax.models import Model
@@ -70,3 +71,13 @@ def apply(
     if mode == "evaluate":
         return model.module.apply(variables_of(params, state), x, train=False), state["model"]
     return model.apply_train(params["model"], state["model"], x, key=key)
+
+
+def token_size(model: Model) -> int:
+    """D of the network's tokens, without computing anything."""
+
+    def encode(key):
+        x = jnp.zeros((1, *model.input_shape))
+        return model.module.init_with_output({"params": key}, x, train=False)[0]["tokens"]
+
+    return jax.eval_shape(encode, jax.random.key(0)).shape[-1]

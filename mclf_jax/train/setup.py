@@ -14,7 +14,7 @@ from mclf_jax import objectives
 from mclf_jax.common import keys, parallel
 from mclf_jax.data import pipeline
 from mclf_jax.data.base.source import Source
-from mclf_jax.evaluation.teacher import open_teacher
+from mclf_jax.evaluation.teacher import open_encoder, open_teacher
 from mclf_jax.models import Model, freezing, layer_rates
 from mclf_jax.models.freezing import Freezing
 from mclf_jax.objectives import Objective
@@ -168,10 +168,13 @@ def build(config: ConfigDict) -> Training:
     model, num_examples = parts.model, len(parts.train_indices)
     evaluation_steps = config_lib.evaluation_steps(config, num_examples=num_examples)
     phase_steps = config_lib.phase_steps(config, num_examples=num_examples)
-    info, teacher = parts.source.info, None
-    if objectives.traits(config.objective.name).needs_teacher:
+    info, teacher, encoder = parts.source.info, None, None
+    traits, run = objectives.traits(config.objective.name), config.objective.args.get("teacher", "")
+    if traits.may_take_teacher and run:
+        encoder = open_encoder(run)
+    if traits.needs_teacher:
         teacher = open_teacher(
-            config.objective.args.get("teacher", ""),
+            run,
             task=info.task,
             label_names=info.labels,
             unit=info.unit,
@@ -185,7 +188,7 @@ def build(config: ConfigDict) -> Training:
         parents=info.parents,
         targets=functools.partial(parts.targets, "train"),
         total_steps=evaluation_steps[-1],
-        teacher=teacher,
+        teacher=teacher or encoder,
     )
     objective = objectives.build(context, config)
     frozen, factors, head_factors = Freezing({}, {}), {}, {}

@@ -34,6 +34,7 @@ SMALL = {
     "pase": {"n_channels": 2, "embedding_dim": 4},
     "mobilenet": {"hidden_size": 64},
     "vit": {"attention_dim": 8, "head_dim": 4, "num_layers": 1},
+    "rvq": {"num_stages": 1, "num_codes": 4},
     "musicfm": {"conv_channels": 2, "attention_dim": 4, "num_heads": 2, "num_layers": 1},
 }
 

@@ -19,6 +19,7 @@ RECIPE = str(ROOT / "configs" / "small_pretraining.py")
 ABLATION = str(ROOT / "configs" / "ablations" / "pretraining.py")
 METHODS = load_module(RECIPE).METHODS
 PUBLISHED_SIZE = ("clmr", "moco", "byol", "cola", "cpc", "wav2vec", "vq_cpc", "pase", "myna", "m2d")
+PUBLISHED_SIZE += ("masked_tokens", "rvq")
 
 
 @pytest.fixture(scope="module")
@@ -90,7 +91,7 @@ def test_published_recipes_take_any_folder(recipe, songs):
 def test_the_ablation_of_pretraining_trains_the_small_recipes():
     path = f"{ABLATION}:path=A,probe=B,songs=unlabelled,steps=40,seeds=1"
     config, settings = config_lib.load(path), sweep.settings_of(path)
-    assert len(settings) == 12
+    assert len(settings) == 15
     for name, changes in settings:
         arguments = f"method={name.partition(',')[0]},path=A,songs=unlabelled,steps=40"
         recipe = config_lib.load(f"{RECIPE}:{arguments}")
@@ -112,7 +113,7 @@ def test_what_a_command_asks_of_all_settings_they_have():
         sweep.settings_of(path), [*flags, "--config.model.name=fcn"]
     ) == {
         "model.args.n_channels": 4,
-        "model.name": 8,
+        "model.name": 11,
     }
 
 

@@ -48,7 +48,14 @@ PARAMETERS = {
 # Without labels: the parameters are the network's and those of heads beside it.
 SELF_SUPERVISED = ("byol", "clmr", "cola", "cpc", "moco.version=v1", "moco.version=v2")
 SELF_SUPERVISED += ("myna", *(f"m2d.method={m}" for m in ("m2d", "matpac", "matpac_plus_plus")))
-SELF_SUPERVISED += ("pase.version=pase", "pase.version=plus", "vq_cpc", "wav2vec")
+SELF_SUPERVISED += (*(f"masked_tokens.method={m}" for m in ("musicfm", "omar_rq")), "rvq")
+SELF_SUPERVISED += (
+    "masked_tokens.method=omar_rq_fsq",
+    "pase.version=pase",
+    "pase.version=plus",
+    "vq_cpc",
+    "wav2vec",
+)
 PARAMETERS |= dict.fromkeys(SELF_SUPERVISED)
 # Their labels are made of the data set's, which have no artists here; see tests/test_pretext_*.
 PRETEXT = {"pretext_artist", "pretext_artist_group"}

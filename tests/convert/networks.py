@@ -15,6 +15,7 @@ SMALL: dict[str, dict[str, Any]] = {name: {"n_channels": 4} for name in models.A
     "musicfm": {"conv_channels": 4, "attention_dim": 64, "num_layers": 2},
     "musicnn": {"n_channels": 3, "backend_channels": 5, "dense_units": 6},
     "music_tagging_transformer": {"conv_channels": 4, "attention_dim": 16, "num_layers": 2},
+    "rvq": {"num_stages": 2, "num_codes": 16},
     "vit": {"attention_dim": 64, "num_layers": 2, "patch": (16, 16)},
 }
 

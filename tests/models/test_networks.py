@@ -47,6 +47,7 @@ PUBLISHED = [
     ("musicfm", 50, {}, 316_394_546),
     ("mobilenet", 527, {}, 4_876_831),
     ("mobilenet", 527, {"hidden_size": 512}, 983_599),
+    ("rvq", 50, {}, 292_146),
     ("pase", 50, {}, 5_823_070),
     ("pase", 50, PASE_PLUS, 7_845_746),
 ]
@@ -94,6 +95,7 @@ SMALL = {
         "window_s": 1.0,
     },
     "mobilenet": {"hidden_size": 128, "window_s": 1.0},
+    "rvq": {"num_stages": 2, "num_codes": 16, "window_s": 1.0},
 }
 
 

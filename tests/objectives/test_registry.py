@@ -16,7 +16,8 @@ def test_traits_are_about_what_the_objective_has(name):
     traits, arguments = objectives.traits(name), objectives.arguments_of(name)
     for argument, default in traits.whole_batches.items():
         assert arguments[argument] == default
-    assert ("teacher" in arguments and arguments["teacher"] == "") == traits.needs_teacher
+    has_teacher = "teacher" in arguments and arguments["teacher"] == ""
+    assert has_teacher == (traits.needs_teacher or traits.may_take_teacher)
 
 
 def test_unknown_objectives_are_named():
@@ -38,6 +39,8 @@ def test_traits_are_there_without_jax():
         ("cpc.py", "cpc"),
         ("myna.py", "myna"),
         *((f"m2d.py:method={name}", name) for name in ("m2d", "matpac", "matpac_plus_plus")),
+        ("masked_tokens.py", "best_rq"),
+        *((f"masked_tokens.py:method={name}", name) for name in ("muq", "omar_rq", "omar_rq_fsq")),
         ("pase.py:version=plus", "pase_plus"),
         ("quickstart.py", "supervised"),
         ("vq_cpc.py", "vq_cpc"),

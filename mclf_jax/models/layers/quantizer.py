@@ -4,6 +4,8 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from mclf_jax.losses.contrastive import unit
+
 # A code with less than this in its moving average has been forgotten, and stays where it is.
 _SMALLEST_COUNT = 1e-6
 
@@ -80,12 +82,22 @@ def nearest(vectors: jax.Array, codes: jax.Array) -> jax.Array:
     return (jnp.square(codes).sum(axis=-1) - 2 * products).argmin(axis=-1).astype(jnp.int32)
 
 
+def nearest_by_cosine(vectors: jax.Array, codes: jax.Array) -> jax.Array:
+    """Which code points most nearly where each vector does, [..., D] and [N, D] -> int32 [...].
+
+    >>> nearest_by_cosine(jnp.array([3.0, 1.0]), jnp.array([[0.0, 9.0], [1.0, 0.0]]))
+    Array(1, dtype=int32)
+    """
+    products = jnp.einsum("...d,nd->...n", unit(vectors), unit(codes), precision="highest")
+    return products.argmax(axis=-1).astype(jnp.int32)
+
+
 def usage(codes: jax.Array, weight: jax.Array, *, num_codes: int) -> dict[str, jax.Array]:
     """How much of a codebook a batch uses.
 
     Args:
         codes: int [B, S].
-        weight: [B], 0 for rows that do not count.
+        weight: [B] or [B, S], 0 for what does not count.
         num_codes: in the codebook.
 
     Returns:
@@ -93,11 +105,17 @@ def usage(codes: jax.Array, weight: jax.Array, *, num_codes: int) -> dict[str, j
         `num_codes` (each as often as any other); "unused_codes": the fraction that does not
         occur}, each of them [].
     """
-    rows = jnp.broadcast_to(weight[:, None], codes.shape).reshape(-1)
-    count = jnp.zeros(num_codes).at[codes.reshape(-1)].add(rows)
-    share = count / jnp.maximum(count.sum(), 1)
+    share = shares(codes, weight, num_codes=num_codes)
     entropy = -(share * jnp.log(jnp.where(share > 0, share, 1))).sum()
-    return {"code_perplexity": jnp.exp(entropy), "unused_codes": (count == 0).mean()}
+    return {"code_perplexity": jnp.exp(entropy), "unused_codes": (share == 0).mean()}
+
+
+def shares(codes: jax.Array, weight: jax.Array, *, num_codes: int) -> jax.Array:
+    """How often each code occurs, of all that count, [num_codes]; arguments as of `usage`."""
+    weight = weight if weight.ndim == codes.ndim else weight[:, None]
+    weight = jnp.broadcast_to(weight, codes.shape).reshape(-1).astype(jnp.float32)
+    count = jnp.zeros(num_codes).at[codes.reshape(-1)].add(weight)
+    return count / jnp.maximum(count.sum(), 1)
 
 
 def _average(old, new, decay):

@@ -21,12 +21,11 @@ import optax
 
 from mclf_jax.common import checks
 from mclf_jax.models import Model
-from mclf_jax.objectives import network, views
+from mclf_jax.objectives import network, running_moments, views
 from mclf_jax.objectives.base import Loss, Objective
 from mclf_jax.objectives.context import Context
 from mclf_jax.objectives.diagnostics import diagnose_one
 from mclf_jax.objectives.pase import pairs as pase_pairs
-from mclf_jax.objectives.pase import running_moments
 from mclf_jax.objectives.pase.targets import TARGETS, Settings, target
 from mclf_jax.objectives.pase.workers import MLPWorker, WaveformWorker, frames_error
 

@@ -18,20 +18,17 @@ from mclf_jax.losses.masked import (
     standardized,
     teacher_distribution,
 )
-from mclf_jax.models import Model
 from mclf_jax.models.patches.predictor import Predictor
 from mclf_jax.objectives import heads, network, patches
 from mclf_jax.objectives.base import Loss, Objective
 from mclf_jax.objectives.context import Context
-from mclf_jax.objectives.diagnostics import diagnose_one, embedding_std
+from mclf_jax.objectives.diagnostics import diagnose_some, embedding_std
 from mclf_jax.objectives.momentum import between, moving_average
 
 PyTree = Any
 TARGETS = ("standardized", "plain")
 CLASSES = ("none", "prototypes")
 HYPOTHESES = ("one", "several")
-# What grows with the cube of the batch is of so many songs at most.
-_MAX_DIAGNOSED = 256
 
 
 def m2d(
@@ -137,7 +134,7 @@ def m2d(
         model_key, predictor_key, prototype_key = jax.random.split(key, 3)
         initial = network.init(model, model_key)
         params, state = initial["params"], initial["state"]
-        size = _token_size(model)
+        size = network.token_size(model)
         numbers = jnp.zeros((1, 1), int)
         params["predictor"] = predictor.init(
             predictor_key, jnp.zeros((1, 1, size)), numbers, numbers, train=False
@@ -175,7 +172,7 @@ def m2d(
         won = jax.nn.one_hot(chosen.best, num_heads, dtype=jnp.result_type(guesses))
         best = jnp.sum(won[..., None] * guesses, axis=2)
         metrics = {
-            **_diagnosed(online["embedding"], valid),
+            **diagnose_some(online["embedding"], valid=valid),
             "prediction_std": _spread(best, valid),
             "target_std": _spread(target, valid),
         }
@@ -243,16 +240,6 @@ def m2d(
     return Objective(init, loss, evaluate)
 
 
-def _token_size(model: Model) -> int:
-    """D of the network's tokens, without computing anything."""
-
-    def encode(key):
-        x = jnp.zeros((1, *model.input_shape))
-        return model.module.init_with_output({"params": key}, x, train=False)[0]["tokens"]
-
-    return jax.eval_shape(encode, jax.random.key(0)).shape[-1]
-
-
 def _pair(field: str, value: Any) -> tuple[float, float]:
     if not isinstance(value, tuple) or len(value) != 2:
         raise ValueError(f"{field} is {value!r}; it must be two numbers, the first and the last")
@@ -272,13 +259,6 @@ def _encode(model, params, state, x, visible, key, mode):
         variables = {"params": params, **state["model"]}
         return model.module.apply(variables, x, train=False, visible=visible), state["model"]
     return model.apply_train(params, state["model"], x, key=key, visible=visible)
-
-
-def _diagnosed(embedding: jax.Array, valid: jax.Array) -> dict[str, jax.Array]:
-    """`diagnose_one`; of large batches, of some of the songs."""
-    some = slice(None, None, -(-len(valid) // _MAX_DIAGNOSED))
-    found = diagnose_one(embedding[some], valid=valid[some])
-    return {name: jnp.broadcast_to(values[0], valid.shape) for name, values in found.items()}
 
 
 def _spread(vectors: jax.Array, valid: jax.Array) -> jax.Array:

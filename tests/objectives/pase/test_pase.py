@@ -11,7 +11,7 @@ import pytest
 from mclf_jax import models
 from mclf_jax.augment import Chains, Gain, compose
 from mclf_jax.models.encoders import pase as network
-from mclf_jax.objectives.pase import running_moments
+from mclf_jax.objectives import running_moments
 from mclf_jax.objectives.pase.objective import PLUS, WORKERS, pase
 from mclf_jax.objectives.pase.targets import TARGETS, Settings, target
 from mclf_jax.objectives.pase.workers import MLPWorker, WaveformWorker, deconvolved, frames_error

@@ -11,7 +11,7 @@ import scipy.signal
 
 from mclf_jax.audio.features import Stft
 from mclf_jax.audio.gammatone import gammatone, gammatone_centres_hz
-from mclf_jax.objectives.pase import running_moments
+from mclf_jax.objectives import running_moments
 from mclf_jax.objectives.pase.prosody import energy, pitch, prosody, zero_crossing_rate
 from mclf_jax.objectives.pase.targets import TARGETS, Settings, deltas, target
 
