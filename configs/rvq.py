@@ -3,12 +3,12 @@
 mclf train --config rvq:data=folder,path=DIR --workdir runs/rvq
 mclf train --config masked_tokens:data=folder,path=DIR,method=muq,teacher=runs/rvq \\
     --workdir runs/muq
-mclf train --config rvq:data=folder,path=DIR,hidden=runs/muq,layer=6 --workdir runs/rvq_2
+mclf train --config rvq:data=folder,path=DIR,run=runs/muq,layer=6 --workdir runs/rvq_2
 mclf train --config masked_tokens:data=folder,path=DIR,method=muq,teacher=runs/rvq_2 \\
     --workdir runs/muq_2
 
 Eight books of 1,024 codes, 16 numbers wide, for 25 steps a second of four frames with 128 bands at
-24 kHz. `hidden` is the run of a `musicfm`, as `masked_tokens` trains it, and `layer` one of its
+24 kHz. `run` is that of a `musicfm`, as `masked_tokens` trains it, and `layer` one of its
 layers: its steps are quantized in place of frames, and its weights, which stay as they are, travel
 in the new run. Windows of 10 s, batches of 32, AdamW at 1e-4, 100,000 steps: their code does not
 say, choose for your songs. Codes that are nearest to nothing for 1,000 steps start anew.
@@ -28,7 +28,7 @@ def get_config(arg: str | None = None) -> ConfigDict:
         arg,
         data=published.WITHOUT_LABELS,
         path="",
-        hidden="",
+        run="",
         layer=6,
         layout=published.LAYOUTS,
     )
@@ -37,8 +37,8 @@ def get_config(arg: str | None = None) -> ConfigDict:
     config.features.on = "device"
     config.model.name = "rvq"
     config.objective.name = "rvq"
-    if arg.hidden:
-        use_hidden_layer(config, arg.hidden, layer=arg.layer)
+    if arg.run:
+        use_hidden_layer(config, arg.run, layer=arg.layer)
     config.optim.update({"name": "adamw", "schedule": "cosine", "weight_decay": 0.0})
     config.optim.update({"learning_rate": 1e-4, "warmup_steps": 1000})
     config.train.update({"batch_size": 32, "num_steps": 100_000})
@@ -49,8 +49,6 @@ def get_config(arg: str | None = None) -> ConfigDict:
 def use_hidden_layer(config: ConfigDict, run: str, *, layer: int) -> None:
     """Quantize a layer of the network of a run, and hear what it hears."""
     earlier = read_config(Path(run))
-    if earlier.model.name != "musicfm":
-        raise ValueError(f"config argument hidden is {run}, a {earlier.model.name}; take a musicfm")
     config.features = earlier.features
     config.model.args.encoder = earlier.model.args.to_dict() | {"num_layers": layer}
     config.objective.args = ConfigDict({"teacher": run})

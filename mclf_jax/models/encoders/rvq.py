@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 from flax.core import FrozenDict
 
+from mclf_jax.models import arguments
 from mclf_jax.models.encoders.musicfm import FEATURES, MusicFM
 from mclf_jax.models.layers.blocks import Network, outputs
 from mclf_jax.models.layers.residual_quantizer import ResidualQuantizer
@@ -53,6 +54,8 @@ class RVQ(Network):
         "target" [B, S, D] is what was quantized; the others are those of `ResidualQuantizer`.
         """
         if self.encoder:
+            takes = arguments.taken(MusicFM, without={"num_labels", *self.ways, "parent", "name"})
+            arguments.check("model.args.encoder", self.encoder, takes, of="musicfm")
             encoder = MusicFM(num_labels=1, **self.ways, **self.encoder, name="encoder")
             x = encoder(x, train=False)["tokens"]
         else:

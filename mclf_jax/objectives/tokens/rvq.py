@@ -55,6 +55,11 @@ def rvq(
         )
     if has_encoder and context.teacher is None:
         raise ValueError(f"objective.args.teacher is {teacher!r}, and nobody has opened it")
+    if has_encoder and context.teacher.model.name != "musicfm":
+        raise ValueError(
+            f"objective.args.teacher is {teacher!r}, a {context.teacher.model.name}; the encoder "
+            "of rvq is a musicfm"
+        )
     num_codes = model.module.num_codes
 
     def init(key):

@@ -194,6 +194,14 @@ def test_a_teacher_of_another_size_is_refused():
     objective = rvq(Context(model, teacher=teacher), teacher="runs/a")
     with pytest.raises(ValueError, match=r"'runs/a', a musicfm, whose conformer.layers.1.* is not"):
         jax.eval_shape(objective.init, KEY)
+    other = types.SimpleNamespace(model=network("rvq", **SMALL), variables={})
+    with pytest.raises(
+        ValueError, match="teacher is 'runs/a', a rvq; the encoder of rvq is a musi"
+    ):
+        rvq(Context(model, teacher=other), teacher="runs/a")
+    unknown = network("rvq", **SMALL, encoder={"depth": 3})
+    with pytest.raises(ValueError, match="model.args.encoder.*depth"):
+        jax.eval_shape(unknown.init, KEY)
     with pytest.raises(ValueError, match="model.name is 'musicfm'; for objective.name 'rvq' take"):
         rvq(Context(earlier))
 
