@@ -1,9 +1,6 @@
 """Runs and prepared data that earlier versions wrote work as they did; see `make`."""
 
-import os
 import shutil
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -18,6 +15,9 @@ from tests.compat import make
 VERSION = ROOT / "tests" / "compat" / "24a8f7c"
 # Most are equal bit by bit on the machine that made them; others sum in another order.
 _CLOSE = {"rtol": 1e-5, "atol": 1e-6}
+# A batch norm behind a bias takes it out again, so its gradient is what rounding leaves, of which
+# AdamW makes full steps; they say nothing of the network, and are others on other processors.
+_TAKEN_OUT_AGAIN = ("params.model.dense1.bias", "params.model.layer1.conv.bias", ".bn.mean")
 
 
 @pytest.fixture(autouse=True)
@@ -52,28 +52,18 @@ def test_a_run_predicts_embeds_and_is_evaluated_as_it_was():
 )
 def test_a_stopped_run_goes_on_to_the_same_end(name, tmp_path):
     run = tmp_path / "stopped" / name
-    if name == "supervised":  # AdamW makes full steps of what tests.conftest rounds otherwise
-        going_on = (
-            "from mclf_jax.run.directory import read_config; from mclf_jax.train import train\n"
-            f"outcome = train(read_config({str(run)!r}), workdir={str(run)!r})\n"
-            "print(outcome.step, outcome.best_step)"
-        )
-        environment = {name: value for name, value in os.environ.items() if name != "XLA_FLAGS"}
-        environment["PYTHONPATH"] = str(ROOT)
-        command = [sys.executable, "-c", going_on]
-        done = subprocess.run(command, env=environment, capture_output=True, text=True)
-        assert done.returncode == 0, done.stderr
-        step, best_step = map(int, done.stdout.split()[-2:])
-    else:
-        outcome = train(rundir.read_config(run), workdir=run)
-        step, best_step = outcome.step, outcome.best_step
-    assert step == make.STEPS
+    outcome = train(rundir.read_config(run), workdir=run)
+    assert outcome.step == make.STEPS
     # Weights were saved without a score then, and give way to better ones alone.
-    assert restore.best_step(run / "checkpoints") == best_step
+    assert restore.best_step(run / "checkpoints") == outcome.best_step
     found, before = make.state_of(run), expected(f"state.{name}.")
     assert sorted(found) == sorted(before)
+    config = make.config_of(name)
     for leaf, value in before.items():
-        np.testing.assert_allclose(found[leaf], value, err_msg=leaf, **_CLOSE)
+        close = _CLOSE
+        if config.optim.name == "adamw" and leaf.endswith(_TAKEN_OUT_AGAIN):
+            close = {"atol": 2 * config.optim.learning_rate * (make.STEPS - make.STOPPED_AT)}
+        np.testing.assert_allclose(found[leaf], value, err_msg=leaf, **close)
 
 
 def test_a_config_says_the_same_today():
