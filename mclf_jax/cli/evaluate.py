@@ -123,9 +123,9 @@ def add_commands(commands: Any) -> None:
     probe.add_argument(
         "--kind",
         nargs="+",
-        help="of classifiers: linear, mlp, knn, svm; label_spreading, also over unlabelled songs; "
-        "attention, which learns how windows make a song (default: linear mlp knn, of a mix "
-        "linear mlp)",
+        help="of classifiers: linear, mlp, knn, svm; label_spreading and harmonic_functions, "
+        "also over unlabelled songs; attention, which learns how windows make a song (default: "
+        "linear mlp knn, of a mix linear mlp)",
     )
     probe.add_argument(
         "--fraction", nargs="+", type=float, default=(1.0,), help="of the training labels: .01 .1 1"

@@ -30,9 +30,10 @@ from mclf_jax.probe.cells import (
     find_unlabelled,
     labelled_songs,
 )
-from mclf_jax.probe.classifiers import MAX_WINDOWS, TRANSDUCTIVE, check_task
+from mclf_jax.probe.classifiers import MAX_WINDOWS, TRANSDUCTIVE
 from mclf_jax.probe.embeddings import Embeddings, Encoder, Rows, extract, of_layers, rows_of
 from mclf_jax.probe.fit import KINDS, OF_A_MIX, Fitted, fit, in_own_unit
+from mclf_jax.probe.graph.ties import check_task
 from mclf_jax.probe.learnt.report import report_best
 from mclf_jax.probe.opening import (
     check_splits,
@@ -96,10 +97,10 @@ def probe(
         arguments: of the data set by that name, such as {"path": ...}.
         encoder: of `ENCODERS`, that is probed; baselines are for "trained" alone.
         kinds: of probes on trained and untrained network: "linear", "mlp", "knn", "svm", or
-            "label_spreading", which learns from songs without labels, too: those of the split
-            "unlabelled", where the songs are whose labels a fraction leaves out; or "attention",
-            which learns how windows make a song, see `learnt.descent`. When not given, the first
-            three, of layer "mix" the first two.
+            "label_spreading" and "harmonic_functions", which learn from songs without labels, too:
+            those of the split "unlabelled", where the songs are whose labels a fraction leaves out;
+            or "attention", which learns how windows make a song, see `learnt.descent`. When not
+            given, the first three, of layer "mix" the first two.
         fractions: of the training labels, each within the next larger one; the same songs for
             every method and run.
         seeds: a seed deals the folds, chooses the songs of a fraction, and draws the weights of
@@ -114,7 +115,7 @@ def probe(
             given, or RUN/probe/DATA-LAYER.
         num_windows, hop_s: how songs are cut, if not as in the run's evaluation.
         max_windows: to train a probe on, fewer of every song; 5,000 for "svm" and 10,000,
-            labelled and unlabelled, for "label_spreading".
+            labelled and unlabelled, for kinds of `classifiers.TRANSDUCTIVE`.
         scratch_config: how to train from scratch; `scratch.default_config` when not given. Its
             data, folds, fraction and seed are those of the probe.
         scratch_dir: where these networks are kept, so that runs of one architecture can share
@@ -141,8 +142,8 @@ def probe(
     info, title = parts.source.info, title_of(parts)
     check_splits(info, num_folds=num_folds)
     transductive = [kind for kind in kinds if kind in TRANSDUCTIVE]
-    if transductive:
-        check_task(info.task)
+    for kind in transductive:
+        check_task(info.task, kind=kind)
     if not isinstance(source, str | None) and "scratch" in baselines:
         raise ValueError(
             "source is an open data set, which training from scratch cannot open again: give its "
@@ -163,7 +164,7 @@ def probe(
     notes += find_missing_labels(all_cells)
     if transductive:
         songs = np.union1d(songs, find_unlabelled(parts.source))
-        notes.append(_graph_note(all_cells, max_windows=max_windows))
+        notes += [_graph_note(k, all_cells, max_windows=max_windows) for k in transductive]
 
     def embeddings(of: Encoder) -> Embeddings:
         directory = run / "probe" / "embeddings"
@@ -291,12 +292,12 @@ def _check(kinds, fractions, seeds, baselines, num_folds, progress) -> None:
         raise ValueError(f"probe in one process; there are {jax.process_count()}")
 
 
-def _graph_note(all_cells: Sequence[Cell], *, max_windows: int) -> str:
+def _graph_note(kind: str, all_cells: Sequence[Cell], *, max_windows: int) -> str:
     counts = sorted({len(cell.unlabelled()) for cell in all_cells})
     songs = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
-    most = min(max_windows, MAX_WINDOWS["label_spreading"])
+    most = min(max_windows, MAX_WINDOWS[kind])
     return (
-        f"label_spreading also learns from {songs} songs without their labels, none of valid or "
+        f"{kind} also learns from {songs} songs without their labels, none of valid or "
         f"test; its graph has {most:,} windows at most, but one of each labelled song."
     )
 
