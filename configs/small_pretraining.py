@@ -6,8 +6,8 @@ mclf train --config folder:path=DIR --config.init.path=runs/simclr --workdir run
 mclf train --config small_pretraining:method=rvq,path=DIR,steps=500 --workdir runs/rvq
 mclf train --config small_pretraining:method=muq,path=DIR,teacher=runs/rvq --workdir runs/muq
 
-`method` is simclr, moco, byol, cola, cpc, wav2vec, vq_cpc, pase, myna, m2d, matpac,
-matpac_plus_plus, best_rq, omar_rq, omar_rq_fsq or muq. The first four share the small
+`method` is simclr, moco, byol, relative_position, cola, cpc, wav2vec, vq_cpc, pase, myna, m2d,
+matpac, matpac_plus_plus, best_rq, omar_rq, omar_rq_fsq or muq. The first five share the small
 network of `configs/folder.py`, which can start from them, and its augmentation of spectrograms:
 gain, equaliser, masks. The chain of CLMR is for a hundred times as many steps
 (--config.augment.waveform=clmr --config.augment.on=device --config.features.on=device). The others
@@ -30,6 +30,7 @@ _VIEWS = {
     "simclr": ("simclr", {"temperature": 0.2, "projector": (128, 64)}),
     "moco": ("moco", {"temperature": 0.2, "dim": 64, "queue_size": 480, "momentum": 0.99}),
     "byol": ("byol", {"projector": (512, 128), "predictor": (512, 128), "momentum": 0.99}),
+    "relative_position": ("relative_position", {"hidden_size": 128}),
     "cola": ("simclr", {"similarity": "bilinear", "projector": (128,), "temperature": 1.0}),
 }
 # The same of those that show a network some patches of a song.

@@ -27,7 +27,7 @@ _ARGUMENTS = {
     "configs/moco.py": ("version=v2", "version=v1"),
     "configs/pase.py": ("version=pase", "version=plus"),
     "configs/small_pretraining.py": (
-        *(f"method={method}" for method in ("simclr", "moco", "byol", "cola")),
+        *(f"method={method}" for method in ("simclr", "moco", "byol", "relative_position", "cola")),
         *(f"method={method}" for method in ("cpc", "wav2vec", "vq_cpc", "pase")),
         *(f"method={method}" for method in ("myna", "m2d", "matpac", "matpac_plus_plus")),
         *(f"method={method}" for method in ("best_rq", "omar_rq", "omar_rq_fsq", "rvq")),

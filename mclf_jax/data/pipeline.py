@@ -42,7 +42,7 @@ class Input:
         short: what to do with clips that are shorter, "tile" or "pad".
         features: computed here if given; None leaves the "audio" to the device.
         num_views: V, random windows of a song in a training example. With more than one, "audio"
-            is [V, T] and "features" [V, ...].
+            is [V, T] and "features" [V, ...], and "start" [V] the first sample of each.
         view_span: the windows lie in a stretch of so many samples; None: anywhere in the song.
         words: what is said of the songs; with it an example has "words" [E] and "words_id", and is
             not valid where nothing is said. In training some of it is left out, by chance.
@@ -279,7 +279,7 @@ def _read(
         "valid": np.float32(0),
         "index": np.int32(index),
         "failed": np.int32(failed),
-    }
+    } | ({"start": np.zeros(views, np.int32)} if views else {})
 
 
 def _said(
@@ -295,7 +295,7 @@ def _views(
         return _example(source, index, starts[0], inputs)
     read = {start: _example(source, index, start, inputs) for start in set(starts)}
     audio = np.stack([read[start]["audio"] for start in starts])
-    return read[starts[0]] | {"audio": audio}
+    return read[starts[0]] | {"audio": audio, "start": np.asarray(starts, np.int32)}
 
 
 def _example(source: Source, index: int, start: int, inputs: Input) -> dict[str, np.ndarray]:

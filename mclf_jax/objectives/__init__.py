@@ -88,6 +88,11 @@ OBJECTIVES = {
         "gim), or raise train.batch_size",
         methods={"pase_plus": {"num_deltas": 2}},
     ),
+    "relative_position": Traits(
+        module="self_supervised.relative_position",
+        against_collapse="take longer songs, or lower objective.args.gap, where few pairs count "
+        "(pair_share)",
+    ),
     "rvq": Traits(
         module="tokens.rvq",
         may_take_teacher=True,

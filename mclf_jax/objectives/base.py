@@ -78,7 +78,8 @@ class Objective(NamedTuple):
             whatever else the objective trains or keeps (a projector, a queue).
         loss: (params, state, batch, key) -> Loss, pure. `batch` holds "features" [B, F, M]
             or "audio" [B, T], "label", "valid", "index" and "group" [B]; with `num_views` above
-            one, "features" [B, V, F, M] or "audio" [B, V, T].
+            one, "features" [B, V, F, M] or "audio" [B, V, T], and "start" [B, V], the first sample
+            of each view.
         evaluate: the same in evaluation mode, for the validation split; None where that is scored
             by its labels.
         num_views: windows of a song in one example.

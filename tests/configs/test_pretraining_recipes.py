@@ -91,7 +91,7 @@ def test_published_recipes_take_any_folder(recipe, songs):
 def test_the_ablation_of_pretraining_trains_the_small_recipes():
     path = f"{ABLATION}:path=A,probe=B,songs=unlabelled,steps=40,seeds=1"
     config, settings = config_lib.load(path), sweep.settings_of(path)
-    assert len(settings) == 15
+    assert len(settings) == 16
     for name, changes in settings:
         arguments = f"method={name.partition(',')[0]},path=A,songs=unlabelled,steps=40"
         recipe = config_lib.load(f"{RECIPE}:{arguments}")

@@ -211,6 +211,7 @@ def test_views_are_windows_of_one_song():
     assert batch["audio"].shape == (4, 3, 500) and batch["label"].shape == (4,)
     starts = views_of(batch)
     assert all(len(set(row)) == 3 for row in starts)
+    np.testing.assert_array_equal(batch["start"], starts)
 
     near = dataclasses.replace(inputs, view_span=600)
     starts = np.concatenate([views_of(training(inputs=near)[step]) for step in range(4)])
