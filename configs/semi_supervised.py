@@ -7,9 +7,9 @@ mclf train --config semi_supervised:method=noisy_student,path=DIR,songs_per_labe
 
 DIR is a folder of songs as in `configs/folder.py`; those without a label are learnt from too.
 `method` is supervised (the labels alone, to compare), entropy_minimization, pseudo_label,
-pi_model, mean_teacher, uda, fixmatch, mixmatch or noisy_student. `songs_per_label=3` uses so many
-labels only and takes the other training songs as unlabelled; 0: all. Network, windows and
-augmentation of all methods are those of `configs/folder.py`. Settings are published ones, but
+pi_model, mean_teacher, uda, fixmatch, mixmatch, noisy_student or generative. `songs_per_label=3`
+uses so many labels only and takes the other training songs as unlabelled; 0: all. Network, windows
+and augmentation of all methods are those of `configs/folder.py`. Settings are published ones, but
 ramps, momenta and MixMatch's weight suit runs of hundreds of steps, not of hundred thousands.
 """
 
@@ -23,6 +23,7 @@ from mclf_jax.objectives.semi_supervised.consistency import METHODS as CONSISTEN
 _FOLDER = load_module(str(Path(__file__).with_name("folder.py")))
 DATA = _FOLDER.DATA
 METHODS = ("supervised", "entropy_minimization", *CONSISTENCY, "mixmatch", "noisy_student")
+METHODS += ("generative",)
 
 
 def get_config(arg: str | None = None) -> ConfigDict:
@@ -61,6 +62,7 @@ def get_config(arg: str | None = None) -> ConfigDict:
         config.objective.name = arg.method
         arguments = {
             "entropy_minimization": {"weight": 0.1, "ramp_up_steps": ramp_up_steps},
+            "generative": {"weight": 0.3, "latent_size": 16, "hidden_size": 128},
             "mixmatch": {"weight": 10.0},
             "noisy_student": {"teacher": "", "predictions": "cached"},
         }[arg.method]

@@ -35,7 +35,7 @@ _ARGUMENTS = {
     "configs/semi_supervised.py": (
         *(f"method={method}" for method in ("supervised", "entropy_minimization", "pi_model")),
         *(f"method={method}" for method in ("mean_teacher", "uda", "fixmatch", "pseudo_label")),
-        *(f"method={method}" for method in ("mixmatch", "noisy_student")),
+        *(f"method={method}" for method in ("mixmatch", "noisy_student", "generative")),
     ),
     "configs/noisy_student.py": ("student=same", "student=compact"),
     "configs/transfer.py": ("how=scratch",),

@@ -117,6 +117,7 @@ OBJECTIVES = {
     "entropy_minimization": Traits(
         module="semi_supervised.entropy_minimization", **_SEMI_SUPERVISED
     ),
+    "generative": Traits(module="semi_supervised.generative", **_SEMI_SUPERVISED),
     "mixmatch": Traits(module="semi_supervised.mixmatch", **_SEMI_SUPERVISED),
     "noisy_student": Traits(
         module="semi_supervised.noisy_student",
