@@ -137,7 +137,10 @@ def settings_of(config_path: str) -> list[Setting]:
     path, _, arg = config_path.partition(":")
     module = config_lib.load_module(path)
     if not hasattr(module, "sweep"):
-        raise ValueError(f"{path} defines no sweep(), which yields (name, overrides)")
+        raise ValueError(
+            f"{path} defines no sweep(), which yields (name, overrides), and no --vary says what "
+            "to sweep"
+        )
     settings = [(str(name), dict(changes)) for name, changes in _call(module, "sweep", arg)]
     if not settings:
         raise ValueError(f"sweep() of {path} yields nothing")
