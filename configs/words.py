@@ -1,4 +1,4 @@
-"""Songs beside words (CLAP, MuLan), at a size for two CPU cores: any words can be asked for later.
+r"""Songs beside words (CLAP, MuLan), at a size for two CPU cores: any words can be asked for later.
 
 mclf train --config words:path=DIR --workdir runs/words
 mclf predict runs/words SONG.mp3 --words "slow piano, sad, festival drums"
@@ -9,7 +9,8 @@ The words of a song are its labels; `words=caption` takes the column caption of 
 `words=labels+caption` both. They become vectors by the letters in them, or by a model of sentences,
 which knows what they mean (pip install 'mclf-jax[words]'; text_size is their length):
 
-mclf train --config words:path=DIR,text=sentence_transformers:all-MiniLM-L6-v2,text_size=384 ...
+mclf train --config words:path=DIR,text=sentence_transformers:all-MiniLM-L6-v2,text_size=384 \
+    --workdir runs/words
 
 Windows of `window_s` seconds, batches of 64 songs, `steps` of them.
 """

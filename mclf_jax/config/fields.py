@@ -44,7 +44,7 @@ def base() -> ConfigDict:
     config.data.tag_rule = "mean"  # of the rarities of a song's tags, or "max"
     config.data.train_splits = ("train",)  # self-supervised: "unlabelled" too
     config.data.view_span_s = placeholder(float)  # windows of one song are so near; None: anywhere
-    config.data.target = ""  # in place of labels: "artist", "artist_group", "listening", "column"
+    config.data.target = ""  # in place of labels, such as "artist": `data.views.pretext.TARGETS`
     config.data.target_args = ConfigDict()  # see `data.views.pretext`
 
     config.unlabelled = ConfigDict()  # of semi-supervised objectives
@@ -225,7 +225,7 @@ CHECKS = {
     "data.fraction_unit": _one_of("item", "group"),
     "data.tag_rule": _one_of("mean", "max"),
     "data.view_span_s": checks.positive,
-    "data.target": _one_of("", "artist", "artist_group", "listening", "column"),
+    "data.target": _one_of("", "artist", "artist_group", "embedding", "listening", "column"),
     "unlabelled.ratio": _whole,
     "features.on": _one_of("pipeline", "device"),
     "augment.on": _one_of("pipeline", "device"),

@@ -51,6 +51,7 @@ PAGES = (
     "configs/clmr_supervised.py",
     "configs/cola.py",
     "configs/cpc.py",
+    "configs/embedding_distillation.py",
     "configs/folder.py",
     "configs/m2d.py",
     "configs/made_music.py",
@@ -72,6 +73,7 @@ PAGES = (
     "configs/vq_cpc.py",
     "configs/wav2vec.py",
     "configs/won2020.py",
+    "configs/words.py",
 )
 # So some are called in the midst of a sentence.
 _NAMES_ONLY = (

@@ -265,9 +265,69 @@ def with_listening(
     )
 
 
+def with_embeddings(
+    source: Source,
+    *,
+    path: str | os.PathLike,
+    num_clusters: int = 50,
+    valid_fraction: float = 0.1,
+    test_fraction: float = 0.0,
+    seed: int = 0,
+) -> Source:
+    """Regression onto the embeddings that another network gave songs (S-SONDO, 2026), whatever
+    that is: distillation of an encoder whose weights need not be here.
+
+    Vectors have length 1, for `objective.distance` "cosine". The column "embedding_cluster" says
+    which are alike, for `data.sampling`. Valid and test are by groups that train does not have.
+
+    Args:
+        source: of which; labels are not used.
+        path: of the embeddings, see `data.embeddings.read_embeddings`.
+        num_clusters: of k-means over the embeddings of train.
+        valid_fraction, test_fraction: of the items, 0 for none.
+        seed: of clusters and splits.
+
+    Raises:
+        ValueError: a setting out of range, or the file has no embeddings of the items.
+    """
+    from mclf_jax.data.embeddings import cluster, read_embeddings
+
+    info = source.info
+    fractions = _fractions(valid_fraction, test_fraction)
+    checks.whole("data.target_args.num_clusters", num_clusters, lowest=1)
+    found = pool(info, np.asarray(info.groups, dtype=str))
+    vectors = read_embeddings(path, item_ids=[source.item_id(i) for i in range(len(source))])
+    items = found.items[np.isfinite(vectors[found.items]).all(axis=1)]
+    if not len(items):
+        raise ValueError(
+            f"{path} has embeddings of valid and test of {info.name} alone, which are kept for"
+            " later: embed the songs of train and unlabelled too"
+        )
+    dealt = _deal_whole(np.asarray(info.groups)[items], None, fractions, seed=seed)
+    splits = {split: items[positions] for split, positions in dealt.items()}
+    labels = np.full(vectors.shape, np.nan, np.float32)
+    labels[items] = _scaled(vectors[items], "unit", train=dealt["train"])
+    clusters = cluster(labels, train=splits["train"], num_clusters=num_clusters, seed=seed)
+    names = tuple("" if number < 0 else str(number) for number in clusters)
+    lost = len(found.items) - len(items)
+    return _target(
+        source,
+        labels,
+        splits=splits,
+        settings=["embedding", num_clusters, fractions, seed],
+        what=f"labels are embeddings of {vectors.shape[1]} numbers, in {clusters.max() + 1}"
+        " clusters",
+        left_out=(found.note, f"{lost} without an embedding" if lost else ""),
+        task="regression",
+        labels_in_order=tuple(f"embedding_{k}" for k in range(vectors.shape[1])),
+        columns={**info.columns, "embedding_cluster": names},
+    )
+
+
 TARGETS: Mapping[str, Callable[..., Source]] = {
     "artist": with_artists,
     "artist_group": with_artist_groups,
+    "embedding": with_embeddings,
     "listening": with_listening,
     "column": with_column,
 }
