@@ -26,7 +26,7 @@ from mclf_jax.audio.decode import read_audio
 from mclf_jax.audio.features import Mfcc
 from mclf_jax.data.annotators.suggest import WAYS, suggest
 from mclf_jax.metrics.interval import mean_interval
-from mclf_jax.probe.encoders import mfcc_statistics
+from mclf_jax.shallow.mfcc import mfcc_statistics
 
 FIRST, STEP, LAST = 12, 6, 60
 STRATEGIES = {"random": (), **{way: (way,) for way in WAYS}, "all in turn": WAYS}

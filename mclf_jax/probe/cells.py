@@ -10,6 +10,7 @@ from mclf_jax.data.base.source import Source
 from mclf_jax.data.catalogue.items import SPLITS, UNLABELLED
 from mclf_jax.data.views.apply import apply
 from mclf_jax.data.views.hidden import with_label_fraction
+from mclf_jax.shallow.embeddings import keep_labelled, labelled_songs
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,20 +46,6 @@ def deal_cells(
             for fraction in sorted(fractions):
                 used = with_label_fraction(dealt, fraction=fraction, seed=seed)
                 yield Cell(used, seed, fold, fraction)
-
-
-def keep_labelled(source: Source, songs: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
-    """Those of some songs of which a label is known, int [N], and targets, [N] or [N, K]."""
-    indices = labelled_songs(source, songs)
-    if not len(indices):
-        return indices, np.zeros((0, len(source.info.labels)), np.float32)
-    return indices, source.targets[indices]
-
-
-def labelled_songs(source: Source, songs: Sequence[int]) -> np.ndarray:
-    """Those of some songs of which a label is known, int [N]."""
-    indices = np.asarray(songs, np.int64)
-    return indices[target_lib.any_known(target_lib.take(source.targets, indices))]
 
 
 def find_unlabelled(source: Source) -> np.ndarray:

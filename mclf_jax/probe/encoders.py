@@ -1,4 +1,4 @@
-"""What turns songs into embeddings: a run's network, the same one untrained, MFCC statistics."""
+"""What turns songs into embeddings: a run's network, and the same one untrained."""
 
 import functools
 from collections.abc import Sequence
@@ -10,18 +10,15 @@ import numpy as np
 from jax.sharding import Mesh
 
 from mclf_jax import objectives
-from mclf_jax.audio.decode import AudioError
-from mclf_jax.audio.features import Mfcc, mfcc, to_json
 from mclf_jax.augment import Chains
-from mclf_jax.common import keys, parallel, threads
-from mclf_jax.data.base.windows import fit_length
+from mclf_jax.common import keys, parallel
 from mclf_jax.evaluation.windows import make_step, song_rows
 from mclf_jax.models.hidden import layer_widths
 from mclf_jax.objectives.context import context_of
-from mclf_jax.probe.embeddings import Embeddings, Encoder
 from mclf_jax.run.directory import read_meta
 from mclf_jax.run.experiment import Experiment
 from mclf_jax.run.weights import describe_listening, digest, load_variables
+from mclf_jax.shallow.embeddings import Embeddings, Encoder
 
 PyTree = Any
 
@@ -71,47 +68,6 @@ def make_untrained(
     return {
         seed: _network("untrained", parts, each, step=0, read=read) for seed, each in drawn.items()
     }
-
-
-def make_mfcc(parts: Experiment) -> Encoder:
-    """Mean and standard deviation over a song of 20 MFCCs and of their deltas: 80 numbers."""
-    settings = Mfcc(sample_rate_hz=parts.model.features.sample_rate_hz, n_mfcc=20)
-
-    def statistics(index: int) -> np.ndarray | None:
-        length = parts.source.num_samples(index)
-        try:
-            audio = parts.source.read(index, start_sample=0, num_samples=length)
-        except AudioError:
-            return None
-        return mfcc_statistics(audio, settings) if len(audio) else None
-
-    def encode(songs: np.ndarray, progress: str) -> Embeddings:
-        made = threads.each(
-            statistics,
-            map(int, songs),
-            total=len(songs),
-            title="embeddings (mfcc)",
-            num_workers=parts.config.runtime.num_threads,
-            progress=progress,
-        )
-        found = {index: vector for index, vector in made if vector is not None}
-        vectors = np.array(list(found.values()), np.float32).reshape(-1, 4 * settings.n_mfcc)
-        return Embeddings(np.array(list(found), np.int64), vectors)
-
-    return Encoder("mfcc", {"features": to_json(settings)}, encode)
-
-
-def mfcc_statistics(audio: np.ndarray, settings: Mfcc) -> np.ndarray:
-    """Float32 [4 n_mfcc] of a song [T]: means and deviations of coefficients, then of deltas.
-
-    Deltas are slopes over nine frames, as librosa has them.
-    """
-    import librosa
-
-    coefficients = mfcc(fit_length(audio, max(len(audio), settings.n_fft), short="tile"), settings)
-    deltas = librosa.feature.delta(coefficients, axis=0, mode="nearest")
-    parts = (coefficients.mean(0), coefficients.std(0), deltas.mean(0), deltas.std(0))
-    return np.concatenate(parts).astype(np.float32)
 
 
 def _network(

@@ -28,13 +28,7 @@ from mclf_jax.probe.cells import (
     deal_cells,
     find_missing_labels,
     find_unlabelled,
-    labelled_songs,
 )
-from mclf_jax.probe.classifiers import MAX_WINDOWS, TRANSDUCTIVE
-from mclf_jax.probe.embeddings import Embeddings, Encoder, Rows, extract, of_layers, rows_of
-from mclf_jax.probe.fit import KINDS, OF_A_MIX, Fitted, fit, in_own_unit
-from mclf_jax.probe.graph.ties import check_task
-from mclf_jax.probe.learnt.report import report_best
 from mclf_jax.probe.opening import (
     check_splits,
     find_heard,
@@ -42,10 +36,24 @@ from mclf_jax.probe.opening import (
     open_parts,
     title_of,
 )
+from mclf_jax.probe.report import report_best
 from mclf_jax.probe.result import ProbeResult, Record
 from mclf_jax.run import restore
 from mclf_jax.run.directory import describe_data
 from mclf_jax.run.weights import open_run
+from mclf_jax.shallow.classifiers import MAX_WINDOWS, TRANSDUCTIVE
+from mclf_jax.shallow.embeddings import (
+    Embeddings,
+    Encoder,
+    Rows,
+    extract,
+    labelled_songs,
+    of_layers,
+    rows_of,
+)
+from mclf_jax.shallow.fit import KINDS, OF_A_MIX, Fitted, fit, in_own_unit
+from mclf_jax.shallow.graph.ties import check_task
+from mclf_jax.shallow.mfcc import make_mfcc
 from mclf_jax.train.loop import TrainingError
 
 _USUAL, _OF_MIX = ("linear", "mlp", "knn"), ("linear", "mlp")
@@ -99,7 +107,7 @@ def probe(
         kinds: of probes on trained and untrained network: "linear", "mlp", "knn", "svm", or
             "label_spreading" and "harmonic_functions", which learn from songs without labels, too:
             those of the split "unlabelled", where the songs are whose labels a fraction leaves out;
-            or "attention", which learns how windows make a song, see `learnt.descent`. When not
+            or "attention", which learns how windows make a song, see `shallow.descent`. When not
             given, the first three, of layer "mix" the first two.
         fractions: of the training labels, each within the next larger one; the same songs for
             every method and run.
@@ -180,7 +188,7 @@ def probe(
         each = encoders.make_untrained(run, parts, seeds=seeds, read=read)
         made |= {("untrained", seed): each[seed] for seed in seeds}
     if "mfcc" in (encoder, *baselines):
-        made["mfcc", seeds[0]] = encoders.make_mfcc(parts)
+        made["mfcc", seeds[0]] = make_mfcc(parts)
     found = {key: embeddings(each) for key, each in made.items()}
     best, probed = made[encoder, seeds[0]], found[encoder, seeds[0]]
     widths, mixed = best.identity.get("layers", {}), ()

@@ -8,7 +8,7 @@ from ml_collections import ConfigDict
 from mclf_jax.data.base.source import Info
 from mclf_jax.data.views.artists import artists_of
 from mclf_jax.evaluation.windows import average
-from mclf_jax.probe.embeddings import Embeddings
+from mclf_jax.shallow.embeddings import Embeddings
 
 
 def verify(embeddings: Embeddings, artists: np.ndarray, songs: np.ndarray) -> dict[str, float]:

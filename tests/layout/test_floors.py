@@ -14,7 +14,8 @@ PACKAGE = ROOT / "mclf_jax"
 FLOORS = {
     "": (
         "common audio losses models augment data objectives metrics config figures run evaluation "
-        "convert report export api catalogue trial serve train probe sweep cli __main__ __init__"
+        "shallow convert report export api catalogue trial serve train probe sweep cli __main__ "
+        "__init__"
     ),
     "data": (
         "base splits catalogue readers sources prepare tfds views check annotators synthesis made"

@@ -5,7 +5,8 @@ import dataclasses
 import numpy as np
 
 from mclf_jax.data.base.source import Info, Source
-from mclf_jax.probe.cells import deal_cells, find_missing_labels, keep_labelled
+from mclf_jax.probe.cells import deal_cells, find_missing_labels
+from mclf_jax.shallow.embeddings import keep_labelled
 
 
 @dataclasses.dataclass

@@ -12,11 +12,11 @@ from mclf_jax import metrics
 from mclf_jax.cli import main as cli
 from mclf_jax.probe import load_result, probe, show
 from mclf_jax.probe.cells import deal_cells, find_unlabelled
-from mclf_jax.probe.classifiers import MAX_WINDOWS, label_spreading
-from mclf_jax.probe.fit import Rows, fit
+from mclf_jax.shallow.classifiers import MAX_WINDOWS, label_spreading
+from mclf_jax.shallow.fit import Rows, fit
 from tests.probe.test_cells import Labels, classes
-from tests.probe.test_fit import corners, rows, splits, tags
 from tests.probe.test_run import Ranked
+from tests.shallow.test_fit import corners, rows, splits, tags
 
 
 def windows(vectors, targets):

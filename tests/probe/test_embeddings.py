@@ -12,12 +12,13 @@ from mclf_jax.audio.features import Mfcc
 from mclf_jax.common import keys, parallel
 from mclf_jax.evaluation.windows import song_windows
 from mclf_jax.objectives.context import context_of
-from mclf_jax.probe import embeddings as cache
 from mclf_jax.probe import encoders
-from mclf_jax.probe.embeddings import Embeddings, Encoder, extract
 from mclf_jax.run import experiment
 from mclf_jax.run.directory import read_config
 from mclf_jax.run.weights import load_variables
+from mclf_jax.shallow import embeddings as cache
+from mclf_jax.shallow.embeddings import Embeddings, Encoder, extract
+from mclf_jax.shallow.mfcc import make_mfcc, mfcc_statistics
 from mclf_jax.train.step import init_state
 
 
@@ -168,7 +169,7 @@ def test_a_damaged_file_is_made_anew(run, damage):
 def test_songs_that_cannot_be_read_are_left_out(run):
     parts = opened(run)
     parts.source.broken = (2, 5)
-    for encoder in (encoders.load_trained(run, parts), encoders.make_mfcc(parts)):
+    for encoder in (encoders.load_trained(run, parts), make_mfcc(parts)):
         found = extract(
             encoder, parts.source, np.arange(8), directory=run / encoder.name, progress="off"
         )
@@ -195,6 +196,6 @@ def test_statistics_of_mfccs_are_librosa_s():
     coefficients = librosa.feature.mfcc(S=librosa.power_to_db(mel, top_db=None), n_mfcc=20)
     deltas = librosa.feature.delta(coefficients, mode="nearest")
     expected = [f(x, axis=1) for x in (coefficients, deltas) for f in (np.mean, np.std)]
-    found = encoders.mfcc_statistics(audio, settings)
+    found = mfcc_statistics(audio, settings)
     np.testing.assert_allclose(found, np.concatenate(expected), rtol=1e-3, atol=1e-2)
-    assert encoders.mfcc_statistics(audio[:100], settings).shape == (80,)
+    assert mfcc_statistics(audio[:100], settings).shape == (80,)

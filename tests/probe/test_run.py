@@ -10,13 +10,13 @@ from mclf_jax import data
 from mclf_jax.api import load
 from mclf_jax.evaluation.result import load_report, saved_splits
 from mclf_jax.export import archive
-from mclf_jax.probe import embeddings as cache
 from mclf_jax.probe import load_result, probe, show
 from mclf_jax.probe.cells import Cell, deal_cells
-from mclf_jax.probe.fit import fit
 from mclf_jax.probe.scratch import default_config, restrict
 from mclf_jax.run import experiment
 from mclf_jax.run.directory import read_config, read_meta
+from mclf_jax.shallow import embeddings as cache
+from mclf_jax.shallow.fit import fit
 from tests.songs import Songs
 from tests.tiny import tiny_config
 

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from mclf_jax.probe.embeddings import Embeddings
 from mclf_jax.probe.verification import verify
+from mclf_jax.shallow.embeddings import Embeddings
 
 ARTISTS = np.repeat(["a", "b", "c", "", "d"], 4)
 

@@ -39,7 +39,7 @@ MARBLE = {
 
 RULES = {"kinds": ("mlp",), "layer": "mix", "baselines": ()}
 """Arguments of `probe.probe` that are its protocol: a learnt mix of all layers, one hidden layer of
-512, dropout .2, stopped after 10 epochs that are no better on valid, see `probe.learnt.descent`."""
+512, dropout .2, stopped after 10 epochs that are no better on valid, see `shallow.descent`."""
 
 
 def probes_of(

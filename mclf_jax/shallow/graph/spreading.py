@@ -10,7 +10,7 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.semi_supervised import LabelSpreading
 
-from mclf_jax.probe.graph.ties import (
+from mclf_jax.shallow.graph.ties import (
     Candidates,
     Graph,
     check_task,

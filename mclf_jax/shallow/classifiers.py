@@ -26,9 +26,9 @@ from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.preprocessing import normalize
 from sklearn.svm import SVC, SVR
 
-from mclf_jax.probe.graph.harmonic import harmonic_functions
-from mclf_jax.probe.graph.spreading import label_spreading
-from mclf_jax.probe.graph.ties import remember
+from mclf_jax.shallow.graph.harmonic import harmonic_functions
+from mclf_jax.shallow.graph.spreading import label_spreading
+from mclf_jax.shallow.graph.ties import remember
 
 Predict = Callable[[np.ndarray], np.ndarray]
 Candidates = Iterator[tuple[dict[str, Any], Predict]]

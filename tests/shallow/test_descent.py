@@ -5,8 +5,8 @@ import pytest
 
 from mclf_jax import metrics
 from mclf_jax.evaluation.aggregation import combine
-from mclf_jax.probe.embeddings import Rows
-from mclf_jax.probe.fit import fit
+from mclf_jax.shallow.embeddings import Rows
+from mclf_jax.shallow.fit import fit
 
 WINDOWS = 10
 

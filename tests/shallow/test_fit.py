@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from mclf_jax import metrics
-from mclf_jax.probe.classifiers import KINDS, Layers
-from mclf_jax.probe.embeddings import Embeddings, Rows, rows_of
-from mclf_jax.probe.fit import fit, in_own_unit
+from mclf_jax.shallow.classifiers import KINDS, Layers
+from mclf_jax.shallow.embeddings import Embeddings, Rows, rows_of
+from mclf_jax.shallow.fit import fit, in_own_unit
 
 LABELS = ("a", "b", "c")
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_matrix
 
-from mclf_jax.probe.graph.harmonic import harmonic_functions, solve
+from mclf_jax.shallow.graph.harmonic import harmonic_functions, solve
 from tests.probe.test_classifiers import moons, score, two_labels, windows
 
 

@@ -9,9 +9,9 @@ import numpy as np
 from mclf_jax.data.base.source import Info
 from mclf_jax.evaluation.evaluate import fields_of_report, metrics_of
 from mclf_jax.evaluation.result import Report
-from mclf_jax.probe.embeddings import Embeddings
 from mclf_jax.probe.result import ProbeResult
 from mclf_jax.run.experiment import Experiment
+from mclf_jax.shallow.embeddings import Embeddings
 
 Fits = Sequence[Mapping[str, Any]]
 

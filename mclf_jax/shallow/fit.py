@@ -21,11 +21,10 @@ from mclf_jax.evaluation.aggregation import LEARNT
 from mclf_jax.metrics import counted
 from mclf_jax.metrics.inputs import validate
 from mclf_jax.metrics.thresholds import best_f1_thresholds
-from mclf_jax.probe import classifiers
-from mclf_jax.probe.classifiers import TRANSDUCTIVE, Layers, Predict
-from mclf_jax.probe.embeddings import Rows
-from mclf_jax.probe.learnt import descent
-from mclf_jax.probe.learnt.descent import Learnt
+from mclf_jax.shallow import classifiers, descent
+from mclf_jax.shallow.classifiers import TRANSDUCTIVE, Layers, Predict
+from mclf_jax.shallow.descent import Learnt
+from mclf_jax.shallow.embeddings import Rows
 
 Learn = Callable[[str, np.ndarray, np.ndarray], classifiers.Candidates]
 

@@ -12,7 +12,7 @@ from scipy.sparse import csr_matrix, diags
 from scipy.sparse.csgraph import connected_components
 from scipy.sparse.linalg import cg
 
-from mclf_jax.probe.graph.ties import (
+from mclf_jax.shallow.graph.ties import (
     Candidates,
     Graph,
     check_task,

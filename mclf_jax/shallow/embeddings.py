@@ -1,4 +1,4 @@
-"""Embeddings of songs, computed once: later calls read them from the run directory."""
+"""Vectors of songs, computed once: later calls read them from the run directory."""
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from mclf_jax.common import files
+from mclf_jax.data.base import targets as target_lib
 from mclf_jax.data.base.source import Source
 from mclf_jax.evaluation.windows import average
 
@@ -90,6 +91,20 @@ class Encoder:
     name: str
     identity: dict[str, Any]
     encode: Callable[[np.ndarray, str], Embeddings]
+
+
+def keep_labelled(source: Source, songs: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
+    """Those of some songs of which a label is known, int [N], and targets, [N] or [N, K]."""
+    indices = labelled_songs(source, songs)
+    if not len(indices):
+        return indices, np.zeros((0, len(source.info.labels)), np.float32)
+    return indices, source.targets[indices]
+
+
+def labelled_songs(source: Source, songs: Sequence[int]) -> np.ndarray:
+    """Those of some songs of which a label is known, int [N]."""
+    indices = np.asarray(songs, np.int64)
+    return indices[target_lib.any_known(target_lib.take(source.targets, indices))]
 
 
 def rows_of(embeddings: Embeddings, songs: np.ndarray, targets: np.ndarray) -> Rows:

@@ -1,1 +1,0 @@
-"""Probes that are learnt by gradient descent, where scikit-learn has none."""
