@@ -4,7 +4,8 @@ mclf train --config folder:path=DIR --workdir runs/mine
 
 A recipe for small sets (tens to a few thousand songs): short training on many random windows,
 strong augmentation, averaged weights. Arguments: `window_s`, the length of a window, at most
-that of your clips; `steps` of 32 windows each, more for more songs. On two CPU cores:
+that of your clips; `steps` of 32 windows each, more for more songs; `beside=none`, no baseline
+beside it, where networks are compared. On two CPU cores:
 
     soundtracks (86 songs to train on)    path=DIR                 6 labels
     single notes (267)                    path=DIR,window_s=3      9 labels
@@ -28,7 +29,7 @@ DATA = ("folder", "prepared", "synthetic", *(name for name in data.READERS if na
 
 
 def get_config(arg: str | None = None) -> ConfigDict:
-    arg = parse_arg(arg, data=DATA, path="", window_s=5.0, steps=600)
+    arg = parse_arg(arg, data=DATA, path="", window_s=5.0, steps=600, beside=("mfcc", "none"))
     checks.window_s("window_s", arg.window_s)
     checks.whole("steps", arg.steps, lowest=1)
     config = base()
@@ -58,4 +59,6 @@ def get_config(arg: str | None = None) -> ConfigDict:
     config.optim.update({"grad_clip_norm": 1.0, "ema_decay": 0.98})
     config.train.update({"batch_size": 32, "num_steps": arg.steps})
     config.eval.every_steps = max(1, arg.steps // 5)
+    if arg.beside == "mfcc":
+        config.eval.baseline = "mfcc"
     return config

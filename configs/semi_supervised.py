@@ -38,7 +38,13 @@ def get_config(arg: str | None = None) -> ConfigDict:
         ratio=1,
     )
     config = _FOLDER.get_config(
-        format_arg(data=arg.data, path=arg.path, window_s=arg.window_s, steps=arg.steps)
+        format_arg(
+            data=arg.data,
+            path=arg.path,
+            window_s=arg.window_s,
+            steps=arg.steps,
+            beside="none",  # it would learn from labels alone
+        )
     )
     config.data.songs_per_label = arg.songs_per_label
     # A threshold of .95 is never reached by a network that learns to be 92 % sure.

@@ -66,7 +66,13 @@ def get_config(arg: str | None = None) -> ConfigDict:
         songs=("all", "unlabelled"),
     )
     folder = _FOLDER.get_config(
-        format_arg(data=arg.data, path=arg.path, window_s=arg.window_s or 3.0, steps=arg.steps)
+        format_arg(
+            data=arg.data,
+            path=arg.path,
+            window_s=arg.window_s or 3.0,
+            steps=arg.steps,
+            beside="none",  # which learns from labels
+        )
     )
     if arg.method in _VIEWS:
         config = folder

@@ -45,7 +45,7 @@ def _parsed(arg: str | None) -> ConfigDict:
 def get_config(arg: str | None = None) -> ConfigDict:
     arg = _parsed(arg)
     config = load_module(str(_FOLDER)).get_config(
-        format_arg(data=arg.data, path=arg.path, steps=arg.steps)
+        format_arg(data=arg.data, path=arg.path, steps=arg.steps, beside="none")
     )
     if arg.run:
         trained = read_config(Path(arg.run))

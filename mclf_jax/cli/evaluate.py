@@ -160,7 +160,9 @@ def _evaluate(arguments: argparse.Namespace) -> None:
         evaluate_along(arguments)
         return
     from mclf_jax.common import files
+    from mclf_jax.report.baseline import set_beside, tell
 
+    beside = None
     out = Path(arguments.out or Path(arguments.run) / "report")
     if arguments.data is None:
         if Path(arguments.run).is_file():
@@ -168,6 +170,7 @@ def _evaluate(arguments: argparse.Namespace) -> None:
         files.check_place("the report", out, kind="folder")
         report = _on_own_data(arguments)
         written = [report.save(out)]
+        beside = set_beside(Path(arguments.run), report)
     else:
         from mclf_jax.trial.page import report_folder, write_report
 
@@ -184,6 +187,8 @@ def _evaluate(arguments: argparse.Namespace) -> None:
         interval = report.intervals.get(name)
         text = f"  (95 %: {interval['low']:.4f} to {interval['high']:.4f})" if interval else ""
         print(f"{name:>22}  {value:.4f}{text}")
+    if beside:
+        print(tell(beside))
     if arguments.data is not None:
         labels, others = report.meta["labels"], report.meta["songs_of_other_labels"]
         print(f"over {labels['both']} labels that both have")

@@ -155,6 +155,7 @@ def base() -> ConfigDict:
     config.eval.num_windows = 16  # evenly spaced in a song
     config.eval.hop_s = placeholder(float)  # or a window every so many seconds
     config.eval.aggregation = "mean"  # of its windows: max, median, vote, noisy_or
+    config.eval.baseline = "none"  # "mfcc": an SVM on MFCCs of the same songs beside the network
 
     config.parallel = ConfigDict()
     config.parallel.params = "replicated"  # or "fsdp": large arrays split over the devices
@@ -265,6 +266,7 @@ CHECKS = {
     "eval.num_windows": _whole,
     "eval.hop_s": checks.positive,
     "eval.aggregation": _one_of("mean", "max", "median", "vote", "noisy_or"),
+    "eval.baseline": _one_of("none", "mfcc"),
     "parallel.params": _one_of("replicated", "fsdp"),
     "runtime.num_devices": _whole_or_0,
     "runtime.num_groups": _whole_or_0,

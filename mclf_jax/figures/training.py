@@ -1,6 +1,7 @@
 """Figures of a training run: losses and metrics against the optimiser step."""
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ def learning_curves(
     valid: Mapping[str, Sequence[float]],
     *,
     best_step: int | None = None,
+    baseline: Mapping[str, float] = MappingProxyType({}),
 ) -> Figure:
     """Losses, and validation metrics by the way they improve, against the step.
 
@@ -26,6 +28,7 @@ def learning_curves(
         train: "step" and "loss", of equal length.
         valid: "step" and any metrics that `mclf_jax.metrics.direction` knows, "loss" among them.
         best_step: where the kept checkpoint was made; marked in each panel.
+        baseline: {metric: value} of what the network is compared with, a dotted line.
     """
     groups: dict[str, list[str]] = {"loss": [], "validation score": [], "validation error": []}
     title_by_direction = {"max": "validation score", "min": "validation error"}
@@ -46,6 +49,9 @@ def learning_curves(
             axes.plot(
                 valid["step"], valid[name], color=color, marker=marker, markersize=3, label=label
             )
+            if name in baseline and title != "loss":
+                told = f"{title_of(name)}, MFCC and SVM"
+                axes.axhline(baseline[name], color=color, linestyle=(0, (1, 2)), label=told)
         if best_step is not None:
             axes.axvline(best_step, color=MUTED, linestyle=(0, (3, 2)), linewidth=1)
             axes.annotate(

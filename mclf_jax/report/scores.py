@@ -16,6 +16,7 @@ from mclf_jax.figures import scores as figures
 from mclf_jax.figures.training import learning_curves
 from mclf_jax.metrics import HEADLINES, HIERARCHICAL, NAMES
 from mclf_jax.report import groups, hierarchy, page
+from mclf_jax.report.baseline import set_beside
 from mclf_jax.report.confidence import confidence
 from mclf_jax.report.songs import mistakes
 from mclf_jax.report.songs.along import TaggramOf, along
@@ -26,6 +27,8 @@ PictureOf = Callable[[str], Figure]
 SoundOf = Callable[[str], str]  # a FLAC file in base64
 
 NUM_MISTAKES = 10
+BASELINE = "baseline.json"
+"""The network beside MFCCs and an SVM: {split: as `baseline.set_beside` has it}."""
 GROUPS = "groups.json"
 """Who fails, beside the page: {split: as `groups.score_groups` has it}."""
 MAX_MATRIX = 60  # a larger confusion matrix cannot be read; the commonest errors can
@@ -40,7 +43,8 @@ def write_scores_page(
     taggram_of: TaggramOf | None = None,
     folder: str = "report",
 ) -> Path:
-    """Write `report/index.html` and `report/groups.json` of a run; returns the path of the page.
+    """Write `report/index.html` of a run, and what it shows as `groups.json` and, of a run that has
+    one, `baseline.json`; returns the path of the page.
 
     Reads `metrics.jsonl` (learning curves) and `config.json` there, where they exist. A folder
     without the latter is no run but of a probe or of other data, and the page tells of neither.
@@ -67,11 +71,15 @@ def write_scores_page(
             **_split(each, f"r{i}", picture_of, sound_of),
             "confidence": confidence(each, _calibration(run_dir, each)),
             "along": along(each, taggram_of=None if i else taggram_of),
+            "baseline": set_beside(run_dir, each),
         }
         for i, each in enumerate(reports)
     ]
     where.mkdir(exist_ok=True)
     files.write_json(where / GROUPS, {each["report"].split: each["groups"] for each in splits})
+    beside = {each["report"].split: each["baseline"] for each in splits if each["baseline"]}
+    if beside:
+        files.write_json(where / BASELINE, beside)
     return page.write(
         where / "index.html",
         "scores",
@@ -103,7 +111,12 @@ def _training(report: Report, records: Mapping[str, Mapping]) -> dict[str, Any]:
     facts |= page.spending(train)
     step, curves = report.meta.get("step"), None
     if train.get("loss") or len(valid) > 1:
-        curves = learning_curves(train, valid, best_step=step)
+        lead = {
+            name: of[0]
+            for name, of in records.get("baseline", {}).items()
+            if name in HEADLINES[report.task][:1]
+        }
+        curves = learning_curves(train, valid, best_step=step, baseline=lead)
     title = "Model and data" if other else "Training"
     told = other.get("told", ())
     return {"title": title, "facts": facts, "curves": curves, "step": step, "told": told}
