@@ -36,7 +36,13 @@ def get_config(arg: str | None = None) -> ConfigDict:
         steps=1000,
     )
     config = _FOLDER.get_config(
-        format_arg(data=arg.data, path=arg.path, window_s=arg.window_s, steps=arg.steps)
+        format_arg(
+            data=arg.data,
+            path=arg.path,
+            window_s=arg.window_s,
+            steps=arg.steps,
+            beside="none",  # which learns from labels
+        )
     )
     config.data.target = "embedding"
     config.data.target_args = ConfigDict({"path": arg.embeddings, "num_clusters": arg.clusters})

@@ -3,9 +3,11 @@
 mclf train --config folder:path=DIR --workdir runs/mine
 
 A recipe for small sets (tens to a few thousand songs): short training on many random windows,
-strong augmentation, averaged weights. Arguments: `window_s`, the length of a window, at most
-that of your clips; `steps` of 32 windows each, more for more songs; `beside=none`, no baseline
-beside it, where networks are compared. On two CPU cores:
+strong augmentation, averaged weights, and a second opinion: support vectors on MFCC statistics,
+fitted on the same songs, whose scores are averaged with the network's, in everything that the run
+is used for. Arguments: `window_s`, the length of a window, at most that of your clips; `steps` of
+32 windows each, more for more songs; `beside=none`, the network alone, with no second opinion and
+no baseline beside it, where networks are compared. On two CPU cores:
 
     soundtracks (86 songs to train on)    path=DIR                 6 labels
     single notes (267)                    path=DIR,window_s=3      9 labels
@@ -60,5 +62,6 @@ def get_config(arg: str | None = None) -> ConfigDict:
     config.train.update({"batch_size": 32, "num_steps": arg.steps})
     config.eval.every_steps = max(1, arg.steps // 5)
     if arg.beside == "mfcc":
+        config.model.args.second_opinion = 512
         config.eval.baseline = "mfcc"
     return config

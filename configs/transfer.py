@@ -50,6 +50,8 @@ def get_config(arg: str | None = None) -> ConfigDict:
     if arg.run:
         trained = read_config(Path(arg.run))
         config.features, config.model = trained.features, trained.model
+        if "second_opinion" in config.model.args:
+            config.model.args.second_opinion = 0  # ways of transfer are compared, not it
         config.augment.update(_fitting(features_of(config)))
     config.train.batch_size = 16
     config.update_from_flattened_dict(_changes(arg.how.split("+")[0], arg))

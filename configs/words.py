@@ -36,7 +36,13 @@ def get_config(arg: str | None = None) -> ConfigDict:
         steps=600,
     )
     config = _FOLDER.get_config(
-        format_arg(data=arg.data, path=arg.path, window_s=arg.window_s, steps=arg.steps)
+        format_arg(
+            data=arg.data,
+            path=arg.path,
+            window_s=arg.window_s,
+            steps=arg.steps,
+            beside="none",  # which learns from labels
+        )
     )
     encoder_args = config.model.args.to_dict() | {"dropout_rate": 0.2}
     config.model.args = ConfigDict({"encoder": config.model.name, "encoder_args": encoder_args})

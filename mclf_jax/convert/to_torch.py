@@ -1,5 +1,6 @@
 """Weights out: Linen variables become a state_dict that the published PyTorch classes load."""
 
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,6 +16,7 @@ from mclf_jax.audio.features import (
 )
 from mclf_jax.convert.keys import torch_key, turn
 from mclf_jax.models import Model
+from mclf_jax.models.layers.opinion import COLLECTION
 
 # What the published classes call torchaudio's front end, which has its constants in checkpoints.
 _FRONT_ENDS = {
@@ -35,10 +37,18 @@ def to_torch(model: Model, variables: Mapping[str, Any]) -> dict[str, np.ndarray
 
     Returns:
         key -> array: the weights in their own precision, the constants of the published front
-        end in float32, and a `num_batches_tracked` of 0 for every batch norm.
+        end in float32, and a `num_batches_tracked` of 0 for every batch norm. A second opinion
+        (`models.layers.opinion`) is left out, with a warning.
     """
     arrays = {} if model.name in _WITHOUT_CONSTANTS else _constants(model.name, model.features)
-    for parts, leaf in jax.tree_util.tree_leaves_with_path(dict(variables)):
+    if COLLECTION in variables:
+        warnings.warn(
+            "the second opinion of the network is left out: the published classes have none, and "
+            "say what the network says alone",
+            stacklevel=2,
+        )
+    kept = {name: tree for name, tree in variables.items() if name != COLLECTION}
+    for parts, leaf in jax.tree_util.tree_leaves_with_path(kept):
         path = tuple(part.key for part in parts)
         key = torch_key(path)
         arrays[key] = np.asarray(turn(path, np.asarray(leaf)), order="C")

@@ -45,6 +45,7 @@ from mclf_jax.run.state import TrainState
 from mclf_jax.run.weights import reload_variables
 from mclf_jax.run.writers import open_writers
 from mclf_jax.shallow.baseline import NAME, fit_baseline, is_wanted
+from mclf_jax.shallow.opinion import fit_opinion, has_opinion, install
 from mclf_jax.train import setup
 from mclf_jax.train.progress import Progress, TrainingError, judge, score_of
 from mclf_jax.train.setup import Training
@@ -130,6 +131,7 @@ def _train_in(
             return _outcome(start.progress, start.step)
         with _logbook(run, start, workdir, callbacks) as logbook:
             baseline = _baseline(run, start, workdir=workdir, logbook=logbook)
+            start = _with_opinion(run, start, logbook=logbook)
             outcome = _train(
                 run,
                 start,
@@ -367,6 +369,17 @@ def _baseline(run: Training, start: Start, *, workdir: Path, logbook: Logbook) -
             f"{report.meta['seconds']} s: valid {name} {value:.4f}"
         )
     return values
+
+
+def _with_opinion(run: Training, start: Start, *, logbook: Logbook) -> Start:
+    """A start whose network has its second opinion, if it has room for one."""
+    if start.step or not has_opinion(run.parts, run.objective):
+        return start
+    fitted = fit_opinion(run.parts)
+    used = int(np.abs(fitted["weights"]).any(axis=1).sum())
+    logbook.say(f"second opinion: support vectors of {used} windows, averaged with the network")
+    state = install(start.state, fitted, shardings=start.shardings)
+    return dataclasses.replace(start, state=state)
 
 
 def _than(values: dict[str, float], baseline: dict[str, float]) -> str:

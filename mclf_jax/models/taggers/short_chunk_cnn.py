@@ -11,6 +11,7 @@ from mclf_jax.common import checks
 from mclf_jax.models.backs.pooling import Pooling
 from mclf_jax.models.fronts.log_mel import LogMelConv
 from mclf_jax.models.layers.blocks import Network, dropout, outputs
+from mclf_jax.models.layers.opinion import SecondOpinion
 from mclf_jax.models.layers.parts import joined
 
 FEATURES = LogMel(sample_rate_hz=16000, n_fft=512, hop_length=256, n_mels=128)
@@ -27,16 +28,21 @@ class ShortChunkCNN(Network):
             leave are kept apart as channels of the dense layer.
         pooling: over time, "max" as published or "mean_max", both side by side.
         dropout_rate: before the last layer.
+        second_opinion: 0 as published; else so many windows of training that support vectors on
+            MFCC statistics may compare with, whose logits are averaged with the network's
+            outside of training. See `layers.opinion`; embeddings are of the network alone.
     """
 
     n_channels: int = 128
     num_blocks: int = 7
     pooling: str = "max"
     dropout_rate: float = 0.5
+    second_opinion: int = 0
 
     @nn.compact
     def __call__(self, x, *, train: bool):
         """[B, F, M] -> {"logits": [B, K], "embedding": [B, 4 * n_channels]}."""
+        heard = x
         multipliers = (1, 1, 2, 2, 2, 2, 4)
         checks.within("model.args.num_blocks", self.num_blocks, 1, len(multipliers))
         checks.choice("model.args.pooling", self.pooling, ("max", "mean_max"))
@@ -46,4 +52,8 @@ class ShortChunkCNN(Network):
         )
         x = joined(self, front)(x, train=train)
         x = joined(self, Pooling(self.pooling, 4 * self.n_channels))(x, train=train)
-        return outputs(dropout(x, self.dropout_rate, train=train), self.num_labels, name="dense2")
+        made = outputs(dropout(x, self.dropout_rate, train=train), self.num_labels, name="dense2")
+        if self.second_opinion:
+            opinion = SecondOpinion(self.second_opinion, name="second_opinion")
+            made["logits"] = opinion(heard, made["logits"], train=train)
+        return made

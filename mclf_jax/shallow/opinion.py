@@ -1,0 +1,138 @@
+"""Fits the second opinion of a network (`models.layers.opinion`) on the songs that it trains on."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from mclf_jax.data import pipeline
+from mclf_jax.evaluation.windows import song_windows
+from mclf_jax.models.layers.opinion import COLLECTION, empty, window_statistics
+from mclf_jax.objectives import Objective
+from mclf_jax.objectives.supervised import tree_of_run
+from mclf_jax.run.experiment import Experiment
+from mclf_jax.run.state import TrainState
+from mclf_jax.shallow.embeddings import Embeddings, keep_labelled, rows_of
+
+PLACE = "second_opinion"
+"""The argument of networks that have one, and its name among their variables."""
+STRENGTH = 10.0
+SHARE = 0.5
+STEEPNESS = 3.0
+"""Logits of a margin of 1. It, the share and the strength were chosen on training songs alone."""
+
+PyTree = Any
+
+
+def has_opinion(parts: Experiment, objective: Objective) -> bool:
+    """Whether the network has room for one, and learns labels each for itself."""
+    return (
+        getattr(parts.model.module, PLACE, 0) > 0
+        and objective.traits.predicts_labels
+        and objective.evaluate is None
+        and not tree_of_run(parts.config, parts.source.info)
+    )
+
+
+def fit_opinion(parts: Experiment) -> dict[str, np.ndarray]:
+    """The variables of a second opinion, float32: an SVM of each label, one against all others.
+
+    A margin m becomes the logit `STEEPNESS` m, and shares are equal. A Gaussian kernel of 1/D,
+    C = 10: nothing is chosen on valid songs, of which there may be three.
+
+    Args:
+        parts: data, features and windows (`eval`) of the run; its network has the argument
+            `PLACE`.
+
+    Raises:
+        ValueError: no song with a label could be read.
+    """
+    from sklearn.preprocessing import StandardScaler
+
+    songs, targets = keep_labelled(parts.source, parts.train_indices)
+    rows = rows_of(_statistics(parts, songs), songs, targets)
+    if not len(rows.songs):
+        raise ValueError("no song of train that has a label could be read")
+    count = getattr(parts.model.module, PLACE)
+    rows = rows.draw_songs(count, seed=0).thin(count)
+    info = parts.source.info
+    made = empty(rows.vectors.shape[1], num_labels=len(info.labels), num_references=count)
+    scaler = StandardScaler().fit(rows.vectors)
+    x = np.asarray(scaler.transform(rows.vectors))
+    made["mean"][:], made["scale"][:] = scaler.mean_, scaler.scale_
+    made["references"][: len(x)] = x
+    if info.task == "single_label":
+        y = np.eye(len(info.labels))[rows.targets[rows.position]]
+    else:
+        y = rows.targets[rows.position]
+    steepness = 1.0 if info.task == "regression" else STEEPNESS
+    for label, column in enumerate(y.T):
+        known = np.flatnonzero(~np.isnan(column))
+        weights, bias = _machine(info.task, x[known], column[known])
+        made["weights"][known, label] = (1 - SHARE) * steepness * weights
+        made["bias"][label] = (1 - SHARE) * steepness * bias
+    made["share"] = np.float32(SHARE)
+    return made
+
+
+def install(state: TrainState, fitted: dict[str, np.ndarray], *, shardings: Any) -> TrainState:
+    """The state with a fitted opinion, also in its moving average.
+
+    Args:
+        state: of a network with the argument `PLACE`.
+        fitted: of `fit_opinion`.
+        shardings: of the state, or a tree like it.
+    """
+
+    def placed(model: PyTree, like: PyTree) -> PyTree:
+        # Copies, because a step donates its state and a buffer can be donated only once.
+        copy = jax.jit(lambda tree: jax.tree.map(jnp.copy, tree), out_shardings=like[COLLECTION])
+        return {**model, COLLECTION: copy({PLACE: fitted})}
+
+    def replaced(tree: PyTree, like: PyTree) -> PyTree:
+        return {**tree, "model": placed(tree["model"], like["model"])}
+
+    ema = state.ema
+    if ema:
+        ema = {**ema, "model_state": replaced(ema["model_state"], shardings.ema["model_state"])}
+    return state.replace(model_state=replaced(state.model_state, shardings.model_state), ema=ema)
+
+
+def _machine(task: str, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, float]:
+    """Weights [N] of the windows, and a bias; where there is nothing to learn, the bias alone."""
+    from sklearn.svm import SVC, SVR
+
+    weights = np.zeros(len(y))
+    if len(np.unique(y)) < 2:
+        constant = float(y[0]) if len(y) else 0.0
+        return weights, constant if task == "regression" or not len(y) else 2 * constant - 1
+    how = {"C": STRENGTH, "gamma": 1 / x.shape[1]}
+    if task == "regression":
+        mean, scale = y.mean(), y.std()
+        machine = SVR(**how).fit(x, (y - mean) / scale)
+    else:
+        mean, scale = 0.0, 1.0
+        machine = SVC(**how).fit(x, y)
+    weights[machine.support_] = scale * machine.dual_coef_[0]
+    return weights, float(scale * machine.intercept_[0] + mean)
+
+
+def _statistics(parts: Experiment, songs: np.ndarray) -> Embeddings:
+    """Of the windows of songs that evaluation would hear."""
+    batches = pipeline.evaluation_batches(
+        parts.source,
+        song_windows(parts, songs),
+        inputs=parts.inputs,
+        batch_size=parts.config.eval.batch_size,
+    )
+    index, vectors = [], []
+    for batch in parts.iterate(batches):
+        if "features" not in batch:
+            batch["features"] = parts.model.features(np.asarray(batch["audio"]))
+        good = batch["valid"] > 0
+        index.append(batch["index"][good])
+        vectors.append(window_statistics(np.asarray(batch["features"])[good]))
+    found, of = np.concatenate(vectors), np.concatenate(index)
+    order = np.argsort(of, kind="stable")
+    return Embeddings(of[order].astype(np.int64), found[order])
