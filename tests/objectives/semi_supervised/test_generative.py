@@ -66,6 +66,10 @@ def test_of_spectrograms_means_over_stretches_are_generated():
     found = np.asarray(summary(x, 4))
     np.testing.assert_array_equal(found[1], x[1, :8].reshape(4, 2, 3).mean(axis=1).reshape(-1))
     assert summary(x, 100).shape == (2, 27)
+
+
+@pytest.mark.slow
+def test_all_three_networks_learn_from_spectrograms():
     objective = made(generative, small_model(), **SMALL | {"num_frames": 2})
     initial, batch = jax.jit(objective.init)(KEY), batch_of(4)
     _, (state, _), grads = _flat(gradients(objective, initial, batch, num_devices=1))

@@ -23,6 +23,7 @@ TINY = {
     "eval.num_windows": 1,
 }
 ENCODER = {"conv_channels": 2, "attention_dim": 8, "num_heads": 2, "kernel_size": 3}
+ENCODER |= {"num_layers": 1}
 
 
 @pytest.fixture(scope="module")
@@ -51,10 +52,10 @@ def variables_of(run):
 @pytest.mark.slow
 def test_muq_and_its_iteration(songs, tmp_path):
     books = {"model.args.num_stages": 2, "model.args.num_codes": 4}
-    sizes = {f"model.args.{name}": value for name, value in (ENCODER | {"num_layers": 2}).items()}
+    sizes = {f"model.args.{name}": value for name, value in ENCODER.items()}
     first = train(songs, tmp_path / "rvq", "rvq", **books)
     muq = train(songs, tmp_path / "muq", "muq", teacher=first, **sizes)
-    within = {f"model.args.encoder.{k}": v for k, v in (ENCODER | {"num_layers": 1}).items()}
+    within = {f"model.args.encoder.{k}": v for k, v in ENCODER.items()}
     second = train(songs, tmp_path / "rvq_2", "rvq", teacher=muq, **books, **within)
     model, variables = variables_of(second)
     _, earlier = variables_of(muq)
