@@ -71,6 +71,7 @@ def _data(run: Training) -> str:
         _label_counts(parts),
         f"window: {model.window_s:.2f} s = {model.window_samples} samples "
         f"at {info.sample_rate_hz} Hz -> {model.features.kind} {list(model.input_shape)}",
+        _lengths(parts),
         *info.notes,
     ]
     if (more := run.unlabelled) is not None:
@@ -96,6 +97,19 @@ def _label_counts(parts: Experiment) -> str:
         texts = [f"{count}/{of}" for count, of in zip(found, observed, strict=True)]
     counts = [f"{info.labels[k]} {texts[k]}" for k in np.argsort(-found, kind="stable")]
     return f"{what}, in train: " + textwrap.shorten(", ".join(counts), 400, placeholder=" ...")
+
+
+def _lengths(parts: Experiment, most: int = 1000) -> str:
+    """How long songs are, beside the window; of very many, of some."""
+    source, model = parts.source, parts.model
+    some = np.unique(np.linspace(0, len(source) - 1, min(len(source), most)).astype(int))
+    samples = np.array([source.num_samples(int(index)) for index in some])
+    low, median, high = np.quantile(samples / source.info.sample_rate_hz, (0.05, 0.5, 0.95))
+    text = f"length of songs: median {median:.3g} s, nine of ten {low:.3g} to {high:.3g} s"
+    if (short := (samples < model.window_samples).mean()) > 0:
+        how = {"tile": "repeated", "pad": "filled up with silence"}[parts.config.data.short]
+        text += f"; {short:.0%} are shorter than the window, and {how} (model.window_s, data.short)"
+    return text
 
 
 def _augmentation(parts: Experiment) -> str:
