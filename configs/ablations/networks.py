@@ -52,7 +52,6 @@ _SMALL: dict[str, dict[str, Any]] = {
         "kernel_size": 15,
     },
     "mobilenet": {"hidden_size": 256},
-    "rvq": {},
 }
 _DATA = ("synthetic", *published.PUBLISHED, "folder")
 
