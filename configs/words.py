@@ -51,6 +51,8 @@ def get_config(arg: str | None = None) -> ConfigDict:
     config.objective.name = "clap"
     config.objective.label_smoothing = 0.0
     config.objective.args = ConfigDict({"words": tuple(arg.words.split("+"))})
+    # Songs with a caption need no label.
+    config.data.train_splits = ("train", "unlabelled")
     config.train.batch_size = 64
     config.eval.batch_size = 64
     return config
