@@ -65,7 +65,7 @@ def test_words_become_the_last_layer(model, variables, task, scale):
     words = ("slow piano", "sad", "drums")
     asking, found = two_towers.with_words(model, variables, words, task=task)
     assert asking.module.num_labels == 3
-    outputs = asking.apply(found, WAVES)
+    outputs = jax.jit(asking.apply)(found, WAVES)
     vectors = jnp.asarray(vectors_of(words, size=32))
     said = np.asarray(model.module.apply(variables, vectors, method="say"))
     np.testing.assert_allclose(np.linalg.norm(said, axis=1), 1, rtol=1e-5)
