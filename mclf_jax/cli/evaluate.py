@@ -112,6 +112,7 @@ def add_commands(commands: Any) -> None:
         examples=(
             "mclf probe runs/clmr",
             "mclf probe runs/clmr --data gtzan --from DIR --kind linear knn --fraction .1 1",
+            "mclf probe runs/clmr --kind svm --songs 1 3 10 --folds 5 --seeds 3",
             "mclf probe runs/clmr --layer mix --kind mlp attention",
         ),
         goes_on="yes",
@@ -129,6 +130,9 @@ def add_commands(commands: Any) -> None:
     )
     probe.add_argument(
         "--fraction", nargs="+", type=float, default=(1.0,), help="of the training labels: .01 .1 1"
+    )
+    probe.add_argument(
+        "--songs", nargs="+", type=int, default=(), help="also of each label so many songs: 1 3 10"
     )
     probe.add_argument("--seeds", type=int, default=1, help="repetitions")
     probe.add_argument("--folds", type=int, default=0, help="cross-validate by group")
@@ -356,6 +360,7 @@ def _probe(arguments: argparse.Namespace) -> None:
         arguments=data_arguments,
         kinds=arguments.kind,
         fractions=arguments.fraction,
+        songs_per_label=arguments.songs,
         seeds=range(arguments.seeds),
         num_folds=arguments.folds,
         baselines=arguments.baseline,

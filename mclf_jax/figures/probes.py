@@ -1,11 +1,10 @@
-"""Scores of probes over the fraction of labels, a line for each encoder and probe."""
+"""Scores of probes over the amount of labels, a line for each encoder and probe."""
 
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from mclf_jax import metrics
 from mclf_jax.figures.layout import label_rows, note_below, panels, single
@@ -18,7 +17,7 @@ _LOOK = ("-", "P")
 
 @styled
 def plot_probes(rows: Sequence[Mapping[str, Any]], *, metric: str, title: str) -> Figure:
-    """The picture of a result; with one fraction alone, a point for each encoder and probe.
+    """The picture of a result; with one amount of labels alone, a point for each encoder and probe.
 
     Bars are the 95 % intervals of the table: over seeds and folds or, of a single fit, over songs.
 
@@ -29,7 +28,7 @@ def plot_probes(rows: Sequence[Mapping[str, Any]], *, metric: str, title: str) -
     """
     rows = [row for row in rows if not math.isnan(row["mean"])]
     figure, axes = single(6.4, 4.2)
-    if len({row["fraction"] for row in rows}) > 1:
+    if len({row["labels"] for row in rows}) > 1:
         _lines(axes, rows)
         axes.set(ylabel=title_of(metric), ylim=_within_range(axes.get_ylim(), metric))
         figure.legend(loc="outside lower center", ncols=2)
@@ -45,14 +44,16 @@ def _lines(axes, rows: list[Mapping[str, Any]]) -> None:
     curves: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
     for row in rows:
         curves.setdefault((row["encoder"], row["kind"]), []).append(row)
-    fractions = sorted({row["fraction"] for row in rows})
+    # Evenly, since a few of each label, and shares of all, grow by about the same factor.
+    order = sorted(rows, key=lambda row: (row["num_train"], row["fraction"]))
+    places = {name: x for x, name in enumerate(dict.fromkeys(row["labels"] for row in order))}
     for number, ((encoder, kind), points) in enumerate(curves.items()):
-        points.sort(key=lambda row: row["fraction"])
+        points.sort(key=lambda row: places[row["labels"]])
         line, marker = _LOOKS.get(kind, _LOOK)
-        # Side by side, so that bars of one fraction can be told apart.
-        shift = 1.2 ** ((number + 0.5) / len(curves) - 0.5)
+        # Side by side, so that bars of one amount can be told apart.
+        shift = 0.3 * ((number + 0.5) / len(curves) - 0.5)
         axes.errorbar(
-            [row["fraction"] * shift for row in points],
+            [places[row["labels"]] + shift for row in points],
             [row["mean"] for row in points],
             yerr=[list(side) for side in zip(*map(_bar, points), strict=True)],
             color=_COLOURS.get(encoder, PALETTE[3]),
@@ -62,10 +63,7 @@ def _lines(axes, rows: list[Mapping[str, Any]]) -> None:
             elinewidth=0.8,
             label=points[0]["name"],
         )
-    axes.set_xscale("log")
-    axes.xaxis.set_major_locator(FixedLocator(fractions))
-    axes.xaxis.set_minor_locator(NullLocator())
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{100 * x:g} %"))
+    axes.set_xticks(list(places.values()), list(places))
     axes.set(xlabel="labels used in training")
 
 

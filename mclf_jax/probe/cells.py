@@ -9,7 +9,7 @@ from mclf_jax.data.base import targets as target_lib
 from mclf_jax.data.base.source import Source
 from mclf_jax.data.catalogue.items import SPLITS, UNLABELLED
 from mclf_jax.data.views.apply import apply
-from mclf_jax.data.views.hidden import with_label_fraction
+from mclf_jax.data.views.hidden import with_few_labels, with_label_fraction
 from mclf_jax.shallow.embeddings import keep_labelled, labelled_songs
 
 
@@ -19,13 +19,20 @@ class Cell:
 
     Attributes:
         source: in whose split "train" are the songs of which the labels may be used.
-        seed, fold, fraction: which they are.
+        seed, fold, fraction, songs_per_label: which they are; with `songs_per_label` so many songs
+            of each label, where the fraction is 1, and all of the fraction with 0.
     """
 
     source: Source
     seed: int
     fold: int
     fraction: float
+    songs_per_label: int = 0
+
+    @property
+    def amount(self) -> tuple[int, float]:
+        """As of a `result.Record`."""
+        return self.songs_per_label, self.fraction
 
     def split(self, name: str) -> tuple[np.ndarray, np.ndarray]:
         """See `keep_labelled`."""
@@ -37,12 +44,21 @@ class Cell:
 
 
 def deal_cells(
-    source: Source, *, seeds: Sequence[int], num_folds: int, fractions: Sequence[float]
+    source: Source,
+    *,
+    seeds: Sequence[int],
+    num_folds: int,
+    fractions: Sequence[float],
+    songs_per_label: Sequence[int] = (),
 ) -> Iterator[Cell]:
-    """Every combination; the songs of a fraction are among those of the next larger one."""
+    """Every combination; the songs of a fraction are among those of the next larger one, and so
+    are those of a number of songs."""
     for seed in seeds:
         for fold in range(num_folds or 1):
             dealt = apply(source, num_folds=num_folds, fold=fold, fold_seed=seed)
+            for count in sorted(songs_per_label):
+                used = with_few_labels(dealt, songs_per_label=count, seed=seed)
+                yield Cell(used, seed, fold, 1.0, count)
             for fraction in sorted(fractions):
                 used = with_label_fraction(dealt, fraction=fraction, seed=seed)
                 yield Cell(used, seed, fold, fraction)

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from mclf_jax import metrics
 from mclf_jax.metrics.interval import mean_interval
-from mclf_jax.probe.result import END_TO_END, ProbeResult
+from mclf_jax.probe.result import END_TO_END, ProbeResult, amount_of
 from mclf_jax.probe.show import interval_cell, markdown_table
 
 
@@ -13,6 +13,7 @@ def compare(
     *,
     kinds: Sequence[str] = ("linear",),
     fraction: float = 1.0,
+    songs_per_label: int = 0,
     metric: str | None = None,
 ) -> str:
     """One Markdown table of many runs, a section for each data set.
@@ -24,7 +25,7 @@ def compare(
     Args:
         results: method, as it is to be called, to the results of its runs, on any data sets.
         kinds: of probes to show.
-        fraction: of labels.
+        fraction, songs_per_label: of labels.
         metric: the headline of the task when not given.
 
     Raises:
@@ -41,7 +42,7 @@ def compare(
             for method, found in results.items()
             if (of_data := [r for r in found if (r.data, r.fingerprint) == (name, fingerprint)])
         }
-        rows = _rows(name, chosen, kinds=kinds, fraction=fraction, metric=metric)
+        rows = _rows(name, chosen, kinds=kinds, amount=(songs_per_label, fraction), metric=metric)
         sections.append(f"**{name}**\n\n{markdown_table(rows[0], rows[1:])}")
     return "\n\n".join(sections) + "\n"
 
@@ -51,7 +52,7 @@ def _rows(
     results: Mapping[str, Sequence[ProbeResult]],
     *,
     kinds: Sequence[str],
-    fraction: float,
+    amount: tuple[int, float],
     metric: str | None,
 ) -> list[list[str]]:
     """Cells of a section, the head first."""
@@ -66,12 +67,12 @@ def _rows(
     ]
     rows = [["method", "probe", "runs", metric, "untrained", "over untrained"]]
     for name, encoder, kind, found in wanted:
-        scores = _scores(found, encoder, kind, fraction, metric)
+        scores = _scores(found, encoder, kind, amount, metric)
         if not scores:
             continue
         below = {}
         if encoder == "trained":
-            below = _scores(found, "untrained", kind, fraction, metric)
+            below = _scores(found, "untrained", kind, amount, metric)
         gains = [scores[key] - below[key] for key in scores if key in below]
         means = [
             _mean(scores.values(), num_folds=num_folds),
@@ -81,7 +82,7 @@ def _rows(
         rows.append([name, kind, str(len({run for run, *_ in scores})), *means])
     if len(rows) == 1:
         raise ValueError(
-            f"the results on {data} have no probe of {', '.join(kinds)} at fraction {fraction:g}"
+            f"the results on {data} have no probe of {', '.join(kinds)} with {amount_of(*amount)}"
         )
     return rows
 
@@ -91,14 +92,14 @@ def _mean(values: Iterable[float], *, num_folds: int, sign: str = "") -> str:
     return interval_cell(mean_interval(values, num_folds=num_folds), sign=sign) if values else ""
 
 
-def _scores(results, encoder, kind, fraction, metric) -> dict[tuple, float]:
+def _scores(results, encoder, kind, amount, metric) -> dict[tuple, float]:
     """{(run, seed, fold): score}; a baseline that knows no run counts once."""
     shared = encoder in ("mfcc", "scratch")
     return {
         ("" if shared else result.run, record.seed, record.fold): record.values[metric]
         for result in results
         for record in result.records
-        if (record.encoder, record.kind, record.fraction) == (encoder, kind, fraction)
+        if (record.encoder, record.kind, record.amount) == (encoder, kind, amount)
     }
 
 

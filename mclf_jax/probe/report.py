@@ -72,6 +72,7 @@ def _report(
         "probe": record.kind,
         "setting": dict(record.setting) if len(fits) == 1 else {},
         "fraction_of_labels": record.fraction,
+        "songs_per_label": record.songs_per_label,
         "folds": result.num_folds,
         "seed": record.seed,
         "train_songs": record.num_train,

@@ -25,12 +25,13 @@ class Record:
     Attributes:
         encoder: "trained", "untrained", "mfcc", "scratch".
         kind: of `fit.KINDS`, or `END_TO_END`.
-        fraction: of the labels of train that were used.
+        fraction: of the labels of train that were used; 1 with `songs_per_label`.
         seed, fold: of the fit; fold 0 where there are no folds.
         num_train, num_test: songs.
         values: song-level metrics of the test songs by name, as of `metrics.compute`.
         intervals: of the headlines, 95 % over songs, {"low", "high"}.
         setting: what the valid split chose.
+        songs_per_label: of each label so many songs were used, in place of a fraction; 0: not.
     """
 
     encoder: str
@@ -43,6 +44,17 @@ class Record:
     values: Mapping[str, float]
     intervals: Mapping[str, Mapping[str, float]]
     setting: Mapping[str, Any]
+    songs_per_label: int = 0
+
+    @property
+    def amount(self) -> tuple[int, float]:
+        """How many labels were used, (songs of each, fraction): the same for what is compared."""
+        return self.songs_per_label, self.fraction
+
+
+def amount_of(songs_per_label: int, fraction: float) -> str:
+    """How many labels were used, for people: "3 a label", or "10 %"."""
+    return f"{songs_per_label} a label" if songs_per_label else f"{100 * fraction:g} %"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,19 +92,20 @@ class ProbeResult:
     @property
     def heads(self) -> dict[str, Path]:
         """{kind: file} of the probes that were kept to be used, see `export.heads`."""
-        kinds = {r.kind for r in self.records if r.encoder == "trained" and r.fraction == 1}
+        kinds = {r.kind for r in self.records if r.encoder == "trained" and r.amount == (0, 1)}
         folder = self.directory / "heads" if self.directory else None
         there = {kind: folder / f"{kind}{SUFFIX}" for kind in KINDS if folder}
         return {kind: path for kind, path in there.items() if kind in kinds and path.is_file()}
 
     def summary(self, metric: str | None = None) -> list[dict[str, Any]]:
-        """A row for each encoder, kind and fraction.
+        """A row for each encoder, kind and amount of labels.
 
         Args:
             metric: of `metrics.names_of`; the headline of the task when not given.
 
         Returns:
-            Dicts of "encoder", "kind", "fraction", "mean", "half_width" (95 %, over seeds and
+            Dicts of "encoder", "kind", "fraction", "labels" (that, or how many of each, for
+            people), "num_train" (mean), "mean", "half_width" (95 %, over seeds and
             folds, see `interval`; NaN for one fit), "count" of fits, "low" and "high" (95 % over
             songs, means over the fits; NaN but for headlines), and "over_untrained": the mean and
             half-width of the difference, or None.
@@ -100,13 +113,15 @@ class ProbeResult:
         metric = metric or metrics.HEADLINES[self.task][0]
         rows: dict[tuple, list[Record]] = {}
         for record in self.records:
-            rows.setdefault((record.encoder, record.kind, record.fraction), []).append(record)
+            rows.setdefault((record.encoder, record.kind, record.amount), []).append(record)
         return [
             {"encoder": encoder, "kind": kind, "fraction": fraction}
+            | {"labels": amount_of(songs, fraction)}
+            | {"num_train": sum(r.num_train for r in members) / len(members)}
             | mean_interval([r.values[metric] for r in members], num_folds=self.num_folds)
             | {side: _mean_bound(members, metric, side) for side in ("low", "high")}
             | {"over_untrained": self._over_untrained(members, metric)}
-            for (encoder, kind, fraction), members in rows.items()
+            for (encoder, kind, (songs, fraction)), members in rows.items()
         ]
 
     def _over_untrained(self, members: Sequence[Record], metric: str) -> dict[str, float] | None:
@@ -114,11 +129,11 @@ class ProbeResult:
         if members[0].encoder != "trained":
             return None
         untrained = {
-            (r.kind, r.fraction, r.seed, r.fold): r.values[metric]
+            (r.kind, r.amount, r.seed, r.fold): r.values[metric]
             for r in self.records
             if r.encoder == "untrained"
         }
-        keys = [(r.kind, r.fraction, r.seed, r.fold) for r in members]
+        keys = [(r.kind, r.amount, r.seed, r.fold) for r in members]
         if not all(key in untrained for key in keys):
             return None
         pairs = zip(members, keys, strict=True)
@@ -191,7 +206,8 @@ def load_result(directory: str | Path) -> ProbeResult:
 def _csv(result: ProbeResult) -> str:
     buffer = io.StringIO()
     names = list(dict.fromkeys(name for r in result.records for name in r.values))
-    fixed = ("encoder", "kind", "fraction", "seed", "fold", "num_train", "num_test")
+    fixed = ("encoder", "kind", "fraction", "songs_per_label", "seed", "fold")
+    fixed += ("num_train", "num_test")
     headlines = metrics.HEADLINES[result.task]
     bounds = [f"{name}_{side}" for name in headlines for side in ("low", "high")]
     rows = [["run", "method", "data", *fixed, *names, *bounds, "setting"]]

@@ -37,7 +37,7 @@ from mclf_jax.probe.opening import (
     title_of,
 )
 from mclf_jax.probe.report import report_best
-from mclf_jax.probe.result import ProbeResult, Record
+from mclf_jax.probe.result import ProbeResult, Record, amount_of
 from mclf_jax.run import restore
 from mclf_jax.run.directory import describe_data
 from mclf_jax.run.weights import open_run
@@ -75,6 +75,7 @@ def probe(
     encoder: str = "trained",
     kinds: Sequence[str] | None = None,
     fractions: Sequence[float] = (1.0,),
+    songs_per_label: Sequence[int] = (),
     seeds: Sequence[int] = (0,),
     num_folds: int = 0,
     baselines: Sequence[str] = BASELINES,
@@ -111,6 +112,8 @@ def probe(
             given, the first three, of layer "mix" the first two.
         fractions: of the training labels, each within the next larger one; the same songs for
             every method and run.
+        songs_per_label: also with so many training songs of each label, such as (1, 3, 10), each
+            within the next larger one.
         seeds: a seed deals the folds, chooses the songs of a fraction, and draws the weights of
             the networks that are trained here and of the untrained one (`make_untrained`).
         num_folds: cross-validation by group instead of the splits of the data set; 0 for those.
@@ -140,7 +143,7 @@ def probe(
     run, opened = Path(run), open_run(run)
     kinds = (_OF_MIX if layer == MIX else _USUAL) if kinds is None else kinds
     baselines = () if encoder != "trained" and baselines is BASELINES else baselines
-    _check(kinds, fractions, seeds, baselines, num_folds, progress)
+    _check(kinds, fractions, songs_per_label, seeds, baselines, num_folds, progress)
     _check_encoder(encoder, baselines, layer)
     files.check_place("out", run / "probe" if out is None else out, kind="folder")
     restore.best_step(run / "checkpoints")  # raises, before songs are decoded
@@ -165,7 +168,13 @@ def probe(
     if not len(songs):
         raise ValueError(f"not one song of {info.name} in train, valid or test has a label")
     all_cells = list(
-        deal_cells(parts.source, seeds=seeds, num_folds=num_folds, fractions=fractions)
+        deal_cells(
+            parts.source,
+            seeds=seeds,
+            num_folds=num_folds,
+            fractions=fractions,
+            songs_per_label=songs_per_label,
+        )
     )
     # What is not of the trained weights has heard nothing.
     notes = find_heard(opened, parts, all_cells) if encoder == "trained" else []
@@ -201,8 +210,8 @@ def probe(
         notes += verification.describe(by_name, trained=opened.config, info=info)
 
     # What is kept of `heads.KINDS` got all labels; of several seeds and folds it is the first.
-    most = max(fractions)
-    whole = next((cell for cell in all_cells if cell.fraction == 1), None)
+    most = (0, max(fractions))
+    whole = next((cell for cell in all_cells if cell.amount == (0, 1)), None)
     fits = [(encoder, kind) for kind in kinds]
     fits += [("untrained", kind) for kind in kinds if "untrained" in baselines]
     fits += [("mfcc", "svm")] * ("mfcc" in baselines)
@@ -216,7 +225,7 @@ def probe(
                 how = {"max_windows": max_windows, "widths": mixed if kind != "svm" else ()}
                 fit_of = _fit(found[key], name, kind, cell, **how)
                 records.append(fit_of["record"])
-                if name == encoder and cell.seed == seeds[0] and cell.fraction == most:
+                if name == encoder and cell.seed == seeds[0] and cell.amount == most:
                     of_probed.setdefault(kind, []).append(fit_of | {"cell": cell})
                 if name == "trained" and kind in heads.KINDS and cell is whole:
                     path = out / "heads" / f"{kind}{heads.SUFFIX}"
@@ -235,7 +244,7 @@ def probe(
             except TrainingError as error:
                 notes.append(
                     f"From scratch with seed {cell.seed}, fold {cell.fold}, "
-                    f"{100 * cell.fraction:g} % of the labels: {error}"
+                    f"labels: {amount_of(*cell.amount)}: {error}"
                 )
     result = ProbeResult(
         run=run.resolve().name,
@@ -278,7 +287,7 @@ def _check_encoder(encoder: str, baselines: Sequence[str], layer: str | int | No
         raise ValueError(f"layer is {layer!r}; statistics of MFCCs have one, leave layer out")
 
 
-def _check(kinds, fractions, seeds, baselines, num_folds, progress) -> None:
+def _check(kinds, fractions, songs_per_label, seeds, baselines, num_folds, progress) -> None:
     for field, given, allowed in (("kinds", kinds, KINDS), ("baselines", baselines, BASELINES)):
         if isinstance(given, str):
             raise ValueError(f"{field} is {given!r}; it must be a list of {', '.join(allowed)}")
@@ -286,6 +295,10 @@ def _check(kinds, fractions, seeds, baselines, num_folds, progress) -> None:
             checks.choice(field, name, allowed)
     for fraction in fractions:
         checks.within("fractions", fraction, 0, 1, ends="(]")
+    for count in songs_per_label:
+        checks.at_least("songs_per_label", count, 1)
+    if len(set(songs_per_label)) < len(songs_per_label):
+        raise ValueError(f"songs_per_label: {list(songs_per_label)}; none may be there twice")
     for seed in seeds:
         checks.at_least("seeds", seed, 0)
     for field, given in (("kinds", kinds), ("fractions", fractions), ("seeds", seeds)):
@@ -355,6 +368,7 @@ def _fit(
             groups=groups_of(info, rows["test"].songs),
         ),
         setting=fitted.setting,
+        songs_per_label=cell.songs_per_label,
     )
     songs = {
         name: (rows[name].songs, target_lib.in_own_unit(rows[name].targets, info.unit))

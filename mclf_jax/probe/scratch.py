@@ -61,6 +61,7 @@ def restrict(config: ConfigDict, cell: Cell, *, data: ConfigDict, num_folds: int
     if num_folds:
         config.data.update({"num_folds": num_folds, "fold": cell.fold, "fold_seed": cell.seed})
     config.data.update({"fraction": cell.fraction, "fraction_seed": cell.seed})
+    config.data.songs_per_label = cell.songs_per_label
     return config_lib.validate(config)
 
 
@@ -81,7 +82,8 @@ def fit_network(config: ConfigDict, cell: Cell, *, directory: Path) -> Record:
     content = {k: v for k, v in config.to_dict().items() if k != "runtime"}
     digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
     data = config.data
-    name = f"seed{config.seed}-fold{data.fold}-fraction{data.fraction:g}-{digest[:8]}"
+    used = f"songs{cell.songs_per_label}" if cell.songs_per_label else f"fraction{data.fraction:g}"
+    name = f"seed{config.seed}-fold{data.fold}-{used}-{digest[:8]}"
     outcome = train(config, workdir=directory / name)
     if outcome.status == "interrupted":
         raise Interrupted(f"{directory / name} is stopped at step {outcome.step}")
@@ -97,4 +99,5 @@ def fit_network(config: ConfigDict, cell: Cell, *, directory: Path) -> Record:
         values=dict(report.metrics),
         intervals={name: report.intervals[name] for name in metrics.HEADLINES[report.task]},
         setting={"step": report.meta["step"]},
+        songs_per_label=cell.songs_per_label,
     )

@@ -86,14 +86,14 @@ def interval_cell(found: Mapping[str, float] | None, *, sign: str = "") -> str:
 def _cells(result: ProbeResult) -> tuple[list[str], list[list[str]]]:
     first, *others = metrics.HEADLINES[result.task]
     main, rest = result.summary(first), [result.summary(name) for name in others]
-    several_fractions = len({row["fraction"] for row in main}) > 1
+    several_amounts = len({row["labels"] for row in main}) > 1
     compared = any(row["over_untrained"] is not None for row in main)
-    head = ["encoder", "probe", *["labels"] * several_fractions, first]
+    head = ["encoder", "probe", *["labels"] * several_amounts, first]
     head += [*["over untrained"] * compared, "95 % over songs", *others]
     rows = []
     for number, row in enumerate(main):
         cells = [_title(row["encoder"], result.method), row["kind"]]
-        cells += [f"{100 * row['fraction']:g} %"] * several_fractions
+        cells += [row["labels"]] * several_amounts
         cells += [interval_cell(row)]
         cells += [interval_cell(row["over_untrained"], sign="+")] * compared
         cells += [_over_songs(row), *(interval_cell(other[number]) for other in rest)]

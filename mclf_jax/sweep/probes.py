@@ -13,6 +13,7 @@ from mclf_jax.common import checks
 from mclf_jax.common.files import write_text
 from mclf_jax.probe import ProbeResult, compare, load_result, probe
 from mclf_jax.probe.opening import open_parts
+from mclf_jax.probe.result import amount_of
 from mclf_jax.run import restore
 from mclf_jax.sweep.settings import without_seed
 
@@ -93,15 +94,18 @@ def compare_all(results: Sequence[dict]) -> str:
         records = [record for result in found.values() for record in result.records]
         notes += [note for result in found.values() for note in result.notes]
         kinds = tuple(dict.fromkeys(r.kind for r in records if r.encoder == "trained"))
-        fractions = list(dict.fromkeys(record.fraction for record in records))
-        for fraction in fractions:
-            title = name if fractions == [1.0] else f"{name}, {100 * fraction:g} % of the labels"
+        amounts = list(dict.fromkeys(record.amount for record in records))
+        for songs, fraction in amounts:
+            used = f"{name}, labels: {amount_of(songs, fraction)}"
+            title = name if amounts == [(0, 1.0)] else used
             methods: dict[str, list[ProbeResult]] = {}
             for setting, result in found.items():
                 # Folders of runs may have one name below different ones.
                 result = dataclasses.replace(result, run=setting, data=title)
                 methods.setdefault(without_seed(setting) or "as configured", []).append(result)
-            sections.append(compare(methods, kinds=kinds, fraction=fraction).rstrip())
+            sections.append(
+                compare(methods, kinds=kinds, fraction=fraction, songs_per_label=songs).rstrip()
+            )
     if not sections:
         return ""
     how = "Probes of embeddings; ±: half of the 95 % interval of the mean over runs, seeds, folds."

@@ -62,6 +62,19 @@ def test_smaller_fractions_are_within_larger_ones():
     assert set(made[2].split("train")[0]) != set(made[6].split("train")[0])
 
 
+def test_a_few_songs_of_each_label_are_within_more_of_them():
+    made = list(
+        deal_cells(classes(), seeds=(0,), num_folds=0, fractions=(1.0,), songs_per_label=(10, 1, 3))
+    )
+    assert [c.amount for c in made] == [(1, 1.0), (3, 1.0), (10, 1.0), (0, 1.0)]
+    train = [c.split("train") for c in made]
+    songs = [set(indices) for indices, _ in train]
+    assert all(a < b for a, b in zip(songs, songs[1:], strict=False))
+    for count, (_, targets) in zip((1, 3, 10), train, strict=False):
+        assert np.bincount(targets).tolist() == [count] * 3
+    assert len({tuple(c.split("test")[0]) for c in made}) == 1
+
+
 def test_labels_that_are_left_out_are_not_there():
     """In whatever split: nothing that a method is given has them."""
     source = classes()

@@ -271,6 +271,26 @@ def test_the_probes_that_are_kept_say_what_was_scored(run, tmp_path, songs, monk
             np.testing.assert_allclose(found, expected, atol=1e-5 * max(1, np.ptp(expected)))
 
 
+def test_a_few_songs_of_each_label_stand_beside_all(run):
+    found = probed(run, kinds=("linear",), songs_per_label=(1, 3), baselines=("untrained",))
+    rows = [row for row in found.summary() if row["encoder"] == "trained"]
+    assert [(row["labels"], row["num_train"]) for row in rows] == [
+        ("1 a label", 2),
+        ("3 a label", 6),
+        ("100 %", 24),
+    ]
+    assert all(row["over_untrained"] is not None for row in rows)
+    table = show.text(load_result(found.directory))
+    assert "1 a label" in table and "3 a label" in table and "100 %" in table
+    assert set(found.heads) == {"linear"}  # of all labels alone
+    (axes,) = show.draw(found).axes
+    assert [text.get_text() for text in axes.get_xticklabels()] == [r["labels"] for r in rows]
+    with pytest.raises(ValueError, match="songs_per_label is 0; it must be at least 1"):
+        probed(run, songs_per_label=(0,))
+    with pytest.raises(ValueError, match="none may be there twice"):
+        probed(run, songs_per_label=(3, 3))
+
+
 def test_a_probe_that_got_a_part_of_the_labels_is_not_kept(run):
     assert probed(run, fractions=(0.5,)).heads == {}
     assert set(probed(run, fractions=(0.5, 1.0)).heads) == {"linear"}
