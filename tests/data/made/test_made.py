@@ -1,6 +1,7 @@
 """Made music: scores, labels along time, MIDI, and folders of what a soundfont plays."""
 
 import importlib.util
+import os
 import struct
 import sys
 import types
@@ -19,7 +20,8 @@ from mclf_jax.data.made.programs import DRUM_OF, DRUMS, PROGRAMS, family_of, ran
 from mclf_jax.data.made.score import TEXTURES, Part, Score, compose
 from tests import ROOT
 
-PACKAGES = ROOT.parent / "shared" / "packages"
+# Unpacked by launch/pretraining_data.sh, where somebody has run it.
+PACKAGES = Path(os.environ.get("MCLF_PACKAGES", ROOT.parent / "shared" / "packages"))
 
 
 def song(index, seed=0):
@@ -289,7 +291,7 @@ def test_a_folder_of_made_music_is_a_data_set_that_grows(packages, tmp_path, mon
 )
 @pytest.mark.skipif(
     not all((PACKAGES / font.package / font.file).is_file() for font in font_lib.FONTS),
-    reason="../shared/packages has not the soundfonts of launch/pretraining_data.sh",
+    reason="MCLF_PACKAGES names no folder with the soundfonts of launch/pretraining_data.sh",
 )
 def test_soundfonts_play_the_pitches_of_the_score():
     player = render_lib.Player(font_lib.find(PACKAGES), sample_rate_hz=22050)
