@@ -1,7 +1,7 @@
 """How sphinx makes the site: pages in Markdown, some of them notebooks, and docstrings.
 
 `launch/docs.sh` builds it. Links to files of the repository become downloads; those to its
-folders, of which a site has no page, become words.
+folders and pages beside `docs/`, which a site has not, become words.
 """
 
 import os
@@ -53,11 +53,13 @@ _LINK = re.compile(r"\[([^\]]*)\]\((\.\./[^)#]*)\)")
 
 
 def _without_folders(app, docname, source):
-    """Leave of a link to a folder of the repository what is written there."""
+    """Leave of a link to a folder, or to a page beside the site, what is written there."""
     page = Path(app.env.doc2path(docname)).parent
 
     def text_of(link):
-        return link[1] if (page / link[2]).is_dir() else link[0]
+        target = (page / link[2]).resolve()
+        is_page = target.suffix == ".md" and not target.is_relative_to(Path(app.srcdir).resolve())
+        return link[1] if is_page or target.is_dir() else link[0]
 
     source[0] = _LINK.sub(text_of, source[0])
 

@@ -122,9 +122,9 @@ class _MelSpectrogram(Spectrogram):
 
 @dataclasses.dataclass(frozen=True)
 class LogMel(_MelSpectrogram):
-    """Settings of a log-mel spectrogram, [..., T] -> [..., F, n_mels].
+    """Settings of a log-mel spectrogram, [..., T] -> [..., F, n_mels]: of `Spectrogram`, and more.
 
-    Attributes: those of `Stft` and `Spectrogram`, and
+    Attributes:
         n_mels: number of mel bands, M.
         f_min_hz, f_max_hz: range of the filter bank; `f_max_hz=None` is half the rate.
         mel_scale: "htk" (2595 log10(1 + f/700)), "slaney" (linear below 1 kHz) or "kaldi": that of
