@@ -31,6 +31,7 @@ def losses(workdir, kind):
     return [entry["loss"] for entry in lines(workdir, kind)]
 
 
+@pytest.mark.slow
 def test_training_is_the_same_and_scores_are_of_both(tmp_path, capsys):
     alone, both = (trained(tmp_path / str(room), room=room) for room in (0, 40))
     assert "second opinion: support vectors of" in capsys.readouterr().err
