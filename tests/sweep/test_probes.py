@@ -56,7 +56,7 @@ def test_pretrained_probed_and_tuned(tmp_path, capsys, monkeypatch):
     assert lines[4].startswith("| tuned | 1 | ") and not lines[5]
     own, half, whole = (
         lines.index(f"**{title}**")
-        for title in ("own", "other, 50 % of the labels", "other, 100 % of the labels")
+        for title in ("own", "other, labels: 50 %", "other, labels: 100 %")
     )
     found = [load_result(tmp_path / name / "probe" / "own") for name, _ in settings[:2]]
     mean = np.mean(
