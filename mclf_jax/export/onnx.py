@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import importlib
+import importlib.metadata
 import json
 import logging
 import warnings
@@ -45,7 +46,7 @@ def write_onnx(bundle: Bundle, path: str | Path, *, weights: str = "float32") ->
             it opens the file, and int8 has a scale for each index of an array's last axis.
 
     Raises:
-        ImportError: jax2onnx is not installed.
+        ImportError: jax2onnx is not installed, or does not go with this JAX.
         ValueError: another ending, an operation that jax2onnx does not know, weights that float16
             cannot hold, or a file beyond the 2 GB of its format.
     """
@@ -104,6 +105,12 @@ def make_onnx(bundle: Bundle, *, weights: str = "float32") -> Any:
                 opset=OPSET,
             )
         except Exception as error:
+            if "jax._src" in str(error):
+                version = importlib.metadata.version("jax2onnx")
+                raise ImportError(
+                    f"jax2onnx {version} does not go with JAX {jax.__version__} ({error}); "
+                    "install an earlier JAX, such as 0.10, or take --to mclf"
+                ) from error
             kinds = ", ".join(model.features.kind for model in bundle.models)
             raise ValueError(
                 f"jax2onnx cannot write {bundle.name} with features {kinds} as ONNX "

@@ -23,7 +23,10 @@ def make_program(bundle: Bundle) -> bytes:
     """
     (batch,) = export.symbolic_shape("B")
     audio = jax.ShapeDtypeStruct((batch, bundle.window_samples), "float32")
-    weights = jax.tree.map(lambda a: jax.ShapeDtypeStruct(a.shape, a.dtype), bundle.weights)
+    weights = jax.tree.map(
+        lambda a: jax.ShapeDtypeStruct(a.shape, jax.dtypes.canonicalize_dtype(a.dtype)),
+        bundle.weights,
+    )
     function = jax.jit(lambda weights, audio: window_outputs(bundle, weights, audio))
     exported = export.export(function, platforms=PLATFORMS)(weights, audio)
     return bytes(exported.serialize())

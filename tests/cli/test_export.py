@@ -4,10 +4,11 @@ import pytest
 import soundfile
 
 from tests.commands import mclf, process
-from tests.export.bundles import RATE_HZ, song
+from tests.export.bundles import RATE_HZ, song, with_onnx
 from tests.small_run import write_run
 
 
+@with_onnx
 @pytest.mark.slow
 def test_a_file_tags_as_the_run_does(tmp_path):
     run = tmp_path / "run"

@@ -9,10 +9,11 @@ import pytest
 
 from mclf_jax.export import onnx, verify
 from mclf_jax.export.bundle import Bundle, window_outputs
-from tests.export.bundles import small_bundle
+from tests.export.bundles import small_bundle, with_onnx
 from tests.models.test_networks import SMALL, small
 
 LABELS = tuple("abcdefghij")
+pytestmark = with_onnx
 
 
 def bundle_of(model, *, task="multi_label"):

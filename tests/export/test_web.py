@@ -14,10 +14,11 @@ from mclf_jax.export.bundle import Bundle
 from mclf_jax.export.web import write_web
 from mclf_jax.metrics.confidence.scaling import Scaling
 from tests.browser import open_page
-from tests.export.bundles import small_bundle
+from tests.export.bundles import small_bundle, with_onnx
 from tests.small_run import small_model
 
 pytest.importorskip("jax2onnx")
+pytestmark = with_onnx
 RATE_HZ = 8000
 
 

@@ -11,6 +11,7 @@ from mclf_jax.models.layers.opinion import COLLECTION
 from mclf_jax.run.weights import load_variables, open_run
 from mclf_jax.shallow.opinion import PLACE
 from mclf_jax.train import train
+from tests.export.bundles import with_onnx
 from tests.songs import RATE_HZ, Songs
 from tests.tiny import tiny_config
 from tests.train.runs import lines
@@ -51,7 +52,7 @@ def test_training_is_the_same_and_scores_are_of_both(tmp_path, capsys):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["tagger.mclf", "tagger.onnx"])
+@pytest.mark.parametrize("name", ["tagger.mclf", pytest.param("tagger.onnx", marks=with_onnx)])
 def test_an_exported_file_has_it(tmp_path, name, capsys):
     trained(tmp_path / "run", room=40)
     # Which compares the scores of the file with those of the run.

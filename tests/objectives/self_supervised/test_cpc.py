@@ -207,7 +207,7 @@ def test_one_device_and_eight_compute_the_same():
     objective = made(cpc, model, **FEW)
     initial = jax.jit(objective.init)(jax.random.key(0))
     one, eight = (
-        gradients(objective, initial, melodies(8, seed=1), num_devices=count) for count in (1, 8)
+        gradients(objective, initial, melodies(8, seed=2), num_devices=count) for count in (1, 8)
     )
     assert jax.tree.leaves(one)
     for a, b in zip(*map(jax.tree.leaves, (one, eight)), strict=True):
