@@ -20,7 +20,7 @@ extensions = [
     "sphinx.ext.viewcode",
     "sphinx_copybutton",
 ]
-exclude_patterns = ["_build", "tutorial/runs"]
+exclude_patterns = ["jupyter_execute", "_build", "tutorial/runs"]
 default_role = "literal"  # docstrings write `name` for code
 highlight_language = "text"  # shell commands stand in fences without a language
 
