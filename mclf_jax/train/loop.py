@@ -34,9 +34,9 @@ from mclf_jax.evaluation.evaluate import (
     score_songs,
 )
 from mclf_jax.evaluation.judge import make_judge
-from mclf_jax.metrics import HEADLINES, outside
+from mclf_jax.metrics import outside
 from mclf_jax.objectives.diagnostics import collapse_message
-from mclf_jax.run import checkpoint, history, writers
+from mclf_jax.run import checkpoint, writers
 from mclf_jax.run.checkpoint import Checkpoints
 from mclf_jax.run.cost import CostRecorder
 from mclf_jax.run.directory import add_skipped, keep_splits
@@ -44,9 +44,7 @@ from mclf_jax.run.logbook import Logbook
 from mclf_jax.run.state import TrainState
 from mclf_jax.run.weights import reload_variables
 from mclf_jax.run.writers import open_writers
-from mclf_jax.shallow.baseline import NAME, fit_baseline, is_wanted
-from mclf_jax.shallow.opinion import fit_opinion, has_opinion, install
-from mclf_jax.train import setup
+from mclf_jax.train import beside, setup
 from mclf_jax.train.progress import Progress, TrainingError, judge, score_of
 from mclf_jax.train.setup import Training
 from mclf_jax.train.spending.account import Account
@@ -130,8 +128,8 @@ def _train_in(
         if start.progress.status != "running":
             return _outcome(start.progress, start.step)
         with _logbook(run, start, workdir, callbacks) as logbook:
-            baseline = _baseline(run, start, workdir=workdir, logbook=logbook)
-            start = _with_opinion(run, start, logbook=logbook)
+            baseline = beside.baseline_values(run, start, workdir=workdir, logbook=logbook)
+            start = beside.with_opinion(run, start, logbook=logbook)
             outcome = _train(
                 run,
                 start,
@@ -142,7 +140,7 @@ def _train_in(
                 baseline=baseline,
             )
             if baseline and outcome.status != "interrupted":
-                logbook.say(_beside(outcome, baseline, workdir=workdir))
+                logbook.say(beside.at_the_end(outcome.best_step, baseline, workdir=workdir))
             return outcome
 
 
@@ -234,7 +232,7 @@ def _train(
                     logbook.write("valid", step, values)
                     logbook.call("after_evaluation", step, state, values)
                     text = _describe(step, total_steps, values, progress, metric)
-                    logbook.say(text + _than(values, baseline))
+                    logbook.say(text + beside.than(values, baseline))
                     if message := collapse_message(means, advice=traits.against_collapse):
                         logbook.say(message)
                     is_best = progress.best_step == step
@@ -347,55 +345,6 @@ def _validation(run: Training, mesh: Mesh) -> Callable[[TrainState], dict[str, f
             return compute_metrics(parts, scores).values
 
     return metrics_of if len(info.splits.get("valid", ())) else lambda state: {}
-
-
-def _baseline(run: Training, start: Start, *, workdir: Path, logbook: Logbook) -> dict[str, float]:
-    """{headline: value} on valid of what the network must be ahead of, which the log has too; {}
-    where none is wanted, and on other processes than the first."""
-    if jax.process_index() or not is_wanted(run.parts, run.objective):
-        return {}
-    try:
-        found = fit_baseline(run.parts, run=workdir, progress=run.parts.config.runtime.progress)
-    except ValueError as error:  # of songs that the network can do without
-        logbook.say(f"no baseline beside the network: {error}")
-        return {}
-    report = found["valid"]
-    values = {name: report.metrics[name] for name in HEADLINES[report.task][:1]}
-    if not start.step:
-        logbook.write("baseline", 0, report.metrics)
-    for name, value in values.items():
-        logbook.say(
-            f"{NAME}, fitted on {report.meta['train_songs']} songs in "
-            f"{report.meta['seconds']} s: valid {name} {value:.4f}"
-        )
-    return values
-
-
-def _with_opinion(run: Training, start: Start, *, logbook: Logbook) -> Start:
-    """A start whose network has its second opinion, if it has room for one."""
-    if start.step or not has_opinion(run.parts, run.objective):
-        return start
-    fitted = fit_opinion(run.parts)
-    used = int(np.abs(fitted["weights"]).any(axis=1).sum())
-    logbook.say(f"second opinion: support vectors of {used} windows, averaged with the network")
-    state = install(start.state, fitted, shardings=start.shardings)
-    return dataclasses.replace(start, state=state)
-
-
-def _than(values: dict[str, float], baseline: dict[str, float]) -> str:
-    """The headline of the network beside that of the baseline, for the end of a line."""
-    both = [(name, values[name], baseline[name]) for name in baseline if name in values]
-    return "".join(f"; {name} {own:.4f} ({NAME} {other:.4f})" for name, own, other in both)
-
-
-def _beside(outcome: Outcome, baseline: dict[str, float], *, workdir: Path) -> str:
-    """How the best checkpoint stands to the baseline."""
-    valid = history.read(workdir / "metrics.jsonl").get("valid", {})
-    (name, other), lines = next(iter(baseline.items())), []
-    if outcome.best_step in valid.get("step", ()) and name in valid:
-        own = valid[name][valid["step"].index(outcome.best_step)]
-        lines.append(f"valid {name} of step {outcome.best_step}: {own:.4f}, {NAME} {other:.4f}")
-    return "".join(lines) or f"{NAME}: valid {name} {other:.4f}"
 
 
 def _log(

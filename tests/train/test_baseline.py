@@ -30,7 +30,7 @@ def test_songs_that_it_cannot_hear_do_not_stop_the_run(tmp_path, capsys, monkeyp
     def fail(*_, **__):
         raise ValueError("no labelled song of songs in valid could be read")
 
-    monkeypatch.setattr("mclf_jax.train.loop.fit_baseline", fail)
+    monkeypatch.setattr("mclf_jax.train.beside.fit_baseline", fail)
     config = tiny_config(eval__baseline="mfcc", train__num_steps=2, eval__every_steps=2)
     assert train(config, workdir=tmp_path).status == "finished"
     assert "no baseline beside the network: no labelled song" in capsys.readouterr().err

@@ -9,8 +9,10 @@ from sklearn.feature_extraction.text import TfidfTransformer
 from threadpoolctl import threadpool_limits
 
 from mclf_jax.data.base import targets as target_lib
+from mclf_jax.data.base.source import Source
 from mclf_jax.data.base.targets import Targets
 
+_SEPARATOR = "|"
 _TAGS_IN_A_NAME = 3
 
 
@@ -27,6 +29,42 @@ class Clusters:
     of_artist: dict[str, int]
     names: tuple[str, ...]
     untagged: int
+
+
+def tags_of(source: Source, tags: str) -> tuple[tuple[str, ...], Targets]:
+    """Names of K tags and what every item has of each, [N, K].
+
+    Args:
+        source: of which.
+        tags: "label" for its labels, or a column of words with "|" between them.
+
+    Raises:
+        ValueError: the labels are numbers, or there is no such column.
+    """
+    info = source.info
+    if tags == "label":
+        if info.task == "regression":
+            raise ValueError(
+                f"labels of {info.name} are numbers, not tags: data.target_args.tags must be one of"
+                f" its columns, {', '.join(info.columns) or 'of which there is none'}"
+            )
+        if info.task == "single_label":
+            of_item = ((0, {int(label): 1}) for label in source.targets)
+            return info.labels, target_lib.tags(of_item, num_labels=len(info.labels))
+        return info.labels, source.targets
+    if tags not in info.columns:
+        allowed = ", ".join(("label", *info.columns))
+        raise ValueError(
+            f"data.target_args.tags is {tags!r}, which {info.name} does not have; allowed:"
+            f" {allowed}"
+        )
+    of_item = [
+        {word.strip() for word in cell.split(_SEPARATOR)} - {""} for cell in info.columns[tags]
+    ]
+    names = tuple(sorted(set().union(*of_item)))
+    position = {name: k for k, name in enumerate(names)}
+    rows = ((0, {position[word]: 1 for word in words}) for words in of_item)
+    return names, target_lib.tags(rows, num_labels=len(names))
 
 
 def cluster_artists(

@@ -16,8 +16,7 @@ import numpy as np
 
 from mclf_jax.common import checks
 from mclf_jax.data.base import targets as target_lib
-from mclf_jax.data.base.source import Info, Source
-from mclf_jax.data.base.targets import Tags
+from mclf_jax.data.base.source import Source
 from mclf_jax.data.catalogue.items import UNLABELLED
 from mclf_jax.data.splits.grouped import split_by_group
 from mclf_jax.data.views.artists import artists_of, deal_units, pool, units_of
@@ -25,7 +24,6 @@ from mclf_jax.data.views.base import derived
 from mclf_jax.data.views.column import with_column
 
 SCALINGS = ("standard", "unit")
-_SEPARATOR = "|"
 
 
 def apply(source: Source, target: str, **arguments: Any) -> Source:
@@ -149,12 +147,12 @@ def with_artist_groups(
     Raises:
         ValueError: a setting out of range, no tags, or fewer artists than groups.
     """
-    from mclf_jax.data.views.artist_clusters import cluster_artists
+    from mclf_jax.data.views.artist_clusters import cluster_artists, tags_of
 
     info = source.info
     fractions = _fractions(valid_fraction, test_fraction)
     found = pool(info, artists_of(info, by=by))
-    names, vectors = _tags(source, tags)
+    names, vectors = tags_of(source, tags)
     # Labels of unlabelled items are NaN or 0, which says nothing.
     tagged = np.full(len(found.items), True)
     if tags == "label":
@@ -350,34 +348,6 @@ def _deal_whole(
     """Whole groups to splits."""
     shares = {"train": 1 - sum(fractions.values()), **fractions}
     return split_by_group(groups, labels, fractions=shares, seed=seed)
-
-
-def _tags(source: Source, tags: str) -> tuple[tuple[str, ...], Tags | np.ndarray]:
-    """Names of K tags and what every item has of each, [N, K]."""
-    info: Info = source.info
-    if tags == "label":
-        if info.task == "regression":
-            raise ValueError(
-                f"labels of {info.name} are numbers, not tags: data.target_args.tags must be one of"
-                f" its columns, {', '.join(info.columns) or 'of which there is none'}"
-            )
-        if info.task == "single_label":
-            of_item = ((0, {int(label): 1}) for label in source.targets)
-            return info.labels, target_lib.tags(of_item, num_labels=len(info.labels))
-        return info.labels, source.targets
-    if tags not in info.columns:
-        allowed = ", ".join(("label", *info.columns))
-        raise ValueError(
-            f"data.target_args.tags is {tags!r}, which {info.name} does not have; allowed:"
-            f" {allowed}"
-        )
-    of_item = [
-        {word.strip() for word in cell.split(_SEPARATOR)} - {""} for cell in info.columns[tags]
-    ]
-    names = tuple(sorted(set().union(*of_item)))
-    position = {name: k for k, name in enumerate(names)}
-    rows = ((0, {position[word]: 1 for word in words}) for words in of_item)
-    return names, target_lib.tags(rows, num_labels=len(names))
 
 
 def _keys(source: Source, key: str) -> list[str]:
