@@ -108,6 +108,11 @@ class _MelSpectrogram(Spectrogram):
         check_choice(self, "mel_scale", MEL_SCALES)
         check_choice(self, "mel_norm", MEL_NORMS)
         check_positive(self, "n_mels")
+        if self.n_mels > self.n_fft // 2 + 1:
+            raise ValueError(
+                f"features.n_mels is {self.n_mels}, but a transform of features.n_fft {self.n_fft} "
+                f"has {self.n_fft // 2 + 1} frequencies, so that bands would be empty; raise n_fft"
+            )
         if not 0 <= self.f_min_hz < self.top_hz <= self.sample_rate_hz / 2:
             raise ValueError(
                 f"features.f_min_hz, f_max_hz are {self.f_min_hz}, {self.top_hz}; they must rise "

@@ -212,6 +212,7 @@ def test_a_tone_peaks_at_its_band():
         ("power", 3.0, {}),
         ("normalization", "batch", {}),
         ("std", 0.0, {"normalization": "fixed"}),
+        ("n_mels", 64, {"n_fft": 125}),  # 63 frequencies
         # Fields that would do nothing.
         ("top_db", 80.0, {"compression": "log"}),
         ("mean", 1.0, {}),

@@ -45,7 +45,7 @@ def representations(draw):
         shared["top_db"] = draw(st.none() | st.floats(1, 100))
     kind = draw(st.sampled_from([Spectrogram, LogMel, Mfcc]))
     if kind is not Spectrogram:
-        shared["n_mels"] = draw(st.integers(1, 130))
+        shared["n_mels"] = draw(st.integers(1, min(130, n_fft // 2 + 1)))
         shared["mel_scale"] = draw(st.sampled_from(["htk", "slaney"]))
         shared["mel_norm"] = draw(st.sampled_from(["none", "slaney"]))
     if kind is Mfcc:
