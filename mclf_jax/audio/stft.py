@@ -36,7 +36,7 @@ COSINE_SUMS = {
     "boxcar": (1.0,),
 }
 WINDOWS = (*COSINE_SUMS, *(f"{name}_symmetric" for name in COSINE_SUMS))
-FRAMINGS = ("center", "start")
+FRAMINGS = ("center", "start", "kaldi")
 PAD_MODES = ("reflect", "constant", "edge", "symmetric")
 # Frames of more pieces than this are gathered: concatenating many slivers is slower.
 _MAX_PIECES = 16
@@ -57,6 +57,8 @@ class Stft:
             the like are those of filter design, which essentia uses.
         framing: "center": frame f is centred on sample f * hop_length, and the ends are padded.
             "start": it starts there, nothing is padded, and an incomplete last frame is left out.
+            "kaldi": so too, with `win_length` samples that lose their mean, then are pre-emphasised
+            (the first one by itself), and have zeros behind.
         pad_mode: what half a frame at both ends is filled with: "reflect", "constant" (zeros),
             "edge" or "symmetric"; for "center".
         preemphasis: share of the sample before that is taken off each sample, which raises high
@@ -89,21 +91,26 @@ class Stft:
         """Of the Fourier transform of a frame."""
         return self.n_fft // 2 + 1
 
+    @property
+    def frame_length(self) -> int:
+        """Samples that are in a frame."""
+        return (self.win_length or self.n_fft) if self.framing == "kaldi" else self.n_fft
+
     def num_frames(self, num_samples: int) -> int:
         """F of `num_samples` samples.
 
         Raises:
             ValueError: there are too few for one frame.
         """
-        least = (self.n_fft if self.framing == "start" else 1) + bool(self.preemphasis)
+        lost = bool(self.preemphasis) and self.framing != "kaldi"
+        least = (1 if self.framing == "center" else self.frame_length) + lost
         if num_samples < least:
             raise ValueError(
                 f"a waveform of {num_samples} samples is too short for a frame; with "
                 f"features.framing={self.framing!r} it must have at least {least}"
             )
         padding = 2 * (self.n_fft // 2) if self.framing == "center" else 0
-        padding -= bool(self.preemphasis)
-        return 1 + (num_samples + padding - self.n_fft) // self.hop_length
+        return 1 + (num_samples + padding - lost - self.frame_length) // self.hop_length
 
 
 def bin_frequencies_hz(*, n_fft: int, sample_rate_hz: float) -> np.ndarray:
@@ -225,6 +232,8 @@ def frames(waveform: Array, settings: Stft | None = None, **changes: Any) -> Arr
     xp = array_module(x)
     n_fft, hop = settings.n_fft, settings.hop_length
     count = settings.num_frames(x.shape[-1])
+    if settings.framing == "kaldi":
+        return _kaldi_frames(x, settings)
     if settings.preemphasis:
         x = x[..., 1:] - settings.preemphasis * x[..., :-1]
     if settings.framing == "center":
@@ -252,6 +261,16 @@ def frames(waveform: Array, settings: Stft | None = None, **changes: Any) -> Arr
     # A new axis and a reshape: XLA takes three times as long to concatenate along the last axis.
     framed = xp.stack([blocks[..., k : k + last : stride, :] for k in range(pieces)], axis=-2)
     return framed.reshape(*x.shape[:-1], count, n_fft)
+
+
+def _kaldi_frames(x: Array, s: Stft) -> Array:
+    """As `compute-fbank-feats` and `torchaudio.compliance.kaldi` make them, without dither."""
+    xp = array_module(x)
+    framed = frames(x, n_fft=s.frame_length, hop_length=s.hop_length, framing="start")
+    framed = framed - framed.mean(axis=-1, keepdims=True)
+    before = xp.concatenate([framed[..., :1], framed[..., :-1]], axis=-1)
+    none = [(0, 0)] * (framed.ndim - 1)
+    return xp.pad(framed - s.preemphasis * before, [*none, (0, s.n_fft - s.frame_length)])
 
 
 @functools.lru_cache(maxsize=64)
@@ -284,11 +303,11 @@ def hann_window(length: int) -> np.ndarray:
 
 
 def _window_of(s: Stft, *, like: Array) -> Array:
-    return constant(_frame_window, s.window, s.win_length or s.n_fft, s.n_fft, like=like)
+    left = 0 if s.framing == "kaldi" else (s.n_fft - (s.win_length or s.n_fft)) // 2
+    return constant(_frame_window, s.window, s.win_length or s.n_fft, s.n_fft, left, like=like)
 
 
-def _frame_window(name: str, length: int, n_fft: int) -> np.ndarray:
-    left = (n_fft - length) // 2
+def _frame_window(name: str, length: int, n_fft: int, left: int) -> np.ndarray:
     return np.pad(window_function(name, length), (left, n_fft - length - left))
 
 
@@ -312,7 +331,8 @@ def istft(
 
     Raises:
         ValueError: another number of frames or bins than `stft` makes of so many samples, samples
-            in the middle that no window covers, or pre-emphasis, which loses the first sample.
+            in the middle that no window covers, pre-emphasis, which loses the first sample, or
+            Kaldi's framing, which loses means.
 
     >>> waveform = np.cos(np.arange(64.0))
     >>> spectrum = stft(waveform, n_fft=16, hop_length=4)
@@ -324,6 +344,11 @@ def istft(
         raise ValueError(
             f"features.preemphasis is {s.preemphasis}; it must be 0 for a spectrum to be inverted"
         )
+    if s.framing == "kaldi":
+        raise ValueError(
+            "features.framing is 'kaldi'; it must be 'center' or 'start' for a spectrum to be "
+            "inverted"
+        )
     wanted = s.num_frames(num_samples), s.num_bins
     if spectrum.shape[-2:] != wanted:
         raise ValueError(
@@ -331,7 +356,7 @@ def istft(
             f"there are {wanted}"
         )
     xp, half = array_module(spectrum), s.n_fft // 2 if s.framing == "center" else 0
-    window = constant(_frame_window, s.window, s.win_length or s.n_fft, s.n_fft, like=spectrum.real)
+    window = _window_of(s, like=spectrum.real)
     added = _overlapping(xp.fft.irfft(spectrum, s.n_fft) * window, hop=s.hop_length)
     weights = _overlapping(np.tile(np.square(window), (wanted[0], 1)), hop=s.hop_length)
     last = max(half + num_samples, weights.shape[-1])

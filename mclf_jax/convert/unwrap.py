@@ -10,6 +10,7 @@ import jax
 import numpy as np
 
 from mclf_jax import models
+from mclf_jax.convert import ast_keys
 from mclf_jax.convert.keys import torch_key
 from mclf_jax.convert.locate import follows
 from mclf_jax.convert.weights import read_checkpoint, unpack
@@ -73,6 +74,8 @@ def unwrap(name: str, weights: Mapping[str, Any] | str | Path) -> Unwrapped:
         FileNotFoundError, ValueError: as `weights.read_checkpoint`; also an unknown name.
     """
     keys = expected_keys(name)  # an unknown name is an error before a file is read
+    if name == "vit":
+        keys |= ast_keys.KEYS
     if isinstance(weights, Mapping):
         found = unpack(weights, keys=keys)
     else:
@@ -97,6 +100,9 @@ def unwrap(name: str, weights: Mapping[str, Any] | str | Path) -> Unwrapped:
         else:
             again = {key for key in arrays if other and _same(arrays, key, key.removeprefix(other))}
             leave_out(again, f"{other}* (the same weights again)")
+    if name == "vit":
+        arrays, unused = ast_keys.with_own_keys(arrays, prefix=prefix)
+        left_out.extend(unused)
     for what, pattern in _PRETEXT_HEADS.get(name, {}).items():
         leave_out({key for key in arrays if re.fullmatch(pattern, key, re.DOTALL)}, what)
     projector = {key for key in arrays if _PROJECTOR.fullmatch(key)}

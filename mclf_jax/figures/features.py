@@ -317,8 +317,8 @@ def _picture(
         values, meaning = values - decibel_limits(values, range_db=0)[1], "dB from the peak"
     hop_s = settings.hop_length / settings.sample_rate_hz
     first_s = 0.0
-    if getattr(settings, "framing", "center") == "start":
-        first_s = settings.n_fft / 2 / settings.sample_rate_hz  # pyright: ignore
+    if getattr(settings, "framing", "center") != "center":
+        first_s = settings.frame_length / 2 / settings.sample_rate_hz  # pyright: ignore
     edges_s = first_s - hop_s / 2, first_s + (len(values) - 0.5) * hop_s
     return _Picture(values, settings, meaning, edges_s)
 

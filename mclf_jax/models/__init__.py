@@ -136,7 +136,7 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
     "mobilenet": {"mn04": mobilenet.MN04},
     "musicnn": {"large": musicnn.LARGE},
     "pase": {"plus": {**pase.PLUS, "window_s": 2.0}},
-    "vit": {"ast": vit.AST, "base": vit.BASE, "m2d": vit.M2D},
+    "vit": {"ast": vit.AST, "base": vit.BASE, "m2d": vit.M2D, "matpac": vit.MATPAC},
     "wav2vec": {"large": wav2vec.LARGE},
 }
 """Arguments of `build` for other versions that were published, by network and name."""

@@ -56,7 +56,7 @@ def representations(draw):
 
 @st.composite
 def waveforms(draw, representation):
-    least = representation.n_fft if representation.framing == "start" else 1
+    least = 1 if representation.framing == "center" else representation.frame_length
     length = draw(st.integers(least, 2000))
     lead = draw(st.sampled_from([(), (1,), (2, 3), (0,)]))
     signal = SIGNALS[draw(st.sampled_from(list(SIGNALS)))]

@@ -85,7 +85,7 @@ def test_a_tone_is_at_its_time_and_its_frequency(settings, array):
         assert labels["2k"] == 2000 and labels["8k"] == 8000
 
 
-@pytest.mark.parametrize("framing", ["center", "start"])
+@pytest.mark.parametrize("framing", ["center", "start", "kaldi"])
 def test_time_runs_from_the_first_frame_to_the_last(framing):
     settings = f.Spectrogram(framing=framing)
     left, right = axes_of(mclf.plot.spectrogram(settings(TONE), settings)).get_xlim()

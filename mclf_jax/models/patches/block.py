@@ -8,6 +8,8 @@ from mclf_jax.models.layers.blocks import dense, dropout, layer_norm, stochastic
 
 EPSILON = 1e-6
 """Of layer normalisation."""
+HEAD_EPSILON = 1e-5
+"""Of that before a last layer, outside of timm."""
 
 
 class Block(nn.Module):

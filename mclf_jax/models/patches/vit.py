@@ -3,8 +3,10 @@
 The network of Myna (Yonay et al. 2025) by default, of the size called ViT-S: 21.4 million
 parameters, 6.25 s as 196 frames of 128 mels, 96 patches of 16 x 16. AST (Gong et al. 2021), PaSST
 (Koutini et al. 2022), M2D (Niizumi et al. 2023) and MATPAC (Quelennec et al. 2025) are such
-networks too; `BASE` is their size, `AST` that network but for its second class token.
+networks too; `BASE` is their size, `AST`, `M2D` and `MATPAC` are as published weights are.
 """
+
+import math
 
 import flax.linen as nn
 import jax
@@ -25,26 +27,44 @@ from mclf_jax.models.layers.blocks import (
 )
 from mclf_jax.models.patches import grid as grid_lib
 from mclf_jax.models.patches import positions as position_lib
-from mclf_jax.models.patches.block import EPSILON, Block
+from mclf_jax.models.patches.block import EPSILON, HEAD_EPSILON, Block
 from mclf_jax.models.patches.grid import Grid
 
 FEATURES = LogMel(sample_rate_hz=16000, n_fft=2048, hop_length=512, n_mels=128)
 WINDOW_SAMPLES = 100_000
-POOLINGS = ("mean", "bands", "cls")
+POOLINGS = ("mean", "bands", "cls", "cls_pair")
 CLASS_TOKENS = ("when_pooled", "always")
 INPUT_NORMS = ("batch", "none")
+HEAD_NORMS = ("none", "layer")
 BASE = {"attention_dim": 768}
 """ViT-B, 85.3 million parameters."""
+# Kaldi's natural logarithm ends at max(x, amin), as our decibels do, which are so many times as
+# large and the same once they are normalised; features.compression="log" adds amin instead.
+_DB = 10 / math.log(10)
 AST = {
     **BASE,
     "stride": (10, 10),
     "positions": "learned",
-    "pooling": "cls",
-    "features": {"n_fft": 512, "win_length": 400, "hop_length": 160},
+    "pooling": "cls_pair",
+    "head_norm": "layer",
+    "input_norm": "none",
+    "features": {
+        "n_fft": 512,
+        "win_length": 400,
+        "hop_length": 160,
+        "window": "hann_symmetric",
+        "framing": "kaldi",
+        "preemphasis": 0.97,
+        "f_min_hz": 20.0,
+        "mel_scale": "kaldi",
+        "amin": 1.1920929e-07,
+        "normalization": "fixed",
+        "mean": -4.2677393 * _DB,
+        "std": 2 * 4.5689974 * _DB,
+    },
     "window_s": 10.24,
 }
-
-
+"""As published weights of AST are, with the statistics of AudioSet, whose deviation it doubles."""
 M2D = {
     **BASE,
     "pooling": "bands",
@@ -66,6 +86,12 @@ M2D = {
     "window_s": 6.08,
 }
 """As published weights of M2D are, with the statistics of AudioSet that its code has."""
+MATPAC = {
+    **M2D,
+    "features": {**M2D["features"], "framing": "start", "mean": -7.056, "std": 4.193},
+    "window_s": 6.095,
+}
+"""As published encoders of MATPAC and MATPAC++ are, which are M2D's network on as many frames."""
 
 
 class ViT(Network):
@@ -82,9 +108,10 @@ class ViT(Network):
         positions: "sinusoidal", fixed sines of column and row; "learned", a table, which is cut or
             stretched for other lengths; "rotary", angles of queries and keys; or "none".
         pooling: what the embedding is: "mean" of all tokens; "bands", the mean over time of each
-            row of patches, one after the other, [B, M * D], as M2D and MATPAC are probed; or "cls",
-            a token of its own.
+            row of patches, one after the other, [B, M * D], as M2D and MATPAC are probed; "cls", a
+            token of its own; or "cls_pair", the mean of two such, as in DeiT and AST.
         class_token: "when_pooled", or "always": also where nothing is read off it, as in M2D.
+        head_norm: "layer" for a layer normalisation of what is pooled, as in AST, or "none".
         input_norm: "batch", statistics of all that is heard, or "none" where features are
             normalised (`features.normalization`).
         patchout: (columns, rows) of patches that are left out in training, as in PaSST.
@@ -103,6 +130,7 @@ class ViT(Network):
     positions: str = "sinusoidal"
     pooling: str = "mean"
     class_token: str = "when_pooled"
+    head_norm: str = "none"
     input_norm: str = "batch"
     patchout: tuple[int, int] = (0, 0)
     patchout_rate: float = 0.0
@@ -119,6 +147,14 @@ class ViT(Network):
     def _stride(self) -> tuple[int, int]:
         frames, bands = self.stride or self.patch
         return frames, bands
+
+    @property
+    def _class_tokens(self) -> tuple[str, ...]:
+        """Names of tokens before those of the patches."""
+        if self.pooling == "cls_pair":
+            return "cls_token", "dist_token"
+        has_one = self.pooling == "cls" or self.class_token == "always"
+        return ("cls_token",) if has_one else ()
 
     @nn.compact
     def __call__(self, x, *, train: bool, visible: jax.Array | None = None):
@@ -149,9 +185,8 @@ class ViT(Network):
         if visible is not None:
             x = grid_lib.take(x, visible)
             angles = None if angles is None else angles[0][visible]
-        has_class_token = self.pooling == "cls" or self.class_token == "always"
-        if has_class_token:
-            first = self.param("cls_token", nn.initializers.normal(0.02), (1, 1, width))
+        for name in reversed(self._class_tokens):
+            first = self.param(name, nn.initializers.normal(0.02), (1, 1, width))
             first = jnp.broadcast_to(first.astype(x.dtype), (x.shape[0], 1, width))
             x = jnp.concatenate([first, x], axis=1)
             angles = None if angles is None else position_lib.with_first(angles)
@@ -168,18 +203,22 @@ class ViT(Network):
             )
             x = run(block, (x, angles))
         x = layer_norm(x, epsilon=EPSILON, name="norm")
-        tokens = x[:, 1:] if has_class_token else x
-        if self.pooling == "cls":
-            pooled = x[:, 0]
+        count = len(self._class_tokens)
+        tokens = x[:, count:]
+        if self.pooling.startswith("cls"):
+            pooled = x[:, :count].mean(axis=1)
         elif self.pooling == "mean":
             pooled = tokens.mean(axis=1)
         else:
             pooled = by_rows(tokens, grid, visible)
+        if self.head_norm == "layer":
+            pooled = layer_norm(pooled, epsilon=HEAD_EPSILON, name="head_norm")
         return {**outputs(pooled, self.num_labels, name="head"), "tokens": tokens}
 
     def _check(self) -> None:
         checks.choice("model.args.pooling", self.pooling, POOLINGS)
         checks.choice("model.args.class_token", self.class_token, CLASS_TOKENS)
+        checks.choice("model.args.head_norm", self.head_norm, HEAD_NORMS)
         checks.choice("model.args.input_norm", self.input_norm, INPUT_NORMS)
         checks.within("model.args.patchout_rate", self.patchout_rate, 0, 1, ends="[)")
         position_lib.check(self.positions, width=self.attention_dim, head_dim=self.head_dim)
