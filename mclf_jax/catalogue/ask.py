@@ -1,7 +1,7 @@
-"""Questions to a catalogue: which songs sound like this one, and which have these tags."""
+"""Questions to a catalogue: which songs sound like this one, which have these tags or words."""
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -51,37 +51,57 @@ def similar(
 
 
 def search(
-    catalogue: str | os.PathLike, tags: str | Sequence[str], *, count: int = 20
+    catalogue: str | os.PathLike,
+    tags: str | Sequence[str] | None = None,
+    *,
+    words: str | Sequence[str] | None = None,
+    count: int = 20,
+    model: Any = None,
 ) -> dict[str, Any]:
-    """The songs of a catalogue that have some tags, and have not others.
+    """The songs of a catalogue that have some tags, or something of some words, and not others.
 
     A song has a tag if its score reaches the threshold that its network has of it, or .5; where a
-    song has one label, if that is its best one. Those come first whose least certain answer is the
-    most certain: the score of a tag, 1 less the score of what is asked not to be.
+    song has one label, if that is its best one; it has something of words from .5 on. Those come
+    first whose least certain answer is the most certain: the score of a tag, 1 less the score of
+    what is asked not to be.
 
     Args:
         catalogue: its folder.
         tags: such as ("rock", "not vocals"), or "rock, not vocals".
+        words: in place of tags, any, such as "slow piano, not sad"; of a catalogue whose network
+            was trained beside words, see `catalogue.words.scores_by_words`.
         count: how many to name.
+        model: where the network is now, if it is not where the catalogue was made; for words.
 
     Returns:
         {"found": how many songs there are of the kind, "of": how many in all, "songs": [{"path",
         "duration_s", "score": the least certain answer, "scores": {label: score}}]}.
 
     Raises:
-        FileNotFoundError: there is no such catalogue.
-        ValueError: it has no such labels, or numbers in their place.
+        FileNotFoundError: there is no such catalogue, or network.
+        ValueError: it has no such labels, or numbers in their place, or its network knows no words.
     """
     checks.at_least("count", count, 1)
+    if (tags is None) == (words is None):
+        raise ValueError("search for tags or for words: give one of them")
     opened = open_catalogue(catalogue)
-    wanted = _wanted(opened, tags)
-    labels = opened.network.labels if opened.network.task == "single_label" else tuple(wanted)
+    if words is None:
+        wanted, task = _wanted_tags(opened, tags or ""), opened.network.task
+        thresholds = opened.network.thresholds
+        columns, scores_of = _by_tags(opened, wanted)
+    else:
+        wanted, task, thresholds = _wanted(words), "multi_label", {}
+        if not wanted:
+            raise ValueError("words is empty; say what to look for, such as 'slow piano, not sad'")
+        columns, scores_of = _by_words(opened, wanted, model=model)
     best: list[dict[str, Any]] = []
     num_found, num_songs = 0, 0
-    for table in rows.read(opened, ("path", "duration_s", *map(rows.column_of, labels))):
+    for table in rows.read(opened, ("path", "duration_s", *columns)):
+        if not len(table):
+            continue
         num_songs += len(table)
-        scores = {label: table[rows.column_of(label)].to_numpy() for label in labels}
-        chosen = np.flatnonzero(_fits(opened, scores, wanted))
+        scores = scores_of(table)
+        chosen = np.flatnonzero(_fits(scores, wanted, task=task, thresholds=thresholds))
         num_found += len(chosen)
         each = [scores[name] if yes else 1 - scores[name] for name, yes in wanted.items()]
         certain = np.min(each, axis=0)
@@ -93,38 +113,68 @@ def search(
     return {"found": num_found, "of": num_songs, "songs": best}
 
 
-def _wanted(catalogue: Catalogue, tags: str | Sequence[str]) -> Mapping[str, bool]:
-    """{label: whether it is to be there}, in the order asked for."""
+Scores = Mapping[str, np.ndarray]  # label -> [N]
+
+
+def _by_tags(
+    catalogue: Catalogue, wanted: Mapping[str, bool]
+) -> tuple[Sequence[str], Callable[[Any], Scores]]:
+    """Columns to read, and what gives scores of them; of all labels where a song has one."""
+    is_single = catalogue.network.task == "single_label"
+    labels = catalogue.network.labels if is_single else tuple(wanted)
+    columns = {label: rows.column_of(label) for label in labels}
+    return list(columns.values()), lambda table: {
+        label: table[column].to_numpy() for label, column in columns.items()
+    }
+
+
+def _by_words(
+    catalogue: Catalogue, wanted: Mapping[str, bool], *, model: Any
+) -> tuple[Sequence[str], Callable[[Any], Scores]]:
+    from mclf_jax.catalogue.words import scores_by_words
+
+    scores = scores_by_words(catalogue, tuple(wanted), run=model)
+    return ["embedding"], lambda table: dict(
+        zip(wanted, scores(rows.embeddings_of(table)).T, strict=True)
+    )
+
+
+def _wanted(text: str | Sequence[str], known: Sequence[str] = ()) -> dict[str, bool]:
+    """{word: whether it is to be there}, in the order asked for; `known` may begin with "not "."""
+    words = text.split(",") if isinstance(text, str) else list(text)
+    wanted: dict[str, bool] = {}
+    for word in filter(None, map(str.strip, words)):
+        yes = word in known or not word.startswith(_NOT)
+        name = word if yes else word.removeprefix(_NOT).strip()
+        if wanted.setdefault(name, yes) != yes:
+            raise ValueError(f"{text!r} is asked for, which no song can be: {name} and not {name}")
+    return wanted
+
+
+def _wanted_tags(catalogue: Catalogue, tags: str | Sequence[str]) -> Mapping[str, bool]:
+    """As `_wanted`, of labels that the catalogue has scores of."""
     network = catalogue.network
     if network.task == "regression" or not network.labels:
         what = "numbers, which are no tags" if network.labels else "no scores"
         raise ValueError(f"{catalogue.folder} has {what}: only `mclf similar` can search it")
-    words = tags.split(",") if isinstance(tags, str) else list(tags)
-    wanted: dict[str, bool] = {}
-    for word in filter(None, map(str.strip, words)):
-        # A label may be called "not ..." itself.
-        yes = word in network.labels or not word.startswith(_NOT)
-        name = word if yes else word.removeprefix(_NOT).strip()
-        if name not in network.labels:
-            known = checks.few(network.labels, shown=50)
-            raise ValueError(f"a tag is {name!r}; {catalogue.folder} has scores of {known}")
-        if wanted.setdefault(name, yes) != yes:
-            raise ValueError(f"tags is {tags!r}, which no song can be: {name} and not {name}")
+    wanted = _wanted(tags, network.labels)
+    if others := [name for name in wanted if name not in network.labels]:
+        known = checks.few(network.labels, shown=50)
+        raise ValueError(f"a tag is {others[0]!r}; {catalogue.folder} has scores of {known}")
     if not wanted:
         raise ValueError(f"tags is empty; it may name {checks.few(network.labels)}")
     return wanted
 
 
 def _fits(
-    catalogue: Catalogue, scores: Mapping[str, np.ndarray], wanted: Mapping[str, bool]
+    scores: Scores, wanted: Mapping[str, bool], *, task: str, thresholds: Mapping[str, float]
 ) -> np.ndarray:
     """Bool [N]: which songs are as they are wanted, see `api.Tagger.tags`."""
-    if catalogue.network.task == "single_label":
+    if task == "single_label":
         order = list(scores)
         which = np.argmax(np.stack(list(scores.values())), axis=0)
         has = {name: which == order.index(name) for name in wanted}
     else:
-        thresholds = catalogue.network.thresholds
         has = {name: scores[name] >= thresholds.get(name, 0.5) for name in wanted}
     return np.all([has[name] == yes for name, yes in wanted.items()], axis=0)
 

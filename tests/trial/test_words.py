@@ -65,6 +65,39 @@ def test_the_labels_of_the_data_are_asked_for_when_nothing_is_said(run, capsys):
         mclf.evaluate(run, words=("high", "sad"))
 
 
+def test_a_catalogue_is_searched_by_words(run, tmp_path, capsys):
+    pytest.importorskip("pyarrow")
+    draw, songs = np.random.default_rng(1), []
+    for i in range(4):
+        songs.append(str(tmp_path / f"{i}.wav"))
+        soundfile.write(songs[-1], 0.1 * (i + 1) * draw.standard_normal(2 * RATE_HZ), RATE_HZ)
+    folder = str(tmp_path / "catalogue")
+    assert cli.main(["catalogue", str(run), *songs, "--out", folder, "--num-windows", "1"]) == 0
+    tagger = mclf.load(run, words=("slow piano", "sad"), num_windows=1)
+    scores = {song: tagger.predict(song) for song in songs}
+    few = {song for song in songs if scores[song]["sad"] >= 0.5}
+    asked = "sad" if few else "not sad"
+    capsys.readouterr()
+    assert cli.main(["search", folder, "--words", asked, "--format", "json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["found"], found["of"]) == (len(few or songs), 4)
+    for song in found["songs"]:
+        assert song["scores"]["sad"] == pytest.approx(scores[song["path"]]["sad"], abs=1e-5)
+    certain = [song["score"] for song in found["songs"]]
+    assert certain == sorted(certain, reverse=True) and min(certain) >= 0.5
+    either = [mclf.search(folder, words=[f"{no}slow piano"])["found"] for no in ("", "not ")]
+    assert sum(either) == 4
+    for words, said in ((" , ", "words is empty"), ("sad,not sad", "no song can be")):
+        with pytest.raises(ValueError, match=said):
+            mclf.search(folder, words=words)
+    with pytest.raises(ValueError, match="search for tags or for words: give one"):
+        mclf.search(folder)
+    layer = ["--num-windows", "1", "--layer", "tower"]
+    assert cli.main(["catalogue", str(run), songs[0], "--out", f"{folder}2", *layer]) == 0
+    with pytest.raises(ValueError, match="embeddings of the layer 'tower', which words are not"):
+        mclf.search(f"{folder}2", words="sad")
+
+
 @pytest.mark.slow
 def test_files_carry_both_towers_or_what_is_asked_for(run, song, tmp_path, capsys):
     whole, asking = tmp_path / "words.mclf", tmp_path / "sad.mclf"

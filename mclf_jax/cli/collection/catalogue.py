@@ -70,10 +70,20 @@ def add_commands(commands: Any) -> None:
     search = flags.add_command(
         commands,
         _search,
-        examples=('mclf search songs.catalogue --tags "rock,not vocals"',),
+        examples=(
+            'mclf search songs.catalogue --tags "rock,not vocals"',
+            'mclf search songs.catalogue --words "slow piano, not sad"',
+        ),
     )
     search.add_argument("catalogue", help="folder that mclf catalogue made")
-    search.add_argument("--tags", required=True, help='such as "rock,not vocals"')
+    asked = search.add_mutually_exclusive_group(required=True)
+    asked.add_argument("--tags", help='such as "rock,not vocals"')
+    asked.add_argument(
+        "--words",
+        help='any, such as "slow piano, not sad", if its run was trained beside words (--config '
+        "words)",
+    )
+    search.add_argument("--model", help="where its run is now, if it has moved; for --words")
     _add_output(search, count=20)
 
 
@@ -130,10 +140,16 @@ def _similar(arguments: argparse.Namespace) -> int:
 
 
 def _search(arguments: argparse.Namespace) -> int:
-    """Songs of a catalogue that have tags and have not others, the most certain first."""
+    """Songs of a catalogue that have tags or words and not others, the most certain first."""
     from mclf_jax.catalogue.ask import search
 
-    found = search(arguments.catalogue, arguments.tags, count=arguments.count)
+    found = search(
+        arguments.catalogue,
+        arguments.tags,
+        words=arguments.words,
+        count=arguments.count,
+        model=arguments.model,
+    )
 
     def more(song: Mapping[str, Any]) -> str:
         return "  " + ", ".join(f"{name} {score:.3f}" for name, score in song["scores"].items())
