@@ -40,6 +40,7 @@ def without_fixed_positions(
     if not fits or np.abs(table[0] - expected).max() > _TOLERANCE:
         raise ValueError(
             f"these weights have positions {_KEY} {table.shape} that are not the fixed sines of "
-            f"{rows} rows of patches; if they were learnt, set model.args.positions='learned'"
+            f"{rows} rows of patches; if they were learnt, set model.args.positions='learned', or, "
+            "of AST, take the preset 'ast'"
         )
     return kept
