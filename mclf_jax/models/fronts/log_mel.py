@@ -27,13 +27,18 @@ class LogMelConv(Part):
     multipliers: tuple[int, ...] = (1, 2, 2, 2)
     pools: tuple[tuple[int, int], ...] = ((2, 2), (2, 2), (2, 3), (2, 4))
 
-    @nn.compact
     def __call__(self, x, *, train: bool):
         """[B, F, M] -> [B, F', C * M']."""
+        return flatten_frequency(self.blocks(x, train=train)[-1])
+
+    @nn.compact
+    def blocks(self, x, *, train: bool) -> list:
+        """What each block makes of [B, F, M]: [B, F', M', C] each, first to last."""
         x = batch_norm(x[..., None], name=f"{self.prefix}spec_bn", train=train)
         x = compute_in(x, self.dtype)
-        run = self.runner(train=train)
+        run, made = self.runner(train=train), []
         for i, (multiplier, pool) in enumerate(zip(self.multipliers, self.pools, strict=True)):
             name = f"{self.prefix}layer{i + 1}"
             x = run(ConvBlock(self.n_channels * multiplier, tuple(pool), name=name), x)
-        return flatten_frequency(x)
+            made.append(x)
+        return made
