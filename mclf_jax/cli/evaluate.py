@@ -114,10 +114,11 @@ def add_commands(commands: Any) -> None:
             "mclf probe runs/clmr --data gtzan --from DIR --kind linear knn --fraction .1 1",
             "mclf probe runs/clmr --kind svm --songs 1 3 10 --folds 5 --seeds 3",
             "mclf probe runs/clmr --layer mix --kind mlp attention",
+            "mclf probe small --data folder --from DIR --kind svm --folds 5 --out probes",
         ),
         goes_on="yes",
     )
-    probe.add_argument("run", help="run directory")
+    probe.add_argument("run", help="run directory, or with --out an exported file")
     probe.add_argument("--data", help="data set with labels (`mclf data list`); default: the run's")
     probe.add_argument("--from", dest="path", help="where it is on disk")
     flags.add_reader_options(probe)

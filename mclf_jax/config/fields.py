@@ -107,7 +107,7 @@ def base() -> ConfigDict:
     config.model.remat = "none"  # "blocks": less memory for more time, see `models.build`
 
     config.init = ConfigDict()
-    config.init.path = ""  # run or file of weights to start from, see `transfer`
+    config.init.path = ""  # run, exported file or weights to start from, see `transfer`
     config.init.freeze = ()  # patterns of names, such as ("*", "!{head}"), see `models.names`
     config.init.unfreeze = ()  # then (from_epoch, pattern), ...
     config.init.rename = ()  # (there, here), ...; here "" leaves it out

@@ -11,6 +11,7 @@ from mclf_jax.export import archive
 from mclf_jax.export.bundle import Bundle
 from mclf_jax.export.huggingface import is_huggingface, read_huggingface
 from mclf_jax.models import Model
+from mclf_jax.weights import find
 
 Paths = str | Path | Sequence[str | Path]
 
@@ -23,8 +24,9 @@ def bundle_of(paths: Paths) -> Bundle:
         paths: a run directory, with the weights of its best checkpoint; or of another one that it
             kept, by its folder (`RUN/checkpoints/latest/STEP`); or a fitted probe of
             `mclf probe` (`.../heads/linear.safetensors`), with the network of its run; or a
-            `.mclf` file, or a folder in the layout of Hugging Face, that was exported; or several,
-            whose scores are averaged.
+            `.mclf` file, or a folder in the layout of Hugging Face, that was exported; or the name
+            of a network that comes with the library, see `mclf_jax.weights`; or several, whose
+            scores are averaged.
 
     Raises:
         FileNotFoundError: there is none, or nothing was trained in it yet.
@@ -40,6 +42,7 @@ def bundle_of(paths: Paths) -> Bundle:
 
 
 def _open(path: Path) -> Bundle:
+    path = find(path)
     if path.is_file() and path.suffix == archive.SUFFIX:  # needs nothing of what runs are read by
         return archive.read_archive(path)
     from mclf_jax.export.heads import NOT_KEPT, SUFFIX

@@ -29,6 +29,7 @@ from mclf_jax.probe.cells import (
     find_missing_labels,
     find_unlabelled,
 )
+from mclf_jax.probe.exported import as_run, is_exported
 from mclf_jax.probe.opening import (
     check_splits,
     find_heard,
@@ -100,7 +101,9 @@ def probe(
     (`evaluation.result.load_report`) and a page.
 
     Args:
-        run: a run directory of `mclf train`, with whatever objective, or of `mclf convert`.
+        run: a run directory of `mclf train`, with whatever objective, or of `mclf convert`. Or what
+            `mclf export` wrote, or the name of a network that comes with the library, of which a
+            run is made below `out`.
         source: name of a data set, or an open one, at the rate of the run's features; the run's
             own when not given.
         arguments: of the data set by that name, such as {"path": ...}.
@@ -140,6 +143,10 @@ def probe(
         FileNotFoundError: not a run directory, or nothing was trained in it yet.
         ValueError: the data have no labels or lack a split, or an argument is not as above.
     """
+    if is_exported(run):
+        if out is None:
+            raise ValueError(f"{run} is no run, which results could be written to: say out (--out)")
+        run = as_run(run, out=Path(out) / "encoder")
     run, opened = Path(run), open_run(run)
     kinds = (_OF_MIX if layer == MIX else _USUAL) if kinds is None else kinds
     baselines = () if encoder != "trained" and baselines is BASELINES else baselines

@@ -16,9 +16,9 @@ from mclf_jax.data.views.hidden import NothingHidden
 from mclf_jax.evaluation.evaluate import evaluate_once
 from mclf_jax.models import size
 from mclf_jax.probe import ProbeResult
+from mclf_jax.probe.exported import as_run
 from mclf_jax.run.cost import read_cost
 from mclf_jax.run.directory import read_meta, read_model
-from mclf_jax.sweep.benchmark.encoders import as_run
 from mclf_jax.sweep.probes import check_probes, probe_once
 from mclf_jax.sweep.settings import ENCODER, Frozen, RunOf, Setting, resolve, without_seed
 from mclf_jax.sweep.tables import write_tables

@@ -178,6 +178,7 @@ def test_the_wheel_trains_in_an_empty_directory(tmp_path):
         *("--config.model.args.num_blocks=3", "--config.features.n_mels=16"),
     )
     assert "high" in mclf("predict", "run", "songs/high/0.wav")
+    assert "register/" in mclf("predict", "small", "songs/high/0.wav")
     assert mclf("report", "run").strip() == "run/report/index.html"
     assert (site / "mclf_jax" / "py.typed").exists()
     assert (site / "mclf_jax" / "docs" / "troubleshooting.md").exists()

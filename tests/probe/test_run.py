@@ -10,6 +10,7 @@ from mclf_jax import data
 from mclf_jax.api import load
 from mclf_jax.evaluation.result import load_report, saved_splits
 from mclf_jax.export import archive
+from mclf_jax.export.collect import bundle_of
 from mclf_jax.probe import load_result, probe, show
 from mclf_jax.probe.cells import Cell, deal_cells
 from mclf_jax.probe.scratch import default_config, restrict
@@ -368,3 +369,15 @@ def test_songs_heard_in_pretraining_are_told(run):
     notes = probed(run, source="songs", arguments={"count": 24}).notes
     assert any(note.startswith("Pretraining (simclr) heard") for note in notes)
     assert probed(run, source="ranked", num_folds=3).notes == ()  # other data
+
+
+def test_what_was_exported_is_probed_as_its_run(run, tmp_path):
+    file = archive.write_archive(bundle_of(run), tmp_path / "tagger.mclf")
+    with pytest.raises(ValueError, match="tagger.mclf is no run, .* say out"):
+        probed(file)
+    how = {"kinds": ("linear",), "baselines": (), "source": "ranked"}
+    ours = probed(run, **how)
+    theirs = probed(file, out=tmp_path / "probes", **how)
+    (one,), (other,) = theirs.records, ours.records
+    assert one.values == pytest.approx(other.values, rel=1e-4)
+    assert (tmp_path / "probes" / "encoder" / "meta.json").is_file()

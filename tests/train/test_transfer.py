@@ -12,12 +12,16 @@ from mclf_jax.convert.from_torch import from_torch
 from mclf_jax.convert.run import run_from_weights
 from mclf_jax.convert.weights import write_weights
 from mclf_jax.data.catalogue.label_lists import LabelList
+from mclf_jax.export.archive import write_archive
+from mclf_jax.export.collect import bundle_of
+from mclf_jax.export.huggingface import write_huggingface
 from mclf_jax.models.names import rename
 from mclf_jax.objectives.self_supervised.byol import byol
 from mclf_jax.run import restore
 from mclf_jax.run.directory import read_model
 from mclf_jax.train import train, transfer
 from tests.convert.networks import SMALL, small_weights
+from tests.export.bundles import small_bundle
 from tests.objectives.material import made
 from tests.tiny import tiny_config
 
@@ -59,6 +63,29 @@ def without_head(tree, head="dense2"):
     return {
         collection: {k: v for k, v in of.items() if k != head} for collection, of in tree.items()
     }
+
+
+def test_what_was_exported_is_as_its_run(weights, tmp_path):
+    bundle = bundle_of(weights / "run")
+    folder = write_huggingface(bundle, tmp_path / "hub")
+    file = write_archive(bundle, tmp_path / "tagger.mclf")
+    _, of_run = start(weights / "run", network())
+    for path in (folder, file):
+        _, loaded = start(path, network())
+        assert_equal(loaded.variables, of_run.variables)
+        assert loaded.num_parameters() == of_run.num_parameters()
+    with pytest.raises(ValueError, match="other features: features.n_mels was 96 and is 48"):
+        start(folder, network(features={"n_mels": 48}))
+    with pytest.raises(ValueError, match="holds a musicnn, and model.name is 'fcn'"):
+        start(file, network("fcn"))
+
+
+def test_an_ensemble_is_nothing_to_start_from(tmp_path):
+    bundle = small_bundle()
+    pair = dataclasses.replace(bundle, models=bundle.models * 2, variables=bundle.variables * 2)
+    folder = write_huggingface(pair, tmp_path / "hub")
+    with pytest.raises(ValueError, match="must be one network"):
+        start(folder, bundle.models[0], labels=bundle.labels)
 
 
 def test_a_converted_checkpoint_for_other_labels(weights):

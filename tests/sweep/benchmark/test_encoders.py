@@ -12,10 +12,10 @@ from mclf_jax import sweep as sweep_lib
 from mclf_jax.cli import main as cli
 from mclf_jax.export.archive import write_archive
 from mclf_jax.export.collect import bundle_of
+from mclf_jax.probe.exported import as_run
 from mclf_jax.run.directory import read_model
 from mclf_jax.sweep import frozen
 from mclf_jax.sweep import probes as sweep_probes
-from mclf_jax.sweep.benchmark.encoders import as_run
 from mclf_jax.sweep.commands import make_jobs
 from mclf_jax.sweep.protocol import benchmark
 from mclf_jax.sweep.run import run

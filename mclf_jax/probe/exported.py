@@ -10,26 +10,36 @@ from mclf_jax import config as config_lib
 from mclf_jax import models
 from mclf_jax.audio.features import to_json
 from mclf_jax.convert.run import write_converted
+from mclf_jax.export import archive
 from mclf_jax.export.bundle import Bundle
 from mclf_jax.export.collect import bundle_of
+from mclf_jax.export.huggingface import is_huggingface
 from mclf_jax.run.directory import describe_run, read_meta
 from mclf_jax.run.weights import digest
+from mclf_jax.weights import find
 
 _WEIGHTS = (".pth", ".pt", ".ckpt", ".safetensors", ".npz")
+
+
+def is_exported(path: str | Path) -> bool:
+    """Whether a path is of what `mclf export` wrote, or the name of what comes with the library."""
+    path = find(path)
+    return (path.is_file() and path.suffix == archive.SUFFIX) or is_huggingface(path)
 
 
 def as_run(path: str | Path, *, out: Path) -> Path:
     """The run directory of an encoder: itself, or one that is made of an exported file.
 
     Args:
-        path: of a run directory, a `.mclf` file or a folder in the layout of Hugging Face.
+        path: of a run directory, a `.mclf` file or a folder in the layout of Hugging Face; or the
+            name of a network that comes with the library.
         out: where one is made.
 
     Raises:
         FileNotFoundError: there is nothing.
         ValueError: it is no encoder of one network whose code is here, or `out` is of another one.
     """
-    path = Path(path)
+    path = find(path)
     if (path / "meta.json").is_file():
         return path
     if not path.exists():
