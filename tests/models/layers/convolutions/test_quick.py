@@ -117,3 +117,16 @@ def test_small_layers_and_many_devices_are_left_to_xla(monkeypatch):
     assert "custom_vjp" not in text(x.astype(jnp.bfloat16))
     monkeypatch.setattr(jax, "device_count", lambda: 8)
     assert "custom_vjp" not in text(x)
+
+
+def test_a_batch_of_any_size_is_exported(monkeypatch):
+    """188 positions an example are few channels' product in a large batch, and not in a small."""
+    monkeypatch.setattr(jax, "device_count", lambda: 1)
+    settings = {"dimension_numbers": LAYOUTS[3], "padding": ((0, 0),), "window_strides": (1,)}
+    call = jax.jit(functools.partial(quick_conv, **settings))
+    (batch,) = jax.export.symbolic_shape("B")
+    x = jax.ShapeDtypeStruct((batch, 190, 1), jnp.float32)
+    kernel = np.ones((3, 1, 32), np.float32)
+    exported = jax.export.export(call)(x, kernel)
+    found = exported.call(np.ones((2, 190, 1), np.float32), kernel)
+    assert found.shape == (2, 188, 32) and (found == 3).all()
