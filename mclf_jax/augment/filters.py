@@ -138,16 +138,17 @@ def low_pass_taps(cutoff: Array, *, half_width: int) -> Array:
     is 0 from there to `half_width`.
     """
     xp = array_module(cutoff)
-    offset = xp.arange(-half_width, half_width + 1, dtype=cutoff.dtype)
+    offset = xp.arange(half_width + 1, dtype=cutoff.dtype)
     own_width = xp.maximum(xp.floor(NUM_ZEROS / cutoff / 2), 1.0)
     window = 0.5 + 0.5 * xp.cos(xp.pi * offset / own_width)
-    window = xp.where(xp.abs(offset) <= own_width, window, 0.0)
-    taps = xp.sinc(2 * cutoff * offset) * window
+    window = xp.where(offset <= own_width, window, 0.0)
+    half = xp.sinc(2 * cutoff * offset) * window
+    taps = xp.concatenate([half[..., :0:-1], half], axis=-1)
     return (taps / taps.sum(axis=-1, keepdims=True)).astype(cutoff.dtype)
 
 
 def _taps(x, cutoff_hz, sample_rate_hz, min_cutoff_hz):
-    if min_cutoff_hz is None:
+    if min_cutoff_hz is None or base.is_one_of_numpy(x):  # no other to be as long as
         min_cutoff_hz = float(np.min(np.asarray(cutoff_hz)))
     cutoff = base.per_example(x, cutoff_hz) / sample_rate_hz
     half_width = max(1, int(NUM_ZEROS / (min_cutoff_hz / sample_rate_hz) / 2))

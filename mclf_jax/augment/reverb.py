@@ -16,7 +16,13 @@ import numpy as np
 from mclf_jax.audio.features import array_module
 from mclf_jax.augment import base
 from mclf_jax.augment.base import Array, Key
-from mclf_jax.augment.convolution import convolve, fast_length, fft_module
+from mclf_jax.augment.convolution import (
+    best_block,
+    convolve,
+    convolve_spectrum,
+    fast_length,
+    fft_module,
+)
 from mclf_jax.augment.filters import low_pass
 from mclf_jax.augment.waveform import shift
 
@@ -30,6 +36,7 @@ _MEAN_COMB_S = sum(_COMB_STEPS) / len(_COMB_STEPS) / _DELAYS_RATE_HZ
 _CROSSOVER_HZ = 3000.0
 _HIGH_BAND_HZ = 6000.0  # where damping is read off the loop's low-pass in sox's terms
 _MIN_DECAY_S = 0.01
+_KEPT_SPECTRA = 256  # of given responses; .15 MB each where they take a second
 
 
 @dataclasses.dataclass(frozen=True)
@@ -157,8 +164,26 @@ class ImpulseResponse(base.WaveformAugmentation):
 
     def augment(self, key: Key, x: Array) -> Array:
         choice = base.integers(key, x.shape[:-1], 0, len(self.responses) - 1)
+        if base.is_one_of_numpy(x):
+            return self._by_spectrum(x, int(choice.reshape(())))
         responses = array_module(x).asarray(np.asarray(self.responses)[:, : x.shape[-1]], x.dtype)
         return impulse_response(x, responses[choice])
+
+    @functools.cached_property
+    def _spectra(self) -> dict[tuple, np.ndarray]:
+        return {}
+
+    def _by_spectrum(self, x: np.ndarray, choice: int) -> np.ndarray:
+        """`impulse_response`, one example, with what was transformed for an earlier one."""
+        response = np.asarray(self.responses)[choice, : x.shape[-1]]
+        padded = base.pad(x, response.size - 1, 0)
+        block = best_block(padded, response.size)
+        which = (choice, response.size, block, x.dtype)
+        if (spectrum := self._spectra.get(which)) is None:
+            spectrum = fft_module(x).rfft(response.astype(x.dtype), block)
+            if len(self._spectra) < _KEPT_SPECTRA:
+                self._spectra[which] = spectrum
+        return convolve_spectrum(padded, spectrum, block=block, num_taps=response.size)
 
 
 def reverb(

@@ -125,7 +125,19 @@ def test_gradient_is_the_filter_backwards():
     assert by_hz == pytest.approx(2 * 4000 / RATE_HZ, rel=0.5)
 
 
-@pytest.mark.parametrize(("length", "num_taps"), [(1, 1), (9, 9), (300, 7), (20000, 501)])
+@pytest.mark.parametrize("filtered", [filters.low_pass, filters.high_pass])
+def test_a_clip_alone_is_filtered_as_in_a_batch(filtered):
+    x = np.random.default_rng(0).standard_normal((2, 9000))
+    settings = {"sample_rate_hz": RATE_HZ, "min_cutoff_hz": 200.0}
+    both = filtered(x, np.array([3000.0, 200.0]), **settings)
+    for clip, cutoff_hz, expected in zip(x, (3000.0, 200.0), both, strict=True):
+        found = filtered(clip, np.array(cutoff_hz), **settings)
+        np.testing.assert_allclose(found, expected, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("length", "num_taps"), [(1, 1), (9, 9), (300, 7), (20000, 501), (9000, 3000)]
+)
 def test_convolution_is_numpys(length, num_taps):
     rng = np.random.default_rng(0)
     x, taps = rng.standard_normal((3, length)), rng.standard_normal((3, num_taps))

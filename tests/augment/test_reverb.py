@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import scipy.signal
 
 from mclf_jax.augment import reverb
 from mclf_jax.augment.filters import low_pass
@@ -146,6 +147,22 @@ def test_given_responses_are_drawn_and_have_energy_1(key):
     errors = np.abs(np.array(expected) - y[:, None]).max(-1)
     assert (errors.min(1) < 1e-4).all()
     assert set(errors.argmin(1)) == {0, 1}
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_spectra_of_responses_are_kept_from_clip_to_clip(dtype):
+    rng = np.random.default_rng(1)
+    responses = [rng.standard_normal(2200), rng.standard_normal(900)]
+    augmentation, drawn = ImpulseResponse(responses), set()
+    for length in (1000, 6000, 6000, 6000, 6000, 6000):
+        x = rng.standard_normal(length).astype(dtype)
+        y = augmentation(rng, x)
+        assert y.dtype == dtype and y.shape == x.shape
+        expected = [scipy.signal.fftconvolve(x, r / np.linalg.norm(r))[:length] for r in responses]
+        errors = np.abs(np.array(expected) - y).max(-1)
+        assert errors.min() < 1e-4
+        drawn.add(int(errors.argmin()))
+    assert drawn == {0, 1}
 
 
 def test_a_response_longer_than_the_example():
