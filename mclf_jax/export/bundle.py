@@ -159,7 +159,7 @@ def make_step(bundle: Bundle) -> Any:
     def step(weights, batch):
         return _with_rows(bundle.program.call(weights, batch["audio"]), batch)
 
-    return jax.jit(step)
+    return _jit(step)
 
 
 @functools.lru_cache(maxsize=4)  # taggers of the same network share what is compiled
@@ -187,7 +187,17 @@ def make_live_step(
     def step(weights, batch):
         return _with_rows(window_outputs(like, weights, batch["audio"]), batch)
 
-    return jax.jit(step)
+    return _jit(step)
+
+
+def _jit(step: Any) -> Any:
+    """Compiled soon: a song from the shell waits longer for LLVM than for the network.
+
+    On processors most of the work is done by libraries, and with LLVM at its first level the rest
+    took as long as at its third, compiled in .6 of the time (benchmarks/NOTES.md).
+    """
+    soon = {"xla_backend_optimization_level": 1} if jax.default_backend() == "cpu" else None
+    return jax.jit(step, compiler_options=soon)
 
 
 def _with_rows(found: Mapping[str, Any], batch: Mapping[str, Any]) -> dict[str, Any]:

@@ -21,7 +21,7 @@ def started(monkeypatch):
 
 
 def test_a_command_begins_anew_with_large_pages(started):
-    memory.take_large_pages(["predict", "RUN", "SONG"])
+    memory.take_large_pages(["train", "--config", "quickstart"])
     ((program, words, environment),) = started
     assert program == words[0] == sys.executable
     assert words[1:] == sys.orig_argv[1:]
@@ -32,6 +32,21 @@ def test_a_command_begins_anew_with_large_pages(started):
 def test_nothing_begins_anew_to_say_something_short(started, words):
     memory.take_large_pages(words)
     assert not started
+
+
+def test_a_few_songs_are_over_before_large_pages_pay(started, tmp_path):
+    run, folder = tmp_path / "run", tmp_path / "songs"
+    songs = [tmp_path / f"{number}.wav" for number in range(5)]
+    for path in (run, folder):
+        path.mkdir()
+    for path in songs:
+        path.touch()
+    memory.take_large_pages(["predict", "--top", "3", str(run), str(songs[0])])
+    memory.take_large_pages(["predict", str(run), *map(str, songs[:4])])
+    assert not started
+    for more in ([folder], songs, [songs[0], "--hop-s", "1"], [songs[0], "--segments=a.txt"]):
+        memory.take_large_pages(["predict", str(run), *map(str, more)])
+    assert len(started) == 4
 
 
 def test_it_goes_on_as_it_is_where_it_has_begun_anew_or_cannot(started, monkeypatch):
