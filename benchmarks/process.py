@@ -1,10 +1,9 @@
 """A process of its own, with its peak memory: what several scripts here measure."""
 
+import json
 import os
 import subprocess
 import sys
-import tempfile
-import time
 from collections.abc import Mapping, Sequence
 
 
@@ -21,20 +20,28 @@ def measure(
     Raises:
         RuntimeError: it failed.
     """
-    start = time.perf_counter()
-    with tempfile.TemporaryFile("w+") as errors:
-        process = subprocess.Popen(
-            [sys.executable, *words],
-            env={**os.environ, **(environment or {})},
-            stdout=subprocess.DEVNULL,
-            stderr=errors,
-        )
-        _, status, usage = os.wait4(process.pid, 0)
-        seconds = time.perf_counter() - start
-        process.returncode = os.waitstatus_to_exitcode(status)
-        if process.returncode:
-            errors.seek(0)
-            raise RuntimeError(f"{title} failed:\n{errors.read()}")
+    # A process begins with the peak of the one that started it, so a small one does.
+    done = subprocess.run(
+        [sys.executable, "-S", "-c", _LAUNCHER, sys.executable, *words],
+        env={**os.environ, **(environment or {})},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise RuntimeError(f"{title} failed:\n{done.stderr}")
+    found = json.loads(done.stdout)
     # Linux counts in KiB, macOS in bytes.
     unit = 1 if sys.platform == "darwin" else 1024
-    return {"peak_mib": usage.ru_maxrss * unit / 2**20, "seconds": seconds}
+    return {"peak_mib": found["peak"] * unit / 2**20, "seconds": found["seconds"]}
+
+
+_LAUNCHER = """
+import json, os, resource, subprocess, sys, time
+start = time.perf_counter()
+code = subprocess.call(sys.argv[1:], stdout=subprocess.DEVNULL)
+seconds = time.perf_counter() - start
+peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+print(json.dumps({"seconds": seconds, "peak": peak}))
+sys.exit(code)
+"""

@@ -16,7 +16,13 @@ _PACKAGES = (
     *("mclf-jax", "jax", "jaxlib", "flax", "numpy", "grain", "soundfile", "soxr"),
     *("torch", "torchaudio", "librosa", "audiomentations", "torch-audiomentations"),
 )
-_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "XLA_FLAGS")
+_THREADS = (
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "XLA_FLAGS",
+    "GLIBC_TUNABLES",
+)
 _WIDTH = 2048
 
 

@@ -66,7 +66,10 @@ def draw(rows: Sequence[dict[str, Any]]) -> Figure:
             if len(there) > 1:
                 axis.set_title(f"slope {slope(there, of):.2f}", fontsize=8)
             axis.set_xlabel(quantity, fontsize=8)
-            axis.tick_params(labelsize=7)
+            axis.xaxis.minorticks_off()
+            sizes = [row["size"] for row in own]
+            axis.set_xticks(sizes, [f"{size:g}" for size in sizes], rotation=30)
+            axis.tick_params(labelsize=7, which="both")
     for axis, title in zip(axes[:, 0], ("seconds", "MiB"), strict=True):
         axis.set_ylabel(title, fontsize=8)
     return figure

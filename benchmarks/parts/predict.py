@@ -104,10 +104,9 @@ def _embedding(model: Path, place: Path, options: argparse.Namespace) -> dict[st
     folder.mkdir()
     for number in range(songs):
         os.link(place / "song.mp3", folder / f"{number}.mp3")
-    out = place / "embeddings.npz"
     seconds = []
-    for _ in range(options.rounds):
-        out.unlink(missing_ok=True)
+    for number in range(options.rounds):
+        out = place / f"embeddings_{number}.npz"  # the journal of another would say what is done
         words = ["-m", "mclf_jax", "embed", str(model), str(folder), "--out", str(out)]
         seconds.append(process.measure(words, title="mclf embed", environment=_here())["seconds"])
     took_s = statistics.median(seconds)
