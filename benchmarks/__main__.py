@@ -23,6 +23,7 @@ PARTS = {
     "features": "benchmarks.parts.features",
     "augment": "benchmarks.parts.augment",
     "pipeline": "benchmarks.parts.pipeline",
+    "epoch": "benchmarks.parts.epoch",
     "predict": "benchmarks.parts.predict",
     "growth": "benchmarks.parts.growth",
 }

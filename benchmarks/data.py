@@ -176,19 +176,27 @@ def _ours(
 class Windows:
     """A map-style data set of PyTorch: random windows of files, by soundfile."""
 
-    def __init__(self, files: Sequence[str], features: Features | None):
+    def __init__(
+        self,
+        files: Sequence[str],
+        features: Features | None,
+        *,
+        rate_hz: int = RATE_HZ,
+        num_samples: int = WINDOW,
+    ):
         self.files, self.features = files, features
+        self.rate_hz, self.num_samples = rate_hz, num_samples
 
     def __len__(self) -> int:
         return len(self.files)
 
     def __getitem__(self, index: int) -> tuple[np.ndarray, int]:
         with soundfile.SoundFile(self.files[index]) as file:
-            length = WINDOW * file.samplerate // RATE_HZ
+            length = -(-self.num_samples * file.samplerate // self.rate_hz)
             file.seek(np.random.randint(0, file.frames - length + 1))
             audio = file.read(length, dtype="float32", always_2d=True).mean(axis=1)
-            if file.samplerate != RATE_HZ:
-                audio = soxr.resample(audio, file.samplerate, RATE_HZ)
+            if file.samplerate != self.rate_hz:
+                audio = soxr.resample(audio, file.samplerate, self.rate_hz)[: self.num_samples]
         return (audio if self.features is None else self.features(audio)), index
 
 

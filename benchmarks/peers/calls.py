@@ -30,6 +30,8 @@ def build(
 ) -> dict[str, Any]:
     """{kind: {"call", "flops"}, "difference": of logits, in their deviations}.
 
+    The call of "training" takes another batch, waveforms and labels, too.
+
     Args:
         model, variables: ours.
         audio, label: of the batch.
@@ -77,7 +79,7 @@ def build(
         with torch.inference_mode():
             run(plain)
 
-    def train() -> None:
+    def train(waveform=waveform, labels=labels) -> None:
         network.train()
         optimizer.zero_grad(set_to_none=True)
         lose(waveform, labels).backward()
