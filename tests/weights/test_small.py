@@ -13,7 +13,7 @@ from sklearn.svm import SVC
 import mclf_jax
 from mclf_jax import weights
 from mclf_jax.data.made.labels import all_labels
-from tests import ROOT, SHARED
+from tests import SHARED
 
 NOTES = SHARED / "audio" / "instruments"
 with_notes = pytest.mark.skipif(not NOTES.is_dir(), reason=f"{NOTES} is not here")
@@ -32,7 +32,7 @@ def test_it_is_small_and_says_what_it_was_made_of():
     card = (folder / "README.md").read_text(encoding="utf-8")
     assert [font for font in FONTS if font not in card] == []
     about = json.loads((folder / "config.json").read_text(encoding="utf-8"))["mclf"]["about"]
-    assert str(ROOT.anchor) + "work" not in json.dumps(about)
+    assert '"/' not in json.dumps(about)  # no path of the machine that trained it
 
 
 def test_what_is_here_by_that_name_goes_first(tmp_path, monkeypatch):
@@ -71,6 +71,7 @@ def test_it_tells_some_instruments_that_it_never_heard(small, notes):
 @with_notes
 @pytest.mark.slow
 def test_its_embedding_tells_instruments_from_few_notes(notes):
-    labels, _, embeddings = notes  # eight of each to learn from; chance is .11
+    labels, _, embeddings = notes  # eight of each to learn from; with kernels shuffled .61 to .64
     machine = make_pipeline(StandardScaler(), SVC(C=10.0))
-    assert cross_val_score(machine, embeddings, labels, cv=3).mean() > 0.6
+    found = cross_val_score(machine, embeddings, labels, cv=3).mean()
+    assert found > 0.68, found

@@ -11,6 +11,8 @@ import os
 import sys
 from collections.abc import Sequence
 
+from mclf_jax.weights import NAMES
+
 _NAME = "GLIBC_TUNABLES"
 _MOST = 2**31 - 1
 _ONE_ARENA_UP_TO = 8  # cores; with more of them, threads would wait for each other
@@ -38,7 +40,8 @@ def _hears_little(words: Sequence[str]) -> bool:
     """Whether a few songs are predicted, by the usual number of windows."""
     if words[0] != "predict" or any(word.startswith(_OF_MANY_WINDOWS) for word in words):
         return False
-    songs = [word for word in words[1:] if os.path.exists(word)][1:]  # the first is the run
+    places = [word for word in words[1:] if word in NAMES or os.path.exists(word)]
+    songs = places[1:]  # the first is the run
     return len(songs) < _FEW_SONGS and not any(map(os.path.isdir, songs))
 
 
