@@ -43,6 +43,7 @@ def get_config(arg: str | None = None) -> ConfigDict:
             path=arg.path,
             window_s=arg.window_s,
             steps=arg.steps,
+            init="none",
             beside="none",  # it would learn from labels alone
         )
     )

@@ -71,6 +71,7 @@ def get_config(arg: str | None = None) -> ConfigDict:
             path=arg.path,
             window_s=arg.window_s or 3.0,
             steps=arg.steps,
+            init="none",
             beside="none",  # which learns from labels
         )
     )

@@ -45,7 +45,14 @@ def _parsed(arg: str | None) -> ConfigDict:
 def get_config(arg: str | None = None) -> ConfigDict:
     arg = _parsed(arg)
     config = load_module(str(_FOLDER)).get_config(
-        format_arg(data=arg.data, path=arg.path, steps=arg.steps, beside="none")
+        format_arg(
+            data=arg.data,
+            path=arg.path,
+            window_s=5.0,
+            steps=arg.steps,
+            init="none",
+            beside="none",
+        )
     )
     if arg.run:
         trained = read_config(Path(arg.run))

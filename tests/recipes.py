@@ -22,6 +22,7 @@ _ARGUMENTS = {
         "model=musicnn,data=msd",
         "model=fcn,data=jamendo",
     ),
+    "configs/folder.py": ("", "init=none", "layers=tuned"),
     "configs/m2d.py": tuple(f"method={m}" for m in ("m2d", "matpac", "matpac_plus_plus")),
     "configs/masked_tokens.py": ("method=musicfm", "method=omar_rq", "method=omar_rq_fsq"),
     "configs/moco.py": ("version=v2", "version=v1"),

@@ -6,9 +6,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from mclf_jax.common import parallel
 from mclf_jax.data import pipeline
-from mclf_jax.evaluation.windows import song_windows
-from mclf_jax.models.layers.opinion import COLLECTION, empty, window_statistics
+from mclf_jax.evaluation.windows import make_step, song_rows, song_windows
+from mclf_jax.models import Model, freezing
+from mclf_jax.models.freezing import Freezing
+from mclf_jax.models.layers.opinion import COLLECTION, EMBEDDING, MFCC, empty, window_statistics
 from mclf_jax.objectives import Objective
 from mclf_jax.objectives.supervised import tree_of_run
 from mclf_jax.run.experiment import Experiment
@@ -18,11 +21,14 @@ from mclf_jax.shallow.embeddings import Embeddings, keep_labelled, rows_of
 PLACE = "second_opinion"
 """The argument of networks that have one, and its name among their variables."""
 STRENGTH = 10.0
-SHARE = 0.5
+SHARES = {MFCC: 1 / 2, EMBEDDING: 2 / 3}
+"""Of the machine in both logits. Where a last layer learns of the same embedding, the machine alone
+is nearly as good as any mean of them."""
 STEEPNESS = 3.0
-"""Logits of a margin of 1. It, the share and the strength were chosen on training songs alone."""
+"""Logits of a margin of 1. It, the shares and the strength were chosen on training songs alone."""
 
 PyTree = Any
+_ALL_BUT_THE_LAST = ("*", "!{head}")
 
 
 def has_opinion(parts: Experiment, objective: Objective) -> bool:
@@ -35,27 +41,45 @@ def has_opinion(parts: Experiment, objective: Objective) -> bool:
     )
 
 
-def fit_opinion(parts: Experiment) -> dict[str, np.ndarray]:
+def check_frozen(model: Model, frozen: Freezing) -> None:
+    """Raise a ValueError if a machine would read an embedding that training changes."""
+    if not (getattr(model.module, PLACE, 0) and model.module.opinion_on == EMBEDDING):
+        return
+    before = freezing.plan(model, freeze=_ALL_BUT_THE_LAST).first_steps
+    if training := sorted(k for k in before if frozen.first_steps.get(k) != freezing.NEVER):
+        raise ValueError(
+            f"model.args.opinion_on is {EMBEDDING!r}, which changes, as {training[0]} trains: set "
+            f"init.freeze to {_ALL_BUT_THE_LAST}, opinion_on to {MFCC!r}, or {PLACE} to 0"
+        )
+
+
+def fit_opinion(parts: Experiment, variables: PyTree) -> dict[str, np.ndarray]:
     """The variables of a second opinion, float32: an SVM of each label, one against all others.
 
-    A margin m becomes the logit `STEEPNESS` m, and shares are equal. A Gaussian kernel of 1/D,
-    C = 10: nothing is chosen on valid songs, of which there may be three.
+    A margin m becomes the logit `STEEPNESS` m, and counts as `SHARES` say. A Gaussian kernel of
+    1/D, C = 10: nothing is chosen on valid songs, of which there may be three.
 
     Args:
         parts: data, features and windows (`eval`) of the run; its network has the argument
             `PLACE`.
+        variables: of the network, which machines on embeddings read.
 
     Raises:
         ValueError: no song with a label could be read.
     """
     from sklearn.preprocessing import StandardScaler
 
+    count = getattr(parts.model.module, PLACE)
     songs, targets = keep_labelled(parts.source, parts.train_indices)
-    rows = rows_of(_statistics(parts, songs), songs, targets)
+    if len(songs) > count:
+        drawn = np.sort(np.random.default_rng(0).choice(len(songs), count, replace=False))
+        songs, targets = songs[drawn], targets[drawn]
+    what = parts.model.module.opinion_on
+    share = SHARES[what]
+    read = _embeddings(parts, songs, variables) if what == EMBEDDING else _statistics(parts, songs)
+    rows = rows_of(read, songs, targets).thin(count)
     if not len(rows.songs):
         raise ValueError("no song of train that has a label could be read")
-    count = getattr(parts.model.module, PLACE)
-    rows = rows.draw_songs(count, seed=0).thin(count)
     info = parts.source.info
     made = empty(rows.vectors.shape[1], num_labels=len(info.labels), num_references=count)
     scaler = StandardScaler().fit(rows.vectors)
@@ -70,9 +94,9 @@ def fit_opinion(parts: Experiment) -> dict[str, np.ndarray]:
     for label, column in enumerate(y.T):
         known = np.flatnonzero(~np.isnan(column))
         weights, bias = _machine(info.task, x[known], column[known])
-        made["weights"][known, label] = (1 - SHARE) * steepness * weights
-        made["bias"][label] = (1 - SHARE) * steepness * bias
-    made["share"] = np.float32(SHARE)
+        made["weights"][known, label] = share * steepness * weights
+        made["bias"][label] = share * steepness * bias
+    made["share"] = np.float32(1 - share)
     return made
 
 
@@ -118,8 +142,23 @@ def _machine(task: str, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, float
     return weights, float(scale * machine.intercept_[0] + mean)
 
 
-def _statistics(parts: Experiment, songs: np.ndarray) -> Embeddings:
+def _embeddings(parts: Experiment, songs: np.ndarray, variables: PyTree) -> Embeddings:
     """Of the windows of songs that evaluation would hear."""
+    mesh = parallel.make_mesh(parts.config.runtime.num_devices)
+    rows = song_rows(
+        parts,
+        songs,
+        variables,
+        step=make_step(parts.model, outputs=("embedding",), mesh=mesh),
+        mesh=mesh,
+        title="embeddings (second opinion)",
+        progress=parts.config.runtime.progress,
+    )
+    return Embeddings(rows["index"].astype(np.int64), rows["embedding"])
+
+
+def _statistics(parts: Experiment, songs: np.ndarray) -> Embeddings:
+    """Of MFCCs, of the same windows."""
     batches = pipeline.evaluation_batches(
         parts.source,
         song_windows(parts, songs),

@@ -1,5 +1,5 @@
-"""What stands beside a network that trains: MFCC statistics with an SVM, as a baseline in its log
-and as a second opinion in its variables."""
+"""What stands beside a network that trains: MFCC statistics with an SVM as a baseline in its log,
+and support vectors as a second opinion in its variables."""
 
 import dataclasses
 from pathlib import Path
@@ -44,7 +44,7 @@ def with_opinion(run: Training, start: Start, *, logbook: Logbook) -> Start:
     """A start whose network has its second opinion, if it has room for one."""
     if start.step or not has_opinion(run.parts, run.objective):
         return start
-    fitted = fit_opinion(run.parts)
+    fitted = fit_opinion(run.parts, start.state.variables())
     used = int(np.abs(fitted["weights"]).any(axis=1).sum())
     logbook.say(f"second opinion: support vectors of {used} windows, averaged with the network")
     state = install(start.state, fitted, shardings=start.shardings)

@@ -141,7 +141,7 @@ def _named(variables: Any, place: str) -> dict[str, np.ndarray]:
 
 def _other_arguments(trained: Model, model: Model) -> list[str]:
     """Settings of the network that do not show in shapes, or not plainly."""
-    skipped = {"num_labels", "dtype", "remat", "parent", "name"}
+    skipped = {"num_labels", "dtype", "remat", "parent", "name", "second_opinion", "opinion_on"}
     values = [
         (f"model.args.{field.name}", getattr(trained.module, field.name, None), value)
         for field in dataclasses.fields(model.module)

@@ -22,6 +22,7 @@ from mclf_jax.objectives.context import Context, context_of
 from mclf_jax.run import experiment
 from mclf_jax.run.experiment import Experiment
 from mclf_jax.run.state import TrainState
+from mclf_jax.shallow.opinion import check_frozen, has_opinion
 from mclf_jax.train import optim, step, transfer, unlabelled
 from mclf_jax.train.optim import Optimizer
 from mclf_jax.train.step import TrainStep, init_state
@@ -195,6 +196,8 @@ def build(config: ConfigDict) -> Training:
     if config.init.freeze or config.init.unfreeze:
         unfreeze = config_lib.unfreeze_steps(config, num_examples=num_examples)
         frozen = freezing.plan(model, freeze=config.init.freeze, unfreeze=unfreeze)
+    if has_opinion(parts, objective):
+        check_frozen(model, frozen)
     if config.optim.layer_decay != 1 or config.optim.rates:
         factors = layer_rates.factors(
             model, layer_decay=config.optim.layer_decay, rates=config.optim.rates

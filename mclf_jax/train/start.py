@@ -26,6 +26,7 @@ from mclf_jax.common import keys, parallel
 from mclf_jax.common.files import write_text
 from mclf_jax.common.storage.working import Working
 from mclf_jax.metrics import outside
+from mclf_jax.models.freezing import NEVER
 from mclf_jax.run import checkpoint, restore
 from mclf_jax.run.checkpoint import Checkpoints
 from mclf_jax.run.directory import lock_run, start_run
@@ -140,7 +141,7 @@ def load_weights(run: Training) -> transfer.Loaded | None:
         initial = run.objective.init(keys.stream(config.seed, "init"))
         return {"params": initial["params"]["model"], **initial["state"]["model"]}
 
-    return transfer.initialise(
+    loaded = transfer.initialise(
         fresh_variables(),
         config.init.path,
         model=run.parts.model,
@@ -149,3 +150,23 @@ def load_weights(run: Training) -> transfer.Loaded | None:
         renames=config.init.rename,
         other_features=config.init.other_features,
     )
+    _check_frozen(loaded, run)
+    return loaded
+
+
+def _check_frozen(loaded: transfer.Loaded, run: Training) -> None:
+    """Raise a ValueError if what never trains would stay as it was drawn."""
+    frozen = {
+        name.partition(".")[0] for name, step in run.frozen.first_steps.items() if step == NEVER
+    }
+    for part in loaded.report:
+        if (
+            part.collection == "params"
+            and part.outcome in ("skipped", "new")
+            and part.module in frozen
+        ):
+            raise ValueError(
+                f"init.freeze keeps {part.module} as it is, for which {loaded.origin} has nothing "
+                f"that fits ({part.detail or part.outcome}): make the network the same "
+                "(model.args), freeze less, or start from something else (init.path)"
+            )

@@ -63,7 +63,7 @@ def test_help_of_a_config(capsys):
         cli.main(["train", "--config", "folder", "--help"])
     said = capsys.readouterr().out
     assert end.value.code == 0 and "Your own songs" in said
-    assert "window_s           default: 5.0" in said
+    assert "window_s           default: 3.0" in said
     with pytest.raises(SystemExit) as end:
         cli.main(["train", "--config", "foldr", "--help"])
     assert end.value.code == 1 and "did you mean folder?" in capsys.readouterr().err
@@ -173,9 +173,8 @@ def test_the_wheel_trains_in_an_empty_directory(tmp_path):
 
     assert "folder" in mclf("configs")
     mclf(
-        *("train", "--config", "folder:window_s=1,steps=10", "--from", "songs"),
-        *("--workdir", "run", "--config.model.args.n_channels", "4"),
-        *("--config.model.args.num_blocks=3", "--config.features.n_mels=16"),
+        *("train", "--config", "folder:steps=10", "--from", "songs"),
+        *("--workdir", "run", "--config.train.batch_size=4"),
     )
     assert "high" in mclf("predict", "run", "songs/high/0.wav")
     assert "register/" in mclf("predict", "small", "songs/high/0.wav")

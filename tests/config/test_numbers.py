@@ -105,4 +105,7 @@ def test_those_of_a_network_too(argument, value):
 def test_those_behind_the_colon_too(argument):
     with pytest.raises(ValueError, match=f"^{argument.partition('=')[0]} is .*must be"):
         config_lib.load(f"configs/folder.py:{argument}")
-    assert config_lib.load("configs/folder.py:window_s=1e-5").features.hop_length == 1
+    short = "configs/folder.py:window_s=1e-5"
+    assert config_lib.load(f"{short},init=none").features.hop_length == 1
+    with pytest.raises(ValueError, match="at least 1.5 for a network that starts from 'small'"):
+        config_lib.load(short)

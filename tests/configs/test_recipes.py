@@ -98,6 +98,7 @@ def test_every_recipe_is_here():
     own_data |= {"ablations.frontend", "ablations.networks", "transfer.how=scratch"}
     own_data |= {"ablations.benchmark", "ablations.parts"}
     own_data |= {"ablations.pretraining", "folder", "quickstart", "pretext_listening"}
+    own_data |= {"folder.init=none", "folder.layers=tuned"}
     own_data |= {"embedding_distillation", "made_music", "words"}
     others = ("small_pretraining", "semi_supervised", "noisy_student")  # see their own tests
     names = {golden_name(*one) for one in EXPERIMENTS}

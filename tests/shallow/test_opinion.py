@@ -12,12 +12,13 @@ from mclf_jax.common import parallel
 from mclf_jax.models.layers.opinion import COLLECTION
 from mclf_jax.run import experiment
 from mclf_jax.shallow import opinion
-from mclf_jax.shallow.opinion import PLACE, SHARE, STEEPNESS, STRENGTH, fit_opinion, install
+from mclf_jax.shallow.opinion import PLACE, SHARES, STEEPNESS, STRENGTH, fit_opinion, install
 from mclf_jax.train import setup
 from tests.shallow.test_baseline import Audible
 from tests.tiny import tiny_config
 
 ROOM = "model__args__second_opinion"
+SHARE = SHARES["mfcc"]
 
 
 def opened(source=None, *, room=40, **changes):
@@ -33,19 +34,58 @@ def logits_of(made, x):
 
 def test_it_is_the_machine_of_scikit_learn():
     parts = opened()
-    made = fit_opinion(parts)
+    made = fit_opinion(parts, {})
     x = made["references"][:32]  # sixteen songs of two windows each
     assert not made["references"][32:].any()
     y = np.repeat(parts.source.labels[8:], 2)
     machine = SVC(C=STRENGTH, gamma=1 / x.shape[1]).fit(x, y)
-    expected = (1 - SHARE) * STEEPNESS * machine.decision_function(x)
+    expected = SHARE * STEEPNESS * machine.decision_function(x)
     np.testing.assert_allclose(logits_of(made, x)[:, 1], expected, atol=5e-3)
     np.testing.assert_allclose(logits_of(made, x)[:, 0], -expected, atol=5e-3)
-    assert made["share"] == SHARE
+    assert made["share"] == 1 - SHARE
+
+
+ON_EMBEDDING = {
+    "model__args__opinion_on": "embedding",
+    "model__args__pooling": "blocks",
+    "init__freeze": ("*", "!{head}"),
+}
+
+
+def test_it_reads_the_embedding_of_the_network():
+    parts = opened(**ON_EMBEDDING)
+    variables = parts.model.init(jax.random.key(0))
+    made = fit_opinion(parts, variables)
+    source, last = parts.source, parts.model.window_samples
+    x = np.stack(
+        [
+            source.read(k, start_sample=source.num_samples(k) - last, num_samples=last)
+            for k in range(8, 24)
+        ]
+    )
+    heard = np.asarray(parts.model.apply(variables, x)["embedding"])
+    np.testing.assert_allclose(
+        made["references"][1:32:2], (heard - made["mean"]) / made["scale"], rtol=1e-3, atol=1e-3
+    )
+    y = np.repeat(parts.source.labels[8:], 2)
+    machine = SVC(C=STRENGTH, gamma=1 / heard.shape[1]).fit(made["references"][:32], y)
+    expected = SHARES["embedding"] * STEEPNESS * machine.decision_function(made["references"][:32])
+    np.testing.assert_allclose(logits_of(made, made["references"][:32])[:, 1], expected, atol=5e-3)
+    assert made["share"] == pytest.approx(1 - SHARES["embedding"])
+
+
+def test_an_embedding_that_trains_is_refused():
+    for freeze in ((), ("*", "!{head}", "!layer2")):
+        config = tiny_config(**{ROOM: 40} | ON_EMBEDDING | {"init__freeze": freeze})
+        with pytest.raises(
+            ValueError, match=r"opinion_on is 'embedding', which changes, as .* trains"
+        ):
+            setup.build(config)
+    setup.build(tiny_config(**ON_EMBEDDING | {"init__freeze": ()}))  # which has none
 
 
 def test_features_on_the_device_make_no_difference():
-    first, second = (fit_opinion(opened(features__on=on)) for on in ("pipeline", "device"))
+    first, second = (fit_opinion(opened(features__on=on), {}) for on in ("pipeline", "device"))
     for name, values in first.items():
         np.testing.assert_allclose(second[name], values, atol=1e-3)
     assert isinstance(opened().model.features, LogMel)
@@ -62,12 +102,12 @@ def test_tags_that_nobody_knows_or_all_songs_have_are_a_bias_alone():
 
     source = Tagged(24, task="multi_label")
     source.info = dataclasses.replace(source.info, labels=("odd", "all", "none", "unknown"))
-    made = fit_opinion(opened(source))
+    made = fit_opinion(opened(source), {})
     x = made["references"][:32]
     said = logits_of(made, x)
     odd = np.repeat(np.arange(8, 24) % 2, 2)
     assert ((said[:, 0] > 0) == odd).mean() > 0.9
-    full = (1 - SHARE) * STEEPNESS
+    full = SHARE * STEEPNESS
     np.testing.assert_allclose(said[:, 1:], np.tile([full, -full, 0], (32, 1)))
     assert not made["weights"][2 * (10 - 8) : 2 * (14 - 8), 0].any()  # those of unknown songs
 
@@ -80,22 +120,22 @@ def test_numbers_are_learnt_in_their_own_size():
 
     source = Numbers(24, task="regression")
     source.info = dataclasses.replace(source.info, labels=("size",), unit=())
-    made = fit_opinion(opened(source))
-    said = logits_of(made, made["references"][:32])[:, 0] / (1 - SHARE)
+    made = fit_opinion(opened(source), {})
+    said = logits_of(made, made["references"][:32])[:, 0] / SHARE
     np.testing.assert_allclose(said, np.repeat(source.labels[8:, 0], 2), atol=0.6)
 
 
 def test_of_many_songs_as_many_as_there_is_room_for():
-    made = fit_opinion(opened(room=5))
+    made = fit_opinion(opened(room=5), {})
     assert made["references"].shape == (5, 32)
     with pytest.raises(ValueError, match="no song of train that has a label could be read"):
-        fit_opinion(opened(Audible(24, broken=tuple(range(24)))))
+        fit_opinion(opened(Audible(24, broken=tuple(range(24)))), {})
 
 
 def test_it_stands_in_the_state_and_in_its_average():
     run = setup.build(tiny_config(**{ROOM: 40}))
     state = jax.jit(run.initial_state)()
-    made = fit_opinion(run.parts)
+    made = fit_opinion(run.parts, state.variables())
     shardings = jax.tree.map(lambda _: parallel.replicated(parallel.make_mesh(1)), state)
     found = install(state, made, shardings=shardings)
     places = [found.model_state["model"], found.ema["model_state"]["model"]]

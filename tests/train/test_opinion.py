@@ -17,12 +17,13 @@ from tests.tiny import tiny_config
 from tests.train.runs import lines
 
 
-def trained(workdir, *, room, steps=2, **how):
+def trained(workdir, *, room, steps=2, changes=None, **how):
     config = tiny_config(
         model__args__second_opinion=room,
         train__num_steps=steps,
         eval__every_steps=1,
         eval__metric="last",
+        **changes or {},
     )
     train(config, workdir=workdir, **how)
     return load_variables(workdir, open_run(workdir).model, parallel.make_mesh(1))["variables"]
@@ -49,6 +50,28 @@ def test_training_is_the_same_and_scores_are_of_both(tmp_path, capsys):
     longer = trained(tmp_path / "40", room=40, steps=3, config_change="extend")
     jax.tree.map(np.testing.assert_array_equal, both[COLLECTION][PLACE], longer[COLLECTION][PLACE])
     assert "second opinion" not in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_one_on_the_embedding_reads_what_training_leaves_alone(tmp_path):
+    changes = {"model__args__pooling": "blocks", "model__args__opinion_on": "embedding"}
+    changes["init__freeze"] = ("*", "!{head}")
+    alone, both = (trained(tmp_path / str(room), room=room, changes=changes) for room in (0, 40))
+    jax.tree.map(np.testing.assert_array_equal, alone["params"], both["params"])
+    assert both[COLLECTION][PLACE]["weights"].any()
+    song = Songs(24).read(3, start_sample=0, num_samples=500)
+    opened = [load(tmp_path / run) for run in ("0", "40")]
+    heard = [run.embed(song, sample_rate_hz=RATE_HZ) for run in opened]
+    np.testing.assert_array_equal(*heard)
+    kept = both[COLLECTION][PLACE]
+    z = (heard[1] - kept["mean"]) / kept["scale"]
+    near = np.exp(-np.square(z - kept["references"]).sum(-1) / len(z))
+    machine = near @ kept["weights"] + kept["bias"]
+    network = heard[0] @ both["params"]["dense2"]["kernel"] + both["params"]["dense2"]["bias"]
+    logits = kept["share"] * network + machine
+    expected = np.exp(logits) / np.exp(logits).sum()
+    said = opened[1].predict(song, sample_rate_hz=RATE_HZ)
+    np.testing.assert_allclose([said[label] for label in opened[1].labels], expected, rtol=1e-4)
 
 
 @pytest.mark.slow

@@ -1,8 +1,9 @@
-"""A second opinion beside a network: support vectors on statistics of MFCCs, among its variables.
+"""A second opinion beside the last layer: support vectors among the variables of a network.
 
 What is learnt of few songs is unsure, and two ways of learning are wrong about other songs, so that
 the mean of both is better than either. The machine is fitted before training (`shallow.opinion`),
-is no parameter, and goes wherever the variables go: checkpoints, reports, exported files.
+on statistics of MFCCs or on an embedding that training leaves as it is; it is no parameter, and
+goes wherever the variables go: checkpoints, reports, exported files.
 """
 
 import flax.linen as nn
@@ -13,6 +14,8 @@ from mclf_jax.audio.arrays import Array, array_module, constant, matmul
 from mclf_jax.audio.mel import cosine_transform
 
 COLLECTION = "opinion"
+MFCC, EMBEDDING = READS = ("mfcc", "embedding")
+"""What the machine may read."""
 NUM_COEFFICIENTS = 20
 _REACH = 4
 
@@ -42,10 +45,11 @@ def _slopes(num_frames: int) -> np.ndarray:
 
 
 class SecondOpinion(nn.Module):
-    """Logits of a network [B, K] and of the machine, in shares; in training the network's alone.
+    """Logits of a network [B, K] and of the machine, in shares.
 
-    Before it is fitted it changes nothing. The mean of logits is the geometric mean of
-    probabilities, or of odds; of numbers it is their mean.
+    It has no part in training: call it in evaluation alone. Before it is fitted it changes nothing.
+    The mean of logits is the geometric mean of probabilities, or of odds; of numbers it is their
+    mean.
 
     Attributes:
         num_references: R, windows that others are compared with.
@@ -54,18 +58,15 @@ class SecondOpinion(nn.Module):
     num_references: int
 
     @nn.compact
-    def __call__(self, x, logits, *, train: bool):
-        """What the network hears [B, F, M], and its logits [B, K] -> logits [B, K]."""
-        statistics = window_statistics(x)
-        size, num_labels = statistics.shape[-1], logits.shape[-1]
+    def __call__(self, vectors, logits):
+        """What the machine reads [B, D], and the network's logits [B, K] -> logits [B, K]."""
+        size, num_labels = vectors.shape[-1], logits.shape[-1]
         shapes = shapes_of(size, num_labels=num_labels, num_references=self.num_references)
         kept = {
             name: self.variable(COLLECTION, name, jnp.full, shape, value, jnp.float32).value
             for name, (shape, value) in shapes.items()
         }
-        if train:
-            return logits
-        z = (statistics - kept["mean"]) / kept["scale"]
+        z = (vectors - kept["mean"]) / kept["scale"]
         squares = jnp.square(z[:, None] - kept["references"]).sum(-1)
         near = jnp.exp(-squares / size)
         return kept["share"] * logits + matmul(near, kept["weights"]) + kept["bias"]
@@ -74,9 +75,9 @@ class SecondOpinion(nn.Module):
 def shapes_of(
     size: int, *, num_labels: int, num_references: int
 ) -> dict[str, tuple[tuple[int, ...], float]]:
-    """{variable: (shape, value before it is fitted)}, of statistics of a size.
+    """{variable: (shape, value before it is fitted)}, of vectors of a size.
 
-    "mean" and "scale" standardise statistics, "references" are standardised, "weights" and "bias"
+    "mean" and "scale" standardise vectors, "references" are standardised, "weights" and "bias"
     have the share of the machine in them already, "share" is the network's.
     """
     return {

@@ -18,7 +18,7 @@ from mclf_jax.models.layers.blocks import (
     flatten_frequency,
     outputs,
 )
-from mclf_jax.models.layers.opinion import SecondOpinion
+from mclf_jax.models.layers.opinion import EMBEDDING, READS, SecondOpinion, window_statistics
 from mclf_jax.models.layers.parts import joined
 
 FEATURES = LogMel(sample_rate_hz=16000, n_fft=512, hop_length=256, n_mels=128)
@@ -39,9 +39,11 @@ class ShortChunkCNN(Network):
             every block makes, side by side and normalised, so that the last layer reads all
             depths (the means: Choi et al. 2017, https://arxiv.org/abs/1703.09179).
         dropout_rate: before the last layer.
-        second_opinion: 0 as published; else so many windows of training that support vectors on
-            MFCC statistics may compare with, whose logits are averaged with the network's
-            outside of training. See `layers.opinion`; embeddings are of the network alone.
+        second_opinion: 0 as published; else so many windows of training that support vectors may
+            compare with, whose logits are averaged with the network's outside of training. See
+            `layers.opinion`; embeddings are of the network alone.
+        opinion_on: what these read, "mfcc" statistics of the window or the network's own
+            "embedding", of which nothing may train then.
     """
 
     n_channels: int = 128
@@ -49,6 +51,7 @@ class ShortChunkCNN(Network):
     pooling: str = "max"
     dropout_rate: float = 0.5
     second_opinion: int = 0
+    opinion_on: str = "mfcc"
 
     @nn.compact
     def __call__(self, x, *, train: bool):
@@ -58,6 +61,7 @@ class ShortChunkCNN(Network):
         multipliers = (1, 1, 2, 2, 2, 2, 4)
         checks.within("model.args.num_blocks", self.num_blocks, 1, len(multipliers))
         checks.choice("model.args.pooling", self.pooling, ("max", "mean_max", "blocks"))
+        checks.choice("model.args.opinion_on", self.opinion_on, READS)
         multipliers = multipliers[: self.num_blocks]
         front = LogMelConv(
             self.n_channels, multipliers, pools=((2, 2),) * self.num_blocks, **self.ways
@@ -69,9 +73,10 @@ class ShortChunkCNN(Network):
             pool = joined(self, Pooling(self.pooling, 4 * self.n_channels))
             x = pool(flatten_frequency(blocks[-1]), train=train)
         made = outputs(dropout(x, self.dropout_rate, train=train), self.num_labels, name="dense2")
-        if self.second_opinion:
+        if self.second_opinion and not train:
+            read = made["embedding"] if self.opinion_on == EMBEDDING else window_statistics(heard)
             opinion = SecondOpinion(self.second_opinion, name="second_opinion")
-            made["logits"] = opinion(heard, made["logits"], train=train)
+            made["logits"] = opinion(read, made["logits"])
         return made
 
 
