@@ -40,8 +40,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("folder", help="songs with one label each")
     parser.add_argument("--songs", nargs="+", type=int, default=[20, 60, 100, 300])
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--window-s", type=float, default=5.0)
-    parser.add_argument("--steps", type=int, default=600)
+    parser.add_argument("--window-s", type=float, default=3.0)
+    parser.add_argument("--steps", type=int, default=200)
     parser.add_argument("--workdir", required=True, help="of the runs, and of few_songs.json")
     asked = parser.parse_args(argv)
     found: dict[int, list[dict[str, float]]] = {}

@@ -2,7 +2,7 @@
 
 mclf train --config small_pretraining:method=simclr,path=DIR --workdir runs/simclr
 mclf probe runs/simclr
-mclf train --config folder:path=DIR --config.init.path=runs/simclr --workdir runs/tuned
+mclf train --config folder:path=DIR,init=none --config.init.path=runs/simclr --workdir runs/tuned
 mclf train --config small_pretraining:method=rvq,path=DIR,steps=500 --workdir runs/rvq
 mclf train --config small_pretraining:method=muq,path=DIR,teacher=runs/rvq --workdir runs/muq
 

@@ -78,7 +78,7 @@ def train_own_parts(
     steps: int = 600,
     overrides: Mapping[str, Any] | None = None,
 ) -> mclf.Report:
-    config = mclf.config("folder", path=songs, window_s=window_s, steps=steps)
+    config = mclf.config("folder", path=songs, window_s=window_s, steps=steps, init="none")
     config.model.name = f"{__file__}:GatedCNN"
     config.model.args = {"width": 16}
     config.objective.name = f"{__file__}:with_centres"

@@ -80,7 +80,7 @@ def test_every_data_set_says_what_a_user_must_know():
 @pytest.mark.slow
 def test_prepared_data_train_and_evaluate(prepared, tmp_path):
     small = ("n_channels=4", "num_blocks=3")
-    config = f"configs/folder.py:data=prepared,path={prepared},window_s=1,steps=6"
+    config = f"configs/folder.py:data=prepared,path={prepared},window_s=1,steps=6,init=none"
     changes = [f"--config.model.args.{change}" for change in small]
     changes += ["--config.runtime.num_devices=1"]
     mclf(

@@ -31,7 +31,7 @@ SMALL = (
 
 
 def config_of(folder):
-    return f"configs/folder.py:path={folder},window_s=1,steps=60"
+    return f"configs/folder.py:path={folder},window_s=1,steps=60,init=none"
 
 
 @pytest.fixture(scope="module")
