@@ -20,14 +20,11 @@ def tag_folder(
     others: str,
     *,
     run: str,
-    window_s: float = 5.0,
-    steps: int = 600,
+    steps: int = 200,
     overrides: Mapping[str, Any] | None = None,
 ) -> Path:
     """Returns the table that it wrote."""
-    config = mclf.config(
-        "folder", path=labelled, window_s=window_s, steps=steps, overrides=overrides
-    )
+    config = mclf.config("folder", path=labelled, steps=steps, overrides=overrides)
     mclf.train(config, workdir=run)  # killed? the same program goes on from there
     report = mclf.evaluate(run, split="test")
     print({name: round(value, 3) for name, value in report.metrics.items()})
@@ -53,6 +50,5 @@ if __name__ == "__main__":
     parser.add_argument("labelled")
     parser.add_argument("others")
     parser.add_argument("--run", default="runs/tagger")
-    parser.add_argument("--window-s", type=float, default=5.0, help="at most that of your clips")
-    parser.add_argument("--steps", type=int, default=600)
+    parser.add_argument("--steps", type=int, default=200)
     print(tag_folder(**vars(parser.parse_args())))

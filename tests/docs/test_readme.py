@@ -162,7 +162,6 @@ def test_python_of_the_pages_runs(tmp_path):
     for name in ("song.mp3", "a.mp3", "b.wav"):
         soundfile.write(tmp_path / name, song, 8000)
     short = {"train.num_steps": 4, "eval.every_steps": 2, "optim.warmup_steps": 1}
-    short |= {"model.args.n_channels": 4, "model.args.num_blocks": 3, "features.n_mels": 32}
     short |= {"eval.num_windows": 2, "train.batch_size": 8, "eval.batch_size": 8}
     text = []
     for page in ("README.md", "docs/python.md"):
