@@ -1,28 +1,33 @@
 """What the recipe for one's own songs makes of few of them, beside MFCC statistics and an SVM.
 
-    python -m benchmarks.few_songs FOLDER --songs 20 60 100 300 --seeds 3 --workdir runs/few
+    python -m benchmarks.few_songs FOLDER... --songs 20 60 100 300 --seeds 3 --workdir runs/few
 
 For each seed a third of the songs, whole groups, is the test. Of the others so many are taken, from
-each label in turn, four in five of them to train on and the rest as valid. Each run of
-`configs/folder.py` is judged as it is, by its network alone (without its second opinion), and
-beside the SVM. Prints accuracy as Markdown, and the differences to the SVM, paired by seed; 95 %
-by Student's t, as for three folds. What is there already is not trained again.
+each label in turn, four in five of them to train on and the rest as valid; numbers that a folder
+does not have are left out. Each run of `configs/folder.py` is judged as it is, by its network alone
+(without its second opinion), and beside the SVM. Prints accuracy as Markdown, and the differences
+to the SVM, paired by seed, 95 % by Student's t, as for three folds; few_songs.png in the workdir
+shows it. What is there already is not trained again.
 """
 
 import argparse
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+from matplotlib.figure import Figure
 
 from mclf_jax import config as config_lib
 from mclf_jax import data
 from mclf_jax.common import parallel
+from mclf_jax.common.files import write_text
 from mclf_jax.data.base.columns import groups_of
 from mclf_jax.data.base.source import Source
 from mclf_jax.data.views.base import derived
 from mclf_jax.evaluation.evaluate import compute_metrics, score_songs
+from mclf_jax.figures.layout import panels
+from mclf_jax.figures.style import ACCENT, MUTED, PALETTE
 from mclf_jax.metrics.interval import mean_interval
 from mclf_jax.models.layers.opinion import COLLECTION, empty
 from mclf_jax.run import experiment
@@ -33,27 +38,40 @@ from mclf_jax.train import train
 
 METHODS = ("recipe", "network alone", NAME)
 METRIC = "accuracy"
+Runs = dict[int, list[dict[str, float]]]
+"""Songs with labels -> accuracies of each seed."""
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("folder", help="songs with one label each")
+    parser.add_argument("folders", nargs="+", help="songs with one label each")
     parser.add_argument("--songs", nargs="+", type=int, default=[20, 60, 100, 300])
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--window-s", type=float, default=3.0)
     parser.add_argument("--steps", type=int, default=200)
-    parser.add_argument("--workdir", required=True, help="of the runs, and of few_songs.json")
+    parser.add_argument("--workdir", required=True, help="of the runs, the table and the picture")
     asked = parser.parse_args(argv)
-    found: dict[int, list[dict[str, float]]] = {}
-    for seed in range(asked.seeds):  # so that what is interrupted has all sizes
-        for songs in asked.songs:
-            run = Path(asked.workdir) / f"{Path(asked.folder).name}-{songs}-{seed}"
-            found.setdefault(songs, []).append(measure(asked, run, songs=songs, seed=seed))
-            print(run.name, {name: round(v, 3) for name, v in found[songs][-1].items()}, flush=True)
-    (Path(asked.workdir) / f"few_songs-{Path(asked.folder).name}.json").write_text(
-        json.dumps(found, indent=2)
-    )
-    print(table(found))
+    found: dict[str, Runs] = {}
+    for folder in map(Path, asked.folders):
+        name = "-".join(folder.resolve().parts[-2:])
+        for seed in range(asked.seeds):  # so that what is interrupted has all sizes
+            for songs in asked.songs:
+                if not has_so_many(folder, songs=songs, seed=seed):
+                    continue
+                run = Path(asked.workdir) / f"{name}-{songs}-{seed}"
+                measured = measure(asked, folder, run, songs=songs, seed=seed)
+                found.setdefault(name, {}).setdefault(songs, []).append(measured)
+                print(run.name, {k: round(v, 3) for k, v in measured.items()}, flush=True)
+    write_text(Path(asked.workdir) / "few_songs.json", json.dumps(found, indent=2))
+    draw(found).savefig(Path(asked.workdir) / "few_songs.png")
+    for name, runs in found.items():
+        print(f"\n{name}\n\n{table(runs)}")
+
+
+def has_so_many(folder: Path, *, songs: int, seed: int) -> bool:
+    """Whether a folder has so many songs beside those of the test."""
+    splits = few_songs(sample_rate_hz=22050, path=str(folder), songs=songs, seed=seed).info.splits
+    return len(splits["train"]) + len(splits["valid"]) == songs
 
 
 def few_songs(*, sample_rate_hz: int, path: str, songs: int, seed: int) -> Source:
@@ -86,17 +104,19 @@ def few_songs(*, sample_rate_hz: int, path: str, songs: int, seed: int) -> Sourc
     )
 
 
-def measure(asked: argparse.Namespace, run: Path, *, songs: int, seed: int) -> dict[str, float]:
+def measure(
+    asked: argparse.Namespace, folder: Path, run: Path, *, songs: int, seed: int
+) -> dict[str, float]:
     """{method: accuracy of the test songs}, kept in the run."""
     kept = run / "few_songs.json"
     if kept.exists():
         return json.loads(kept.read_text())
-    recipe = f"path={asked.folder},window_s={asked.window_s},steps={asked.steps}"
+    recipe = f"path={folder},window_s={asked.window_s},steps={asked.steps}"
     config = config_lib.load(f"folder:{recipe}")
     config.seed = seed
     config.data.name = "benchmarks.few_songs:few_songs"
     with config.data.unlocked():
-        config.data.args = {"path": asked.folder, "songs": songs, "seed": seed}
+        config.data.args = {"path": str(folder), "songs": songs, "seed": seed}
     train(config, workdir=run)
     parts = experiment.build(config)
     mesh = parallel.make_mesh(config.runtime.num_devices)
@@ -119,16 +139,32 @@ def measure(asked: argparse.Namespace, run: Path, *, songs: int, seed: int) -> d
     return found
 
 
-def table(found: dict[int, list[dict[str, float]]]) -> str:
+def table(runs: Runs) -> str:
     """As Markdown."""
     head = (*METHODS, *(f"{name} − {NAME}" for name in METHODS[:2]))
     lines = [f"| songs | {' | '.join(head)} |", "|---" * (1 + len(head)) + "|"]
-    for songs, runs in found.items():
-        plain = [[of[name] for of in runs] for name in METHODS]
-        over = [[of[name] - of[NAME] for of in runs] for name in METHODS[:2]]
+    for songs, seeds in runs.items():
+        plain = [[of[name] for of in seeds] for name in METHODS]
+        over = [[of[name] - of[NAME] for of in seeds] for name in METHODS[:2]]
         told = [_told(values, "") for values in plain] + [_told(values, "+") for values in over]
         lines.append(f"| {songs} | {' | '.join(told)} |")
     return "\n".join(lines)
+
+
+def draw(found: Mapping[str, Runs]) -> Figure:
+    """Accuracy against the number of songs, a panel for each folder: means, and every seed."""
+    figure, all_axes = panels(len(found), columns=3, width=3.4, height=2.8)
+    for axes, (name, runs) in zip(all_axes, found.items(), strict=True):
+        for method, shade in zip(METHODS, (ACCENT, MUTED, PALETTE[1]), strict=True):
+            values = [[of[method] for of in seeds] for seeds in runs.values()]
+            axes.plot(list(runs), list(map(np.mean, values)), "o-", color=shade, label=method)
+            for songs, seeds in zip(runs, values, strict=True):
+                axes.plot([songs] * len(seeds), seeds, ".", color=shade, alpha=0.5, markersize=4)
+        axes.set(title=name, xlabel="songs with labels", ylabel=METRIC, xscale="log")
+        axes.set_xticks(list(runs), list(map(str, runs)))
+        axes.minorticks_off()
+    figure.legend(*all_axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
+    return figure
 
 
 def _told(values: Sequence[float], sign: str) -> str:
