@@ -85,8 +85,8 @@ def _weights_from_run(arguments: argparse.Namespace) -> None:
 
 
 def _run_from_weights(arguments: argparse.Namespace) -> None:
-    from mclf_jax import models
     from mclf_jax.convert import run
+    from mclf_jax.models import presets
 
     if arguments.model is None:
         raise ValueError(
@@ -102,7 +102,7 @@ def _run_from_weights(arguments: argparse.Namespace) -> None:
         labels=labels,
         out=arguments.out,
         overrides=arguments.overrides,
-        preset=arguments.preset or models.PUBLISHED,
+        preset=arguments.preset or presets.PUBLISHED,
         licence=arguments.licence or "unknown",
     )
     _say_what_was_made(made, arguments)

@@ -16,6 +16,7 @@ from mclf_jax.convert.fixed_positions import without_fixed_positions
 from mclf_jax.convert.keys import torch_key, torch_shape, turn
 from mclf_jax.convert.shapes import sizes_of
 from mclf_jax.convert.unwrap import has_last_layer, unwrap
+from mclf_jax.models import presets
 from mclf_jax.models.names import path_of
 
 # Constants of the front end, which this project computes from its settings, and counters.
@@ -35,7 +36,7 @@ def from_torch(
     *,
     num_labels: int | None = None,
     last_layer: str = "required",
-    preset: str = models.PUBLISHED,
+    preset: str = presets.PUBLISHED,
     **arguments: Any,
 ) -> dict[str, Any]:
     """Variables of the model `name` from PyTorch weights under their public keys.
@@ -51,7 +52,7 @@ def from_torch(
         num_labels: K that the last layer must have; read off it when not given.
         last_layer: "required", or "fresh": where there is none, as in encoders that were trained
             without labels, it is initialised, for embeddings or to be trained.
-        preset: one of `models.PRESETS[name]`, for what does not show in shapes, such as strides.
+        preset: one of `presets.PRESETS[name]`, for what does not show in shapes, such as strides.
         **arguments: of `models.build`, such as `features` and attributes of the module. Widths
             and depths that are not given are read off the shapes.
 
@@ -73,7 +74,7 @@ def from_torch(
             f"these weights have {outputs} outputs ({head}) and {num_labels} labels were asked "
             "for; give the labels that they were trained on, in that order"
         )
-    arguments = models.preset(name, preset) | sizes_of(name, arrays) | arguments
+    arguments = presets.preset(name, preset) | sizes_of(name, arrays) | arguments
     model = models.build(name, num_labels=outputs or num_labels or 1, **arguments)
     check_filter_bank(arrays, model.features)
     arrays = without_fixed_positions(model, without_constants(arrays))
@@ -131,7 +132,7 @@ def _shapes(model: models.Model, *, preset: str) -> Any:
     try:
         return jax.eval_shape(model.init, jax.random.key(0))
     except Exception as error:  # of flax, jax and arithmetic, whatever sizes are nonsense
-        others = [name for name in models.PRESETS.get(model.name, {}) if name != preset]
+        others = [name for name in presets.PRESETS.get(model.name, {}) if name != preset]
         hint = f" Perhaps it is of the preset {' or '.join(others)}." if others else ""
         raise ValueError(
             f"{model.name!r} cannot be made in the sizes that these weights show: "

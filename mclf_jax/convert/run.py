@@ -21,7 +21,7 @@ from mclf_jax.convert.to_torch import to_torch
 from mclf_jax.convert.unwrap import has_last_layer, unwrap
 from mclf_jax.convert.weights import write_weights
 from mclf_jax.data.catalogue.label_lists import LABEL_LISTS, LabelList, label_list
-from mclf_jax.models import Model, architecture
+from mclf_jax.models import Model, architecture, presets
 from mclf_jax.models.fronts import musicnn
 from mclf_jax.objectives.views import embedding_size
 from mclf_jax.run import checkpoint, experiment
@@ -47,7 +47,7 @@ def run_from_weights(
     labels: LabelList | None,
     out: str | Path,
     overrides: Sequence[str] = (),
-    preset: str = models.PUBLISHED,
+    preset: str = presets.PUBLISHED,
     licence: str = "unknown",
 ) -> dict[str, Any]:
     """Make a run directory of a file of weights, which `load`, predict and embed work on.
@@ -62,7 +62,7 @@ def run_from_weights(
             encoder.
         out: the directory to make.
         overrides: "--config.model.args.num_heads=4", "--config.features.n_mels=128" and the like.
-        preset: one of `models.PRESETS[model]`, for what does not show in shapes.
+        preset: one of `presets.PRESETS[model]`, for what does not show in shapes.
         licence: of the weights, kept in meta.json.
 
     Returns:
@@ -232,7 +232,7 @@ def _config(
     config = config_lib.base()
     config.data.name = "none"
     config.model.name = name
-    version = models.preset(name, preset)
+    version = presets.preset(name, preset)
     config.features.update(version.pop("features", {}))
     config.model.window_s = version.pop("window_s", config.model.window_s)
     arguments = models.arguments_of(name) | version | sizes_of(name, arrays)

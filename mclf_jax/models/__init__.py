@@ -130,16 +130,6 @@ ARCHITECTURES = {
     "mobilenet": _entry(mobilenet.MobileNet, "classifier.5", "any"),
     "rvq": _entry(rvq.RVQ, "head", "any"),
 }
-PUBLISHED = "published"
-PRESETS: dict[str, dict[str, dict[str, Any]]] = {
-    "cpc": {"speech": {**cpc.SPEECH, "features": {"sample_rate_hz": 16000}, "window_s": 1.28}},
-    "mobilenet": {"mn04": mobilenet.MN04},
-    "musicnn": {"large": musicnn.LARGE},
-    "pase": {"plus": {**pase.PLUS, "window_s": 2.0}},
-    "vit": {"ast": vit.AST, "base": vit.BASE, "m2d": vit.M2D, "matpac": vit.MATPAC},
-    "wav2vec": {"large": wav2vec.LARGE},
-}
-"""Arguments of `build` for other versions that were published, by network and name."""
 _OF_PARTS = {combined.NAME: combined.Combined, two_towers.NAME: two_towers.TwoTowers}
 DTYPES = ("float32", "bfloat16")
 REMATS = ("none", "blocks")
@@ -409,15 +399,3 @@ def used_arguments(model: Model) -> dict[str, Any]:
         name: unfreeze(value) if isinstance(value, FrozenDict) else value
         for name, value in values.items()
     }
-
-
-def preset(name: str, version: str = PUBLISHED) -> dict[str, Any]:
-    """Arguments of `build` for a version in `PRESETS`; none for `PUBLISHED`, the usual one.
-
-    Raises:
-        ValueError: an unknown name or version.
-    """
-    architecture(name)
-    versions = {PUBLISHED: {}} | PRESETS.get(name, {})
-    checks.choice(f"preset of {name}", version, versions)
-    return dict(versions[version])

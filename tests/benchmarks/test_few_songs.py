@@ -17,7 +17,9 @@ def folder(tmp_path):
     for label in ("a", "b"):
         (tmp_path / label).mkdir()
         for k in range(15):
-            soundfile.write(tmp_path / label / f"{k}.wav", np.sin(np.arange(2000) * (k + 1) / 50), 8000)
+            soundfile.write(
+                tmp_path / label / f"{k}.wav", np.sin(np.arange(2000) * (k + 1) / 50), 8000
+            )
     return tmp_path
 
 

@@ -14,6 +14,7 @@ import pytest
 from mclf_jax import models
 from mclf_jax.convert.from_torch import from_torch
 from mclf_jax.convert.unwrap import unwrap
+from mclf_jax.models import presets
 from tests.models.reference import FIXTURES, state_dict, waveform
 
 pytestmark = pytest.mark.usefixtures("quick_compiles")
@@ -98,7 +99,7 @@ def test_an_export_of_ours_is_read_as_it_is(of_hugging_face):
 
 
 def test_the_spectrogram_is_kaldis(fixture):
-    model = models.build("vit", num_labels=1, **models.preset("vit", "ast"))
+    model = models.build("vit", num_labels=1, **presets.preset("vit", "ast"))
     grid = model.module.grid(model.input_shape)
     assert model.input_shape == (1022, 128) and (grid.columns, grid.rows) == (101, 12)
     audio = waveform(num_samples=4000, batch=1, sample_rate_hz=16000) + 0.1
@@ -107,8 +108,8 @@ def test_the_spectrogram_is_kaldis(fixture):
 
 
 def features():
-    return models.features_of("vit", {**models.preset("vit", "ast")["features"], **BANDS})
+    return models.features_of("vit", {**presets.preset("vit", "ast")["features"], **BANDS})
 
 
 def settings():
-    return models.preset("vit", "ast") | SIZES | {"features": features(), "window_s": 0.48}
+    return presets.preset("vit", "ast") | SIZES | {"features": features(), "window_s": 0.48}

@@ -14,6 +14,7 @@ import pytest
 from mclf_jax import models
 from mclf_jax.convert.from_torch import from_torch
 from mclf_jax.convert.unwrap import unwrap
+from mclf_jax.models import presets
 from tests.models.reference import FIXTURES, state_dict
 
 pytestmark = pytest.mark.usefixtures("quick_compiles")
@@ -37,7 +38,7 @@ def test_embeddings_are_those_of_pytorch(checkpoint):
     fixture, weights = checkpoint
     sizes = {"attention_dim": 128, "num_layers": 2}
     variables = from_torch("vit", weights, preset="m2d", last_layer="fresh")
-    model = models.build("vit", num_labels=1, **models.preset("vit", "m2d") | sizes)
+    model = models.build("vit", num_labels=1, **presets.preset("vit", "m2d") | sizes)
     assert model.input_shape == (609, 80) and "batch_stats" not in variables
     x = np.random.default_rng(0).standard_normal((2, 96, 80)).astype(np.float32)
     outputs = jax.jit(lambda v, x: model.module.apply(v, x, train=False))(variables, x)

@@ -13,6 +13,7 @@ import pytest
 
 from mclf_jax import models
 from mclf_jax.convert.from_torch import from_torch
+from mclf_jax.models import presets
 from tests.models.reference import FIXTURES, state_dict, waveform
 
 pytestmark = pytest.mark.usefixtures("quick_compiles")
@@ -25,7 +26,7 @@ def test_embeddings_and_spectrogram_are_those_of_its_authors():
     teacher = {k.replace("student", "teacher"): w for k, w in weights.items() if "student" in k}
     variables = from_torch("vit", weights | teacher, preset="matpac", last_layer="fresh")
     sizes = {"attention_dim": 64, "num_layers": 2}
-    model = models.build("vit", num_labels=1, **models.preset("vit", "matpac") | sizes)
+    model = models.build("vit", num_labels=1, **presets.preset("vit", "matpac") | sizes)
     assert model.input_shape == (608, 80)
     audio = waveform(num_samples=95 * 160 + 400, batch=2, sample_rate_hz=16000)
     np.testing.assert_allclose(model.features(audio)[:, ::8], fixture["features"], atol=1e-3)

@@ -10,6 +10,7 @@ from mclf_jax.convert.from_torch import from_torch
 from mclf_jax.convert.to_torch import to_torch
 from mclf_jax.convert.unwrap import unwrap
 from mclf_jax.convert.weights import write_weights
+from mclf_jax.models import presets
 from mclf_jax.models.encoders import cpc, wav2vec
 from mclf_jax.run.directory import read_config, read_model
 from tests.convert.networks import small_weights
@@ -127,11 +128,11 @@ def test_in_their_published_width():
 
 
 def test_presets_are_arguments_of_their_networks():
-    for name, versions in models.PRESETS.items():
+    for name, versions in presets.PRESETS.items():
         for version in versions:
-            model = models.build(name, num_labels=2, **models.preset(name, version))
+            model = models.build(name, num_labels=2, **presets.preset(name, version))
             assert jax.eval_shape(model.init, jax.random.key(0))["params"]
-    assert models.preset("fcn") == {}
+    assert presets.preset("fcn") == {}
 
 
 def test_heights_of_musicnn_are_read_off(tmp_path):
