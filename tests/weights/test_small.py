@@ -38,7 +38,9 @@ def test_it_is_small_and_says_what_it_was_made_of():
 def test_what_is_here_by_that_name_goes_first(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert (weights.find("small") / "config.json").is_file()
-    (tmp_path / "small").mkdir()
+    (tmp_path / "small").mkdir()  # of somebody's songs, say
+    assert (weights.find("small") / "config.json").is_file()
+    (tmp_path / "small" / "meta.json").write_text("{}")
     assert not (weights.find("small") / "config.json").is_file()
     assert str(weights.find("runs/small")) == "runs/small"
 
