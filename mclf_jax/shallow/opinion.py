@@ -5,8 +5,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import Mesh
 
-from mclf_jax.common import parallel
 from mclf_jax.data import pipeline
 from mclf_jax.evaluation.windows import make_step, song_rows, song_windows
 from mclf_jax.models import Model, freezing
@@ -53,7 +53,7 @@ def check_frozen(model: Model, frozen: Freezing) -> None:
         )
 
 
-def fit_opinion(parts: Experiment, variables: PyTree) -> dict[str, np.ndarray]:
+def fit_opinion(parts: Experiment, variables: PyTree, *, mesh: Mesh) -> dict[str, np.ndarray]:
     """The variables of a second opinion, float32: an SVM of each label, one against all others.
 
     A margin m becomes the logit `STEEPNESS` m, and counts as `SHARES` say. A Gaussian kernel of
@@ -62,7 +62,8 @@ def fit_opinion(parts: Experiment, variables: PyTree) -> dict[str, np.ndarray]:
     Args:
         parts: data, features and windows (`eval`) of the run; its network has the argument
             `PLACE`.
-        variables: of the network, which machines on embeddings read.
+        variables: of the network, whose embedding is read if `opinion_on` says so.
+        mesh: over which its batches are split.
 
     Raises:
         ValueError: no song with a label could be read.
@@ -70,13 +71,16 @@ def fit_opinion(parts: Experiment, variables: PyTree) -> dict[str, np.ndarray]:
     from sklearn.preprocessing import StandardScaler
 
     count = getattr(parts.model.module, PLACE)
-    songs, targets = keep_labelled(parts.source, parts.train_indices)
+    songs, targets = keep_labelled(parts.source, np.sort(parts.train_indices))
     if len(songs) > count:
         drawn = np.sort(np.random.default_rng(0).choice(len(songs), count, replace=False))
         songs, targets = songs[drawn], targets[drawn]
     what = parts.model.module.opinion_on
     share = SHARES[what]
-    read = _embeddings(parts, songs, variables) if what == EMBEDDING else _statistics(parts, songs)
+    if what == EMBEDDING:
+        read = _embeddings(parts, songs, variables, mesh=mesh)
+    else:
+        read = _statistics(parts, songs)
     rows = rows_of(read, songs, targets).thin(count)
     if not len(rows.songs):
         raise ValueError("no song of train that has a label could be read")
@@ -142,9 +146,10 @@ def _machine(task: str, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, float
     return weights, float(scale * machine.intercept_[0] + mean)
 
 
-def _embeddings(parts: Experiment, songs: np.ndarray, variables: PyTree) -> Embeddings:
+def _embeddings(
+    parts: Experiment, songs: np.ndarray, variables: PyTree, *, mesh: Mesh
+) -> Embeddings:
     """Of the windows of songs that evaluation would hear."""
-    mesh = parallel.make_mesh(parts.config.runtime.num_devices)
     rows = song_rows(
         parts,
         songs,

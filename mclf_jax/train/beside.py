@@ -6,6 +6,7 @@ from pathlib import Path
 
 import jax
 import numpy as np
+from jax.sharding import Mesh
 
 from mclf_jax.metrics import HEADLINES
 from mclf_jax.run import history
@@ -40,11 +41,11 @@ def baseline_values(
     return values
 
 
-def with_opinion(run: Training, start: Start, *, logbook: Logbook) -> Start:
+def with_opinion(run: Training, start: Start, *, mesh: Mesh, logbook: Logbook) -> Start:
     """A start whose network has its second opinion, if it has room for one."""
     if start.step or not has_opinion(run.parts, run.objective):
         return start
-    fitted = fit_opinion(run.parts, start.state.variables())
+    fitted = fit_opinion(run.parts, start.state.variables(), mesh=mesh)
     used = int(np.abs(fitted["weights"]).any(axis=1).sum())
     logbook.say(f"second opinion: support vectors of {used} windows, averaged with the network")
     state = install(start.state, fitted, shardings=start.shardings)

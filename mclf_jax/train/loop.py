@@ -129,7 +129,7 @@ def _train_in(
             return _outcome(start.progress, start.step)
         with _logbook(run, start, workdir, callbacks) as logbook:
             baseline = beside.baseline_values(run, start, workdir=workdir, logbook=logbook)
-            start = beside.with_opinion(run, start, logbook=logbook)
+            start = beside.with_opinion(run, start, mesh=mesh, logbook=logbook)
             outcome = _train(
                 run,
                 start,

@@ -26,6 +26,10 @@ def opened(source=None, *, room=40, **changes):
     return dataclasses.replace(parts, source=source or Audible(24))
 
 
+def fitted(parts, variables=None):
+    return fit_opinion(parts, variables, mesh=parallel.make_mesh(1))
+
+
 def logits_of(made, x):
     """What the machine says of the windows that it was fitted on, by the formula."""
     squares = np.square(x[:, None] - made["references"]).sum(-1)
@@ -34,7 +38,7 @@ def logits_of(made, x):
 
 def test_it_is_the_machine_of_scikit_learn():
     parts = opened()
-    made = fit_opinion(parts, {})
+    made = fitted(parts)
     x = made["references"][:32]  # sixteen songs of two windows each
     assert not made["references"][32:].any()
     y = np.repeat(parts.source.labels[8:], 2)
@@ -55,7 +59,7 @@ ON_EMBEDDING = {
 def test_it_reads_the_embedding_of_the_network():
     parts = opened(**ON_EMBEDDING)
     variables = parts.model.init(jax.random.key(0))
-    made = fit_opinion(parts, variables)
+    made = fitted(parts, variables)
     source, last = parts.source, parts.model.window_samples
     x = np.stack(
         [
@@ -74,6 +78,19 @@ def test_it_reads_the_embedding_of_the_network():
     assert made["share"] == pytest.approx(1 - SHARES["embedding"])
 
 
+@pytest.mark.parametrize("changes", [{}, ON_EMBEDDING])
+def test_the_order_of_songs_makes_no_difference(changes):
+    parts = opened(room=20, **changes)  # of 32 windows
+    variables = parts.model.init(jax.random.key(0))
+    splits = parts.source.info.splits
+    drawn = np.random.default_rng(0).permutation(splits["train"])
+    source = Audible(24)
+    source.info = dataclasses.replace(source.info, splits={**splits, "train": drawn})
+    other = fitted(dataclasses.replace(parts, source=source), variables)
+    for name, values in fitted(parts, variables).items():
+        np.testing.assert_allclose(other[name], values, rtol=1e-4, atol=1e-4)
+
+
 def test_an_embedding_that_trains_is_refused():
     for freeze in ((), ("*", "!{head}", "!layer2")):
         config = tiny_config(**{ROOM: 40} | ON_EMBEDDING | {"init__freeze": freeze})
@@ -85,7 +102,7 @@ def test_an_embedding_that_trains_is_refused():
 
 
 def test_features_on_the_device_make_no_difference():
-    first, second = (fit_opinion(opened(features__on=on), {}) for on in ("pipeline", "device"))
+    first, second = (fitted(opened(features__on=on)) for on in ("pipeline", "device"))
     for name, values in first.items():
         np.testing.assert_allclose(second[name], values, atol=1e-3)
     assert isinstance(opened().model.features, LogMel)
@@ -102,7 +119,7 @@ def test_tags_that_nobody_knows_or_all_songs_have_are_a_bias_alone():
 
     source = Tagged(24, task="multi_label")
     source.info = dataclasses.replace(source.info, labels=("odd", "all", "none", "unknown"))
-    made = fit_opinion(opened(source), {})
+    made = fitted(opened(source))
     x = made["references"][:32]
     said = logits_of(made, x)
     odd = np.repeat(np.arange(8, 24) % 2, 2)
@@ -120,22 +137,22 @@ def test_numbers_are_learnt_in_their_own_size():
 
     source = Numbers(24, task="regression")
     source.info = dataclasses.replace(source.info, labels=("size",), unit=())
-    made = fit_opinion(opened(source), {})
+    made = fitted(opened(source))
     said = logits_of(made, made["references"][:32])[:, 0] / SHARE
     np.testing.assert_allclose(said, np.repeat(source.labels[8:, 0], 2), atol=0.6)
 
 
 def test_of_many_songs_as_many_as_there_is_room_for():
-    made = fit_opinion(opened(room=5), {})
+    made = fitted(opened(room=5))
     assert made["references"].shape == (5, 32)
     with pytest.raises(ValueError, match="no song of train that has a label could be read"):
-        fit_opinion(opened(Audible(24, broken=tuple(range(24)))), {})
+        fitted(opened(Audible(24, broken=tuple(range(24)))))
 
 
 def test_it_stands_in_the_state_and_in_its_average():
     run = setup.build(tiny_config(**{ROOM: 40}))
     state = jax.jit(run.initial_state)()
-    made = fit_opinion(run.parts, state.variables())
+    made = fitted(run.parts, state.variables())
     shardings = jax.tree.map(lambda _: parallel.replicated(parallel.make_mesh(1)), state)
     found = install(state, made, shardings=shardings)
     places = [found.model_state["model"], found.ema["model_state"]["model"]]
