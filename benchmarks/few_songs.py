@@ -57,6 +57,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         for seed in range(asked.seeds):  # so that what is interrupted has all sizes
             for songs in asked.songs:
                 if not has_so_many(folder, songs=songs, seed=seed):
+                    print(f"{name}: seed {seed} leaves fewer than {songs} songs to learn from")
                     continue
                 run = Path(asked.workdir) / f"{name}-{songs}-{seed}"
                 measured = measure(asked, folder, run, songs=songs, seed=seed)
@@ -70,27 +71,23 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def has_so_many(folder: Path, *, songs: int, seed: int) -> bool:
     """Whether a folder has so many songs beside those of the test."""
-    splits = few_songs(sample_rate_hz=22050, path=str(folder), songs=songs, seed=seed).info.splits
-    return len(splits["train"]) + len(splits["valid"]) == songs
+    dealt = _dealt(data.build("folder", sample_rate_hz=22050, path=str(folder)), seed=seed)
+    return sum(map(len, dealt["pool"])) >= songs
 
 
 def few_songs(*, sample_rate_hz: int, path: str, songs: int, seed: int) -> Source:
-    """A folder of which so many songs have labels that may be learnt from."""
+    """A folder of which so many songs have labels that may be learnt from, up to a group fewer."""
     source = data.build("folder", sample_rate_hz=sample_rate_hz, path=path)
-    rng, targets = np.random.default_rng(seed), np.asarray(source.targets)
-    labelled = np.flatnonzero(targets >= 0)
-    groups = np.array(groups_of(source.info, labelled) or labelled.astype(str))
-    names = rng.permutation(np.unique(groups))
+    dealt = _dealt(source, seed=seed)
     queues: dict[int, list[np.ndarray]] = {}
-    for name in names[len(names) // 3 :]:
-        members = labelled[groups == name]
-        queues.setdefault(int(targets[members[0]]), []).append(members)
+    for members in dealt["pool"]:
+        queues.setdefault(int(source.targets[members[0]]), []).append(members)
     taken: list[np.ndarray] = []
     while sum(map(len, taken)) < songs and any(queues.values()):
         taken += [queue.pop() for _, queue in sorted(queues.items()) if queue]
     while sum(map(len, taken)) > songs and len(taken) > 1:
         taken.pop()
-    is_valid = np.arange(len(taken)) % 5 == 4
+    is_valid = np.arange(len(taken)) % 5 == min(4, len(taken) - 1)
     return derived(
         source,
         None,
@@ -99,9 +96,18 @@ def few_songs(*, sample_rate_hz: int, path: str, songs: int, seed: int) -> Sourc
         splits={
             "train": np.concatenate([g for g, v in zip(taken, is_valid, strict=True) if not v]),
             "valid": np.concatenate([g for g, v in zip(taken, is_valid, strict=True) if v]),
-            "test": labelled[np.isin(groups, names[: len(names) // 3])],
+            "test": np.sort(np.concatenate(dealt["test"])),
         },
     )
+
+
+def _dealt(source: Source, *, seed: int) -> dict[str, list[np.ndarray]]:
+    """Songs with labels, by group, in an order that the seed draws: of the test, and others."""
+    labelled = np.flatnonzero(np.asarray(source.targets) >= 0)
+    groups = np.array(groups_of(source.info, labelled) or labelled.astype(str))
+    names = np.random.default_rng(seed).permutation(np.unique(groups))
+    dealt = [labelled[groups == name] for name in names]
+    return {"test": dealt[: len(dealt) // 3], "pool": dealt[len(dealt) // 3 :]}
 
 
 def measure(
@@ -111,8 +117,8 @@ def measure(
     kept = run / "few_songs.json"
     if kept.exists():
         return json.loads(kept.read_text())
-    recipe = f"path={folder},window_s={asked.window_s},steps={asked.steps}"
-    config = config_lib.load(f"folder:{recipe}")
+    recipe = {"path": str(folder), "window_s": asked.window_s, "steps": asked.steps}
+    config = config_lib.named("folder", **recipe)
     config.seed = seed
     config.data.name = "benchmarks.few_songs:few_songs"
     with config.data.unlocked():

@@ -33,6 +33,18 @@ def test_songs_to_learn_from_are_of_all_labels_and_in_no_test(folder):
     assert has_so_many(folder, songs=20, seed=0) and not has_so_many(folder, songs=21, seed=0)
 
 
+def test_groups_stay_whole_and_may_leave_a_few_songs_out(folder):
+    rows = [f"{label}/{k}.wav,{label},{label}{k // 5}" for label in "ab" for k in range(15)]
+    (folder / "manifest.csv").write_text("\n".join(["path,label,group", *rows]))
+    source = few_songs(sample_rate_hz=8000, path=str(folder), songs=13, seed=0)
+    groups, splits = np.array(source.info.groups), source.info.splits
+    assert sum(len(splits[name]) for name in ("train", "valid")) == 10
+    assert len(splits["valid"]) == 5
+    seen = [set(groups[songs]) for songs in splits.values()]
+    assert sum(map(len, seen)) == len(set.union(*seen)) == 4
+    assert has_so_many(folder, songs=13, seed=0)
+
+
 def test_the_table_has_means_and_differences_by_seed():
     rows = [line.split(" | ") for line in table(RUNS).splitlines()]
     assert rows[2] == [
@@ -46,5 +58,10 @@ def test_the_table_has_means_and_differences_by_seed():
 def test_the_picture_has_a_panel_for_each_folder():
     figure = draw({"one": RUNS, "two": RUNS})
     assert [axes.get_title() for axes in figure.axes] == ["one", "two"]
-    lines = [line for line in figure.axes[1].lines if len(line.get_xdata()) == 2]
-    np.testing.assert_allclose(lines[0].get_ydata(), [0.5, 0.7])
+    lines = {line.get_label(): line.get_ydata() for line in figure.axes[1].lines}
+    for name, expected in {
+        "recipe": [0.5, 0.7],
+        "network alone": [0.4, 0.5],
+        "MFCC and SVM": [0.3, 0.6],
+    }.items():
+        np.testing.assert_allclose(lines[name], expected)
