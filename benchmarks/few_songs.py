@@ -63,6 +63,8 @@ def main(argv: Sequence[str] | None = None) -> None:
                 measured = measure(asked, folder, run, songs=songs, seed=seed)
                 found.setdefault(name, {}).setdefault(songs, []).append(measured)
                 print(run.name, {k: round(v, 3) for k, v in measured.items()}, flush=True)
+    if not found:
+        parser.error(f"--songs {asked.songs}: no folder has so many to learn from")
     write_text(Path(asked.workdir) / "few_songs.json", json.dumps(found, indent=2))
     draw(found).savefig(Path(asked.workdir) / "few_songs.png")
     for name, runs in found.items():

@@ -7,10 +7,10 @@ library (`mclf_jax.weights`), whose layers stay as they are: a last layer learns
 windows with strong augmentation, and a second opinion, support vectors on the embedding of the same
 songs, is averaged with it in everything that the run is used for. Arguments:
 
-    init       small, or a run of `configs/made_music.py`, or none: from noise
+    init       small, or a run of this recipe or of `made_music:start=RUN`, or none: from noise
     layers     frozen; or tuned: all layers learn, a tenth as fast as the last, without a second
-               opinion, for many songs
-    steps      of 32 windows each; from noise 600, and more for more songs
+               opinion, which may pay for thousands of songs
+    steps      of 32 windows each; from noise take 600, and more for more songs
     window_s   length of a window; 1.5 or more if not from noise. Shorter clips are repeated
     beside     mfcc: MFCC statistics and an SVM stand beside the network as a baseline, and from
                noise they are its second opinion; or none: the network alone, to compare networks
@@ -39,6 +39,11 @@ def get_config(arg: str | None = None) -> ConfigDict:
     checks.window_s("window_s", arg.window_s)
     checks.whole("steps", arg.steps, lowest=1)
     from_noise = arg.init == "none"
+    if not arg.init or (from_noise and arg.layers == "tuned"):
+        raise ValueError(
+            f"init is {arg.init!r} and layers is {arg.layers!r}; init must be small, a run, or "
+            "none, with which all layers learn in any case: leave layers out"
+        )
     if not from_noise and arg.window_s < _SHORTEST_S:
         raise ValueError(
             f"window_s is {arg.window_s}; it must be at least {_SHORTEST_S} for a network that "
@@ -54,20 +59,11 @@ def get_config(arg: str | None = None) -> ConfigDict:
         )
     else:
         config.data.args = ConfigDict({"path": arg.path, **data.options_of(arg.data)})
-    # At least 100 frames, whatever the length of the window: six poolings halve them.
-    fitting = min(1024, 2 ** max(0, math.floor(math.log2(arg.window_s * 220.5))))
-    hop_length = fitting if from_noise else 512
     config.features.update({"sample_rate_hz": 22050, "n_mels": 64, "f_max_hz": 8000.0})
-    config.features.update({"hop_length": hop_length, "n_fft": min(2048, max(512, 4 * hop_length))})
     config.augment.update({"gain_db": 6.0, "eq_std_db": 3.0})
     config.augment.update({"num_time_masks": 2, "num_freq_masks": 2})
     config.model.name = "short_chunk_cnn"
-    config.model.args = ConfigDict(
-        {"n_channels": 24, "num_blocks": 6, "pooling": "mean_max", "dropout_rate": 0.5}
-    )
-    if not from_noise:
-        config.model.args.update({"n_channels": 32, "pooling": "blocks"})
-        config.init.path = arg.init
+    config.model.args = ConfigDict({"num_blocks": 6, "dropout_rate": 0.5})
     config.model.window_s = arg.window_s
     config.objective.label_smoothing = 0.1
     config.optim.update({"name": "adamw", "learning_rate": 2e-3, "schedule": "cosine"})
@@ -76,15 +72,23 @@ def get_config(arg: str | None = None) -> ConfigDict:
     config.train.update({"batch_size": 32, "num_steps": arg.steps})
     config.eval.every_steps = max(1, arg.steps // 5)
     if from_noise:
-        opinion_on = "mfcc"
-    elif arg.layers == "frozen":
-        config.init.freeze = ("*", "!{head}")
-        opinion_on = "embedding"
+        # At least 100 frames, whatever the length of the window: six poolings halve them.
+        hop_length = min(1024, 2 ** max(0, math.floor(math.log2(arg.window_s * 220.5))))
+        n_fft = min(2048, max(512, 4 * hop_length))
+        config.features.update({"hop_length": hop_length, "n_fft": n_fft})
+        config.model.args.update({"n_channels": 24, "pooling": "mean_max"})
+        opinion = {"second_opinion": 512, "opinion_on": "mfcc"}
     else:
-        config.optim.rates = (("*", 0.1), ("{head}", 1.0))
-        opinion_on = "none"
+        config.init.path = arg.init
+        config.features.update({"hop_length": 512, "n_fft": 2048})
+        config.model.args.update({"n_channels": 32, "pooling": "blocks"})
+        opinion = {"second_opinion": 512, "opinion_on": "embedding"}
+        if arg.layers == "frozen":
+            config.init.freeze = ("*", "!{head}")
+        else:
+            config.optim.rates = (("*", 0.1), ("{head}", 1.0))
+            opinion = {}
     if arg.beside == "mfcc":
         config.eval.baseline = "mfcc"
-        if opinion_on != "none":
-            config.model.args.update({"second_opinion": 512, "opinion_on": opinion_on})
+        config.model.args.update(opinion)
     return config

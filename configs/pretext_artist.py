@@ -2,7 +2,7 @@
 
 mclf train --config pretext_artist:data=jamendo,path=DIR --workdir runs/artist
 mclf probe runs/artist
-mclf train --config folder:path=DIR,init=none --config.init.path=runs/artist --workdir runs/tuned
+mclf train --config transfer:run=runs/artist,path=DIR --workdir runs/tuned
 
 Every artist of the training split with enough songs is a label, and some of each one's albums are
 kept for validation. Songs without tags count, too. The data set's own valid and test splits, of

@@ -67,7 +67,7 @@ def add_commands(commands: Any) -> None:
         _sweep,
         examples=(
             "mclf sweep --config ablations/frontend --workdir runs/frontend",
-            "mclf sweep --config folder:path=DIR --workdir runs/sizes --jobs 2 --seeds 3 "
+            "mclf sweep --config folder:path=DIR,init=none --workdir runs/sizes --jobs 2 --seeds 3 "
             "--vary model.args.n_channels=16,32 optim.learning_rate=1e-3,3e-4",
         ),
         goes_on="yes",

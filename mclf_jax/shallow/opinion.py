@@ -42,22 +42,25 @@ def has_opinion(parts: Experiment, objective: Objective) -> bool:
 
 
 def check_frozen(model: Model, frozen: Freezing) -> None:
-    """Raise a ValueError if a machine would read an embedding that training changes."""
-    if not (getattr(model.module, PLACE, 0) and model.module.opinion_on == EMBEDDING):
+    """Raise a ValueError if the machine would read an embedding that training changes."""
+    if model.module.opinion_on != EMBEDDING:
         return
-    before = freezing.plan(model, freeze=_ALL_BUT_THE_LAST).first_steps
-    if training := sorted(k for k in before if frozen.first_steps.get(k) != freezing.NEVER):
+    read = freezing.plan(model, freeze=_ALL_BUT_THE_LAST).first_steps.keys()
+    read = {name for name in read if not name.startswith(f"{PLACE}.")}
+    if training := sorted(k for k in read if frozen.first_steps.get(k) != freezing.NEVER):
         raise ValueError(
             f"model.args.opinion_on is {EMBEDDING!r}, which changes, as {training[0]} trains: set "
-            f"init.freeze to {_ALL_BUT_THE_LAST}, opinion_on to {MFCC!r}, or {PLACE} to 0"
+            f"init.freeze to {_ALL_BUT_THE_LAST}, model.args.opinion_on to {MFCC!r}, or "
+            f"model.args.{PLACE} to 0"
         )
 
 
 def fit_opinion(parts: Experiment, variables: PyTree, *, mesh: Mesh) -> dict[str, np.ndarray]:
     """The variables of a second opinion, float32: an SVM of each label, one against all others.
 
-    A margin m becomes the logit `STEEPNESS` m, and counts as `SHARES` say. A Gaussian kernel of
-    1/D, C = 10: nothing is chosen on valid songs, of which there may be three.
+    A margin m becomes the logit `STEEPNESS` m, and counts as `SHARES` say, less if there is not
+    room for all songs: half of that, if for half of them. A Gaussian kernel of 1/D, C = 10: nothing
+    is chosen on valid songs, of which there may be three.
 
     Args:
         parts: data, features and windows (`eval`) of the run; its network has the argument
@@ -66,17 +69,20 @@ def fit_opinion(parts: Experiment, variables: PyTree, *, mesh: Mesh) -> dict[str
         mesh: over which its batches are split.
 
     Raises:
-        ValueError: no song with a label could be read.
+        ValueError: there is no song with a label, or none could be read.
     """
     from sklearn.preprocessing import StandardScaler
 
     count = getattr(parts.model.module, PLACE)
     songs, targets = keep_labelled(parts.source, np.sort(parts.train_indices))
-    if len(songs) > count:
-        drawn = np.sort(np.random.default_rng(0).choice(len(songs), count, replace=False))
+    all_songs = len(songs)
+    if not all_songs:
+        raise ValueError("no song of train has a label")
+    if all_songs > count:
+        drawn = np.sort(np.random.default_rng(0).choice(all_songs, count, replace=False))
         songs, targets = songs[drawn], targets[drawn]
     what = parts.model.module.opinion_on
-    share = SHARES[what]
+    share = SHARES[what] * min(1.0, count / all_songs)
     if what == EMBEDDING:
         read = _embeddings(parts, songs, variables, mesh=mesh)
     else:

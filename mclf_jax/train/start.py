@@ -156,17 +156,11 @@ def load_weights(run: Training) -> transfer.Loaded | None:
 
 def _check_frozen(loaded: transfer.Loaded, run: Training) -> None:
     """Raise a ValueError if what never trains would stay as it was drawn."""
-    frozen = {
-        name.partition(".")[0] for name, step in run.frozen.first_steps.items() if step == NEVER
-    }
     for part in loaded.report:
-        if (
-            part.collection == "params"
-            and part.outcome in ("skipped", "new")
-            and part.module in frozen
-        ):
+        is_new = part.collection == "params" and part.outcome in ("skipped", "new")
+        if is_new and run.frozen.first_steps.get(part.name) == NEVER:
             raise ValueError(
-                f"init.freeze keeps {part.module} as it is, for which {loaded.origin} has nothing "
-                f"that fits ({part.detail or part.outcome}): make the network the same "
-                "(model.args), freeze less, or start from something else (init.path)"
+                f"init.freeze keeps {part.name} as it is, for which {loaded.origin} has nothing "
+                f"that fits ({part.detail}): make the network the same (model.args), freeze less, "
+                "or start from something else (init.path)"
             )

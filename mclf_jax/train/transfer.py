@@ -13,6 +13,7 @@ import numpy as np
 
 from mclf_jax.common.storage.working import on_storage
 from mclf_jax.models import Model, architecture
+from mclf_jax.models.layers.opinion import COLLECTION
 from mclf_jax.models.names import matches, name_of, path_of, rename, variables_in_call_order
 from mclf_jax.train.pretrained import Pretrained, read
 
@@ -25,6 +26,7 @@ class Part(NamedTuple):
 
     Attributes:
         module: of the network's top level, "layer1".
+        name: of the variable, "layer1.conv.kernel".
         collection: "params" for parameters; others are statistics.
         size: how many numbers it is.
         outcome: "loaded", "renamed", "skipped" (there, but it does not fit) or "new" (not there,
@@ -34,6 +36,7 @@ class Part(NamedTuple):
     """
 
     module: str
+    name: str
     collection: str
     size: int
     outcome: str
@@ -155,7 +158,10 @@ def initialise(
             outcome, detail = "renamed", f"from {_common(original, wanted)}"
         if outcome in ("loaded", "renamed"):
             loaded[variable] = found.astype(leaf.dtype)
-        report.append(Part(variable[1], variable[0], math.prod(leaf.shape), outcome, detail))
+        name = name_of(variable[1:])
+        part = Part(variable[1], name, variable[0], math.prod(leaf.shape), outcome, detail)
+        if variable[0] != COLLECTION or outcome == "loaded":  # which is fitted to songs of its own
+            report.append(part)
     if not loaded:
         raise ValueError(
             f"init.path: nothing in {pretrained.origin} fits {model.name}; it has "

@@ -16,6 +16,12 @@ from tests.songs import RATE_HZ, Songs
 from tests.tiny import tiny_config
 from tests.train.runs import lines
 
+ON_EMBEDDING = {
+    "model__args__pooling": "blocks",
+    "model__args__opinion_on": "embedding",
+    "init__freeze": ("*", "!{head}"),
+}
+
 
 def trained(workdir, *, room, steps=2, changes=None, **how):
     config = tiny_config(
@@ -54,9 +60,9 @@ def test_training_is_the_same_and_scores_are_of_both(tmp_path, capsys):
 
 @pytest.mark.slow
 def test_one_on_the_embedding_reads_what_training_leaves_alone(tmp_path):
-    changes = {"model__args__pooling": "blocks", "model__args__opinion_on": "embedding"}
-    changes["init__freeze"] = ("*", "!{head}")
-    alone, both = (trained(tmp_path / str(room), room=room, changes=changes) for room in (0, 40))
+    alone, both = (
+        trained(tmp_path / str(room), room=room, changes=ON_EMBEDDING) for room in (0, 40)
+    )
     jax.tree.map(np.testing.assert_array_equal, alone["params"], both["params"])
     assert both[COLLECTION][PLACE]["weights"].any()
     song = Songs(24).read(3, start_sample=0, num_samples=500)
@@ -64,6 +70,11 @@ def test_one_on_the_embedding_reads_what_training_leaves_alone(tmp_path):
     heard = [run.embed(song, sample_rate_hz=RATE_HZ) for run in opened]
     np.testing.assert_array_equal(*heard)
     kept = both[COLLECTION][PLACE]
+    learnt = Songs(24).read(8, start_sample=0, num_samples=500)  # the first window of train
+    learnt = opened[1].embed(learnt, sample_rate_hz=RATE_HZ)
+    np.testing.assert_allclose(
+        (learnt - kept["mean"]) / kept["scale"], kept["references"][0], atol=1e-3
+    )
     z = (heard[1] - kept["mean"]) / kept["scale"]
     near = np.exp(-np.square(z - kept["references"]).sum(-1) / len(z))
     machine = near @ kept["weights"] + kept["bias"]
@@ -75,9 +86,10 @@ def test_one_on_the_embedding_reads_what_training_leaves_alone(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("changes", [{}, ON_EMBEDDING], ids=["mfcc", "embedding"])
 @pytest.mark.parametrize("name", ["tagger.mclf", pytest.param("tagger.onnx", marks=with_onnx)])
-def test_an_exported_file_has_it(tmp_path, name, capsys):
-    trained(tmp_path / "run", room=40)
+def test_an_exported_file_has_it(tmp_path, name, changes, capsys):
+    trained(tmp_path / "run", room=40, changes=changes)
     # Which compares the scores of the file with those of the run.
     assert cli.main(["export", str(tmp_path / "run"), "--out", str(tmp_path / name)]) == 0
     assert "read back: scores differ by" in capsys.readouterr().out

@@ -1,9 +1,10 @@
 """A second opinion beside the last layer: support vectors among the variables of a network.
 
 What is learnt of few songs is unsure, and two ways of learning are wrong about other songs, so that
-the mean of both is better than either. The machine is fitted before training (`shallow.opinion`),
-on statistics of MFCCs or on an embedding that training leaves as it is; it is no parameter, and
-goes wherever the variables go: checkpoints, reports, exported files.
+a network of noise and a machine on MFCCs are better together than either. The machine is fitted
+before training (`shallow.opinion`), on statistics of MFCCs or on an embedding that training leaves
+as it is; it is no parameter, and goes wherever the variables go: checkpoints, reports, exported
+files.
 """
 
 import flax.linen as nn
