@@ -57,7 +57,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         for seed in range(asked.seeds):  # so that what is interrupted has all sizes
             for songs in asked.songs:
                 if not has_so_many(folder, songs=songs, seed=seed):
-                    print(f"{name}: seed {seed} leaves fewer than {songs} songs to learn from")
+                    print(f"{name}: seed {seed} leaves no {songs} songs in groups of fewer")
                     continue
                 run = Path(asked.workdir) / f"{name}-{songs}-{seed}"
                 measured = measure(asked, folder, run, songs=songs, seed=seed)
@@ -72,23 +72,17 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def has_so_many(folder: Path, *, songs: int, seed: int) -> bool:
-    """Whether a folder has so many songs beside those of the test."""
-    dealt = _dealt(data.build("folder", sample_rate_hz=22050, path=str(folder)), seed=seed)
-    return sum(map(len, dealt["pool"])) >= songs
+    """Whether a folder has so many songs beside those of the test, in groups that are smaller."""
+    source = data.build("folder", sample_rate_hz=22050, path=str(folder))
+    pool = _dealt(source, seed=seed)["pool"]
+    return sum(map(len, pool)) >= songs and len(_taken(source, pool, songs=songs)) > 1
 
 
 def few_songs(*, sample_rate_hz: int, path: str, songs: int, seed: int) -> Source:
     """A folder of which so many songs have labels that may be learnt from, up to a group fewer."""
     source = data.build("folder", sample_rate_hz=sample_rate_hz, path=path)
     dealt = _dealt(source, seed=seed)
-    queues: dict[int, list[np.ndarray]] = {}
-    for members in dealt["pool"]:
-        queues.setdefault(int(source.targets[members[0]]), []).append(members)
-    taken: list[np.ndarray] = []
-    while sum(map(len, taken)) < songs and any(queues.values()):
-        taken += [queue.pop() for _, queue in sorted(queues.items()) if queue]
-    while sum(map(len, taken)) > songs and len(taken) > 1:
-        taken.pop()
+    taken = _taken(source, dealt["pool"], songs=songs)
     is_valid = np.arange(len(taken)) % 5 == min(4, len(taken) - 1)
     return derived(
         source,
@@ -101,6 +95,19 @@ def few_songs(*, sample_rate_hz: int, path: str, songs: int, seed: int) -> Sourc
             "test": np.sort(np.concatenate(dealt["test"])),
         },
     )
+
+
+def _taken(source: Source, pool: Sequence[np.ndarray], *, songs: int) -> list[np.ndarray]:
+    """Groups of at most so many songs together, of each label in turn."""
+    queues: dict[int, list[np.ndarray]] = {}
+    for members in pool:
+        queues.setdefault(int(source.targets[members[0]]), []).append(members)
+    taken: list[np.ndarray] = []
+    while sum(map(len, taken)) < songs and any(queues.values()):
+        taken += [queue.pop() for _, queue in sorted(queues.items()) if queue]
+    while sum(map(len, taken)) > songs and len(taken) > 1:
+        taken.pop()
+    return taken
 
 
 def _dealt(source: Source, *, seed: int) -> dict[str, list[np.ndarray]]:

@@ -43,6 +43,7 @@ def test_groups_stay_whole_and_may_leave_a_few_songs_out(folder):
     seen = [set(groups[songs]) for songs in splits.values()]
     assert sum(map(len, seen)) == len(set.union(*seen)) == 4
     assert has_so_many(folder, songs=13, seed=0)
+    assert not has_so_many(folder, songs=9, seed=0)  # of which one group would be all
 
 
 def test_the_table_has_means_and_differences_by_seed():
