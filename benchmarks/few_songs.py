@@ -27,7 +27,7 @@ from mclf_jax.data.base.source import Source
 from mclf_jax.data.views.base import derived
 from mclf_jax.evaluation.evaluate import compute_metrics, score_songs
 from mclf_jax.figures.layout import panels
-from mclf_jax.figures.style import ACCENT, MUTED, PALETTE
+from mclf_jax.figures.style import ACCENT, MUTED, PALETTE, styled
 from mclf_jax.metrics.interval import mean_interval
 from mclf_jax.models.layers.opinion import COLLECTION, empty
 from mclf_jax.run import experiment
@@ -166,6 +166,7 @@ def table(runs: Runs) -> str:
     return "\n".join(lines)
 
 
+@styled
 def draw(found: Mapping[str, Runs]) -> Figure:
     """Accuracy against the number of songs, a panel for each folder: means, and every seed."""
     figure, all_axes = panels(len(found), columns=3, width=3.4, height=2.8)

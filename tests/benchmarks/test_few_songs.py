@@ -58,7 +58,7 @@ def test_the_table_has_means_and_differences_by_seed():
 
 def test_the_picture_has_a_panel_for_each_folder():
     figure = draw({"one": RUNS, "two": RUNS})
-    assert [axes.get_title() for axes in figure.axes] == ["one", "two"]
+    assert [axes.get_title(loc="left") for axes in figure.axes] == ["one", "two"]
     lines = {line.get_label(): line.get_ydata() for line in figure.axes[1].lines}
     for name, expected in {
         "recipe": [0.5, 0.7],
