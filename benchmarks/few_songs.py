@@ -74,8 +74,10 @@ def main(argv: Sequence[str] | None = None) -> None:
 def has_so_many(folder: Path, *, songs: int, seed: int) -> bool:
     """Whether a folder has so many songs beside those of the test, in groups that are smaller."""
     source = data.build("folder", sample_rate_hz=22050, path=str(folder))
-    pool = _dealt(source, seed=seed)["pool"]
-    return sum(map(len, pool)) >= songs and len(_taken(source, pool, songs=songs)) > 1
+    dealt = _dealt(source, seed=seed)
+    if not dealt["test"] or sum(map(len, dealt["pool"])) < songs:
+        return False
+    return len(_taken(source, dealt["pool"], songs=songs)) > 1
 
 
 def few_songs(*, sample_rate_hz: int, path: str, songs: int, seed: int) -> Source:
@@ -124,15 +126,15 @@ def measure(
 ) -> dict[str, float]:
     """{method: accuracy of the test songs}, kept in the run."""
     kept = run / "few_songs.json"
-    if kept.exists():
-        return json.loads(kept.read_text())
     recipe = {"path": str(folder), "window_s": asked.window_s, "steps": asked.steps}
     config = config_lib.named("folder", **recipe)
     config.seed = seed
     config.data.name = "benchmarks.few_songs:few_songs"
     with config.data.unlocked():
         config.data.args = {"path": str(folder), "songs": songs, "seed": seed}
-    train(config, workdir=run)
+    train(config, workdir=run)  # which refuses a run of other settings
+    if kept.exists():
+        return json.loads(kept.read_text())
     parts = experiment.build(config)
     mesh = parallel.make_mesh(config.runtime.num_devices)
     variables = load_variables(run, parts.model, mesh)["variables"]

@@ -31,6 +31,9 @@ def test_songs_to_learn_from_are_of_all_labels_and_in_no_test(folder):
     learnt = np.concatenate([splits["train"], splits["valid"]])
     assert np.bincount(source.labels[learnt]).tolist() == [5, 5]
     assert has_so_many(folder, songs=20, seed=0) and not has_so_many(folder, songs=21, seed=0)
+    rows = [f"{label}/{k}.wav,{label},{'xy'[k % 2]}" for label in "ab" for k in range(10)]
+    (folder / "manifest.csv").write_text("\n".join(["path,label,group", *rows]))
+    assert not has_so_many(folder, songs=20, seed=0)  # with two groups there is none for the test
 
 
 def test_groups_stay_whole_and_may_leave_a_few_songs_out(folder):
