@@ -25,7 +25,7 @@ SHARES = {MFCC: 1 / 2, EMBEDDING: 2 / 3}
 """Of the machine in both logits. Where a last layer learns of the same embedding, the machine alone
 is nearly as good as any mean of them."""
 STEEPNESS = 3.0
-"""Logits of a margin of 1. It, the shares and the strength were chosen on training songs alone."""
+"""Logits of a margin of 1. It, shares and strength were chosen on songs of no test split."""
 
 PyTree = Any
 _ALL_BUT_THE_LAST = ("*", "!{head}")

@@ -145,6 +145,7 @@ def test_numbers_are_learnt_in_their_own_size():
 def test_of_many_songs_as_many_as_there_is_room_for():
     made = fitted(opened(room=5))
     assert made["references"].shape == (5, 32)
+    assert made["share"] == pytest.approx(1 - SHARE * 5 / 16)  # it has heard five of sixteen
     with pytest.raises(ValueError, match="no song of train that has a label could be read"):
         fitted(opened(Audible(24, broken=tuple(range(24)))))
 
